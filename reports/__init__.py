@@ -1,0 +1,1 @@
+"""Coursio conformance suite."""
