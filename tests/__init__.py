@@ -1,1 +1,1 @@
-"""Coursio conformance suite."""
+"""The suite's own tests."""

@@ -1,1 +1,1 @@
-"""Coursio conformance suite."""
+"""How to speak the protocol: exchanges, clients, sessions, profile and catalogue."""

@@ -1,1 +1,21 @@
-"""Coursio conformance suite."""
+"""What is promised: one record per rule, with the pure check beside it where one exchange is enough.
+
+Importing this package registers every rule; `RULES` holds them by id, in the order of the rulebook.
+"""
+
+from conformance.rulebook import (  # noqa: F401  (importing registers the rules)
+    http,
+    request,
+    envelope,
+    codes,
+    authentication,
+    access,
+    paging,
+    naming,
+    data,
+    state,
+    security,
+)
+from conformance.rulebook.model import RULES, Level, Outcome, Rule, Verdict
+
+__all__ = ["RULES", "Level", "Outcome", "Rule", "Verdict"]

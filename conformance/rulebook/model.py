@@ -1,0 +1,199 @@
+"""The shape of a rule: its record, its levels and verdicts, and the outcome of a pure check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from conformance.protocol.exchange import Contract, Exchange, Request, Response, Vault
+
+__all__ = [
+    "AREAS",
+    "RULES",
+    "Level",
+    "Outcome",
+    "Rule",
+    "Verdict",
+    "broken",
+    "conversation",
+    "holds",
+    "not_applicable",
+    "reply",
+    "rule",
+]
+
+
+class Level(StrEnum):
+    """How binding a rule is: a broken *must* fails the gate, a broken *should* warns."""
+
+    MUST = "must"
+    SHOULD = "should"
+
+
+class Verdict(StrEnum):
+    """What a run says of a rule (rulebook, section 2)."""
+
+    PASS = "pass"  # noqa: S105  (a verdict, no password)
+    FAIL = "fail"
+    WARN = "warn"
+    WAIVED = "waived"
+    NOT_JUDGED = "not judged"
+    ERROR = "error"
+
+
+#: The areas of the rulebook, by the letters that begin an id.
+AREAS: Mapping[str, str] = {
+    "HTTP": "HTTP",
+    "REQ": "Requests",
+    "ENV": "Envelope",
+    "COD": "Status codes",
+    "AUT": "Authentication",
+    "ACC": "Access",
+    "PAG": "Paging",
+    "NAM": "Naming",
+    "DAT": "Generated data",
+    "STA": "State",
+    "SEC": "Security",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pure check says of one exchange.
+
+    `judged` is False where the rule has nothing to say of such an exchange. When the rule is broken, `kind`
+    names the violation in a few words that are the same for every instance of one cause (findings are grouped
+    by it), and `expected` and `actual` are for people.
+    """
+
+    judged: bool = True
+    broken: bool = False
+    kind: str = ""
+    expected: str = ""
+    actual: str = ""
+
+
+holds = Outcome()
+not_applicable = Outcome(judged=False)
+
+
+def broken(*, expected: str, actual: str, kind: str = "") -> Outcome:
+    """Say that the rule is broken; `kind` groups findings and defaults to what was expected."""
+    return Outcome(broken=True, kind=kind or expected, expected=expected, actual=actual)
+
+
+Check = Callable[[Exchange], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the rulebook.
+
+    `clause` quotes the documentation («…») or says *wire* or *hardening*; `title` says the rule in one line;
+    `why` says what goes wrong for a caller when it is broken. `check` judges one exchange; a rule without one is
+    judged by a conversation. `passes` and `fails` are replies on which a self-test runs the check.
+    """
+
+    id: str
+    level: Level
+    clause: str
+    title: str
+    why: str
+    check: Check | None = None
+    passes: tuple[Exchange, ...] = ()
+    fails: tuple[Exchange, ...] = ()
+
+    @property
+    def area(self) -> str:
+        """The letters that begin the id."""
+        return self.id.split("-")[0]
+
+    def record(self) -> dict[str, Any]:
+        """Return what a report tells of the rule."""
+        return {
+            "id": self.id,
+            "level": str(self.level),
+            "area": self.area,
+            "title": self.title,
+            "clause": self.clause,
+            "why": self.why,
+        }
+
+
+#: Every rule by id, in the order of the rulebook.
+RULES: dict[str, Rule] = {}
+
+
+def _register(record: Rule) -> None:
+    if record.id in RULES:
+        raise ValueError(f"rule {record.id} is registered twice")
+    if record.area not in AREAS:
+        raise ValueError(f"rule {record.id} belongs to no area")
+    RULES[record.id] = record
+
+
+def rule(
+    *,
+    id: str,  # noqa: A002  (the rulebook's own word)
+    level: Level,
+    clause: str,
+    title: str,
+    passes: Sequence[Exchange],
+    fails: Sequence[Exchange],
+) -> Callable[[Check], Check]:
+    """Register a rule that one exchange is enough to judge; the docstring of the check says why it matters."""
+
+    def register(check: Check) -> Check:
+        why = " ".join((check.__doc__ or "").split())
+        _register(Rule(id, level, clause, title, why, check, tuple(passes), tuple(fails)))
+        return check
+
+    return register
+
+
+def conversation(*, id: str, level: Level, clause: str, title: str, why: str) -> None:  # noqa: A002
+    """Register a rule that needs more than one exchange; a suite judges it."""
+    _register(Rule(id, level, clause, title, why))
+
+
+_SEALED = (
+    ("Content-Type", "application/json"),
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+def reply(
+    status: int,
+    *,
+    body: bytes | None = None,
+    headers: Sequence[tuple[str, str]] = _SEALED,
+    verb: str = "POST",
+    sent: bytes = b'{"method":"read"}',
+    contract: Contract | None = None,
+    in_session: bool = True,
+    vault: Vault | None = None,
+    user: str | None = "owner",
+    login: bool = False,
+    envelope_extra: Sequence[str] = (),
+    well_formed: bool = True,
+    **envelope: Any,
+) -> Exchange:
+    """Build an example: a reply with this status and this envelope, or exactly this `body`."""
+    text = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode() if body is None else body
+    request = Request(verb, "http://host/api/course", (("Token", "t"),), sent, well_formed=well_formed)
+    response = Response(status, tuple(headers), text)
+    return Exchange(
+        request,
+        response,
+        function="course.read",
+        user=user,
+        in_session=in_session,
+        contract=contract,
+        vault=vault,
+        login=login,
+        envelope_extra=frozenset(envelope_extra),
+    )
