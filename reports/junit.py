@@ -1,0 +1,125 @@
+"""A run as JUnit XML: one test case a rule, one suite an area, for CI servers."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.rulebook.model import AREAS, Verdict
+from reports.text import cut, reveal
+
+__all__ = ["NAME", "render"]
+
+NAME = "junit.xml"
+
+#: A message stands in an attribute and on one line of a CI server's table; the body may be longer.
+_MESSAGE = 300
+_BODY = 4000
+_FINDINGS = 50
+
+
+def _text(value: object, limit: int = _BODY) -> str:
+    """Return text that every XML parser accepts, whatever the target sent."""
+    return cut(reveal(str(value), keep="\n"), limit)
+
+
+def render(report: Mapping[str, Any]) -> bytes:
+    """Return the run as a JUnit document."""
+    root = ET.Element(
+        "testsuites", name=f"conform {_text(report['verb'], 40)}", time=f"{report['seconds']:.3f}"
+    )
+    areas: dict[str, list[Mapping[str, Any]]] = {}
+    for rule in report["rules"]:
+        areas.setdefault(rule["area"], []).append(rule)
+    totals = [0, 0, 0]
+    for area, rules in areas.items():
+        suite = ET.SubElement(root, "testsuite", name=_text(f"{area} {AREAS.get(area, area)}"))
+        suite.set("timestamp", str(report["started"]).removesuffix("Z"))
+        properties = ET.SubElement(suite, "properties")
+        for name, value in (
+            ("target", report["target"]["url"]),
+            ("environment", report["target"]["environment"]),
+            ("seed", report["seed"]),
+            ("verdict", report["verdict"]),
+            ("suite", report["suite"]),
+        ):
+            ET.SubElement(properties, "property", name=name, value=_text("" if value is None else value, 400))
+        counts = {"failure": 0, "error": 0, "skipped": 0}
+        for rule in rules:
+            case = ET.SubElement(suite, "testcase", classname=_text(area), time="0")
+            case.set("name", _text(f"{rule['id']} {rule['title']}", 200))
+            outcome = _outcome(case, rule, report)
+            if outcome:
+                counts[outcome] += 1
+        numbers = (len(rules), counts["failure"], counts["error"])
+        for name, number in zip(("tests", "failures", "errors"), numbers, strict=True):
+            suite.set(name, str(number))
+        suite.set("skipped", str(counts["skipped"]))
+        suite.set("time", "0")
+        totals = [total + number for total, number in zip(totals, numbers, strict=True)]
+    for name, number in zip(("tests", "failures", "errors"), totals, strict=True):
+        root.set(name, str(number))
+    ET.indent(root)
+    return (
+        b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode").encode() + b"\n"
+    )
+
+
+def _outcome(case: ET.Element, rule: Mapping[str, Any], report: Mapping[str, Any]) -> str | None:
+    verdict = rule["verdict"]
+    standing = [finding for finding in rule["findings"] if not finding["waived"]]
+    if verdict == Verdict.FAIL or (verdict == Verdict.WARN and report["strict"]):
+        _say(case, "failure", rule["level"], _headline(standing), _findings(rule, standing, report))
+        return "failure"
+    if verdict == Verdict.WARN:
+        ET.SubElement(case, "system-out").text = _text(
+            "warning\n" + _findings(rule, standing, report), 20 * _BODY
+        )
+        return None
+    if verdict == Verdict.ERROR:
+        _say(case, "error", "error", rule["reason"], rule["reason"])
+        return "error"
+    if verdict in (Verdict.NOT_JUDGED, Verdict.WAIVED):
+        lines = f"\nto add to conform.toml:\n{rule['lines']}" if rule["lines"] else ""
+        _say(case, "skipped", verdict, f"{verdict}: {rule['reason']}", f"{rule['reason']}{lines}")
+        return "skipped"
+    return None
+
+
+def _say(case: ET.Element, tag: str, kind: str, message: str, body: str) -> None:
+    element = ET.SubElement(
+        case, tag, type=_text(kind, 40), message=_text(message, _MESSAGE).replace("\n", " ")
+    )
+    element.text = _text(body, 20 * _BODY)
+
+
+def _headline(findings: Sequence[Mapping[str, Any]]) -> str:
+    first = findings[0]
+    where = f"{first['function']}: " if first["function"] else ""
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return cut(where + (first["message"] or first["expected"]), _MESSAGE - len(more)) + more
+
+
+def _findings(
+    rule: Mapping[str, Any], findings: Sequence[Mapping[str, Any]], report: Mapping[str, Any]
+) -> str:
+    blocks = []
+    for finding in findings[:_FINDINGS]:
+        times = f"{finding['count']} times" + (
+            f", came back {finding['reproduced']}" if finding["reproduced"] else ""
+        )
+        answer = finding["response"]["status"] if finding["response"] else finding["failure"]
+        lines = [
+            f"{finding['function'] or 'target'}: {finding['message']} ({times})",
+            f"expected  {finding['expected']}",
+            f"got       {finding['actual']}" + (f" ({answer})" if answer else ""),
+        ]
+        if finding["curl"]:
+            lines.append(f"repeat    {finding['curl']}")
+        blocks.append("\n".join(_text(line) for line in lines))
+    if len(findings) > _FINDINGS:
+        blocks.append(f"and {len(findings) - _FINDINGS} more in report.json")
+    says = f"{rule['id']} {rule['level']}: {rule['title']}\nsays      {rule['clause']}"
+    rerun = f"rerun     {report['rerun']} --rule {rule['id']}" if report["rerun"] else ""
+    return "\n\n".join(part for part in (says, *blocks, rerun) if part)

@@ -1,0 +1,529 @@
+"""A run as JSON lines, written as it happens; and the report, made from those lines and nothing else.
+
+`RunLog` writes events; `read_events` reads them back; `build` folds them into the report, one event at a
+time: exchanges are counted and let go, so memory does not grow with a run. The verdicts are given here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from jsonschema import Draft202012Validator
+
+from conformance.rulebook.model import Level, Verdict
+from reports import junit
+from reports.text import plural
+
+__all__ = [
+    "EVENTS",
+    "REPORT",
+    "LogError",
+    "RunLog",
+    "build",
+    "exit_status",
+    "read_events",
+    "validate",
+    "write_report",
+]
+
+EVENTS = "events.jsonl"
+REPORT = "report.json"
+FORMAT = 1
+
+#: What is said of a rule that no conversation judged and that nobody gave a reason for.
+NO_REASON = "no conversation of this run judged it"
+
+#: Events that come by the thousand and may wait a moment for company; every other is on the disk at once.
+_PATIENT = frozenset({"exchange", "judged"})
+
+
+class LogError(Exception):
+    """The log of a run cannot be written, or cannot be read."""
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+
+
+class RunLog:
+    """The log of a run: `events.jsonl` in a folder, one JSON object a line.
+
+    Any thread may write. Exchanges and counts are held back until there are `batch` bytes of them or `delay`
+    seconds have passed, and everything else takes them along to the file at once, in order: a process that is
+    killed loses no finding. A line goes out whole, so that several processes may append to one log.
+
+    When the disk is full (or gone) the write that meets it raises `LogError`, once; what is written after
+    that is dropped without a word, and the log has no footer, by which a reader sees that it ends early.
+    """
+
+    def __init__(
+        self, folder: Path, *, append: bool = False, batch: int = 32_768, delay: float = 0.2
+    ) -> None:
+        self.path = Path(folder) / EVENTS
+        self._lock = threading.Lock()
+        self._waiting: list[str] = []
+        self._size = 0
+        self._batch = batch
+        self._delay = delay
+        self._began = time.monotonic()
+        self._flushed = self._began
+        self._broken = False
+        self._file = -1
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if append else os.O_TRUNC)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self.path, flags, 0o644)
+        except OSError as error:
+            raise LogError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Append an event; `at`, the seconds since the log was opened, is added where the event has none."""
+        if self._broken:
+            return
+        line = _encode(event)
+        now = time.monotonic()
+        if "at" not in event:
+            line = f'{line[:-1]},"at":{now - self._began:.3f}}}'
+        patient = event.get("event") in _PATIENT
+        with self._lock:
+            self._waiting.append(line)
+            self._size += len(line)
+            if not patient or self._size >= self._batch or now - self._flushed >= self._delay:
+                self._write_out(now)
+
+    def flush(self) -> None:
+        """Write out what is held back."""
+        with self._lock:
+            self._write_out(time.monotonic())
+
+    def close(self) -> None:
+        """Write out what is held back and close the file; closing twice is fine."""
+        with self._lock:
+            try:
+                self._write_out(time.monotonic())
+            finally:
+                if self._file >= 0:
+                    os.close(self._file)
+                self._file = -1
+                self._broken = True
+
+    def _write_out(self, now: float) -> None:
+        self._flushed = now
+        if not self._waiting or self._broken:
+            return
+        data = memoryview(("\n".join(self._waiting) + "\n").encode())
+        self._waiting.clear()
+        self._size = 0
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            self._broken = True
+            raise LogError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the events of a log one by one; a last line that was cut off in the middle is left out."""
+    try:
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    event = json.loads(line)
+                except ValueError as error:
+                    if line.endswith(b"\n"):
+                        raise LogError(f"{path}, line {number}: not JSON") from error
+                    return
+                if not isinstance(event, dict):
+                    raise LogError(f"{path}, line {number}: not an event")
+                yield event
+    except OSError as error:
+        raise LogError(f"cannot read {path}: {error.strerror}") from error
+
+
+# --- the report ---
+
+
+@dataclass(slots=True)
+class _Finding:
+    """One cause: what broke a rule, in one function, in one way; with the smallest example of it."""
+
+    function: str | None
+    kind: str
+    message: str
+    count: int = 0
+    reproduced: str | None = None
+    example: dict[str, Any] = field(default_factory=dict)
+
+    _PARTS = ("expected", "actual", "exchange", "request", "response", "failure", "curl")
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        self.count += int(event.get("count") or 1)
+        if self.reproduced is None:
+            self.reproduced = event.get("reproduced")
+        if not self.example or self._smaller(event):
+            # What was expected and what came belong to the exchange that is shown.
+            self.example = {part: event.get(part) for part in self._PARTS}
+
+    def _smaller(self, event: Mapping[str, Any]) -> bool:
+        theirs, ours = event.get("request"), self.example.get("request")
+        if theirs is None or ours is None:
+            return theirs is not None
+        return len(theirs.get("body") or "") < len(ours.get("body") or "")
+
+    def record(self, waiver: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {
+            "function": self.function,
+            "kind": self.kind,
+            "message": self.message,
+            "expected": self.example.get("expected") or "",
+            "actual": self.example.get("actual") or "",
+            "count": self.count,
+            "reproduced": self.reproduced,
+            "waived": waiver is not None,
+            "waiver": waiver["reason"] if waiver else None,
+            "exchange": self.example.get("exchange"),
+            "curl": self.example.get("curl"),
+            "request": self.example.get("request"),
+            "response": self.example.get("response"),
+            "failure": self.example.get("failure"),
+        }
+
+
+@dataclass(slots=True)
+class _Rule:
+    """What the events say of one rule."""
+
+    record: dict[str, Any]
+    judged: int = 0
+    findings: dict[tuple[str | None, str], _Finding] = field(default_factory=dict)
+    left_out: dict[tuple[str | None, str], None] = field(default_factory=dict)
+    lines: dict[str, None] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    crashed: bool = False
+
+    def judge(
+        self, waiver_of: Mapping[tuple[str | None, str], Mapping[str, Any]], down: str | None
+    ) -> tuple[Verdict, str | None]:
+        """Give the rule its verdict, and the reason for it where it needs one.
+
+        `down` says what became of a target that was unreachable or unstable as a whole: what it kept from
+        being judged is an error, but for what would not have been judged anyhow.
+        """
+        standing = [key for key in self.findings if key not in waiver_of]
+        if standing:
+            return (Verdict.FAIL if self.record["level"] == Level.MUST else Verdict.WARN), None
+        if self.crashed or (self.errors and not self.judged and not self.findings):
+            return Verdict.ERROR, "; ".join(dict.fromkeys(self.errors))
+        if self.findings:
+            return Verdict.WAIVED, "; ".join(dict.fromkeys(str(w["reason"]) for w in waiver_of.values()))
+        if self.judged:
+            return Verdict.PASS, None
+        if down and not self.left_out:
+            return Verdict.ERROR, down
+        return Verdict.NOT_JUDGED, "; ".join(
+            dict.fromkeys(reason for _, reason in self.left_out)
+        ) or NO_REASON
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.run: dict[str, Any] | None = None
+        self.rules: dict[str, _Rule] = {}
+        self.exchanges = 0
+        self.resets = 0
+        self.at = 0.0
+        self.errors: dict[tuple[str | None, str, bool], dict[str, Any]] = {}
+        self.leftovers: list[dict[str, Any]] = []
+        self.notes: dict[str, None] = {}
+        self.interrupted = False
+        self.end: Mapping[str, Any] | None = None
+
+    # Each kind of event has its method; a kind that is unknown is of a later version and passed over.
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        kind = str(event.get("event"))
+        at = event.get("at")
+        if isinstance(at, int | float):
+            self.at = max(self.at, float(at))
+        if kind == "exchange":
+            self.exchanges += 1
+            return
+        method = getattr(self, "on_" + kind.replace(" ", "_"), None)
+        if method is not None:
+            method(event)
+
+    def rule(self, event: Mapping[str, Any], name: str | None = None) -> _Rule | None:
+        identifier = str(name or event.get("rule"))
+        found = self.rules.get(identifier)
+        if found is None:
+            self.fault(f"an event names the rule {identifier}, which this run does not have")
+        return found
+
+    def fault(self, message: str) -> None:
+        self.on_error({"rule": None, "message": message, "ours": True})
+
+    def on_run(self, event: Mapping[str, Any]) -> None:
+        if self.run is None:
+            self.run = dict(event)
+            self.rules = {record["id"]: _Rule(dict(record)) for record in event["rules"]}
+
+    def on_judged(self, event: Mapping[str, Any]) -> None:
+        for identifier, count in event["rules"].items():
+            if found := self.rule(event, identifier):
+                found.judged += int(count)
+
+    def on_finding(self, event: Mapping[str, Any]) -> None:
+        if found := self.rule(event):
+            kind = str(event.get("kind") or "")
+            key = (event.get("function"), kind)
+            if key not in found.findings:
+                found.findings[key] = _Finding(key[0], kind, str(event.get("message") or ""))
+            found.findings[key].add(event)
+
+    def on_not_judged(self, event: Mapping[str, Any]) -> None:
+        if found := self.rule(event):
+            found.left_out[event.get("function"), str(event.get("reason") or NO_REASON)] = None
+            if lines := (event.get("lines") or "").strip("\n"):
+                found.lines[lines] = None
+
+    def on_error(self, event: Mapping[str, Any]) -> None:
+        identifier, message, ours = event.get("rule"), str(event.get("message")), bool(event.get("ours"))
+        record = {
+            "rule": identifier,
+            "message": message,
+            "ours": ours,
+            "trace": event.get("trace"),
+            "count": 0,
+        }
+        self.errors.setdefault((identifier, message, ours), record)["count"] += 1
+        if identifier is not None and (found := self.rule(event)):
+            found.errors.append(message) if message not in found.errors else None
+            found.crashed |= ours
+
+    def on_reset(self, event: Mapping[str, Any]) -> None:
+        self.resets += 1
+
+    def on_leftover(self, event: Mapping[str, Any]) -> None:
+        record = {name: event.get(name) for name in ("kind", "id", "function", "reason")}
+        if not isinstance(record["id"], str | int | None):
+            record["id"] = str(record["id"])
+        self.leftovers.append(record)
+
+    def on_note(self, event: Mapping[str, Any]) -> None:
+        self.notes[str(event.get("message"))] = None
+
+    def on_interrupted(self, event: Mapping[str, Any]) -> None:
+        self.interrupted = True
+
+    def on_end(self, event: Mapping[str, Any]) -> None:
+        self.end = event
+
+    # --- what it comes to
+
+    def report(self) -> dict[str, Any]:
+        run = self.run
+        if run is None:
+            raise LogError("the log does not begin with a run")
+        interrupted = self.interrupted or self.end is None
+        end = self.end or {}
+        waivers: list[Mapping[str, Any]] = list(run.get("waivers") or ())
+        today = str(run.get("today") or str(run["started"])[:10])
+        rules: list[dict[str, Any]] = []
+        used: set[int] = set()
+        whole = (error for error in self.errors.values() if error["rule"] is None and not error["ours"])
+        down = next((error["message"] for error in whole), None)
+        for identifier, rule in self.rules.items():
+            covering: dict[tuple[str | None, str], Mapping[str, Any]] = {}
+            for number, waiver in enumerate(waivers):
+                if waiver["rule"] != identifier or str(waiver["until"]) < today:
+                    continue
+                for key in rule.findings:
+                    if _covers(waiver, key[0]):
+                        used.add(number)
+                        covering.setdefault(key, waiver)
+            verdict, reason = rule.judge(covering, down)
+            rules.append(
+                rule.record
+                | {
+                    "verdict": str(verdict),
+                    "reason": reason,
+                    "lines": "\n\n".join(rule.lines) or None,
+                    "judged": max(rule.judged, 1 if rule.findings else 0),
+                    "left_out": [{"function": function, "reason": why} for function, why in rule.left_out],
+                    "findings": [finding.record(covering.get(key)) for key, finding in rule.findings.items()],
+                }
+            )
+        strict = bool(run.get("strict"))
+        errors = list(self.errors.values())
+        outcome, reason = _overall(rules, errors, strict=strict, interrupted=interrupted)
+        return {
+            "format": FORMAT,
+            "suite": run.get("suite"),
+            "verb": run["verb"],
+            "target": run["target"],
+            "started": run["started"],
+            "seconds": round(float(end.get("seconds", self.at)), 3),
+            "seed": run.get("seed"),
+            "budget": run.get("budget"),
+            "strict": strict,
+            "requests": int(end.get("requests", self.exchanges)),
+            "resets": self.resets,
+            "interrupted": interrupted,
+            "verdict": outcome,
+            "reason": reason,
+            "gate": {"conformant": "pass", "nonconformant": "fail"}.get(outcome, "undecided"),
+            "rerun": run.get("rerun"),
+            "rules": rules,
+            "waivers": self._waivers(waivers, used, today, interrupted=interrupted),
+            "leftovers": self.leftovers,
+            "errors": errors,
+            "notes": list(self.notes),
+            "load": None,
+        }
+
+    def _waivers(
+        self, waivers: list[Mapping[str, Any]], used: set[int], today: str, *, interrupted: bool
+    ) -> list[dict[str, Any]]:
+        """List the waivers that have run out and those that nothing needs any more."""
+        listed: list[dict[str, Any]] = []
+        for number, waiver in enumerate(waivers):
+            rule = self.rules.get(waiver["rule"])
+            until = str(waiver["until"])
+            if until < today:
+                again = sum(_covers(waiver, function) for function, _ in rule.findings) if rule else 0
+                status, message = "expired", f"ran out on {until}"
+                if again:
+                    message += f"; {plural(again, 'finding')} would have been waived"
+            elif rule is None:
+                status, message = "unneeded", "there is no such rule"
+            elif number not in used and not interrupted and (rule.judged or rule.findings):
+                # Of a rule that was not judged nobody can say whether the waiver is still needed.
+                status, message = "unneeded", "nothing needs it any more"
+            else:
+                continue
+            entry = {name: waiver.get(name) for name in ("rule", "function", "reason")}
+            listed.append(entry | {"until": until, "status": status, "message": message})
+        return listed
+
+
+def _covers(waiver: Mapping[str, Any], function: str | None) -> bool:
+    return waiver.get("function") in (None, function)
+
+
+def _overall(
+    rules: list[dict[str, Any]], errors: list[dict[str, Any]], *, strict: bool, interrupted: bool
+) -> tuple[str, str]:
+    """Give the run its verdict, and say why in one line."""
+    count = Counter(rule["verdict"] for rule in rules)
+    failed = [rule["id"] for rule in rules if rule["verdict"] == Verdict.FAIL]
+    warned = [rule["id"] for rule in rules if rule["verdict"] == Verdict.WARN]
+    if failed or (strict and warned):
+        parts = []
+        if failed:
+            parts.append(f"{plural(len(failed), 'must rule')} failed ({_some(failed)})")
+        if warned:
+            verb = "failed, and the run is strict" if strict else "warns" if len(warned) == 1 else "warn"
+            parts.append(f"{plural(len(warned), 'should rule')} {verb} ({_some(warned)})")
+        return "nonconformant", "; ".join(parts)
+    for error in errors:
+        if error["ours"]:
+            return "undecided", f"the suite itself failed: {error['message']}"
+        if error["rule"] is None:
+            return "undecided", error["message"]
+    if interrupted:
+        return "undecided", "interrupted before the end; nothing had failed by then"
+    if not any(rule["judged"] for rule in rules):
+        return "undecided", "nothing could be judged"
+    judged = sum(rule["judged"] > 0 for rule in rules)
+    reason = f"no must rule failed; {judged} of {plural(len(rules), 'rule')} judged"
+    if warned:
+        verb = "warns" if len(warned) == 1 else "warn"
+        reason += f"; {plural(len(warned), 'should rule')} {verb} ({_some(warned)})"
+    if count[Verdict.WAIVED]:
+        reason += f"; {count[Verdict.WAIVED]} waived"
+    return "conformant", reason
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def build(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Make the report of a run from its events."""
+    builder = _Builder()
+    for event in events:
+        builder.take(event)
+    return builder.report()
+
+
+def write_report(folder: Path) -> dict[str, Any]:
+    """Make the report of the run in a folder, and write `report.json` and `junit.xml` beside its events."""
+    folder = Path(folder)
+    report = build(read_events(folder / EVENTS))
+    text = json.dumps(report, ensure_ascii=False, indent=1, default=_plain)
+    # Half a surrogate pair has no UTF-8; its escape is the same string to whoever reads the JSON.
+    _replace(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
+    _replace(folder / junit.NAME, junit.render(report))
+    return report
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file so that whoever looks sees the old one or the new one, never half of it."""
+    passing = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with passing.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        passing.replace(path)
+    except OSError as error:
+        passing.unlink(missing_ok=True)
+        raise LogError(f"cannot write {path}: {error.strerror}") from error
+
+
+def exit_status(report: Mapping[str, Any]) -> int:
+    """Return the command's exit status for a report: 0 passes, 1 fails, 3 undecided, 130 interrupted."""
+    if report["interrupted"]:
+        return 130
+    return {"pass": 0, "fail": 1}.get(report["gate"], 3)
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    schema = json.loads(Path(__file__).with_name("report.schema.json").read_text("utf-8"))
+    return Draft202012Validator(schema)
+
+
+def validate(report: Mapping[str, Any]) -> None:
+    """Hold a report against its JSON Schema; a ValueError says where it departs from it."""
+    for error in _validator().iter_errors(report):
+        raise ValueError(f"report{error.json_path[1:]}: {error.message[:400]}")

@@ -1,0 +1,67 @@
+"""Text from a target, made safe to show; and the lines of a profile, laid together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["cut", "merge_lines", "plural", "reveal"]
+
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character in _NAMED:
+        return _NAMED[character]
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def reveal(text: str, *, keep: str = "") -> str:
+    """Return the text with everything that does not print as an escape, but for the characters in `keep`.
+
+    A target may send what moves a cursor, hides text or turns it around (control characters, bidirectional
+    overrides, zero-width characters), or half a surrogate pair, which no encoding writes.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escape(c) for c in text)
+
+
+def cut(text: str, limit: int, note: str = "") -> str:
+    """Return the text; one longer than `limit` is cut there, with an ellipsis and the note after it."""
+    return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…" + note
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return the count with its noun: `1 finding`, `2 findings`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def merge_lines(blocks: Iterable[str]) -> list[str]:
+    """Lay pieces of a profile together, so that each table and each key of a table stands there once."""
+    tables: dict[str, dict[str, str]] = {"": {}}
+    for block in blocks:
+        table = tables[""]
+        for line in block.splitlines():
+            stripped = line.strip()
+            if re.fullmatch(r"\[[^\[].*\](\s*#.*)?", stripped):
+                table = tables.setdefault(stripped.split("#")[0].strip(), {})
+            elif stripped.startswith("[["):
+                # An array's table may stand there many times; two that say the same are one.
+                whole = block[block.index(line) :].strip()
+                table = tables.setdefault(f"{stripped}\0{whole}", {})
+            elif stripped:
+                table.setdefault(stripped.split("=")[0].strip(), line.rstrip())
+    merged: list[str] = []
+    for name, lines in tables.items():
+        if not name and not lines:
+            continue
+        if merged:
+            merged.append("")
+        if name:
+            merged.append(name.split("\0")[0])
+        merged.extend(lines.values())
+    return merged
