@@ -3,7 +3,7 @@
 Importing this package registers every rule; `RULES` holds them by id, in the order of the rulebook.
 """
 
-from conformance.rulebook import (  # noqa: F401  (importing registers the rules)
+from conformance.rulebook import (  # noqa: F401, I001  (importing registers the rules, in this order)
     http,
     request,
     envelope,

@@ -1,1 +1,39 @@
-"""Rules of one area."""
+"""Who may do what, and to whose objects."""
+
+from __future__ import annotations
+
+from conformance.rulebook.model import Level, conversation
+
+_DENIED = "HTTP response codes: «Access for the current user is denied»"
+
+conversation(
+    id="ACC-1",
+    level=Level.MUST,
+    clause=_DENIED,
+    title="A function for another role is refused with 403",
+    why="Hiding a button is no protection: whoever knows the function's name calls it.",
+)
+
+conversation(
+    id="ACC-2",
+    level=Level.MUST,
+    clause=_DENIED,
+    title="Another user's object cannot be read, changed or deleted",
+    why="Identifiers are easily counted up; without a check of the owner every user reads everybody's data.",
+)
+
+conversation(
+    id="ACC-3",
+    level=Level.MUST,
+    clause=_DENIED,
+    title="Rights cannot be raised through data",
+    why="A server that copies whatever members it gets into its records lets anyone name themselves administrator.",
+)
+
+conversation(
+    id="ACC-4",
+    level=Level.MUST,
+    clause=_DENIED,
+    title="Lists show no object that reading one by one refuses",
+    why="A list that forgot the filter gives away what the single read protects.",
+)

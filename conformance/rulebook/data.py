@@ -1,1 +1,80 @@
-"""Rules of one area."""
+"""Arguments, searched with generated data."""
+
+from __future__ import annotations
+
+from conformance.rulebook.model import Level, conversation
+
+_ARGUMENTS = "HTTP request structure: «all the function arguments go here»"
+_INVALID = "HTTP response codes: «Invalid data was sent»"
+
+conversation(
+    id="DAT-1",
+    level=Level.MUST,
+    clause=_ARGUMENTS,
+    title="Data that the schema allows is accepted",
+    why="The schema is what callers validate against; a valid call that is refused fails only in production.",
+)
+
+conversation(
+    id="DAT-2",
+    level=Level.MUST,
+    clause=_INVALID,
+    title="Data that the schema forbids is refused with 400",
+    why="A check that is missing for one kind of violation lets exactly that kind into the data.",
+)
+
+conversation(
+    id="DAT-3",
+    level=Level.MUST,
+    clause=_ARGUMENTS,
+    title="Any JSON as data gets a documented code and the envelope",
+    why="Callers have bugs; the answer to one must be readable by the same code as any other answer.",
+)
+
+conversation(
+    id="DAT-4",
+    level=Level.MUST,
+    clause=_INVALID,
+    title="Any bytes as the body get a documented code and the envelope",
+    why="Whatever arrives over a network arrives some day; none of it may take the service down.",
+)
+
+conversation(
+    id="DAT-5",
+    level=Level.MUST,
+    clause=_ARGUMENTS,
+    title="Text comes back as it went in, or is refused",
+    why="A name that loses its accents, an emoji that cuts the rest, a text trimmed at a column's width: data lost.",
+)
+
+conversation(
+    id="DAT-6",
+    level=Level.MUST,
+    clause=_ARGUMENTS,
+    title="Numbers come back as they went in, or are refused",
+    why="An identifier past 2^53 that is rounded on its way names another object.",
+)
+
+conversation(
+    id="DAT-7",
+    level=Level.MUST,
+    clause=_INVALID,
+    title="A refused write changes nothing",
+    why="A caller that is told of an error repeats the call or gives it up; in both cases half of it was done.",
+)
+
+conversation(
+    id="DAT-8",
+    level=Level.MUST,
+    clause=_ARGUMENTS,
+    title="Injection strings and operators are data",
+    why="Text that becomes part of a query, a template or a path hands the service to whoever typed it.",
+)
+
+conversation(
+    id="DAT-9",
+    level=Level.SHOULD,
+    clause="hardening (HTTP request structure)",
+    title="Deep, wide and large data is answered in time",
+    why="One request that costs as much as thousands is all it takes to keep everybody else out.",
+)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
-from conformance.protocol.exchange import Contract, Exchange, Request, Response, Vault
+from conformance.protocol.exchange import MASK, Contract, Exchange, Failure, Request, Response, Vault
 
 __all__ = [
     "AREAS",
@@ -20,9 +22,11 @@ __all__ = [
     "broken",
     "conversation",
     "holds",
+    "no_reply",
     "not_applicable",
     "reply",
     "rule",
+    "shown",
 ]
 
 
@@ -93,8 +97,8 @@ class Rule:
     """One rule of the rulebook.
 
     `clause` quotes the documentation («…») or says *wire* or *hardening*; `title` says the rule in one line;
-    `why` says what goes wrong for a caller when it is broken. `check` judges one exchange; a rule without one is
-    judged by a conversation. `passes` and `fails` are replies on which a self-test runs the check.
+    `why` says what goes wrong for a caller when it is broken. `check` judges one exchange; a rule without
+    one is judged by a conversation. `passes` and `fails` are replies on which a self-test runs the check.
     """
 
     id: str
@@ -137,14 +141,14 @@ def _register(record: Rule) -> None:
 
 def rule(
     *,
-    id: str,  # noqa: A002  (the rulebook's own word)
+    id: str,
     level: Level,
     clause: str,
     title: str,
     passes: Sequence[Exchange],
     fails: Sequence[Exchange],
 ) -> Callable[[Check], Check]:
-    """Register a rule that one exchange is enough to judge; the docstring of the check says why it matters."""
+    """Register a rule that one exchange can judge; the docstring of the check says why it matters."""
 
     def register(check: Check) -> Check:
         why = " ".join((check.__doc__ or "").split())
@@ -154,7 +158,7 @@ def rule(
     return register
 
 
-def conversation(*, id: str, level: Level, clause: str, title: str, why: str) -> None:  # noqa: A002
+def conversation(*, id: str, level: Level, clause: str, title: str, why: str) -> None:
     """Register a rule that needs more than one exchange; a suite judges it."""
     _register(Rule(id, level, clause, title, why))
 
@@ -172,7 +176,9 @@ def reply(
     body: bytes | None = None,
     headers: Sequence[tuple[str, str]] = _SEALED,
     verb: str = "POST",
+    url: str = "http://host/api/course",
     sent: bytes = b'{"method":"read"}',
+    sent_headers: Sequence[tuple[str, str]] = (("Token", "t"),),
     contract: Contract | None = None,
     in_session: bool = True,
     vault: Vault | None = None,
@@ -180,11 +186,11 @@ def reply(
     login: bool = False,
     envelope_extra: Sequence[str] = (),
     well_formed: bool = True,
-    **envelope: Any,
+    **envelope: object,
 ) -> Exchange:
     """Build an example: a reply with this status and this envelope, or exactly this `body`."""
     text = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode() if body is None else body
-    request = Request(verb, "http://host/api/course", (("Token", "t"),), sent, well_formed=well_formed)
+    request = Request(verb, url, tuple(sent_headers), sent, well_formed=well_formed)
     response = Response(status, tuple(headers), text)
     return Exchange(
         request,
@@ -197,3 +203,49 @@ def reply(
         login=login,
         envelope_extra=frozenset(envelope_extra),
     )
+
+
+def no_reply(kind: str, *, verb: str = "POST", well_formed: bool = True) -> Exchange:
+    """Build an example of a call that got no answer: `kind` is one of the kinds of a `Failure`."""
+    request = Request(verb, "http://host/api/course", (), b'{"method":"read"}', well_formed=well_formed)
+    return Exchange(request, failure=Failure(kind, f"the call failed: {kind}"), function="course.read")
+
+
+#: Members whose text is not shown in a reply to a login: the session may lie elsewhere than expected.
+_SECRET_NAME = re.compile(r"session|token|ticket|jwt|secret|password|credential|hmac", re.IGNORECASE)
+
+
+def shown(value: object, exchange: Exchange, limit: int = 160) -> str:
+    """Return a value as a person reads it in a finding: on one line, short, with the run's secrets masked.
+
+    Each string is masked before it is cut, so that no part of a secret is left over. Nothing here recurses
+    deeper than three levels, whatever came.
+    """
+    text = _shown(value, exchange, 3)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _shown(value: object, exchange: Exchange, levels: int) -> str:
+    if isinstance(value, str):
+        masked = exchange.vault.mask(value) if exchange.vault else value
+        own = exchange.request.header("Token")
+        if own and len(own) >= 6:
+            masked = masked.replace(own, MASK)
+        return repr(masked if len(masked) <= 120 else masked[:119] + "…")
+    if isinstance(value, dict):
+        if not levels:
+            return "{…}" if value else "{}"
+        parts = []
+        for name, member in islice(value.items(), 6):
+            hidden = exchange.login and isinstance(member, str) and _SECRET_NAME.search(name)
+            told = repr(MASK) if hidden else _shown(member, exchange, levels - 1)
+            parts.append(f"{_shown(name, exchange, 0)}: {told}")
+        return "{" + ", ".join(parts + ["…"] * (len(value) > 6)) + "}"
+    if isinstance(value, list):
+        if not levels:
+            return "[…]" if value else "[]"
+        parts = [_shown(item, exchange, levels - 1) for item in value[:6]]
+        return "[" + ", ".join(parts + ["…"] * (len(value) > 6)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)

@@ -1,1 +1,72 @@
-"""Rules of one area."""
+"""Rows: where they start and how many come."""
+
+from __future__ import annotations
+
+from conformance.rulebook.model import Level, conversation
+
+_START = "HTTP request structure: «data output starting row»"
+_LENGTH = "HTTP request structure: «data output row limit»"
+
+conversation(
+    id="PAG-1",
+    level=Level.MUST,
+    clause=_LENGTH,
+    title="At most pageLength rows come back",
+    why="A client sizes its page, its memory and its patience by the limit that it asked for.",
+)
+
+conversation(
+    id="PAG-2",
+    level=Level.MUST,
+    clause=_START,
+    title="Pages laid end to end are the unpaged list",
+    why="A row lost or shown twice at the seam of two pages is a course nobody finds or pays for twice.",
+)
+
+conversation(
+    id="PAG-3",
+    level=Level.MUST,
+    clause="HTTP request structure: «If no output page limit is specified, then no limitation is performed»",
+    title="Without pageLength all rows come back",
+    why="Callers that never page take what comes for everything; a hidden limit cuts their data silently.",
+)
+
+conversation(
+    id="PAG-4",
+    level=Level.MUST,
+    clause=_START,
+    title="A pageStart past the end gives no rows",
+    why="A client that pages until nothing comes must end there, not in an error or at the beginning again.",
+)
+
+conversation(
+    id="PAG-5",
+    level=Level.MUST,
+    clause=f"{_START}, «data output row limit»; HTTP response codes: «Invalid data was sent»",
+    title="A pageStart or pageLength that is no row number is refused with 400",
+    why="A negative or textual limit that reaches the database is an error there, or every row, or an injection.",
+)
+
+conversation(
+    id="PAG-6",
+    level=Level.MUST,
+    clause=_START,
+    title="The order is the same from call to call while nothing changes",
+    why="Row numbers mean something only in a fixed order; without one, paging skips and repeats rows at random.",
+)
+
+conversation(
+    id="PAG-7",
+    level=Level.MUST,
+    clause=_LENGTH,
+    title="pageLength 0 gives no rows, or 400",
+    why="Zero taken for «not given» answers a request for nothing with the whole table.",
+)
+
+conversation(
+    id="PAG-8",
+    level=Level.MUST,
+    clause=_START,
+    title="Paging shows nothing that the unpaged call does not",
+    why="A paged query that is built apart from the unpaged one forgets its filters, and with them the rights.",
+)

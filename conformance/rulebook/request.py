@@ -1,1 +1,97 @@
-"""Rules of one area."""
+"""What a request may leave out, and which requests are refused."""
+
+from __future__ import annotations
+
+from conformance.rulebook.model import Level, conversation
+
+_FIELDS = "HTTP request structure: «All the fields except method are not obligatory»"
+_INVALID = "HTTP response codes: «Invalid data was sent»"
+
+conversation(
+    id="REQ-1",
+    level=Level.MUST,
+    clause=_FIELDS,
+    title="Without a method's name a request is invalid: 400",
+    why="«All the fields except method» says that method is obligatory; a call that names no function must not "
+    "run one, nor crash.",
+)
+
+conversation(
+    id="REQ-2",
+    level=Level.MUST,
+    clause=_FIELDS + "; null: wire",
+    title="data may be left out where no argument is required",
+    why="The public client wrappers leave data out of calls that take no arguments.",
+)
+
+conversation(
+    id="REQ-3",
+    level=Level.MUST,
+    clause=_FIELDS,
+    title="pageStart and pageLength may be left out, each alone or both",
+    why="Most calls are made without paging; a server that insists on it refuses them all.",
+)
+
+conversation(
+    id="REQ-4",
+    level=Level.MUST,
+    clause=f"{_INVALID}; General: «encoded as a JSON string»",
+    title="A body that is not JSON is refused with 400",
+    why="A body that was cut or garbled on its way must not be guessed at: the guess may be another call.",
+)
+
+conversation(
+    id="REQ-5",
+    level=Level.MUST,
+    clause=_INVALID,
+    title="JSON that is not an object is refused with 400",
+    why="An array or a bare value names no function; servers that index into it without looking crash.",
+)
+
+conversation(
+    id="REQ-6",
+    level=Level.MUST,
+    clause=f"{_INVALID}; HTTP request structure: «all the function arguments go here»",
+    title="data that is neither an object nor null is refused with 400",
+    why="Arguments have names; a list or a text in their place is a caller's mistake, to be told to them.",
+)
+
+conversation(
+    id="REQ-7",
+    level=Level.MUST,
+    clause=_INVALID,
+    title="A required argument left out, or null, is refused with 400",
+    why="A default that the server makes up in place of a required argument does something nobody asked for.",
+)
+
+conversation(
+    id="REQ-8",
+    level=Level.MUST,
+    clause=_INVALID,
+    title="An argument of another type than declared is refused with 400",
+    why="Silent conversion («12abc» to 12, [] to false) reads or changes another object than the caller meant.",
+)
+
+conversation(
+    id="REQ-9",
+    level=Level.MUST,
+    clause=_INVALID,
+    title="A value outside its declared range, length, enumeration, pattern or format is refused with 400",
+    why="What the schema forbids was promised to every reader never to be in the data.",
+)
+
+conversation(
+    id="REQ-10",
+    level=Level.SHOULD,
+    clause="hardening (HTTP request structure)",
+    title="Unknown top-level members change nothing",
+    why="Newer clients add members; an older server that stumbles over them makes every upgrade a flag day.",
+)
+
+conversation(
+    id="REQ-11",
+    level=Level.MUST,
+    clause="General: «encoded as a JSON string»",
+    title="Order of members, white space and \\u escapes change nothing",
+    why="JSON libraries differ in all three, and no caller has control over them.",
+)

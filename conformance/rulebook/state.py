@@ -1,1 +1,56 @@
-"""Rules of one area."""
+"""What a sequence of calls leaves behind."""
+
+from __future__ import annotations
+
+from conformance.rulebook.model import Level, conversation
+
+_RESULT = "Responses structure: «a boolean showing the overall operation result»"
+_OUTPUT = "Responses structure: «output from the called method»"
+
+conversation(
+    id="STA-1",
+    level=Level.MUST,
+    clause=_RESULT,
+    title="What was created can be read, and is in the list",
+    why="A success that stored nothing, or something else, is found out by the user, not by the client.",
+)
+
+conversation(
+    id="STA-2",
+    level=Level.MUST,
+    clause=_RESULT,
+    title="What was changed reads as changed, and only that",
+    why="A change of the title that empties the description loses data that nobody touched.",
+)
+
+conversation(
+    id="STA-3",
+    level=Level.MUST,
+    clause=_RESULT,
+    title="What was deleted is gone",
+    why="Users delete what must not be seen any more; an object that lives on in a list or a read still is.",
+)
+
+conversation(
+    id="STA-4",
+    level=Level.MUST,
+    clause=_OUTPUT,
+    title="Functions that read change nothing",
+    why="Reads are repeated, cached and prefetched freely; one that writes does so again each time.",
+)
+
+conversation(
+    id="STA-5",
+    level=Level.MUST,
+    clause=_RESULT,
+    title="Concurrent creates are all kept, each with its own identifier",
+    why="An identifier computed as «the highest plus one» gives two users one object, and only under load.",
+)
+
+conversation(
+    id="STA-6",
+    level=Level.MUST,
+    clause=f"{_RESULT}; Authentication: «work within the same login session»",
+    title="A model driven by random sequences of calls agrees at every step",
+    why="The faults that single tests miss lie in orders of calls that nobody thought of.",
+)
