@@ -38,7 +38,7 @@ __all__ = [
 
 
 class UsageError(Exception):
-    """The command line, the profile or the catalogue is wrong: one line says what, where, and how to mend it."""
+    """The command line, the profile or the catalogue is wrong; one line says what, where and how to mend."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class User:
 
 @dataclass(frozen=True)
 class Waiver:
-    """A failure that is known, and forgiven to the end of the day `until`; `function` None: of every function."""
+    """A failure that is known, and forgiven to the end of the day `until`; `function` None: of any."""
 
     rule: str
     reason: str
