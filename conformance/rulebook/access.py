@@ -27,7 +27,7 @@ conversation(
     level=Level.MUST,
     clause=_DENIED,
     title="Rights cannot be raised through data",
-    why="A server that copies whatever members it gets into its records lets anyone name themselves administrator.",
+    why="A server that copies whatever it is sent into its records makes anyone an administrator.",
 )
 
 conversation(

@@ -70,7 +70,7 @@ conversation(
     level=Level.MUST,
     clause=_TOGETHER,
     title="After logout the token is refused with 401",
-    why="Who signs out at a shared computer trusts that the session is over, not only forgotten by the browser.",
+    why="Who signs out at a shared computer trusts that the session is over, not only forgotten there.",
 )
 
 conversation(
@@ -78,7 +78,7 @@ conversation(
     level=Level.MUST,
     clause=_LOGIN,
     title="Two logins of one user give two sessions, and both work",
-    why="People use a phone and a computer; a shared or a stolen session would be ended, or shown, by the other.",
+    why="People use a phone and a computer; with one session for both, signing out of one ends the other.",
 )
 
 conversation(
@@ -94,7 +94,7 @@ conversation(
     level=Level.MUST,
     clause=_TOGETHER,
     title="Sessions do not mix",
-    why="A user kept in a global, a pooled connection or a cache answers one user with the data of another, "
+    why="A user kept in a global, a pooled connection or a cache answers one user with another's data, "
     "and only when calls interleave.",
 )
 
@@ -127,7 +127,7 @@ conversation(
     level=Level.SHOULD,
     clause=f"hardening ({_TOKEN})",
     title="The session identifier is taken from the Token header alone",
-    why="Identifiers in addresses end up in logs and referrers, and those in cookies are sent by other sites' pages.",
+    why="Identifiers in addresses end up in logs and referrers; cookies are sent by other sites too.",
 )
 
 conversation(

@@ -44,7 +44,7 @@ conversation(
     level=Level.MUST,
     clause=_ARGUMENTS,
     title="Text comes back as it went in, or is refused",
-    why="A name that loses its accents, an emoji that cuts the rest, a text trimmed at a column's width: data lost.",
+    why="Accents dropped, a text cut at an emoji or at a column's width: the loss shows only on reading.",
 )
 
 conversation(
@@ -60,7 +60,7 @@ conversation(
     level=Level.MUST,
     clause=_INVALID,
     title="A refused write changes nothing",
-    why="A caller that is told of an error repeats the call or gives it up; in both cases half of it was done.",
+    why="A caller that is told of an error repeats the call or gives up; half of it must not be done.",
 )
 
 conversation(

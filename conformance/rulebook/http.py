@@ -143,7 +143,7 @@ def _type(value: str) -> tuple[tuple[str, str], ...]:
         reply(200, body=_ENVELOPE, headers=_type("Application/JSON;charset=UTF-8")),
         reply(400, body=_ENVELOPE, headers=_type('application/json ; charset="utf-8"')),
         reply(200, body=_ENVELOPE, headers=_type("application/json;")),
-        reply(200, body=_ENVELOPE, headers=_type("application/json") + (("content-type", "application/json"),)),
+        reply(200, body=_ENVELOPE, headers=_type("application/json") + _type(" application/json")),
         reply(405, body=b"{}", verb="GET"),
     ],
     fails=[
@@ -158,7 +158,9 @@ def _type(value: str) -> tuple[tuple[str, str], ...]:
         reply(200, body=_ENVELOPE, headers=_type("application/json; profile=x")),
         reply(200, body=_ENVELOPE, headers=_type("application/json, text/html")),
         reply(200, body=_ENVELOPE, headers=_type("application/json") + _type("text/html")),
-        reply(200, body=_ENVELOPE, headers=_type("application/json") + _type("application/json;charset=utf-8")),
+        reply(
+            200, body=_ENVELOPE, headers=_type("application/json") + _type("application/json;charset=utf-8")
+        ),
         reply(502, body=b"<html></html>", headers=_type("text/html")),
         reply(405, body=b"no", headers=_type("text/plain"), verb="DELETE"),
     ],
@@ -193,7 +195,7 @@ conversation(
     level=Level.SHOULD,
     clause="wire (HTTP request structure: the body is JSON whatever the library calls it)",
     title="The request's Content-Type does not matter",
-    why="The public client wrappers send no Content-Type, or the form type that an HTTP library adds by itself.",
+    why="The public wrappers send no Content-Type, or the form type that an HTTP library adds by itself.",
 )
 
 conversation(
@@ -209,6 +211,5 @@ conversation(
     level=Level.MUST,
     clause="Authentication: «Identifier is sent in an HTTP header Token»",
     title="Header names are case-insensitive",
-    why="HTTP/2 and many libraries and proxies send every header name in lower case: the session would be lost.",
+    why="Many libraries and proxies send header names in lower case: the session would be lost.",
 )
-

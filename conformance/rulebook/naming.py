@@ -1,1 +1,191 @@
-"""Rules of one area."""
+"""Names: camelCase, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.protocol.exchange import Contract, Exchange
+from conformance.rulebook.model import (
+    Level,
+    Outcome,
+    broken,
+    conversation,
+    holds,
+    not_applicable,
+    reply,
+    rule,
+    shown,
+)
+
+_CASE = "General: «API uses camelCased names rather than under_scored»"
+
+#: Names that were found to be camelCase: an API has few, and they come again in every answer.
+_good: set[str] = {"isError", "errMsg", "data"}
+_GOOD_LIMIT = 8192
+
+
+def is_camel_case(name: str) -> bool:
+    """Whether a name is a letter that is not a capital, followed by letters and digits."""
+    if not name:
+        return False
+    first = name[0]
+    if not first.isalpha() or first.isupper() or first.istitle():
+        return False
+    return name.isascii() and name.isalnum() or all(sign.isalpha() or sign.isdecimal() for sign in name)
+
+
+def _known_good(name: str) -> bool:
+    if name in _good:
+        return True
+    if not is_camel_case(name):
+        return False
+    if len(_good) < _GOOD_LIMIT and len(name) <= 64:
+        _good.add(name)
+    return True
+
+
+def _all_good(value: object) -> bool:
+    """Whether every member name at any depth is camelCase; the fast answer, without saying where."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            for name, member in item.items():
+                if name not in _good and not _known_good(name):
+                    return False
+                if isinstance(member, dict | list):
+                    stack.append(member)
+        elif isinstance(item, list):
+            stack.extend([member for member in item if isinstance(member, dict | list)])
+    return True
+
+
+def _names(value: object, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (JSON pointer, name) for each member at any depth, in their order."""
+    stack: list[tuple[str, str | None, object]] = [(pointer, None, value)]
+    while stack:
+        place, name, item = stack.pop()
+        if name is not None:
+            yield place, name
+        if isinstance(item, dict):
+            stack.extend((f"{place}/{_escaped(key)}", key, item[key]) for key in reversed(item))
+        elif isinstance(item, list):
+            stack.extend((f"{place}/{i}", None, item[i]) for i in reversed(range(len(item))))
+
+
+def _escaped(name: str) -> str:
+    return name[:80].replace("~", "~0").replace("/", "~1")
+
+
+def _judged_names(exchange: Exchange, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the names that the rule applies to: not those of the profile's extra members, nor the keys of maps."""
+    if not isinstance(value, dict):
+        yield from _names(value)
+        return
+    contract = exchange.contract
+    for name, member in value.items():
+        pointer = f"/{_escaped(name)}"
+        if name not in exchange.envelope_extra:
+            yield pointer, name
+        if name == "data" and contract is not None and contract.names is not None:
+            for place, inner in contract.names(member):
+                yield f"/data{place}", inner
+        else:
+            yield from _names(member, pointer)
+
+
+def _but_for_marks(data: object) -> Iterator[tuple[str, str]]:
+    """Stand in for a result schema in the examples: `marks` is declared as a map keyed by data."""
+    for pointer, name in _names(data):
+        if not pointer.startswith("/marks/"):
+            yield pointer, name
+
+
+_MAP = Contract("course.read", names=_but_for_marks)
+
+
+def _named(**members: object) -> Exchange:
+    return reply(200, isError=False, errMsg=None, data=members)
+
+
+@rule(
+    id="NAM-1",
+    level=Level.MUST,
+    clause=_CASE,
+    title="Every member name in every answer is camelCase",
+    passes=[
+        _named(),
+        _named(courseId=1, title="under_scored text is no name", a=1, x2=2, nameASCII=3),
+        _named(rows=[[{"courseId": 1, "owner": {"firstName": "Åsa"}}]]),
+        _named(användare=1, straßeNummer=2, éa=3, 名前=4),
+        reply(200, isError=False, errMsg=None, data={"marks": {"ann_lee": 5, "2024": 3}}, contract=_MAP),
+        reply(200, isError=False, errMsg=None, data={}, memory_kb=3, envelope_extra=["memory_kb"]),
+        reply(400, isError=True, errMsg="course_id is missing", data=None),
+        reply(200, body=b"[1,2,3]"),
+    ],
+    fails=[
+        _named(course_id=1),
+        _named(CourseId=1),
+        _named(_id=1),
+        _named(rows=[{"courseId": 1}, {"owner": {"first-name": "Åsa"}}]),
+        _named(**{"": 1}),
+        _named(**{"course id": 1}),
+        _named(**{"$ref": 1}),
+        _named(**{"1st": 1}),
+        _named(**{"a.b": 1}),
+        _named(**{"title ": 1}),
+        _named(**{"Äpple": 1}),
+        _named(**{"ǅep": 1}),
+        _named(**{"x²": 1}),
+        reply(200, isError=False, errMsg=None, data={}, memory_kb=3),
+        reply(200, isError=False, errMsg=None, data={}, debug={"sql_ms": 3}, envelope_extra=["debug"]),
+        reply(200, isError=False, errMsg=None, data={"marks": {"a_b": 1}, "course_id": 2}, contract=_MAP),
+        reply(400, isError=True, errMsg="No", data={"field_errors": {}}),
+        reply(200, body=b'[{"course_id":1}]'),
+    ],
+)
+def names_are_camel_case(exchange: Exchange) -> Outcome:
+    """Clients map members to fields by their names; one under_scored name is a field that stays empty."""
+    if exchange.response is None or not exchange.is_post:
+        return not_applicable
+    read = exchange.json
+    if read.error is not None:
+        return not_applicable
+    if _all_good(read.value):
+        return holds
+    try:
+        for pointer, name in _judged_names(exchange, read.value):
+            if not _known_good(name):
+                return broken(
+                    expected="every member name in camelCase",
+                    actual=f"{shown(name, exchange, 60)} at {shown(pointer, exchange, 110)}",
+                    kind=_kind(name),
+                )
+    except (RecursionError, UnicodeError):
+        return not_applicable  # too deep, or with half a character, for the catalogue's own walk
+    return holds
+
+
+def _kind(name: str) -> str:
+    if "_" in name:
+        return "an under_scored name"
+    if name[:1].isupper() or name[:1].istitle():
+        return "a name that begins with a capital"
+    return "a name that is not camelCase"
+
+
+conversation(
+    id="NAM-2",
+    level=Level.MUST,
+    clause=_CASE,
+    title="Every published function and parameter name is camelCase",
+    why="Wrappers build calls from the published names by one convention; an exception needs code of its own.",
+)
+
+conversation(
+    id="NAM-3",
+    level=Level.SHOULD,
+    clause="hardening (General: «camelCased names rather than under_scored»)",
+    title="The under_scored spelling of a function is unknown",
+    why="A second spelling is a second way in, past whatever is checked by name.",
+)

@@ -44,7 +44,7 @@ conversation(
     level=Level.MUST,
     clause=f"{_START}, «data output row limit»; HTTP response codes: «Invalid data was sent»",
     title="A pageStart or pageLength that is no row number is refused with 400",
-    why="A negative or textual limit that reaches the database is an error there, or every row, or an injection.",
+    why="A negative or textual limit that reaches the database is an error, every row, or an injection.",
 )
 
 conversation(
@@ -52,7 +52,7 @@ conversation(
     level=Level.MUST,
     clause=_START,
     title="The order is the same from call to call while nothing changes",
-    why="Row numbers mean something only in a fixed order; without one, paging skips and repeats rows at random.",
+    why="Row numbers mean something only in a fixed order; without one, pages skip and repeat rows.",
 )
 
 conversation(
@@ -68,5 +68,5 @@ conversation(
     level=Level.MUST,
     clause=_START,
     title="Paging shows nothing that the unpaged call does not",
-    why="A paged query that is built apart from the unpaged one forgets its filters, and with them the rights.",
+    why="A paged query that is built apart from the unpaged one forgets its filters, and the rights too.",
 )

@@ -12,8 +12,7 @@ conversation(
     level=Level.MUST,
     clause=_FIELDS,
     title="Without a method's name a request is invalid: 400",
-    why="«All the fields except method» says that method is obligatory; a call that names no function must not "
-    "run one, nor crash.",
+    why="A call that names no function must not run one, nor crash the server that looks it up.",
 )
 
 conversation(
@@ -69,7 +68,7 @@ conversation(
     level=Level.MUST,
     clause=_INVALID,
     title="An argument of another type than declared is refused with 400",
-    why="Silent conversion («12abc» to 12, [] to false) reads or changes another object than the caller meant.",
+    why="Silent conversion («12abc» to 12, [] to false) reads or changes another object than was meant.",
 )
 
 conversation(
