@@ -182,20 +182,29 @@ class Method:
 
     def volatile_mask(self, data: Json) -> Json:
         """Return `data` without the members that the result's schema marks readOnly (STA-2)."""
-        return self._masked([self.result.document], data) if self._readonly else data
-
-    def _masked(self, nodes: list[Json], value: Json) -> Json:
-        if not isinstance(value, dict | list):
-            return value
-        parts = self.result.parts(nodes, value)
-        if isinstance(value, list):
-            return [self._masked(item_schemas(parts, i), item) for i, item in enumerate(value)]
-        kept: dict[str, Json] = {}
-        for name, item in value.items():
-            below = member_schemas(parts, name)
-            if not any(part.get("readOnly") is True for part in self.result.parts(below, item)):
-                kept[name] = self._masked(below, item)
-        return kept
+        if not self._readonly:
+            return data
+        whole: list[Json] = [None]
+        # (the schemas that speak of the value, the value, the container of its copy, where in it): no recursion,
+        # for what a target sends may be nested deep.
+        stack: list[tuple[list[Json], Json, Json, Json]] = [([self.result.document], data, whole, 0)]
+        while stack:
+            nodes, value, into, at = stack.pop()
+            if isinstance(value, list):
+                parts = self.result.parts(nodes, value)
+                into[at] = copy = [None] * len(value)
+                stack += [(item_schemas(parts, i), item, copy, i) for i, item in enumerate(value)]
+            elif isinstance(value, dict):
+                parts = self.result.parts(nodes, value)
+                into[at] = kept = {}
+                for name, item in value.items():
+                    below = member_schemas(parts, name)
+                    if not any(part.get("readOnly") is True for part in self.result.parts(below, item)):
+                        kept[name] = None
+                        stack.append((below, item, kept, name))
+            else:
+                into[at] = value
+        return whole[0]
 
 
 def refs(schema: Json) -> tuple[tuple[str, str], ...]:

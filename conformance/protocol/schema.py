@@ -163,7 +163,7 @@ class _Bundler:
 
 
 def bundle(schema: Json, root: Json = None, pointer: str = "") -> Json:
-    """Return the schema by itself: whatever it refers to inside `root` (or inside itself) is under its `$defs`.
+    """Return the schema by itself: what it refers to inside `root` (or inside itself) is under its `$defs`.
 
     Raises SchemaError, with `pointer` before its own, when a reference leads nowhere.
     """
@@ -171,6 +171,21 @@ def bundle(schema: Json, root: Json = None, pointer: str = "") -> Json:
         return schema
     bundler = _Bundler(root)
     out = bundler.copy(schema, schema, pointer)
+    if bundler.definitions:
+        out["$defs"] = bundler.definitions
+    return out
+
+
+def bundle_object(properties: Mapping[str, Json], required: list[str], root: Json = None) -> dict[str, Json]:
+    """Return the schema, by itself, of an open object of members that may refer into `root` or themselves.
+
+    Raises SchemaError when a reference leads nowhere.
+    """
+    bundler = _Bundler(root)
+    members = {name: bundler.copy(schema, schema, point("", name)) for name, schema in properties.items()}
+    out: dict[str, Json] = {"type": "object", "properties": members}
+    if required:
+        out["required"] = required
     if bundler.definitions:
         out["$defs"] = bundler.definitions
     return out
@@ -222,8 +237,8 @@ _TOKEN = re.compile(
 def ecma(pattern: str) -> str:
     r"""Return an ECMA-262 pattern (with the flag u) as a pattern of Python's re.
 
-    `\d`, `\w`, `\s`, `\b` mean what ECMA-262 means by them, `$` is the very end. Raises ValueError for what has no
-    counterpart (Unicode properties) or is no pattern.
+    `\d`, `\w`, `\s`, `\b` mean what ECMA-262 means by them, `$` is the very end. Raises ValueError for what
+    has no counterpart (Unicode properties) or is no pattern.
     """
     out: list[str] = []
     inside = False
@@ -369,7 +384,7 @@ def _known_format(name: str) -> bool:
     return not _usual(name).is_valid("\x00 ")
 
 
-# --- the slow path: values that the fast validator cannot take --------------------------------------------------
+# --- the slow path: values that the fast validator cannot take ----------------------------------------
 
 
 def _is_number(_: object, value: object) -> bool:
@@ -401,7 +416,7 @@ _Slow: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 
 
 def _in_python(schema: Json) -> Json:
-    """Return a bundled schema with its patterns as Python's re reads them; raises ValueError where it cannot."""
+    """Return a bundled schema with its patterns as Python's re reads them; raises ValueError if it cannot."""
     if not isinstance(schema, dict):
         return schema
     out = dict(schema)
@@ -583,7 +598,7 @@ class Schema:
     # --- which schemas speak of a value
 
     def parts(self, nodes: list[Json], value: Json) -> list[dict[str, Json]]:
-        """Return the schemas that speak of a value, flat: through `$ref`, `allOf`, and the branches that apply.
+        """Return the schemas that speak of a value: through `$ref`, `allOf` and the branches that apply.
 
         Of `anyOf` and `oneOf` the branches that the value matches apply, or all when it matches none.
         """
