@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -52,7 +51,7 @@ def end_with(end: Callable[[], None], *, parent: bool) -> None:
     if parent:
 
         def watch() -> None:
-            while sys.stdin.buffer.read(4096):
+            while os.read(0, 4096):
                 pass
             os._exit(0)
 

@@ -1,4 +1,4 @@
-"""A web server that knows nothing of the protocol: pages of HTML, 200 for the ones it has, 404 for all others."""
+"""A web server that knows nothing of the protocol: pages of HTML, 200 where there is one, 404 elsewhere."""
 
 from __future__ import annotations
 

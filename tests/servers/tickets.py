@@ -1,10 +1,10 @@
-"""A support desk on asyncio streams: four functions, one role, every must kept, some shoulds broken on purpose.
+"""A support desk on asyncio streams: four functions, one role, every must kept, some shoulds broken.
 
-There is no logout, no key login, no whoami; a ticket cannot be changed or deleted. The endpoints lie at the root. The
-`data` of opening and showing a ticket is an array. A trailing slash and another case of an endpoint are the same
-endpoint, undeclared members of `data` are ignored, the last of two equal member names counts, 1.0 and null are taken
-for `pageStart` and `pageLength`, a ticket that is another's is 404, U+0000 and unpaired surrogates are kept. A PIN is
-digits only, so that another case of it is the same PIN.
+There is no logout, no key login, no whoami; a ticket cannot be changed or deleted. The endpoints lie at the
+root. The `data` of opening and showing a ticket is an array. A trailing slash and another case of an
+endpoint are the same endpoint, undeclared members of `data` are ignored, the last of two equal member names
+counts, 1.0 and null are taken for `pageStart` and `pageLength`, a ticket that is another's is 404, U+0000
+and unpaired surrogates are kept. A PIN is digits only, so that another case of it is the same PIN.
 
 Broken, and nothing else (`BREAKS`):
 
@@ -334,7 +334,7 @@ class Wire:
                 raise Fault(400, "The request line is malformed")
             verb, target, version = parts
             if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-                raise Fault(505 if version.startswith(b"HTTP/") else 400, "HTTP/1.1 is spoken here")
+                raise Fault(505 if version.startswith(b"HTTP/") else 400, "This version is not spoken here")
             async with asyncio.timeout(20):
                 headers = await self.headers()
                 body = await self.body(headers, version)
@@ -342,8 +342,8 @@ class Wire:
             await self.send(verb, fault.status, self.failure(fault, began), keep=False)
             return False
         except asyncio.IncompleteReadError:
-            fault = Fault(400, "The request is cut off")
-            await self.send(verb, 400, self.failure(fault, began), keep=False)
+            cut = Fault(400, "The request is cut off")
+            await self.send(verb, 400, self.failure(cut, began), keep=False)
             return False
         except TimeoutError:
             if began:
