@@ -535,3 +535,34 @@ def test_a_defect_starts_and_signs_in(defect: str) -> None:
     finally:
         server.shutdown()
         server.server_close()
+
+
+SMALL = b'{"method":"hours"}'
+LINES = f"POST {BASE}desk HTTP/1.1\r\nHost: a\r\n".encode()
+SECOND = LINES + b"Connection: close\r\nContent-Length: 18\r\n\r\n" + SMALL
+
+
+@pytest.mark.parametrize(
+    ("defect", "sent", "statuses"),
+    [
+        (
+            "both-lengths-read",
+            LINES + b"Content-Length: 200\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SECOND,
+            [b"400", b"200"],
+        ),
+        (
+            "first-length-taken",
+            LINES + b"Content-Length: 18\r\nContent-Length: 99\r\n\r\n" + SMALL + SECOND,
+            [b"200", b"200"],
+        ),
+        (
+            "chunked-read-as-empty",
+            LINES + b"Transfer-Encoding: chunked\r\n\r\n12\r\n" + SMALL + b"\r\n0\r\n\r\n" + SECOND,
+            [b"400", b"200"],
+        ),
+    ],
+)
+def test_defects_of_the_framing(defect: str, sent: bytes, statuses: list[bytes]) -> None:
+    for ready in serve("library", "--defect", defect):
+        received = Caller(ready["url"]).raw(sent)
+        assert re.findall(rb"HTTP/1.1 ([0-9]{3})", received) == statuses

@@ -241,7 +241,7 @@ class Library:
         properties = spec["properties"]
         if name == "book.create":
             if self.bug("bool-as-int"):
-                properties["copies"] = {"anyOf": [properties["copies"], {"type": "boolean"}]}
+                properties["copies"] = {"anyOf": [properties["copies"], {"type": "boolean"}], "default": 1}
             if self.bug("maximum-off-by-one"):
                 properties["copies"]["maximum"] += 1
             if self.bug("pattern-not-anchored"):
