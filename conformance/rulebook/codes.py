@@ -45,7 +45,7 @@ def _status(status: int, *, verb: str = "POST", well_formed: bool = True) -> Exc
     ],
 )
 def success_is_200(exchange: Exchange) -> Outcome:
-    """Clients compare with 200; a redirected POST is sent again as a GET by most libraries, without its body."""
+    """Clients compare with 200; most libraries follow a redirected POST by a GET, without its body."""
     response = exchange.response
     if response is None or not exchange.is_post or not 200 <= response.status < 400:
         return not_applicable
@@ -87,7 +87,7 @@ conversation(
     level=Level.MUST,
     clause=f"{_CODES}: «Function doesn't exist»",
     title="An unknown function of a known endpoint is 404",
-    why="A client that asks an older server for a newer function must be able to tell that from a bad argument.",
+    why="A client that asks an older server for a newer function must see that its data was not the reason.",
 )
 
 conversation(

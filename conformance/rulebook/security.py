@@ -1,1 +1,421 @@
-"""Rules of one area."""
+"""What must not leak, and what must not be let in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from urllib.parse import quote
+
+from conformance.protocol.exchange import Exchange, Vault
+from conformance.rulebook.envelope import is_error
+from conformance.rulebook.insides import find_leak
+from conformance.rulebook.model import (
+    Level,
+    Outcome,
+    broken,
+    conversation,
+    holds,
+    not_applicable,
+    reply,
+    rule,
+    shown,
+)
+
+conversation(
+    id="SEC-1",
+    level=Level.MUST,
+    clause="Available functions: «a list of functions contained»; 404 «Function doesn't exist»",
+    title="Only published functions can be called",
+    why="A name taken from the request and looked up on an object reaches whatever else that object has.",
+)
+
+
+def _error(
+    message: str, *, sent: bytes = b'{"method":"read"}', url: str = "http://host/api/course"
+) -> Exchange:
+    return reply(400, isError=True, errMsg=message, data=None, sent=sent, url=url)
+
+
+def _page(body: str, *, status: int = 500, well_formed: bool = True) -> Exchange:
+    return reply(
+        status, body=body.encode(), headers=(("Content-Type", "text/html"),), well_formed=well_formed
+    )
+
+
+#: What ordinary error messages say.
+_PLAIN = (
+    "No such course",
+    "Please select a course from the list",
+    "PLEASE SELECT A COURSE FROM THE LIST",
+    "Select one of the courses from your list where seats are left",
+    "Update your profile, then insert coin into slot",
+    "Could not update course: set a title first",
+    "delete from list",
+    "/api/course not found",
+    "Unknown endpoint /v2/rpc/foo/../bar",
+    "Type error: string expected",
+    "Validation error: /data/rows/0/title is not a string",
+    "Error: an exception to the rule",
+    "at least 3 characters (see line 12)",
+    "The course starts at 10:30:15 at Stockholm (main hall)",
+    "See https://docs.example.com/usr/share/errors.php:12 for help",
+    'File "import.csv", line 12: a comma is missing',
+    "The title must match ^[a-z]:\\d+$",
+    "Access denied for user owner",
+    "Column 3 does not exist in the table",
+    "course.find is not a function of this endpoint",
+    "Courses can be moved to /home/settings, and/or/etc.",
+    "Course «Python 3.11 and Django» is full",
+    "HTTP/1.1 and application/json are required",
+    "Unexpected token } in JSON at position 12",
+)
+
+#: What gives insides away.
+_LEAKS = (
+    # Stack traces
+    'Traceback (most recent call last):\n  File "/srv/app/course.py", line 12, in find',
+    'File "course.py", line 12, in find',
+    "Internal error\n\tat com.coursio.course.CourseService.find(CourseService.java:42)",
+    "at CourseServiceKt.find(CourseService.kt:42)",
+    "at java.base/java.lang.Thread.run(Unknown Source)",
+    "   at Coursio.Api.Controllers.CourseController.Find(Int32 id)",
+    "x is undefined\n    at find (/app/course.js:10:5)",
+    "at process.processTicksAndRejections (node:internal/process/task_queues:95:5)",
+    "at Object.<anonymous>",
+    "#0 index.php(12): Course->find()\n#1 {main}",
+    "Division by zero in course.php on line 12",
+    "course.rb:12:in `find'",
+    "goroutine 12 [running]:",
+    "main.go:33 +0x1d",
+    # Paths
+    "Cannot open /var/www/html/config",
+    "No such file: '/etc/coursio/secret'",
+    "open /opt/coursio/keys: permission denied",
+    "/home/deploy/app/index.html is not readable",
+    "could not write (/tmp/php8Xb1)",
+    "/app/service/course.py failed",
+    "file:///srv/data",
+    "C:\\inetpub\\wwwroot\\web.config",
+    "d:\\projects\\coursio\\course",
+    "C:/Users/anna/course",
+    # SQL
+    "SELECT * FROM course WHERE id = 1",
+    "SELECT id, title FROM course",
+    "select `c`.`title` from `course` as `c`",
+    "select title from course where owner = $1",
+    "insert into course (title, owner) values (?, ?)",
+    "UPDATE course SET title = 'x'",
+    "DELETE FROM course WHERE id = 1",
+    "You have an error in your SQL syntax near 'x'",
+    "SQLSTATE[42S22]: no field",
+    "Unknown column 'x' in 'where clause'",
+    "Duplicate entry 'x' for key 'title'",
+    'syntax error at or near "x"',
+    'relation "course" does not exist',
+    'duplicate key value violates unique constraint "course_pkey"',
+    "UNIQUE constraint failed: course.title",
+    "no such table: course",
+    'near "x": syntax error',
+    "ORA-00942: table or view does not exist",
+    "Unclosed quotation mark after the character string 'x'.",
+    "Incorrect syntax near 'x'.",
+    "cannot connect to postgres://coursio@db.internal/coursio",
+    # Classes
+    "java.lang.IllegalStateException",
+    "NullPointerException",
+    "sqlite3.OperationalError: locked",
+    "KeyError: 'title'",
+    "TypeError: x",
+    "No query results for model [App\\Models\\Course] 3",
+    "Illuminate\\Database\\QueryException",
+    "ActiveRecord::RecordNotFound",
+    "System.NullReferenceException",
+    "The JSON value could not be converted to System.Int32.",
+    "'NoneType' object has no attribute 'title'",
+    "Cannot read properties of undefined (reading 'title')",
+    # Banners
+    "nginx/1.18.0",
+    "Apache/2.4.41 (Ubuntu) PHP/7.4.3",
+)
+
+
+@rule(
+    id="SEC-2",
+    level=Level.MUST,
+    clause="HTTP response codes: «Internal error or an undefined situation» (and no more than that)",
+    title="Errors reveal no insides",
+    passes=[
+        *(_error(message) for message in _PLAIN),
+        # What the request brought along is not the server's own.
+        _error("No course is called SELECT * FROM course", sent=b'{"data":{"query":"SELECT * FROM course"}}'),
+        _error("Unknown function java.lang.Runtime.exec()", sent=b'{"method":"java.lang.Runtime.exec()"}'),
+        _error("Unknown path C:\\Windows\\win.ini", sent=b'{"data":{"path":"C:\\\\Windows\\\\win.ini"}}'),
+        _error("Not found: ../../etc/passwd", sent=b'{"data":{"path":"..\\/..\\/etc\\/passwd"}}'),
+        _error("No endpoint /etc/passwd", url="http://host/api/%2e%2e/%2e%2e/etc/passwd"),
+        _error("Cannot parse 'TypeError: {'", sent=b"TypeError: {"),
+        _error("Course TypeError ÄÖ is full", sent=b'{"data":{"title":"TypeError \\u00c4\\u00d6"}}'),
+        reply(404, isError=True, errMsg="No such course", data={}),
+        reply(502, body=b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"),
+        _page("<html><script>throw new TypeError('x')</script><a href='/var/www/'>Not found</a></html>"),
+        _page("<html><center>nginx/1.18.0</center></html>", status=400, well_formed=False),
+    ],
+    fails=[
+        *(_error(message) for message in _LEAKS),
+        reply(400, isError=True, errMsg="No", data={"trace": ["course.php on line 12"]}),
+        reply(400, isError=True, errMsg="No", data={"exception": {"class": "App\\Http\\Kernel"}}),
+        reply(200, isError=True, errMsg="ORA-00942", data=None),
+        reply(500, isError=False, errMsg=None, data={"sql": "SELECT * FROM course"}),
+        reply(400, isError=True, errMsg="No", data=None, trace="at a.b.C.d(C.java:1)"),
+        reply(500, error="Internal Server Error", exception="java.lang.NullPointerException"),
+        _page("<h1>TypeError at /api/course</h1><p>Django Version: 4.2</p>"),
+        _page("<title>Werkzeug Debugger</title>"),
+        _page("<b>Warning</b>: fopen() in <b>/var/www/html/x.php</b> on line <b>12</b>"),
+        _page("<pre>File &quot;course.py&quot;, line 3, in find</pre>"),
+        _page("<hr><center>nginx/1.18.0</center>"),
+        _page("<pre>java.lang.IllegalArgumentException</pre>", status=400, well_formed=False),
+        reply(405, body=b"Traceback (most recent call last):", verb="GET"),
+        # A leak beside an echo is one all the same.
+        _error('relation "corse" does not exist', sent=b'{"data":{"query":"corse"}}'),
+        _error("You have an error in your SQL syntax near 'SELECT'", sent=b'{"data":{"query":"SELECT"}}'),
+        _error("no such column: foo", sent=b'{"data":{"sort":"foo"}}'),
+        _error("NullPointerException", sent=b'{"data":{"query":"Exception"}}'),
+    ],
+)
+def error_reveals_nothing(exchange: Exchange) -> Outcome:
+    """A path, a table's name or the version of a framework is the first thing that an attacker looks for."""
+    if not is_error(exchange):
+        return not_applicable
+    found = find_leak(exchange)
+    if found is None:
+        return holds
+    kind, evidence = found
+    return broken(
+        expected="an error that tells nothing of how the server is made",
+        actual=f"{kind}: {shown(evidence, exchange)}",
+        kind=kind,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _forms(secret: str) -> tuple[bytes, ...]:
+    """Return the ways in which an answer may repeat a secret: as it is, JSON-escaped, in an address."""
+    plain = {secret, quote(secret, safe="")}
+    for ascii_only in (True, False):
+        escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        plain.add(escaped)
+        plain.add(escaped.replace("/", "\\/"))
+        plain.add(re.sub(r"\\u[0-9a-f]{4}", lambda found: "\\u" + found.group()[2:].upper(), escaped))
+    return tuple(sorted(form.encode("utf-8", "surrogatepass") for form in plain))
+
+
+@lru_cache(maxsize=1024)
+def _password_forms(secret: str) -> tuple[bytes, ...]:
+    """Return the forms of a password that stands out from ordinary text, or none where it does not."""
+    classes = (str.islower, str.isupper, str.isdecimal, lambda sign: not sign.isalnum())
+    kinds = sum(any(belongs(sign) for sign in secret) for belongs in classes)
+    return _forms(secret) if len(secret) >= 12 or (len(secret) >= 8 and kinds >= 2) else ()
+
+
+@lru_cache(maxsize=1024)
+def _session_forms(identifier: str) -> tuple[bytes, ...]:
+    return _forms(identifier) if len(identifier) >= 12 else ()
+
+
+def _vault(
+    passwords: Sequence[str] = ("Tr0ub4dor&3",),
+    sessions: Sequence[tuple[str, str | None]] = (
+        ("5f2c9a7e41d84b06", "owner"),
+        ("c0ffee0123456789", "admin"),
+    ),
+) -> Vault:
+    vault = Vault()
+    for secret in passwords:
+        vault.password(secret)
+    for identifier, user in sessions:
+        vault.session(identifier, user)
+    return vault
+
+
+_VAULT = _vault()
+
+
+def _said(
+    data: object, *, user: str | None = "owner", login: bool = False, vault: Vault = _VAULT
+) -> Exchange:
+    return reply(200, isError=False, errMsg=None, data=data, user=user, login=login, vault=vault)
+
+
+@rule(
+    id="SEC-3",
+    level=Level.MUST,
+    clause="Authentication: «session identifier», «to work within the same login session»",
+    title="No answer repeats a password, or another user's session",
+    passes=[
+        _said({}),
+        _said({"sessionId": "5f2c9a7e41d84b06"}),
+        _said({"sessionId": "5f2c9a7e41d84b06"}, login=True),
+        _said({"sessionId": "c0ffee0123456789"}, user=None, login=True),
+        _said({"title": "Tr0ub4dor"}),
+        _said({"title": "password"}, vault=_vault(["password"])),
+        _said({"title": "course a1"}, vault=_vault(["a1"])),
+        _said({"id": "abc123"}, vault=_vault(sessions=[("abc123", "admin")])),
+        _said({"id": "0123456789abcdef"}, vault=_vault(sessions=[("0123456789abcdef", None)])),
+    ],
+    fails=[
+        _said({"credential": "Tr0ub4dor&3"}),
+        _said({"user": {"note": "the password is Tr0ub4dor&3."}}),
+        _said({"credential": "Tr0ub4dor&3"}, login=True),
+        reply(401, isError=True, errMsg="Wrong password: Tr0ub4dor&3", data=None, vault=_VAULT),
+        reply(500, body=b"<p>Tr0ub4dor&3</p>", vault=_VAULT, well_formed=False),
+        _said({"credential": 'pass"word\\1'}, vault=_vault(['pass"word\\1'])),
+        _said({"credential": "lösenord-é"}, vault=_vault(["lösenord-é"])),
+        reply(200, body=b'{"data":"l\\u00f6senord-\\u00e9"}', vault=_vault(["lösenord-é"])),
+        reply(200, body=b'{"data":"l\\u00F6senord-\\u00E9"}', vault=_vault(["lösenord-é"])),
+        reply(200, body=b'{"data":"a\\/b\\/c\\/d-7"}', vault=_vault(["a/b/c/d-7"])),
+        _said({"credential": "correcthorsebattery"}, vault=_vault(["correcthorsebattery"])),
+        reply(200, body=b"{}", headers=(("X-Debug", "pw=Tr0ub4dor&3"),), vault=_VAULT),
+        reply(302, body=b"{}", headers=(("Location", "/?credential=Tr0ub4dor%263"),), vault=_VAULT),
+        _said({"sessionId": "c0ffee0123456789"}),
+        _said({"sessionId": "c0ffee0123456789"}, login=True),
+        _said({"sessions": [{"id": "c0ffee0123456789"}]}, user=None),
+        _said({"sessionId": "5f2c9a7e41d84b06"}, user="admin"),
+        reply(200, body=b"{}", headers=(("Set-Cookie", "Token=c0ffee0123456789"),), vault=_VAULT),
+    ],
+)
+def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
+    """Answers are logged, cached and shown on screens; a password or a session that stands there is lost."""
+    response = exchange.response
+    vault = exchange.vault
+    if response is None or vault is None:
+        return not_applicable
+    headers = "\n".join([value for _, value in response.headers])
+    text = response.body + b"\n" + headers.encode("utf-8", "surrogatepass")
+    if not headers.isascii():
+        text += b"\n" + headers.encode("latin-1", "replace")
+    for secret in vault.passwords():
+        for form in _password_forms(secret):
+            if form in text:
+                place = "the body" if form in response.body else "a header"
+                return broken(
+                    expected="no password in any answer",
+                    actual=f"a password of this run stands in {place}",
+                    kind="a password is repeated",
+                )
+    user = exchange.user
+    if user is None and exchange.login:
+        return holds
+    for identifier, owner in vault.sessions().items():
+        if owner is None or owner == user:
+            continue
+        for form in _session_forms(identifier):
+            if form in text:
+                place = "the body" if form in response.body else "a header"
+                return broken(
+                    expected="no session identifier of another user in any answer",
+                    actual=f"the session of {owner!r} stands in {place} of an answer to {user or 'nobody'!r}",
+                    kind="another user's session is repeated",
+                )
+    return holds
+
+
+conversation(
+    id="SEC-4",
+    level=Level.SHOULD,
+    clause="hardening (General: «an entity-named endpoint»)",
+    title="Odd spellings of an endpoint are refused",
+    why="A proxy that checks one spelling and a server that runs another are a way round the check.",
+)
+
+
+_DIRECTIVE = re.compile(r'\s*([^\s,;="]+)\s*(=\s*(?:"(?:[^"\\]|\\.)*"|[^\s,"]*))?[^,]*(?:,|$)|\s*,')
+
+
+@lru_cache(maxsize=256)
+def _is_uncacheable(values: tuple[str, ...]) -> bool:
+    """Whether Cache-Control keeps an answer out of shared caches; `private="name"` speaks of one field only."""
+    for found in _DIRECTIVE.finditer(",".join(values)[:8192]):
+        name, argument = found.group(1), found.group(2)
+        if name and (name.lower() == "no-store" or (name.lower() == "private" and not argument)):
+            return True
+    return False
+
+
+@lru_cache(maxsize=256)
+def _is_nosniff(values: tuple[str, ...]) -> bool:
+    """Whether a browser takes X-Content-Type-Options for nosniff: it looks at the first value alone."""
+    return ",".join(values).split(",")[0].strip(" \t").lower() == "nosniff"
+
+
+def _sealed(*headers: tuple[str, str], status: int = 200) -> Exchange:
+    return reply(status, body=b"{}", headers=(("Content-Type", "application/json"), *headers))
+
+
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
+
+
+@rule(
+    id="SEC-5",
+    level=Level.SHOULD,
+    clause="hardening (Authentication: «within the same login session»)",
+    title="Answers inside a session are not cacheable, and nosniff",
+    passes=[
+        _sealed(("Cache-Control", "no-store"), _NOSNIFF),
+        _sealed(("cache-control", "Private, max-age=0"), ("x-content-type-options", "NoSniff")),
+        _sealed(("Cache-Control", "no-cache"), ("Cache-Control", "must-revalidate, no-store"), _NOSNIFF),
+        _sealed(("Cache-Control", 'ext="a, b", no-store'), _NOSNIFF),
+        _sealed(("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff, nosniff")),
+        _sealed(("Cache-Control", "no-store"), _NOSNIFF, status=403),
+    ],
+    fails=[
+        _sealed(),
+        _sealed(_NOSNIFF),
+        _sealed(("Cache-Control", "no-store")),
+        _sealed(("Cache-Control", "public, max-age=60"), _NOSNIFF),
+        _sealed(("Cache-Control", "no-cache"), _NOSNIFF),
+        _sealed(("Cache-Control", "max-age=0, no-storey"), _NOSNIFF),
+        _sealed(("Cache-Control", 'private="Set-Cookie"'), _NOSNIFF),
+        _sealed(("Cache-Control", 'ext="private, no-store"'), _NOSNIFF),
+        _sealed(("Pragma", "no-cache"), _NOSNIFF),
+        _sealed(("Cache-Control", "no-store"), ("X-Content-Type-Options", "sniff")),
+        _sealed(("Cache-Control", "no-store"), ("X-Content-Type-Options", "none"), _NOSNIFF),
+        _sealed(status=500),
+    ],
+)
+def session_answers_are_sealed(exchange: Exchange) -> Outcome:
+    """A shared cache hands one user's answer to the next; a sniffing browser runs stored text as a page."""
+    response = exchange.response
+    if response is None or not exchange.in_session or not exchange.is_post:
+        return not_applicable
+    caching: list[str] = []
+    sniffing: list[str] = []
+    for name, value in response.headers:
+        lowered = name.lower()
+        if lowered == "cache-control":
+            caching.append(value)
+        elif lowered == "x-content-type-options":
+            sniffing.append(value)
+    uncacheable = _is_uncacheable(tuple(caching))
+    nosniff = _is_nosniff(tuple(sniffing))
+    if uncacheable and nosniff:
+        return holds
+    cache_said = f"Cache-Control: {', '.join(caching)[:80]!r}" if caching else "no Cache-Control"
+    sniff_said = f"X-Content-Type-Options: {sniffing[0][:60]!r}" if sniffing else "no X-Content-Type-Options"
+    if nosniff:
+        expected, actual, kind = "Cache-Control: no-store or private", cache_said, "cacheable"
+    elif uncacheable:
+        expected, actual, kind = "X-Content-Type-Options: nosniff", sniff_said, "not nosniff"
+    else:
+        expected = "Cache-Control: no-store or private; X-Content-Type-Options: nosniff"
+        actual, kind = f"{cache_said}; {sniff_said}", "cacheable, and not nosniff"
+    return broken(expected=expected, actual=actual, kind=kind)
+
+
+conversation(
+    id="SEC-6",
+    level=Level.SHOULD,
+    clause="hardening (General: «an HTTP POST request»)",
+    title="A request whose end is ambiguous is never taken for two",
+    why="A proxy and a server that disagree where a request ends let one user prefix the next one's request.",
+)
