@@ -185,8 +185,8 @@ class Method:
         if not self._readonly:
             return data
         whole: list[Json] = [None]
-        # (the schemas that speak of the value, the value, the container of its copy, where in it): no recursion,
-        # for what a target sends may be nested deep.
+        # (the schemas that speak of the value, the value, the container of its copy, where in it): no
+        # recursion, for what a target sends may be nested deep.
         stack: list[tuple[list[Json], Json, Json, Json]] = [([self.result.document], data, whole, 0)]
         while stack:
             nodes, value, into, at = stack.pop()
@@ -196,7 +196,8 @@ class Method:
                 stack += [(item_schemas(parts, i), item, copy, i) for i, item in enumerate(value)]
             elif isinstance(value, dict):
                 parts = self.result.parts(nodes, value)
-                into[at] = kept = {}
+                kept: dict[str, Json] = {}
+                into[at] = kept
                 for name, item in value.items():
                     below = member_schemas(parts, name)
                     if not any(part.get("readOnly") is True for part in self.result.parts(below, item)):

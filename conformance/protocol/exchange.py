@@ -276,7 +276,11 @@ def _forms(secret: str) -> tuple[bytes, ...]:
         for before in range(3):
             padded = base64.b64encode(b"\0" * before + plain)
             start = (0, 2, 3)[before]
-            end = len(padded) - (0, 2, 3)[(3 - (before + len(plain)) % 3) % 3] if before or len(plain) % 3 else None
+            end = (
+                len(padded) - (0, 2, 3)[(3 - (before + len(plain)) % 3) % 3]
+                if before or len(plain) % 3
+                else None
+            )
             inner = padded[start:end].rstrip(b"=")
             if len(inner) >= 6:
                 forms.add(inner)
@@ -373,7 +377,11 @@ class Exchange:
         def heads(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
             out: dict[str, str] = {}
             for name, value in headers:
-                shown = MASK if name.lower() in _SECRET_HEADERS else _readable(mask(value.encode("latin-1", "replace")))
+                shown = (
+                    MASK
+                    if name.lower() in _SECRET_HEADERS
+                    else _readable(mask(value.encode("latin-1", "replace")))
+                )
                 out[name] = f"{out[name]}, {shown}" if name in out else shown
             return out
 
@@ -398,7 +406,9 @@ class Exchange:
             "user": self.user,
             "request": request,
             "response": response,
-            "failure": None if self.failure is None else f"{self.failure.kind}: {vault.mask(self.failure.detail)}",
+            "failure": None
+            if self.failure is None
+            else f"{self.failure.kind}: {vault.mask(self.failure.detail)}",
             "curl": curl(request),
         }
 
@@ -420,10 +430,19 @@ def curl(request: Mapping[str, Any]) -> str:
         parts.append("--head")
     elif request["verb"] != "POST" or not request["body"]:
         parts += ["-X", request["verb"]]
-    parts.append("--path-as-is") if any(s in request["url"] for s in ("/.", "//")) else None
+    path = request["url"].partition("://")[2]
+    if "/." in path or "//" in path:
+        parts.append("--path-as-is")
     parts.append(shlex.quote(request["url"]))
     for name, value in request["headers"].items():
-        if name.lower() in {"host", "content-length", "connection", "transfer-encoding", "accept", "user-agent"}:
+        if name.lower() in {
+            "host",
+            "content-length",
+            "connection",
+            "transfer-encoding",
+            "accept",
+            "user-agent",
+        }:
             if name.lower() == "transfer-encoding":
                 parts += ["-H", shlex.quote(f"{name}: {value}")]
             continue

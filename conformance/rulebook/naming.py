@@ -22,6 +22,7 @@ _CASE = "General: «API uses camelCased names rather than under_scored»"
 #: Names that were found to be camelCase: an API has few, and they come again in every answer.
 _good: set[str] = {"isError", "errMsg", "data"}
 _GOOD_LIMIT = 8192
+_CONTAINERS = (dict, list)
 
 
 def is_camel_case(name: str) -> bool:
@@ -50,13 +51,11 @@ def _all_good(value: object) -> bool:
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
-            for name, member in item.items():
-                if name not in _good and not _known_good(name):
-                    return False
-                if isinstance(member, dict | list):
-                    stack.append(member)
+            if not _good.issuperset(item) and not all(map(_known_good, item)):
+                return False
+            stack += [member for member in item.values() if member.__class__ in _CONTAINERS]
         elif isinstance(item, list):
-            stack.extend([member for member in item if isinstance(member, dict | list)])
+            stack += [member for member in item if member.__class__ in _CONTAINERS]
     return True
 
 

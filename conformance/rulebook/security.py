@@ -185,7 +185,7 @@ _LEAKS = (
 )
 def error_reveals_nothing(exchange: Exchange) -> Outcome:
     """A path, a table's name or the version of a framework is the first thing that an attacker looks for."""
-    if not is_error(exchange):
+    if not is_error(exchange) or exchange.response is None or not exchange.response.body:
         return not_applicable
     found = find_leak(exchange)
     if found is None:
@@ -199,19 +199,23 @@ def error_reveals_nothing(exchange: Exchange) -> Outcome:
 
 
 @lru_cache(maxsize=1024)
-def _forms(secret: str) -> tuple[bytes, ...]:
-    """Return the ways in which an answer may repeat a secret: as it is, JSON-escaped, in an address."""
-    plain = {secret, quote(secret, safe="")}
+def _forms(secret: str) -> tuple[str, ...]:
+    """Return the ways in which an answer may repeat a secret: as it is, JSON-escaped, in an address.
+
+    Their bytes are given as the text with the same code points: Python looks for text in text far faster than
+    for bytes in bytes.
+    """
+    plain = {secret, quote(secret.encode("utf-8", "surrogatepass"), safe="")}
     for ascii_only in (True, False):
         escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         plain.add(escaped)
         plain.add(escaped.replace("/", "\\/"))
         plain.add(re.sub(r"\\u[0-9a-f]{4}", lambda found: "\\u" + found.group()[2:].upper(), escaped))
-    return tuple(sorted(form.encode("utf-8", "surrogatepass") for form in plain))
+    return tuple(sorted(form.encode("utf-8", "surrogatepass").decode("latin-1") for form in plain))
 
 
 @lru_cache(maxsize=1024)
-def _password_forms(secret: str) -> tuple[bytes, ...]:
+def _password_forms(secret: str) -> tuple[str, ...]:
     """Return the forms of a password that stands out from ordinary text, or none where it does not."""
     classes = (str.islower, str.isupper, str.isdecimal, lambda sign: not sign.isalnum())
     kinds = sum(any(belongs(sign) for sign in secret) for belongs in classes)
@@ -219,8 +223,15 @@ def _password_forms(secret: str) -> tuple[bytes, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _session_forms(identifier: str) -> tuple[bytes, ...]:
+def _session_forms(identifier: str) -> tuple[str, ...]:
     return _forms(identifier) if len(identifier) >= 12 else ()
+
+
+@lru_cache(maxsize=16)
+def _needles(passwords: tuple[str, ...], sessions: tuple[str, ...]) -> tuple[str, ...]:
+    """Return every form of every secret to look for, whoever it belongs to."""
+    forms = [*map(_password_forms, passwords), *map(_session_forms, sessions)]
+    return tuple(form for some in forms for form in some)
 
 
 def _vault(
@@ -290,14 +301,18 @@ def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
     vault = exchange.vault
     if response is None or vault is None:
         return not_applicable
+    body = response.body.decode("latin-1")
     headers = "\n".join([value for _, value in response.headers])
-    text = response.body + b"\n" + headers.encode("utf-8", "surrogatepass")
+    text = f"{body}\n{headers}"
     if not headers.isascii():
-        text += b"\n" + headers.encode("latin-1", "replace")
-    for secret in vault.passwords():
+        text += "\n" + headers.encode("utf-8", "surrogatepass").decode("latin-1")
+    passwords, sessions = vault.passwords(), vault.sessions()
+    if not any(map(text.__contains__, _needles(tuple(passwords), tuple(sessions)))):
+        return holds
+    for secret in passwords:
         for form in _password_forms(secret):
             if form in text:
-                place = "the body" if form in response.body else "a header"
+                place = "the body" if form in body else "a header"
                 return broken(
                     expected="no password in any answer",
                     actual=f"a password of this run stands in {place}",
@@ -306,12 +321,12 @@ def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
     user = exchange.user
     if user is None and exchange.login:
         return holds
-    for identifier, owner in vault.sessions().items():
+    for identifier, owner in sessions.items():
         if owner is None or owner == user:
             continue
         for form in _session_forms(identifier):
             if form in text:
-                place = "the body" if form in response.body else "a header"
+                place = "the body" if form in body else "a header"
                 return broken(
                     expected="no session identifier of another user in any answer",
                     actual=f"the session of {owner!r} stands in {place} of an answer to {user or 'nobody'!r}",
@@ -329,17 +344,14 @@ conversation(
 )
 
 
-_DIRECTIVE = re.compile(r'\s*([^\s,;="]+)\s*(=\s*(?:"(?:[^"\\]|\\.)*"|[^\s,"]*))?[^,]*(?:,|$)|\s*,')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 
 
 @lru_cache(maxsize=256)
 def _is_uncacheable(values: tuple[str, ...]) -> bool:
-    """Whether Cache-Control keeps an answer out of shared caches; `private="name"` speaks of one field only."""
-    for found in _DIRECTIVE.finditer(",".join(values)[:8192]):
-        name, argument = found.group(1), found.group(2)
-        if name and (name.lower() == "no-store" or (name.lower() == "private" and not argument)):
-            return True
-    return False
+    """Whether Cache-Control keeps an answer out of shared caches; `private="name"` speaks of one field."""
+    directives = _QUOTED.sub('""', ",".join(values)).split(",")
+    return any(directive.strip().lower() in ("no-store", "private") for directive in directives)
 
 
 @lru_cache(maxsize=256)
@@ -377,6 +389,9 @@ _NOSNIFF = ("X-Content-Type-Options", "nosniff")
         _sealed(("Cache-Control", "max-age=0, no-storey"), _NOSNIFF),
         _sealed(("Cache-Control", 'private="Set-Cookie"'), _NOSNIFF),
         _sealed(("Cache-Control", 'ext="private, no-store"'), _NOSNIFF),
+        _sealed(("Cache-Control", 'ext="a\\", no-store'), _NOSNIFF),
+        _sealed(("Cache-Control", '"no-store"'), _NOSNIFF),
+        _sealed(("Cache-Control", "max-age=0; no-store"), _NOSNIFF),
         _sealed(("Pragma", "no-cache"), _NOSNIFF),
         _sealed(("Cache-Control", "no-store"), ("X-Content-Type-Options", "sniff")),
         _sealed(("Cache-Control", "no-store"), ("X-Content-Type-Options", "none"), _NOSNIFF),

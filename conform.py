@@ -1,0 +1,244 @@
+"""The command: options in, exit status out. Whatever it does can be had with bare pytest and Locust, too."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from conformance import __version__
+from conformance.protocol.profile import UsageError
+
+if TYPE_CHECKING:
+    import pytest
+
+    from conformance.harness import Harness, Request
+
+ROOT = Path(__file__).resolve().parent
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, and ends with status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = _Parser(
+        prog="conform",
+        description="Conformance of a Coursio API: which rules of the protocol a target keeps, and which it breaks.",
+        epilog="Exit status: 0 the gate passes, 1 it fails, 2 usage, 3 nothing can be said, 130 interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"conform {__version__}")
+    verbs = parser.add_subparsers(parser_class=_Parser, dest="verb", metavar="VERB", required=True)
+
+    common = _Parser(add_help=False)
+    common.add_argument(
+        "--target", metavar="URL", help="the target's base URL (default: the embedded service)"
+    )
+    common.add_argument(
+        "--profile", metavar="FILE", type=Path, help="default: conform.toml here, when there is one"
+    )
+    common.add_argument("--out", metavar="DIR", type=Path, help="default: reports/runs/<UTC time>-<verb>")
+    common.add_argument("--strict", action="store_true", help="a broken should fails the gate, too")
+    common.add_argument("--read-only", action="store_true", help="call only functions that read")
+    common.add_argument("--seed", type=int, metavar="N", help="the same seed sends the same requests")
+    common.add_argument("--quiet", action="store_true", help="print the verdict only")
+    common.add_argument("--no-color", action="store_true")
+
+    check = verbs.add_parser(
+        "check", parents=[common], allow_abbrev=False, help="judge a target against the rulebook"
+    )
+    check.add_argument(
+        "--rule", action="append", default=[], metavar="ID", help="judge this rule alone (repeatable)"
+    )
+    check.add_argument(
+        "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
+    )
+    check.add_argument("--budget", choices=("quick", "standard", "deep"), default="standard")
+    check.add_argument("--jobs", type=_positive, default=1, metavar="N", help="calls at the same time")
+    check.add_argument("--plan", action="store_true", help="send nothing; print what would be sent")
+    check.set_defaults(run=_check)
+
+    call = verbs.add_parser(
+        "call", parents=[common], allow_abbrev=False, help="make one call and show the exchange"
+    )
+    call.add_argument("function", nargs="?", metavar="ENTITY.FUNCTION")
+    call.add_argument("data", nargs="?", metavar="JSON", help="the data, a JSON object")
+    call.add_argument("--as", dest="user", metavar="USER", help="in a session of this user of the profile")
+    call.add_argument("--page-start", type=int, metavar="N")
+    call.add_argument("--page-length", type=int, metavar="N")
+    call.add_argument("--raw", metavar="BODY", help="send this body as it is, with --endpoint")
+    call.add_argument("--verb", dest="http_verb", metavar="VERB", default="POST")
+    call.add_argument("--endpoint", metavar="ENTITY")
+    call.set_defaults(run=_call)
+
+    serve = verbs.add_parser("serve", allow_abbrev=False, help="run the reference service on its own")
+    serve.add_argument("--port", type=int, default=0, help="default: a free one")
+    serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
+    serve.add_argument(
+        "--db", type=Path, metavar="FILE", help="keep the data in this file (default: in memory)"
+    )
+    serve.add_argument(
+        "--resync-every", type=float, metavar="SECONDS", help="reset the data and end all sessions"
+    )
+    serve.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with this deliberate defect (repeatable)",
+    )
+    serve.add_argument(
+        "--list-faults", action="store_true", help="list the deliberate defects and the rules they break"
+    )
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+def _request(options: argparse.Namespace) -> Request:
+    from conformance.harness import Request
+
+    return Request(
+        target=options.target,
+        profile=options.profile,
+        out=options.out,
+        strict=options.strict,
+        read_only=options.read_only,
+        seed=options.seed,
+        budget=getattr(options, "budget", "standard"),
+        jobs=getattr(options, "jobs", 1),
+        rules=tuple(getattr(options, "rule", ())),
+        areas=tuple(getattr(options, "area", ())),
+        plan=getattr(options, "plan", False),
+        quiet=options.quiet,
+        color=False if options.no_color or os.environ.get("NO_COLOR") else None,
+        verb=options.verb,
+    )
+
+
+def _check(options: argparse.Namespace) -> int:
+    from conformance.harness import Harness
+
+    request = _request(options)
+    return _pytest(Harness.prepare(request))
+
+
+def _pytest(harness: Harness) -> int:
+    """Run the suites with pytest, and close with the report on one page."""
+    import pytest
+
+    from reports.run import exit_status
+    from reports.screen import print_closing
+
+    class Front:
+        """Hands the harness to the suites, and keeps pytest's own words off the screen."""
+
+        problem: str | None = None
+
+        def pytest_configure(self, config: pytest.Config) -> None:
+            config.pluginmanager.register(harness, "conform-harness")
+
+        def pytest_internalerror(self, excrepr: object) -> None:
+            self.problem = str(excrepr)
+
+        def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+            if isinstance(excinfo.value, pytest.exit.Exception):
+                self.problem = str(excinfo.value)
+
+    front = Front()
+    arguments = [
+        str(ROOT / "conformance"),
+        "-p", "no:terminal",
+        "-p", "no:cacheprovider",
+        "-p", "no:hypothesispytest",
+        "-p", "no:xdist",
+        "-p", "no:doctest",
+        "-p", "no:junitxml",
+        "-p", "no:unittest",
+        "--capture=no",
+        f"--rootdir={ROOT}",
+        f"--confcutdir={ROOT}",
+        "-c", str(ROOT / "pyproject.toml") if (ROOT / "pyproject.toml").is_file() else os.devnull,
+        "--import-mode=importlib",
+    ]  # fmt: skip
+    status = int(pytest.main(arguments, plugins=[front]))
+    report = harness.report
+    if harness.plan is not None:
+        print(harness.plan)
+        return 0
+    if report is None:
+        problem = (front.problem or f"pytest ended with status {status}").strip()
+        if status == 2 or problem.startswith("conform:"):
+            print(problem.splitlines()[0], file=sys.stderr)
+            return 2
+        print(f"conform: the suite itself failed: {problem.splitlines()[-1]}", file=sys.stderr)
+        return 3
+    request = harness.request
+    if request.quiet:
+        print(f"{report['verdict']}: {report['reason']}")
+    else:
+        print_closing(report, color=request.color, folder=harness.out)
+    return exit_status(report)
+
+
+def _call(options: argparse.Namespace) -> int:
+    from conformance.call import print_call
+
+    return print_call(_request(options), options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    arguments = ["--host", options.host, "--port", str(options.port)]
+    if options.db:
+        arguments += ["--db", str(options.db)]
+    if options.resync_every is not None:
+        if options.resync_every <= 0:
+            raise UsageError("--resync-every: not more than 0 seconds")
+        arguments += ["--resync-every", str(options.resync_every)]
+    if options.list_faults or options.fault:
+        from fixtures.faults.__main__ import main as faulty
+
+        if options.list_faults:
+            return faulty(["--list-faults"])
+        return faulty([*arguments, *(word for name in options.fault for word in ("--fault", name))])
+    from fixtures.service.server import main as service
+
+    return service(arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    parser = _parser()
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    try:
+        return int(options.run(options))
+    except UsageError as error:
+        print(f"conform {options.verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""From options to a run: the profile, the catalogue, and the embedded service where no target is named."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance.protocol import profile as profiles
+from conformance.protocol.catalog import Catalog
+from conformance.protocol.profile import Profile, UsageError
+from conformance.rulebook import RULES
+from conformance.rulebook.model import AREAS
+
+__all__ = ["Embedded", "Harness", "Request"]
+
+ROOT = Path(__file__).resolve().parent.parent
+EMBEDDED_PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line, of `conform check` or of pytest."""
+
+    target: str | None = None
+    profile: Path | None = None
+    out: Path | None = None
+    strict: bool = False
+    read_only: bool = False
+    seed: int | None = None
+    budget: str = "standard"
+    jobs: int = 1
+    rules: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
+    plan: bool = False
+    quiet: bool = False
+    color: bool | None = None
+    verb: str = "check"
+
+
+class Embedded:
+    """The reference service as a process of its own, on a free port of the loopback address."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.arguments = arguments
+        self._process: subprocess.Popen[str] | None = None
+        self._url: str | None = None
+
+    def start(self) -> None:
+        """Start the service, without waiting until it listens."""
+        module = "fixtures.faults" if "--fault" in self.arguments else "fixtures.service"
+        self._process = subprocess.Popen(  # noqa: S603  (our own module, our own interpreter)
+            [
+                sys.executable,
+                "-m",
+                module,
+                "--port",
+                "0",
+                "--exit-with-parent",
+                "--ready-line",
+                *self.arguments,
+            ],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def url(self) -> str:
+        """The base URL, as soon as the service listens.
+
+        Raises:
+            UsageError: the service does not start.
+
+        """
+        if self._url is None:
+            if self._process is None:
+                self.start()
+            assert self._process is not None
+            assert self._process.stdout is not None
+            line = self._process.stdout.readline()
+            if not line:
+                raise UsageError(f"the embedded service did not start (status {self._process.wait()})")
+            self._url = str(json.loads(line)["url"])
+        return self._url
+
+    def stop(self) -> None:
+        """Stop the service."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+@dataclass
+class Harness:
+    """A request made ready: what is judged, where, with what, and where it is written down."""
+
+    request: Request
+    profile: Profile
+    catalog: Catalog
+    seed: int
+    wanted: frozenset[str]
+    out: Path
+    embedded: Embedded | None = None
+    report: dict[str, Any] | None = None
+    plan: str | None = None
+    started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+
+    @classmethod
+    def prepare(cls, request: Request, *, arguments: tuple[str, ...] = ()) -> Harness:
+        """Read the profile and the catalogue, and start the embedded service where no target is named.
+
+        Raises:
+            UsageError: something of it is wrong; one line says what and where.
+
+        """
+        wanted = _wanted(request)
+        embedded: Embedded | None = None
+        path = request.profile
+        if path is None and Path("conform.toml").is_file():
+            path = Path("conform.toml")
+        if path is None and request.target is None:
+            embedded = Embedded(*arguments)
+            if not request.plan:
+                embedded.start()
+        try:
+            profile = (
+                profiles.load(path or EMBEDDED_PROFILE) if path or embedded else Profile.empty(request.target)
+            )
+            if request.target is not None:
+                profile = profile.with_target(request.target)
+            if embedded is None:
+                _ = profile.url
+                profile.refuse_production()
+                if profile.target.ca is not None and not profile.target.ca.is_file():
+                    raise UsageError(f"{path}: [target] ca: there is no file {profile.target.ca}")
+            _check_waivers(profile)
+            catalog = (
+                Catalog.load(profile.catalog_path) if profile.catalog_path else Catalog.implicit(profile)
+            )
+            _check_functions(profile, catalog)
+            started = datetime.datetime.now(datetime.UTC)
+            out = request.out or Path("reports/runs") / f"{started:%Y%m%dT%H%M%SZ}-{request.verb}"
+            seed = request.seed if request.seed is not None else secrets.randbelow(2**31)
+            return cls(request, profile, catalog, seed, wanted, out, embedded, started=started)
+        except BaseException:
+            if embedded is not None:
+                embedded.stop()
+            raise
+
+    def connect(self) -> None:
+        """Wait for the embedded service, where there is one, and aim at it."""
+        if self.embedded is not None and not self.request.plan:
+            self.profile = self.profile.with_target(self.embedded.url)
+
+    def close(self) -> None:
+        """Stop what was started."""
+        if self.embedded is not None:
+            self.embedded.stop()
+
+    @property
+    def left_out(self) -> str:
+        """Say which option leaves rules out."""
+        return "left out by --rule" if self.request.rules else "left out by --area"
+
+    @property
+    def pure_only_by_rule(self) -> bool:
+        """Whether a rule that every exchange is judged by was asked for by its id."""
+        return any(RULES[rule].check for rule in self.request.rules)
+
+    def command(self) -> str:
+        """Return the command that repeats this run; ` --rule ID` may be added."""
+        parts = [f"conform {self.request.verb}"]
+        if self.request.target is not None:
+            parts.append(f"--target {self.profile.shown_url}")
+        if self.request.profile is not None:
+            parts.append(f"--profile {self.request.profile}")
+        if self.request.budget != "standard":
+            parts.append(f"--budget {self.request.budget}")
+        if self.request.read_only:
+            parts.append("--read-only")
+        return " ".join([*parts, f"--seed {self.seed}"])
+
+    def header(self, suite: str) -> dict[str, Any]:
+        """Return the event that begins a run's log."""
+        today = datetime.date.today()
+        return {
+            "event": "run",
+            "format": 1,
+            "verb": self.request.verb,
+            "suite": suite,
+            "target": {
+                "url": self.profile.shown_url,
+                "environment": self.profile.target.environment,
+                "embedded": self.embedded is not None,
+            },
+            "started": f"{self.started:%Y-%m-%dT%H:%M:%SZ}",
+            "seed": self.seed,
+            "strict": self.request.strict,
+            "budget": self.request.budget,
+            "rerun": self.command(),
+            "rules": [rule.record() for rule in RULES.values()],
+            "waivers": [
+                {
+                    "rule": waiver.rule,
+                    "function": waiver.function,
+                    "reason": waiver.reason,
+                    "until": waiver.until.isoformat(),
+                }
+                for waiver in self.profile.waivers
+            ],
+            "today": today.isoformat(),
+        }
+
+
+def _wanted(request: Request) -> frozenset[str]:
+    for rule in request.rules:
+        if rule.upper() not in RULES:
+            raise UsageError(
+                f"--rule {rule}: there is no such rule{profiles.suggestion(rule.upper(), RULES)}"
+            )
+    areas = {name.upper(): name for name in AREAS} | {title.upper(): name for name, title in AREAS.items()}
+    for area in request.areas:
+        if area.upper() not in areas:
+            raise UsageError(f"--area {area}: there is no such area; there are {', '.join(AREAS)}")
+    if not request.rules and not request.areas:
+        return frozenset(RULES)
+    chosen = {rule.upper() for rule in request.rules}
+    wanted_areas = {areas[area.upper()] for area in request.areas}
+    if chosen and wanted_areas:
+        both = {rule for rule in chosen if RULES[rule].area in wanted_areas}
+        if not both:
+            raise UsageError("--rule and --area together select nothing: no rule named lies in an area named")
+        return frozenset(both)
+    return frozenset(chosen or {rule.id for rule in RULES.values() if rule.area in wanted_areas})
+
+
+def _check_waivers(profile: Profile) -> None:
+    for index, waiver in enumerate(profile.waivers):
+        if waiver.rule not in RULES:
+            raise UsageError(
+                f"{profile.path}: [[waivers]] {index + 1} rule: there is no rule {waiver.rule}"
+                + profiles.suggestion(waiver.rule, RULES)
+            )
+
+
+def _check_functions(profile: Profile, catalog: Catalog) -> None:
+    if catalog.is_implicit:
+        return
+    auth = profile.auth
+    named = {
+        "login": auth.login.function if auth.login else None,
+        "logout": auth.logout,
+        "whoami": auth.whoami.function if auth.whoami else None,
+        "key_login": auth.key_login.function if auth.key_login else None,
+    }
+    for key, name in named.items():
+        if name is not None and name not in catalog:
+            raise UsageError(
+                f"{profile.path}: [auth] {key}: the catalogue has no function {name}"
+                + profiles.suggestion(name, list(catalog.methods))
+            )

@@ -1,0 +1,80 @@
+"""Calls of the protocol: a function's name, its data and its paging, made into the bytes of one POST."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.protocol.catalog import Catalog, Method
+from conformance.protocol.client import Client, compact
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.pointer import MISSING
+
+__all__ = ["OMIT", "Caller"]
+
+#: Stands for a member that is left out.
+OMIT: Any = MISSING
+
+
+class Caller:
+    """Makes calls out of functions and data. `catalog` tells what each function's answer has to look like."""
+
+    def __init__(self, client: Client, catalog: Catalog) -> None:
+        self.client = client
+        self.catalog = catalog
+
+    def body(
+        self,
+        function: str,
+        data: Any = OMIT,
+        *,
+        page_start: Any = OMIT,
+        page_length: Any = OMIT,
+        extra: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return the body of a call of `entity.function`, members that are OMIT left out."""
+        envelope: dict[str, Any] = {"method": function.partition(".")[2]}
+        for name, value in (("data", data), ("pageStart", page_start), ("pageLength", page_length)):
+            if value is not OMIT:
+                envelope[name] = value
+        return compact({**envelope, **(extra or {})})
+
+    def call(
+        self,
+        function: Method | str,
+        data: Any = OMIT,
+        *,
+        user: str | None = None,
+        token: str | None = None,
+        page_start: Any = OMIT,
+        page_length: Any = OMIT,
+        extra: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        target: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+        token_header: str = "Token",
+        in_session: bool | None = None,
+        **options: Any,
+    ) -> Exchange:
+        """Call a function and return the exchange.
+
+        `token` goes into the header `Token`; `user` says whose session it is (None: nobody's). A `body` is sent
+        as it is; otherwise it is made from the rest.
+        """
+        name = function if isinstance(function, str) else function.name
+        method = self.catalog.methods.get(name) if isinstance(function, str) else function
+        entity = name.partition(".")[0]
+        if body is None:
+            body = self.body(name, data, page_start=page_start, page_length=page_length, extra=extra)
+        if token is not None:
+            headers = [(token_header, token), *headers]
+        return self.client.send(
+            entity if target is None else target,
+            body,
+            headers=headers,
+            function=name,
+            user=user,
+            in_session=(token is not None and user is not None) if in_session is None else in_session,
+            contract=method.contract if method else None,
+            **options,
+        )

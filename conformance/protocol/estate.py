@@ -1,0 +1,376 @@
+"""The objects of a run: made through the target's own functions, entered in a ledger, removed in reverse order.
+
+Which function makes, reads, changes, lists and deletes objects of a kind is told by the catalogue's `x-object`.
+Free text of whatever is made carries the run's tag, so that a person who finds it knows where it came from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.protocol.caller import OMIT, Caller
+from conformance.protocol.catalog import Catalog, Method
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.pointer import MISSING, resolve
+from conformance.protocol.profile import Profile
+from conformance.protocol.samples import CannotGenerateError, Sampler
+from conformance.protocol.session import Sessions, SetUpFailedError
+
+__all__ = ["Estate", "Thing"]
+
+
+@dataclass(eq=False)
+class Thing:
+    """An object of the target: its kind and identifier, who it belongs to, and what it was made with."""
+
+    kind: str
+    id: Any
+    user: str
+    sent: dict[str, Any] = field(default_factory=dict)
+    made: bool = True
+    gone: bool = False
+
+
+class Estate:
+    """Makes valid data and the objects it refers to.
+
+    `rng` decides every choice, so that the same seed gives the same data; `writable` says whether the target may be
+    written to at all.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        sessions: Sessions,
+        profile: Profile,
+        catalog: Catalog,
+        *,
+        tag: str,
+        rng: random.Random,
+        writable: bool,
+        leftover: Callable[[Thing, str], None],
+    ) -> None:
+        self.caller = caller
+        self.sessions = sessions
+        self.profile = profile
+        self.catalog = catalog
+        self.tag = tag
+        self.rng = rng
+        self.writable = writable
+        self._leftover = leftover
+        self._counter = itertools.count(1)
+        self._ledger: list[Thing] = []
+        self._known: dict[tuple[str, str], Thing] = {}
+        self._standing: dict[tuple[str, str], Thing] = {}
+        self._found: dict[tuple[str, str], list[Any]] = {}
+        self._making: list[str] = []
+        self._lock = threading.RLock()
+        self.quiet = True
+
+    # -- who may call what -----------------------------------------------------------------------------------
+
+    def may_call(self, user: str, method: Method) -> bool:
+        """Whether the catalogue lets this user of the profile call the function."""
+        if method.auth in ("none", "session"):
+            return True
+        return method.auth in self.profile.users[user].roles
+
+    def callers(self, method: Method) -> list[str]:
+        """Return the users who may call a function, those with the fewest special rights first."""
+        users = [name for name in self.profile.users if self.may_call(name, method)]
+        return sorted(users, key=lambda name: len(self.privileges(name)))
+
+    def privileges(self, user: str) -> frozenset[str]:
+        """Return the user's roles that some function asks for."""
+        return frozenset(self.profile.users[user].roles) & frozenset(self.catalog.roles)
+
+    def harmless(self, method: Method) -> bool:
+        """Whether the suite may let this function run: reads always; what deletes, only on what the run made."""
+        if method.effect == "read":
+            return True
+        if not self.writable:
+            return False
+        if method.name in self._account_functions():
+            return False
+        if method.effect == "delete" or (method.object and method.object.does == "delete"):
+            return any(self.catalog.create(kind) is not None for kind in self._kinds_of(method))
+        return not any(param.required and self._locks_out(param.name) for param in method.params)
+
+    def _account_functions(self) -> set[str]:
+        auth = self.profile.auth
+        return {name for name in (auth.logout,) if name}
+
+    def _locks_out(self, name: str) -> bool:
+        """Whether changing this parameter may lock the user of the profile out (own name, own password)."""
+        login = self.profile.auth.login
+        return login is not None and name in (login.user, login.secret)
+
+    def _kinds_of(self, method: Method) -> list[str]:
+        kinds = [param.ref for param in method.params if param.ref]
+        if method.object and method.object.does in ("read", "update", "delete"):
+            kinds.insert(0, method.object.kind)
+        return kinds
+
+    # -- data ------------------------------------------------------------------------------------------------
+
+    def fresh(self) -> str:
+        """Return a text that this run has not used: its tag and a number."""
+        return f"{self.tag}-{next(self._counter)}"
+
+    def sampler(self, user: str | None, *, avoid: frozenset[str] = frozenset()) -> Sampler:
+        """Return a builder of values; identifiers are of objects that the user may use."""
+
+        def refer(kind: str) -> Any:
+            if user is None:
+                raise SetUpFailedError(f"nobody to find or make a {kind} for")
+            return (self.new(kind, user) if kind in avoid else self.any(kind, user)).id
+
+        return Sampler(self.rng, self.fresh, refer)
+
+    def valid(
+        self, method: Method, user: str | None, *, optional: str = "all", **fixed: Any
+    ) -> dict[str, Any]:
+        """Return data that the function's schema allows; what it acts on was made for this call where need be.
+
+        `optional` says which members that are not required are given: "all", "some" or "none".
+
+        Raises:
+            SetUpFailedError: no object to act on can be had, or the schema cannot be sampled.
+
+        """
+        spent: set[str] = set()
+        if method.effect != "read" and not (
+            method.object and method.object.does in ("create", "update", "list")
+        ):
+            spent = set(self._kinds_of(method))
+        sampler = self.sampler(user, avoid=frozenset(spent))
+        data: dict[str, Any] = {}
+        own = (
+            method.object.id if method.object and method.object.does in ("read", "update", "delete") else None
+        )
+        if own is not None and own not in fixed:
+            assert method.object is not None
+            kind = method.object.kind
+            if user is None:
+                raise SetUpFailedError(f"nobody to find or make a {kind} for")
+            thing = self.new(kind, user) if kind in spent else self.any(kind, user)
+            fixed = {own: thing.id, **_shared(method, thing), **fixed}
+        for param in method.params:
+            if param.name in fixed:
+                if fixed[param.name] is not OMIT:
+                    data[param.name] = fixed[param.name]
+                continue
+            if not param.required:
+                if self._locks_out(param.name) and method.effect != "read":
+                    continue
+                if optional == "none" or (optional == "some" and self.rng.random() < 0.5):
+                    continue
+            try:
+                data[param.name] = sampler.sample(param.schema, optional=optional)
+            except CannotGenerateError as error:
+                if param.required:
+                    raise SetUpFailedError(f"no sample of {method.name} {param.name}: {error}") from error
+            except SetUpFailedError:
+                if param.required:
+                    raise
+        if not method.data.valid(data):
+            # Members may exclude one another; what is required alone is the next best.
+            if optional != "none":
+                return self.valid(method, user, optional="none", **fixed)
+            raise SetUpFailedError(f"no sample of {method.name} fits its schema")
+        return data
+
+    # -- objects ---------------------------------------------------------------------------------------------
+
+    def creator(self, kind: str, user: str) -> Method | None:
+        """Return the function with which this user can make objects of a kind, if there is one."""
+        method = self.catalog.create(kind)
+        if method is None or not self.writable or not self.may_call(user, method):
+            return None
+        return method
+
+    def new(self, kind: str, user: str, *, optional: str = "all", **fixed: Any) -> Thing:
+        """Make an object of a kind as this user; where it cannot be made, find one.
+
+        Raises:
+            SetUpFailedError: it can be neither made nor found.
+
+        """
+        method = self.creator(kind, user)
+        if method is None:
+            return self._find(kind, user)
+        if kind in self._making:
+            raise SetUpFailedError(f"a {kind} needs another {kind} before it can be made")
+        self._making.append(kind)
+        try:
+            for choice in (optional, "none"):
+                data = self.valid(method, user, optional=choice, **fixed)
+                exchange = self.call(method, data, user)
+                if exchange.status != 400 or choice == "none":
+                    break
+        finally:
+            self._making.pop()
+        thing = self.learn(exchange, method, data, user)
+        if thing is None:
+            raise SetUpFailedError(
+                f"could not make a {kind} to test with: {method.name} gave {exchange.summary()}"
+                + (
+                    f", with no identifier at {method.object.id}"
+                    if exchange.status == 200 and method.object
+                    else ""
+                ),
+                exchange,
+            )
+        return thing
+
+    def any(self, kind: str, user: str) -> Thing:
+        """Return an object of a kind that this user may use: one made before, else a new one, else one found."""
+        with self._lock:
+            thing = self._standing.get((kind, user))
+            if thing is None or thing.gone:
+                thing = self._standing[(kind, user)] = self.new(kind, user)
+            return thing
+
+    def learn(self, exchange: Exchange, method: Method, data: Any, user: str | None) -> Thing | None:
+        """Enter what a call created in the ledger; None where it created nothing."""
+        role = method.object
+        if role is None or role.does != "create" or user is None or not exchange.succeeded:
+            return None
+        identifier = resolve(exchange.data, role.id)
+        if identifier is MISSING or identifier is None or isinstance(identifier, (dict, list)):
+            return None
+        with self._lock:
+            key = (role.kind, repr(identifier))
+            thing = self._known.get(key)
+            if thing is None or thing.gone:
+                sent = dict(data) if isinstance(data, dict) else {}
+                thing = self._known[key] = Thing(role.kind, identifier, user, sent)
+                self._ledger.append(thing)
+            return thing
+
+    def thing(self, kind: str, identifier: Any, user: str) -> Thing:
+        """Return what is known of an object, by its identifier."""
+        return self._known.get((kind, repr(identifier))) or Thing(kind, identifier, user, made=False)
+
+    def enter(self, kind: str, identifier: Any, user: str | None) -> None:
+        """Enter an object in the ledger that came to be where none should have."""
+        if user is not None and (kind, repr(identifier)) not in self._known:
+            thing = self._known[(kind, repr(identifier))] = Thing(kind, identifier, user)
+            self._ledger.append(thing)
+
+    def standing(self, thing: Thing) -> bool:
+        """Whether an object is kept to be used again."""
+        return thing in self._standing.values()
+
+    def forget(self, kind: str, identifier: Any) -> None:
+        """Strike an object off the ledger: it is deleted."""
+        with self._lock:
+            thing = self._known.get((kind, repr(identifier)))
+            if thing is not None:
+                thing.gone = True
+                if thing in self._ledger:
+                    self._ledger.remove(thing)
+
+    def _find(self, kind: str, user: str) -> Thing:
+        """Find an object of a kind in a list that this user may call."""
+        rows = self._found.get((kind, user))
+        if rows is None:
+            rows = []
+            for method in self.catalog.lists(kind):
+                if not self.may_call(user, method) or method.object is None:
+                    continue
+                if kind in self._making:
+                    continue
+                self._making.append(kind)
+                try:
+                    data = self.valid(method, user, optional="none")
+                finally:
+                    self._making.pop()
+                exchange = self.call(method, data, user)
+                rows += [
+                    resolve(row, method.object.id)
+                    for row in self.rows(method, exchange)
+                    if resolve(row, method.object.id) is not MISSING
+                ]
+            self._found[(kind, user)] = rows
+        if not rows:
+            raise SetUpFailedError(f"there is no {kind} that {user} could use, and no function to make one")
+        return Thing(kind, rows[0], user, made=False)
+
+    def rows(self, method: Method, exchange: Exchange) -> list[Any]:
+        """Return the rows of a list's answer; none where there are none to be read."""
+        if exchange.status != 200 or not isinstance(exchange.envelope, dict):
+            return []
+        pointer = method.rows if method.rows is not None else ""
+        rows = resolve(exchange.data, pointer)
+        return rows if isinstance(rows, list) else []
+
+    def call(self, method: Method, data: Any, user: str | None, **options: Any) -> Exchange:
+        """Call a function as a user, in the main session."""
+        token = self.sessions.of(user).token if user is not None else None
+        return self.caller.call(method, data, user=user, token=token, **options)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Forget everything: the target's data is not ours any more (a reset), nor are the identifiers."""
+        with self._lock:
+            self._ledger.clear()
+            self._known.clear()
+            self._standing.clear()
+            self._found.clear()
+
+    def owned(self) -> Iterator[Thing]:
+        """Yield what the run made and has not removed."""
+        yield from list(self._ledger)
+
+    def remove(self, thing: Thing) -> str | None:
+        """Delete an object; return why it could not be done, or None."""
+        method = self.catalog.delete(thing.kind)
+        if method is None or method.object is None:
+            return f"the catalogue has no function that deletes a {thing.kind}"
+        users = [user for user in (thing.user, *self.profile.users) if self.may_call(user, method)]
+        why = "no user of the profile may delete it"
+        for user in dict.fromkeys(users[:3]):
+            try:
+                data = self._deletion(method, thing, user)
+                exchange = self.call(method, data, user)
+            except SetUpFailedError as error:
+                why = error.reason
+                continue
+            if exchange.status == 200 or exchange.status == 404:
+                self.forget(thing.kind, thing.id)
+                return None
+            why = f"{method.name} gave {exchange.summary()}"
+        return why
+
+    def _deletion(self, method: Method, thing: Thing, user: str) -> dict[str, Any]:
+        assert method.object is not None
+        return self.valid(
+            method, user, optional="none", **{method.object.id: thing.id, **_shared(method, thing)}
+        )
+
+    def clean_up(self) -> None:
+        """Remove what the run made, the latest first; tell of each that stays."""
+        for thing in reversed(list(self._ledger)):
+            if thing.gone:
+                continue
+            why = self.remove(thing)
+            if why is not None:
+                self._leftover(thing, why)
+        self._ledger.clear()
+
+
+def _shared(method: Method, thing: Thing) -> dict[str, Any]:
+    """Return the members that an object was made with and that a function asks for by the same name."""
+    own = method.object.id if method.object else None
+    return {
+        param.name: thing.sent[param.name]
+        for param in method.params
+        if param.required and param.ref and param.name != own and param.name in thing.sent
+    }

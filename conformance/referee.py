@@ -1,0 +1,157 @@
+"""The referee: puts every exchange of a run to the pure rules, gathers what broke, and keeps the counts.
+
+It holds no exchange longer than the attempt in which it was seen; what is found goes out as events.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.protocol.exchange import Exchange
+from conformance.rulebook import RULES, Rule
+
+__all__ = ["Finding", "Key", "Referee"]
+
+#: Findings are one when rule, function and kind of violation are the same.
+Key = tuple[str, str | None, str]
+
+
+@dataclass(eq=False)
+class Finding:
+    """A rule seen broken: where, how often in this attempt, and the smallest exchange that shows it."""
+
+    rule: str
+    function: str | None
+    kind: str
+    message: str
+    expected: str
+    actual: str
+    exchange: Exchange | None
+    count: int = 1
+
+    @property
+    def key(self) -> Key:
+        """What makes two findings one."""
+        return (self.rule, self.function, self.kind)
+
+    def event(self, *, count: int, reproduced: str | None) -> dict[str, Any]:
+        """Return the event that tells of this finding."""
+        shown = self.exchange.record() if self.exchange else {}
+        vault = self.exchange.vault if self.exchange else None
+        mask = vault.mask if vault else str
+        return {
+            "event": "finding",
+            "rule": self.rule,
+            "function": self.function,
+            "kind": mask(self.kind),
+            "message": mask(self.message),
+            "expected": mask(self.expected),
+            "actual": mask(self.actual),
+            "count": count,
+            "reproduced": reproduced,
+            "exchange": shown.get("number"),
+            "request": shown.get("request"),
+            "response": shown.get("response"),
+            "failure": shown.get("failure"),
+            "curl": shown.get("curl"),
+        }
+
+
+class Referee:
+    """Judges exchanges by the pure rules that are wanted, and collects what conversations find."""
+
+    def __init__(self, emit: Callable[[dict[str, Any]], None], wanted: Collection[str]) -> None:
+        self.emit = emit
+        self.wanted = frozenset(wanted)
+        self._pure: list[Rule] = [rule for rule in RULES.values() if rule.check and rule.id in self.wanted]
+        self._lock = threading.Lock()
+        self._findings: dict[Key, Finding] = {}
+        self._judged: Counter[str] = Counter()
+        self.test = ""
+        self.refused = 0
+        self.silent = 0
+        self.total_judged: Counter[str] = Counter()
+        self.confirmed: dict[Key, str] = {}
+        self.every: dict[Key, Finding] = {}
+
+    def observe(self, exchange: Exchange) -> None:
+        """Write an exchange down and put it to every pure rule."""
+        self.emit({"event": "exchange", "test": self.test, **exchange.record()})
+        judged: list[str] = []
+        for rule in self._pure:
+            assert rule.check is not None
+            outcome = rule.check(exchange)
+            if not outcome.judged:
+                continue
+            judged.append(rule.id)
+            if outcome.broken:
+                self.found(
+                    Finding(
+                        rule.id,
+                        exchange.function,
+                        outcome.kind,
+                        rule.title,
+                        outcome.expected,
+                        outcome.actual,
+                        exchange,
+                    )
+                )
+        with self._lock:
+            self._judged.update(judged)
+            if exchange.status == 401 and exchange.in_session:
+                self.refused += 1
+            if exchange.failure is not None:
+                self.silent += 1
+
+    def judged(self, rule: str, count: int = 1) -> None:
+        """Count a judgement of a conversation."""
+        if rule in self.wanted:
+            with self._lock:
+                self._judged[rule] += count
+
+    def found(self, finding: Finding) -> None:
+        """Take a finding down; the same one again only counts, and a smaller request takes its place."""
+        if finding.rule not in self.wanted:
+            return
+        with self._lock:
+            known = self._findings.get(finding.key)
+            if known is None:
+                self._findings[finding.key] = finding
+                return
+            known.count += 1
+            if finding.exchange and known.exchange:
+                if len(finding.exchange.request.body) < len(known.exchange.request.body):
+                    known.exchange, known.actual = finding.exchange, finding.actual
+
+    def begin(self, test: str) -> None:
+        """Start an attempt."""
+        with self._lock:
+            self.test = test
+            self._findings = {}
+            self._judged = Counter()
+            self.refused = self.silent = 0
+
+    def take(self) -> dict[Key, Finding]:
+        """Return what the attempt found so far."""
+        with self._lock:
+            return dict(self._findings)
+
+    def settle(self) -> None:
+        """Write the attempt's counts down."""
+        with self._lock:
+            counts, self._judged = self._judged, Counter()
+        if counts:
+            self.total_judged.update(counts)
+            self.emit({"event": "judged", "test": self.test, "rules": dict(counts)})
+
+    def discard(self, keep_pure: bool = True) -> dict[Key, Finding]:
+        """Drop what the attempt's conversation found (the target was reset in the middle); keep the pure findings."""
+        pure = {rule.id for rule in self._pure}
+        with self._lock:
+            kept = {key: finding for key, finding in self._findings.items() if keep_pure and key[0] in pure}
+            self._findings = dict(kept)
+        return kept

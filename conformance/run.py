@@ -1,0 +1,650 @@
+"""One run of the suites against one target: what is at hand, how a conversation is held, when a finding counts."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeVar
+
+from conformance.protocol.caller import OMIT, Caller
+from conformance.protocol.catalog import Catalog, Method
+from conformance.protocol.client import Client, OutOfTimeError
+from conformance.protocol.environment import Environment
+from conformance.protocol.estate import Estate, Thing
+from conformance.protocol.exchange import Exchange, Vault
+from conformance.protocol.profile import Profile
+from conformance.protocol.session import Session, Sessions, SetUpFailedError
+from conformance.referee import Finding, Key, Referee
+from conformance.rulebook import RULES, Level
+
+__all__ = ["Conclusion", "NotJudgedError", "Options", "Run", "Talk", "TargetDownError"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: How often a conversation is begun again because of resets, before the target counts as too unstable to judge.
+_MOST_RESETS = 8
+
+#: A finding is confirmed in so many attempts, and of one rule so many findings are.
+_ATTEMPTS = 3
+_CONFIRMED_PER_RULE = 3
+
+LINES = {
+    "catalog": '[target]\ncatalog = "catalogue.openrpc.json"',
+    "login": '[auth]\nlogin = { function = "auth.login", user = "identity", secret = "credential" }',
+    "logout": '[auth]\nlogout = "auth.logout"',
+    "whoami": '[auth]\nwhoami = { function = "auth.status", field = "/user/email" }',
+    "key": '[auth]\nkey_login = { function = "auth.loginHmac", public = "${COURSIO_KEY}", private = "${COURSIO_SECRET}" }',
+    "user": '[users.owner]\nuser = "owner@example.com"\nsecret = "${COURSIO_OWNER_SECRET}"\nroles = ["user"]',
+    "peer": '[users.peer]\nuser = "peer@example.com"\nsecret = "${COURSIO_PEER_SECRET}"\nroles = ["user"]',
+    "test": '[target]\nenvironment = "test"',
+}
+
+
+class NotJudgedError(Exception):
+    """A rule cannot be judged here: the reason, and the lines that would have to be added to conform.toml."""
+
+    def __init__(self, reason: str, lines: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.lines = lines
+
+
+class TargetDownError(Exception):
+    """The target does not answer any more; nothing further can be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run was asked for."""
+
+    seed: int = 0
+    budget: str = "standard"
+    read_only: bool = False
+    jobs: int = 1
+    rules: frozenset[str] = frozenset(RULES)
+    deadline: float = 1800.0
+    strict: bool = False
+
+
+@dataclass(slots=True)
+class Conclusion:
+    """How a conversation ended: what was found, or why nothing could be judged."""
+
+    findings: list[Finding] = field(default_factory=list)
+    not_judged: str | None = None
+    crashed: str | None = None
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+Body = Callable[["Talk"], None]
+
+
+class Run:
+    """Everything that the conversations of one run share."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        catalog: Catalog,
+        options: Options,
+        emit: Callable[[dict[str, Any]], None],
+        *,
+        client: Client | None = None,
+    ) -> None:
+        self.profile = profile
+        self.catalog = catalog
+        self.options = options
+        self.emit = emit
+        self.started = time.monotonic()
+        self.vault = Vault()
+        for secret in profile.secrets():
+            self.vault.add(secret)
+        for user in profile.users.values():
+            self.vault.password(user.secret)
+        self.referee = Referee(emit, options.rules)
+        self.client = client or Client(
+            profile.url,
+            timeout=profile.target.timeout,
+            headers=list(profile.target.headers.items()),
+            ca=profile.target.ca,
+            vault=self.vault,
+            envelope_extra=profile.target.envelope_extra,
+            observe=self._observe,
+            until=self.started + options.deadline,
+        )
+        if client is not None:
+            client.vault, client.observe = self.vault, self._observe
+        self.writable = profile.may_write and not options.read_only
+        self.caller = Caller(self.client, catalog)
+        self.sessions = Sessions(self.caller, profile)
+        self.estate = Estate(
+            self.caller,
+            self.sessions,
+            profile,
+            catalog,
+            tag=f"conform-{options.seed & 0xFFFFFF:06x}",
+            rng=random.Random(f"{options.seed}/estate"),
+            writable=self.writable,
+            leftover=self._leftover,
+        )
+        self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
+        self.resets = 0
+        self.notes: list[str] = []
+        self._confirmed: Counter[str] = Counter()
+        self._lost_told: set[str] = set()
+        self._prepared = False
+        self.down: str | None = None
+        self.guessed: str | None = None
+        self.key_logins = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far."""
+        return round(time.monotonic() - self.started, 3)
+
+    # -- watching ----------------------------------------------------------------------------------------------
+
+    def _observe(self, exchange: Exchange) -> None:
+        method = self.catalog.methods.get(exchange.function or "")
+        if method is not None and method.object is not None and exchange.succeeded:
+            self._account(exchange, method)
+        self.referee.observe(exchange)
+
+    def _account(self, exchange: Exchange, method: Method) -> None:
+        """Keep the ledger: whatever created or deleted an object, and whatever it was sent for."""
+        assert method.object is not None
+        if method.object.does == "create":
+            sent = _sent_data(exchange)
+            self.estate.learn(exchange, method, sent, exchange.user)
+        elif method.object.does == "delete":
+            sent = _sent_data(exchange)
+            if isinstance(sent, dict) and method.object.id in sent:
+                self.estate.forget(method.object.kind, sent[method.object.id])
+
+    def _leftover(self, thing: Thing, why: str) -> None:
+        self.emit(
+            {
+                "event": "leftover",
+                "kind": thing.kind,
+                "id": str(thing.id),
+                "function": None,
+                "reason": self.vault.mask(why),
+            }
+        )
+
+    # -- holding a conversation --------------------------------------------------------------------------------
+
+    def conduct(self, name: str, rules: Sequence[str], body: Body, *, disturbs: bool = False) -> Conclusion:
+        """Hold a conversation: judge, notice a reset and begin again, confirm what was found.
+
+        `disturbs` says that the conversation itself ends sessions, so that lost ones afterwards say nothing.
+
+        Raises:
+            TargetDownError: the target stopped answering and did not come back.
+            OutOfTimeError: the deadline of the run has passed.
+
+        """
+        if self.down is not None:
+            raise TargetDownError(self.down)
+        self._prepare()
+        for resets in range(_MOST_RESETS + 1):
+            conclusion = self._attempt(name, rules, body)
+            dubious = bool(self.referee.take() or conclusion.not_judged or conclusion.crashed)
+            if not (dubious or self.referee.refused) or not self._again(name, disturbs):
+                break
+            self._publish(self.referee.discard())
+            self.referee.settle()
+        else:
+            message = f"the target was reset {resets} times during {name}"
+            conclusion = Conclusion(not_judged="the target is too unstable to judge")
+            conclusion.events += [{"event": "error", "rule": rule, "message": message} for rule in rules]
+        for event in conclusion.events:
+            self.emit(event)
+        found = self.referee.take()
+        self.referee.settle()
+        self._publish(found)
+        fresh = {
+            key: finding
+            for key, finding in found.items()
+            if key not in self.referee.confirmed and self._confirmed[key[0]] < _CONFIRMED_PER_RULE
+        }
+        if fresh:
+            self._confirm(name, rules, body, fresh)
+        if disturbs:
+            self._recover()
+        conclusion.findings = list(found.values())
+        return conclusion
+
+    def _prepare(self) -> None:
+        """Before the first conversation: is the target there, and a marker object to know a reset by."""
+        if self._prepared:
+            return
+        self._prepared = True
+        self.referee.begin("set-up")
+        if not self.environment.await_target(min(5.0, self.profile.target.timeout)):
+            raise self._went_down("the target does not answer")
+        if self.profile.users and self.profile.auth.login:
+            try:
+                self.environment.prepare()
+            except SetUpFailedError as error:
+                self.notes.append(error.reason)
+        self._publish(self.referee.take())
+        self.referee.settle()
+
+    def _attempt(self, name: str, rules: Sequence[str], body: Body) -> Conclusion:
+        """Hold a conversation once."""
+        self.referee.begin(name)
+        self.estate.rng = random.Random(f"{self.options.seed}/{name}/data")
+        talk = Talk(self, name, rules)
+        conclusion = Conclusion(events=talk.skips)
+        try:
+            body(talk)
+        except NotJudgedError as error:
+            conclusion.not_judged = error.reason
+            for rule in rules:
+                talk.skip(rule, error.reason, error.lines)
+        except SetUpFailedError as error:
+            conclusion.not_judged = error.reason
+            for rule in rules:
+                talk.skip(rule, error.reason)
+        except (OutOfTimeError, TargetDownError, KeyboardInterrupt):
+            self._publish(self.referee.take())
+            self.referee.settle()
+            raise
+        except Exception as error:
+            # A crash of ours is an error of ours, never their failure.
+            conclusion.crashed = f"{type(error).__name__}: {error}"
+            event = {
+                "event": "error",
+                "rule": rules[0] if len(rules) == 1 else None,
+                "ours": True,
+                "message": self.vault.mask(f"the suite itself failed in {name}: {conclusion.crashed}"),
+                "trace": self.vault.mask(traceback.format_exc()),
+            }
+            conclusion.events.append(event)
+        return conclusion
+
+    def _again(self, name: str, disturbs: bool) -> bool:
+        """After a dubious attempt: say whether the environment was to blame, so that it has to be held again.
+
+        Raises:
+            TargetDownError: the target stopped answering and did not come back.
+
+        """
+        if self.referee.silent and not self.environment.await_target(
+            min(10.0, 2 * self.profile.target.timeout)
+        ):
+            self._publish(self.referee.discard())
+            self.referee.settle()
+            raise self._went_down("the target stopped answering")
+        if not self.sessions.mains():
+            return False
+        diagnosis = self.environment.diagnose()
+        if diagnosis.state == "reset":
+            self._reset()
+            return True
+        if diagnosis.state == "marker lost":
+            self.environment.lay_marker()
+            return False
+        if diagnosis.state == "sessions lost":
+            for user in diagnosis.users:
+                self.sessions.drop(user)
+            if disturbs or self._lost_told.issuperset(diagnosis.users):
+                return False
+            self._lost_told.update(diagnosis.users)
+            exchange = diagnosis.exchange
+            told = Finding(
+                "AUT-3",
+                exchange.function if exchange else None,
+                "a session ended by itself",
+                RULES["AUT-3"].title,
+                "the session keeps working: nobody ended it",
+                f"it is refused ({exchange.summary() if exchange else 'no answer'}), during {name}",
+                exchange,
+            )
+            self.referee.judged("AUT-3")
+            if told.rule in self.options.rules:
+                self._publish({told.key: told})
+            return True
+        return False
+
+    def _reset(self) -> None:
+        """Start over after a reset of the test environment."""
+        self.resets += 1
+        self.emit({"event": "reset", "at": self.seconds})
+        self.environment.renew()
+
+    def _publish(self, findings: dict[Key, Finding]) -> None:
+        for finding in findings.values():
+            if finding.key not in self.referee.every:
+                self.referee.every[finding.key] = finding
+            self.emit(finding.event(count=finding.count, reproduced=self.referee.confirmed.get(finding.key)))
+
+    def _confirm(self, name: str, rules: Sequence[str], body: Body, fresh: dict[Key, Finding]) -> None:
+        """Hold the conversation again, with fresh sessions and fresh data, and count what comes back.
+
+        What does not come back every time is tried once more; it stays a finding, an intermittent one.
+        """
+        counts: Counter[Key] = Counter(dict.fromkeys(fresh, 1))
+        attempts, resets = 1, 0
+        while attempts < _ATTEMPTS or (
+            attempts == _ATTEMPTS and any(counts[key] < attempts for key in fresh)
+        ):
+            self.sessions.drop()
+            self._attempt(name, rules, body)
+            again = self.referee.take()
+            if resets < _MOST_RESETS and fresh.keys() - again.keys() and self.sessions.mains():
+                if self.environment.diagnose().state == "reset":
+                    self._reset()
+                    resets += 1
+                    continue
+            attempts += 1
+            counts.update(key for key in again if key in fresh)
+        for key, finding in fresh.items():
+            self._confirmed[finding.rule] += 1
+            self.referee.confirmed[key] = f"{counts[key]}/{attempts}"
+            self.emit(finding.event(count=0, reproduced=self.referee.confirmed[key]))
+        self.referee.settle()
+
+    def _recover(self) -> None:
+        """After a conversation that ends sessions: drop the main sessions that went with them."""
+        for session in self.sessions.mains():
+            held, _ = self.environment.holds(session)
+            if held is False:
+                self.sessions.drop(session.user)
+
+    def _went_down(self, why: str) -> TargetDownError:
+        self.down = why
+        self.emit({"event": "error", "rule": None, "message": f"{why}: {self.profile.shown_url}"})
+        return TargetDownError(why)
+
+    def finish(self) -> None:
+        """Remove what the run made and log out."""
+        if self.down is None:
+            self.referee.begin("clean-up")
+            try:
+                self.estate.clean_up()
+                self.sessions.end_all()
+            except (OutOfTimeError, SetUpFailedError):
+                for thing in self.estate.owned():
+                    self._leftover(thing, "the run ended before it could be removed")
+            self._publish(self.referee.discard())
+            self.referee.settle()
+        for note in dict.fromkeys(self.notes):
+            self.emit({"event": "note", "message": self.vault.mask(note)})
+        self.client.close()
+
+
+class Talk:
+    """One conversation with the target, and the words in which it judges."""
+
+    def __init__(self, run: Run, name: str, rules: Sequence[str]) -> None:
+        self.run = run
+        self.name = name
+        self.rules = tuple(rules)
+        self.rng = random.Random(f"{run.options.seed}/{name}")
+        self.profile = run.profile
+        self.catalog = run.catalog
+        self.estate = run.estate
+        self.sessions = run.sessions
+        self.caller = run.caller
+        self.client = run.client
+        self.vault = run.vault
+        self.skips: list[dict[str, Any]] = []
+
+    # -- budgets -----------------------------------------------------------------------------------------------
+
+    @property
+    def quick(self) -> bool:
+        """Whether the run is to be short."""
+        return self.run.options.budget == "quick"
+
+    @property
+    def deep(self) -> bool:
+        """Whether the run has all the time it needs."""
+        return self.run.options.budget == "deep"
+
+    def some(self, items: Iterable[T], quick: int, standard: int | None = None) -> list[T]:
+        """Return as many of the items as the budget allows, chosen by the seed, in their own order."""
+        every = list(items)
+        most = quick if self.quick else standard
+        if self.deep or most is None or len(every) <= most:
+            return every
+        chosen = sorted(self.rng.sample(range(len(every)), most))
+        return [every[index] for index in chosen]
+
+    def together(self, calls: Sequence[Callable[[], R]], *, at_once: int | None = None) -> list[R]:
+        """Make calls that do not depend on each other, `--jobs` at a time; return the results in order."""
+        workers = at_once or self.run.options.jobs
+        if workers <= 1 or len(calls) <= 1:
+            return [call() for call in calls]
+        with ThreadPoolExecutor(max_workers=min(workers, len(calls))) as pool:
+            return [future.result() for future in [pool.submit(call) for call in calls]]
+
+    # -- who ---------------------------------------------------------------------------------------------------
+
+    def need_users(self, count: int = 1) -> list[str]:
+        """Return the profile's users; there must be so many, and a way to sign in.
+
+        Raises:
+            NotJudgedError: there are not.
+
+        """
+        if self.profile.auth.login is None:
+            raise NotJudgedError("the profile does not say how to sign in", LINES["login"])
+        users = list(self.profile.users)
+        if not users:
+            raise NotJudgedError("the profile has no users", LINES["user"])
+        if len(users) < count:
+            raise NotJudgedError(
+                f"the profile has {len(users)} of {count} users that are needed", LINES["peer"]
+            )
+        return users
+
+    def need_writing(self) -> None:
+        """Make sure that the target may be written to.
+
+        Raises:
+            NotJudgedError: it may not.
+
+        """
+        if self.run.options.read_only:
+            raise NotJudgedError("left out by --read-only")
+        if not self.run.writable:
+            raise NotJudgedError("only a test environment is written to", LINES["test"])
+
+    def who(self, method: Method) -> str | None:
+        """Return a user who may call a function; None for a public function of a profile without users.
+
+        Raises:
+            NotJudgedError: no user of the profile may.
+
+        """
+        if method.auth == "none" and (not self.profile.users or self.profile.auth.login is None):
+            return None
+        self.need_users()
+        users = self.estate.callers(method)
+        if not users:
+            raise NotJudgedError(
+                f"no user of the profile has the role {method.auth!r}",
+                f'[users.{method.auth}]\nuser = "…"\nsecret = "${{…}}"\nroles = ["{method.auth}"]',
+            )
+        return users[0]
+
+    def somebody(self, method: Method | None = None) -> str | None:
+        """Return a user to be signed in as, one who may call the function where there is one; None without users."""
+        if not self.profile.users or self.profile.auth.login is None:
+            return None
+        users = self.estate.callers(method) if method is not None else []
+        return users[0] if users else next(iter(self.profile.users))
+
+    def guess(self) -> str | None:
+        """Return an endpoint that the target shows to have: one of the documentation's own, for want of a catalogue."""
+        if self.run.guessed is None:
+            self.run.guessed = ""
+            for entity, name in (("auth", "login"), ("user", "find"), ("course", "find")):
+                shown = self.caller.call(f"{entity}.{name}", {}, in_session=False)
+                if shown.status in (200, 400, 401, 403):
+                    self.run.guessed = entity
+                    break
+        return self.run.guessed or None
+
+    def endpoint(self) -> str:
+        """Return an endpoint that the target has.
+
+        Raises:
+            NotJudgedError: none is known.
+
+        """
+        found = self.guess()
+        if found is None:
+            raise NotJudgedError("no endpoint of the target is known", LINES["catalog"])
+        return found
+
+    def unknown_name(self) -> str:
+        """Return a name in camelCase that no function or endpoint has."""
+        letters = "".join(self.rng.choice("bcdfghklmnprstvz") for _ in range(7))
+        return f"vanished{letters.capitalize()}"
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return pairs (owner, stranger) in which the stranger has no right that the owner lacks, best pairs first.
+
+        Raises:
+            NotJudgedError: there is no such pair.
+
+        """
+        users = self.need_users(2)
+        estate = self.estate
+        pairs = [
+            (owner, stranger)
+            for owner in users
+            for stranger in users
+            if owner != stranger
+            and self.profile.users[owner].user != self.profile.users[stranger].user
+            and estate.privileges(stranger) <= estate.privileges(owner)
+        ]
+        if not pairs:
+            raise NotJudgedError("no two users of which one has no right that the other lacks", LINES["peer"])
+        return sorted(pairs, key=lambda pair: len(estate.privileges(pair[0]) - estate.privileges(pair[1])))
+
+    # -- calls -------------------------------------------------------------------------------------------------
+
+    def valid(
+        self, method: Method, user: str | None, *, optional: str = "all", **fixed: Any
+    ) -> dict[str, Any]:
+        """Return data that the function's schema allows, on objects of that user."""
+        return self.estate.valid(method, user, optional=optional, **fixed)
+
+    def data_for(self, method: Method, user: str | None) -> dict[str, Any]:
+        """Return valid data, or as much of it as can be had without objects to act on."""
+        try:
+            return self.valid(method, user)
+        except SetUpFailedError:
+            return {}
+
+    def call(
+        self, function: Method | str, data: Any = OMIT, *, as_: str | None = None, **options: Any
+    ) -> Exchange:
+        """Call a function, in the main session of a user where one is named, else without a session."""
+        if as_ is not None and "token" not in options:
+            options["token"] = self.sessions.of(as_).token
+        return self.caller.call(function, data, user=as_, **options)
+
+    def must(self, exchange: Exchange, what: str) -> Exchange:
+        """Return the exchange if the call succeeded.
+
+        Raises:
+            SetUpFailedError: it did not; `what` says what it was for.
+
+        """
+        if exchange.status != 200:
+            raise SetUpFailedError(f"{what}: {exchange.function} gave {exchange.summary()}", exchange)
+        return exchange
+
+    # -- judging -----------------------------------------------------------------------------------------------
+
+    def judge(
+        self,
+        rule: str,
+        good: bool,
+        *,
+        kind: str,
+        expected: str,
+        actual: str,
+        exchange: Exchange | None = None,
+        function: str | None = None,
+        message: str | None = None,
+    ) -> bool:
+        """Judge a rule: count it, and take a finding down where it does not hold. Returns `good`."""
+        self.run.referee.judged(rule)
+        if not good:
+            name = function if function is not None else exchange.function if exchange else None
+            title = RULES[rule].title
+            self.run.referee.found(Finding(rule, name, kind, message or title, expected, actual, exchange))
+        return good
+
+    def status(
+        self,
+        rule: str,
+        exchange: Exchange,
+        accepted: Collection[int],
+        *,
+        kind: str,
+        function: str | None = None,
+        because: str = "",
+    ) -> bool:
+        """Judge the status of an answer; no answer at all is no accepted one."""
+        wanted = " or ".join(str(code) for code in sorted(accepted))
+        return self.judge(
+            rule,
+            exchange.status in accepted,
+            kind=kind,
+            expected=f"status {wanted}" + (f": {because}" if because else ""),
+            actual=exchange.summary(),
+            exchange=exchange,
+            function=function,
+        )
+
+    def skip(self, rule: str, reason: str, lines: str | None = None, function: str | None = None) -> None:
+        """Say that a rule is not judged here, and why."""
+        self.skips.append(
+            {
+                "event": "not judged",
+                "rule": rule,
+                "function": function,
+                "reason": self.vault.mask(reason),
+                "lines": lines,
+            }
+        )
+
+    def give_up(self, reason: str, lines: str | None = None) -> NoReturn:
+        """Stop the conversation: its rules are not judged, for this reason.
+
+        Raises:
+            NotJudgedError: always.
+
+        """
+        raise NotJudgedError(reason, lines)
+
+    def session(self, user: str) -> Session:
+        """Sign a user in anew."""
+        return self.sessions.sign_in(user)
+
+    def is_must(self, rule: str) -> bool:
+        """Whether a rule is a *must*."""
+        return RULES[rule].level is Level.MUST
+
+
+def _sent_data(exchange: Exchange) -> Any:
+    try:
+        body = json.loads(exchange.request.body)
+    except ValueError:
+        return None
+    return body.get("data") if isinstance(body, dict) else None

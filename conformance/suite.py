@@ -1,0 +1,142 @@
+"""The words in which the suites are written: which rules a conversation judges, and what it is put to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from conformance.run import LINES, Run, Talk
+
+if TYPE_CHECKING:
+    from conformance.protocol.catalog import Method
+
+__all__ = [
+    "Nothing",
+    "Scope",
+    "disturbs_sessions",
+    "each_endpoint",
+    "each_function",
+    "each_kind",
+    "each_user",
+    "judges",
+    "on",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def judges(*rules: str) -> pytest.MarkDecorator:
+    """Say which rules of the rulebook a conversation judges."""
+    return pytest.mark.judges(*rules)
+
+
+#: The conversation ends sessions, so that lost ones afterwards are its own doing.
+disturbs_sessions = pytest.mark.disturbs_sessions
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Stands for the parameter of a conversation that has nothing to be put to."""
+
+    reason: str
+    lines: str | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a conversation is put to: a parameter's name, and its values in a run."""
+
+    name: str
+    values: Callable[[Run], list[Any] | Nothing]
+
+
+def on(scope: Scope) -> Callable[[F], F]:
+    """Put a conversation to each value of a scope."""
+
+    def mark(test: F) -> F:
+        test.scope = scope  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def each_function(
+    where: Callable[[Method], bool] = lambda method: True,
+    *,
+    otherwise: str = "the catalogue has no such function",
+    harmless: bool = True,
+) -> Callable[[F], F]:
+    """Put a conversation to each function of the catalogue that it applies to.
+
+    With `harmless` the conversation lets the function run, so functions are left out that the run must not let run
+    (what writes, in a read-only run; what deletes something that the run has not made).
+    """
+
+    def values(run: Run) -> list[Any] | Nothing:
+        if run.catalog.is_implicit:
+            return Nothing("there is no catalogue of the target's functions", LINES["catalog"])
+        fitting = [method for method in run.catalog.methods.values() if where(method)]
+        if not fitting:
+            return Nothing(otherwise)
+        if not harmless:
+            return fitting
+        allowed = [method for method in fitting if run.estate.harmless(method)]
+        if not allowed:
+            if run.options.read_only:
+                return Nothing("left out by --read-only")
+            if not run.writable:
+                return Nothing("only a test environment is written to", LINES["test"])
+            return Nothing("the functions that it applies to act on what the run has not made")
+        return allowed
+
+    return on(Scope("function", values))
+
+
+def each_endpoint() -> Callable[[F], F]:
+    """Put a conversation to each endpoint of the catalogue; without one, to whichever the target shows to have."""
+
+    def values(run: Run) -> list[Any] | Nothing:
+        return sorted({method.entity for method in run.catalog.methods.values()}) or [""]
+
+    return on(Scope("endpoint", values))
+
+
+def each_kind(where: Callable[[Run, str], bool], *, otherwise: str) -> Callable[[F], F]:
+    """Put a conversation to each kind of object of the catalogue."""
+
+    def values(run: Run) -> list[Any] | Nothing:
+        if run.catalog.is_implicit:
+            return Nothing("there is no catalogue of the target's functions", LINES["catalog"])
+        kinds = [kind for kind in run.catalog.kinds if where(run, kind)]
+        return kinds or Nothing(otherwise)
+
+    return on(Scope("kind", values))
+
+
+def each_user() -> Callable[[F], F]:
+    """Put a conversation to each user of the profile."""
+
+    def values(run: Run) -> list[Any] | Nothing:
+        if run.profile.auth.login is None:
+            return Nothing("the profile does not say how to sign in", LINES["login"])
+        return list(run.profile.users) or Nothing("the profile has no users", LINES["user"])
+
+    return on(Scope("user", values))
+
+
+def describe(value: object) -> str:
+    """Return the id under which pytest lists a parameter."""
+    if isinstance(value, Nothing):
+        return "nothing"
+    return str(getattr(value, "name", value)) or "any"
+
+
+def hold(talk: Talk, test: Callable[..., None], parameters: dict[str, Any]) -> None:
+    """Hold a conversation, unless there is nothing to put it to."""
+    for value in parameters.values():
+        if isinstance(value, Nothing):
+            talk.give_up(value.reason, value.lines)
+    test(talk, **parameters)

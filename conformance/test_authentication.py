@@ -1,0 +1,723 @@
+"""AUT: «If user login was successful the server sends back the session identifier»."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from conformance.protocol.catalog import Method
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.pointer import MISSING, resolve
+from conformance.protocol.session import Session, SetUpFailedError, sign
+from conformance.run import LINES, NotJudgedError, Talk
+from conformance.suite import disturbs_sessions, each_function, each_user, judges
+from conformance.test_codes import protected
+from conformance.watch import equal
+
+#: How many logins AUT-14 speaks of, and how many bits an identifier must have.
+LOGINS = 200
+BITS = 64.0
+
+#: The time formats of the public wrappers (protocol, section 1).
+TIMES = ("1763885000123", "1763885000.123456", "11/23/2026 10:03", "2026-11-23 10:03:20.123")
+
+
+def checkers(talk: Talk, user: str) -> list[Method]:
+    """Return harmless protected functions that this user may call, the one that says who he is first."""
+    whoami = talk.profile.auth.whoami
+    found = [
+        method
+        for method in talk.catalog.methods.values()
+        if protected(method) and method.effect == "read" and talk.estate.may_call(user, method)
+    ]
+    found.sort(
+        key=lambda method: (
+            method.name != (whoami.function if whoami else ""),
+            any(p.required for p in method.params),
+        )
+    )
+    return found
+
+
+def checker(talk: Talk, user: str) -> Method:
+    """Return a protected function that tells whether a session is taken for one.
+
+    Raises:
+        NotJudgedError: none is known.
+
+    """
+    found = checkers(talk, user)
+    if not found:
+        raise NotJudgedError(
+            "no function is known that needs a session and changes nothing",
+            LINES["catalog"] if talk.catalog.is_implicit else LINES["whoami"],
+        )
+    return found[0]
+
+
+def use(talk: Talk, method: Method, user: str, token: str | None, **options: Any) -> Exchange:
+    """Call a checker with valid data under some token."""
+    return talk.call(method, talk.valid(method, user, optional="none"), as_=user, token=token, **options)
+
+
+def alive(exchange: Exchange) -> bool:
+    """Whether the target took the token for a session."""
+    return exchange.status is not None and exchange.status != 401
+
+
+@judges("AUT-1")
+@each_user()
+def test_right_credentials(talk: Talk, user: str) -> None:
+    """The session identifier is a string with something in it."""
+    exchange, found = talk.sessions.attempt(talk.sessions.credentials(user), user=user)
+    if not talk.status("AUT-1", exchange, {200}, kind="the right credentials are refused"):
+        return
+    pointer = talk.profile.auth.session
+    good = talk.judge(
+        "AUT-1",
+        isinstance(found, str) and bool(found.strip()),
+        kind="a login gives no session identifier",
+        expected=f"a non-empty string at {pointer} in data",
+        actual="nothing there" if found is MISSING else f"{type(found).__name__}: {str(found)[:20]!r}",
+        exchange=exchange,
+    )
+    if good:
+        talk.sessions.end(talk.sessions.adopt(user, found))
+
+
+def _near_misses(secret: str) -> Iterator[tuple[str, str]]:
+    if secret.swapcase() != secret:
+        yield "the password in another case", secret.swapcase()
+    if secret.lower() != secret:
+        yield "the password in lower case", secret.lower()
+    if secret.upper() != secret:
+        yield "the password in upper case", secret.upper()
+    if len(secret) > 1:
+        yield "the password without its last character", secret[:-1]
+        yield "the first half of the password", secret[: len(secret) // 2]
+    yield "the password and one character more", secret + "x"
+    yield "the password and a blank", secret + " "
+
+
+@judges("AUT-2", "AUT-12")
+@each_user()
+def test_wrong_credentials(talk: Talk, user: str) -> None:
+    """Near misses too; every few of them a right login, so that no lock for too many wrong ones is met."""
+    talk.need_writing()
+    login = talk.sessions.login
+    right = talk.sessions.credentials(user)
+    name, secret = right[login.user], right[login.secret]
+    canary = f"Wr0ng-{talk.rng.randrange(10**12):012d}"
+    stranger = _unlike(talk, name)
+    talk.vault.password(canary)
+    attempts: list[tuple[str, dict[str, Any]]] = [("a wrong password", {**right, login.secret: canary})]
+    for what, miss in talk.some(_near_misses(secret), 4):
+        talk.vault.add(miss)
+        attempts.append((what, {**right, login.secret: miss}))
+    attempts += [
+        ("an unknown user", {**right, login.user: stranger}),
+        ("an empty password", {**right, login.secret: ""}),
+        ("an empty user", {**right, login.user: ""}),
+        ("no password", {login.user: name}),
+        ("no user", {login.secret: secret}),
+        ("a password that is null", {**right, login.secret: None}),
+        ("a password that is true", {**right, login.secret: True}),
+        ("an empty login", {}),
+    ]
+    answers: dict[str, Exchange] = {}
+    for index, (what, data) in enumerate(attempts):
+        exchange, found = talk.sessions.attempt(data)
+        answers[what] = exchange
+        talk.status("AUT-2", exchange, {400, 401, 403}, kind=f"{what} is not refused")
+        talk.judge(
+            "AUT-2",
+            found is MISSING or found is None or found == "",
+            kind=f"{what} is given a session",
+            expected=f"nothing at {talk.profile.auth.session} in data",
+            actual="a session identifier",
+            exchange=exchange,
+        )
+        if index % 3 == 2:
+            talk.sessions.attempt(right, user=user)
+    wrong, _ = talk.sessions.attempt({**right, login.secret: canary})
+    unknown, _ = talk.sessions.attempt({login.user: stranger, login.secret: canary})
+    talk.judge(
+        "AUT-12",
+        wrong.status == unknown.status and _neutral(wrong, name) == _neutral(unknown, stranger),
+        kind="an unknown user is answered otherwise than a wrong password",
+        expected=f"the answer that a wrong password gets: {wrong.summary()}",
+        actual=unknown.summary(),
+        exchange=unknown,
+    )
+
+
+def _unlike(talk: Talk, name: str) -> str:
+    """Return the name of a user that does not exist, in the form of one that does."""
+    word = talk.unknown_name().lower()
+    return f"{word}@{name.partition('@')[2]}" if "@" in name else word
+
+
+def _neutral(exchange: Exchange, name: str) -> Any:
+    message = exchange.message
+    return message.replace(name, "…") if isinstance(message, str) else message
+
+
+@judges("AUT-3")
+@each_user()
+def test_session_works_with_any_call(talk: Talk, user: str) -> None:
+    """On another connection, on every other endpoint, many times."""
+    methods = checkers(talk, user)
+    if not methods:
+        checker(talk, user)
+    session = talk.session(user)
+    steps = methods if talk.deep else [*talk.some(methods, 6, 30)]
+    for method in [*steps, *[methods[0]] * (10 if talk.quick else 30)]:
+        for fresh in (False, True) if method is not methods[0] else (True,):
+            exchange = use(talk, method, user, session.token, fresh=fresh)
+            talk.judge(
+                "AUT-3",
+                alive(exchange),
+                kind="a session is refused",
+                expected="any answer but 401",
+                actual=exchange.summary(),
+                exchange=exchange,
+            )
+    talk.sessions.end(session)
+
+
+@judges("AUT-4")
+@each_function(protected, otherwise="no function needs a session", harmless=False)
+def test_no_token(talk: Talk, function: Method) -> None:
+    """«401 Function requires proper authentication.»"""
+    if function.effect != "read":
+        talk.need_writing()
+    user = talk.somebody(function)
+    data = talk.data_for(function, user) if talk.estate.harmless(function) else {}
+    for fresh in (False, True):
+        exchange = talk.call(function, data, fresh=fresh)
+        talk.status(
+            "AUT-4",
+            exchange,
+            {401},
+            kind="a protected function runs without a Token header, or refuses it otherwise",
+        )
+
+
+def _forged(talk: Talk, token: str) -> Iterator[tuple[str, str, set[int]]]:
+    """Yield (what, token, accepted statuses) of tokens that no login gave (AUT-5)."""
+    rng = talk.rng
+    alphabet = sorted({c for c in token if c.isalnum()}) or list("0123456789abcdef")
+    yield "random", "".join(rng.choice(alphabet) for _ in token) or "0", {401}
+    if len(token) > 1:
+        yield "truncated", token[:-1], {401}
+        yield "truncated to its half", token[: len(token) // 2], {401}
+    for place in sorted({0, len(token) // 3, len(token) // 2}):
+        if place < len(token) and token[place].isalnum():
+            other = rng.choice([c for c in "0123456789abcdefXYZ" if c.lower() != token[place].lower()])
+            yield "with one character changed", token[:place] + other + token[place + 1 :], {401}
+    if token.swapcase() != token:
+        yield "with upper and lower case swapped", token.swapcase(), {401}
+    yield "empty", "", {401}
+    yield "4 kB long", (token + "a" * 4096)[:4096], {401}
+    yield "random and 4 kB long", "".join(rng.choice("abcdef0123456789") for _ in range(4096)), {401}
+    yield "a quote and SQL", "' OR '1'='1' -- ", {401}
+    yield "SQL after the session", f"{token}' OR 'a'='a", {401}
+    yield "with bytes outside ASCII", "s\xe9ss\xff\x80ion", {400, 401}
+
+
+@judges("AUT-5")
+@each_function(protected, otherwise="no function needs a session", harmless=False)
+def test_tokens_that_no_login_gave(talk: Talk, function: Method) -> None:
+    """Random, truncated, near misses, empty, long, hostile."""
+    if function.effect != "read":
+        talk.need_writing()
+    user = talk.somebody(function)
+    token = talk.sessions.of(user).token if user else "0123456789abcdef0123456789abcdef"
+    data = talk.data_for(function, user) if talk.estate.harmless(function) else {}
+    for what, forged, accepted in talk.some(_forged(talk, token), 5):
+        exchange = talk.call(function, data, token=forged)
+        talk.status(
+            "AUT-5", exchange, accepted, kind=f"a token that no login gave is not refused with 401: {what}"
+        )
+
+
+@judges("AUT-6", "AUT-7")
+@each_function(lambda method: method.auth == "none", otherwise="no function of the catalogue is public")
+def test_public_function(talk: Talk, function: Method) -> None:
+    """Without a token, and with one that nobody gave."""
+    login = talk.profile.auth.login
+    if login is not None and function.name == login.function:
+        user = next(iter(talk.profile.users), None)
+        if user is None:
+            talk.give_up("the profile has no users", LINES["user"])
+        data = talk.sessions.credentials(user)
+    elif talk.profile.auth.key_login is not None and function.name == talk.profile.auth.key_login.function:
+        user, data = None, _signed(talk, TIMES[0])
+    else:
+        user = talk.somebody()
+        data = talk.valid(function, user)
+    bare = talk.call(function, data, login=_opens(talk, function))
+    _take(talk, bare, user)
+    if bare.status in (401, 403):
+        good = False
+    elif bare.status == 200:
+        good = True
+    else:
+        within = talk.call(function, data, as_=talk.somebody()) if talk.somebody() else bare
+        good = within.status != 200
+        if good:
+            talk.skip(
+                "AUT-6",
+                f"the call does not succeed within a session either: {bare.summary()}",
+                function=function.name,
+            )
+    if bare.status in (200, 401, 403) or not good:
+        talk.judge(
+            "AUT-6",
+            good,
+            kind="a public function does not work without a token",
+            expected="status 200",
+            actual=bare.summary(),
+            exchange=bare,
+        )
+    if bare.status == 200:
+        token = "".join(talk.rng.choice("0123456789abcdef") for _ in range(32))
+        exchange = talk.call(
+            function, _again(talk, function, data), token=token, login=_opens(talk, function)
+        )
+        _take(talk, exchange, user)
+        talk.status(
+            "AUT-7",
+            exchange,
+            {200, 401},
+            kind="a public function with an unknown token is answered neither 200 nor 401",
+        )
+
+
+def _again(talk: Talk, function: Method, data: dict[str, Any]) -> dict[str, Any]:
+    key = talk.profile.auth.key_login
+    return _signed(talk, TIMES[0]) if key is not None and function.name == key.function else data
+
+
+def _opens(talk: Talk, function: Method) -> bool:
+    auth = talk.profile.auth
+    return function.name in {
+        auth.login.function if auth.login else "",
+        auth.key_login.function if auth.key_login else "",
+    }
+
+
+def _take(talk: Talk, exchange: Exchange, user: str | None) -> None:
+    """Take the session of a login's answer into the account, so that it is ended with the run."""
+    if exchange.login and exchange.status == 200:
+        found = talk.sessions.found(exchange, user)
+        if isinstance(found, str) and found and user is not None:
+            talk.sessions.adopt(user, found)
+
+
+@judges("AUT-8")
+@disturbs_sessions
+@each_user()
+def test_after_logout(talk: Talk, user: str) -> None:
+    """The token of a session that was ended is refused by every function."""
+    if talk.profile.auth.logout is None:
+        talk.give_up("the profile names no logout", LINES["logout"])
+    methods = checkers(talk, user) or [checker(talk, user)]
+    session = talk.session(user)
+    before = use(talk, methods[0], user, session.token)
+    if not alive(before):
+        talk.give_up(f"the session does not work before the logout either: {before.summary()}")
+    ended = talk.sessions.end(session)
+    talk.judge(
+        "AUT-8",
+        ended is not None and ended.status == 200,
+        kind="logout does not succeed",
+        expected="status 200",
+        actual=ended.summary() if ended else "no answer",
+        exchange=ended,
+    )
+    writes = [
+        method
+        for method in talk.catalog.methods.values()
+        if protected(method)
+        and method.effect != "read"
+        and talk.estate.harmless(method)
+        and talk.estate.may_call(user, method)
+    ]
+    for method in [*talk.some(methods, 8), *talk.some(writes, 4)]:
+        exchange = talk.call(
+            method, talk.data_for(method, user), as_=user, token=session.token, in_session=False
+        )
+        talk.status("AUT-8", exchange, {401}, kind="a session that was ended still works")
+    again = talk.call(talk.profile.auth.logout, as_=user, token=session.token, in_session=False)
+    talk.status("AUT-8", again, {401}, kind="a session that was ended can be ended again")
+
+
+@judges("AUT-9", "AUT-10")
+@disturbs_sessions
+@each_user()
+def test_two_sessions_of_one_user(talk: Talk, user: str) -> None:
+    """They differ, both work, and the end of one leaves the other."""
+    method = checker(talk, user)
+    first, second = talk.session(user), talk.session(user)
+    different = talk.judge(
+        "AUT-9",
+        first.token != second.token,
+        kind="two logins give the same session",
+        expected="two different sessions",
+        actual="the same identifier twice",
+        function=talk.sessions.login.function,
+    )
+    for session, which in ((first, "first"), (second, "second"), (first, "first")):
+        exchange = use(talk, method, user, session.token)
+        talk.judge(
+            "AUT-9",
+            alive(exchange),
+            kind=f"of two sessions of one user the {which} does not work",
+            expected="both sessions work",
+            actual=f"the {which}: {exchange.summary()}",
+            exchange=exchange,
+        )
+    if not different:
+        talk.skip("AUT-10", "two logins give the same session")
+        return
+    if talk.profile.auth.logout is None:
+        talk.skip("AUT-10", "the profile names no logout", LINES["logout"])
+        return
+    for ends, stays in ((second, first), (talk.session(user), talk.session(user))):
+        held = use(talk, method, user, stays.token)
+        if not alive(held):
+            talk.skip("AUT-10", "the other session does not work before either")
+            continue
+        talk.sessions.end(ends)
+        exchange = use(talk, method, user, stays.token)
+        talk.judge(
+            "AUT-10",
+            alive(exchange),
+            kind="the end of one session ends another of the same user",
+            expected="the other session works on",
+            actual=exchange.summary(),
+            exchange=exchange,
+        )
+        talk.sessions.end(stays)
+
+
+@judges("AUT-11")
+def test_sessions_do_not_mix(talk: Talk) -> None:
+    """Interleaved on one connection, then many at once: each call is answered as its own user."""
+    users = talk.need_users(2)
+    whoami = talk.profile.auth.whoami
+    if whoami is None:
+        talk.give_up("the profile does not say which function tells who a session is", LINES["whoami"])
+    identities: dict[str, Any] = {}
+    sessions: list[Session] = []
+    for user in users:
+        session = talk.session(user)
+        sessions.append(session)
+        answer = talk.call(whoami.function, as_=user, token=session.token)
+        found = resolve(answer.data, whoami.field) if answer.status == 200 else MISSING
+        if found is MISSING:
+            raise SetUpFailedError(
+                f"{whoami.function} does not say who the session is at {whoami.field}: {answer.summary()}",
+                answer,
+            )
+        identities[user] = found
+    for one in users:
+        for other in users:
+            if one < other and talk.profile.users[one].user != talk.profile.users[other].user:
+                talk.judge(
+                    "AUT-11",
+                    not equal(identities[one], identities[other]),
+                    kind="two users have the same identity",
+                    expected=f"{one} and {other} differ at {whoami.field}",
+                    actual=f"both are {identities[one]!r}",
+                    function=whoami.function,
+                )
+
+    def ask(session: Session, fresh: bool) -> tuple[Session, Exchange]:
+        return session, talk.call(whoami.function, as_=session.user, token=session.token, fresh=fresh)
+
+    rounds = 4 if talk.quick else 12
+    asked = [ask(session, fresh) for _ in range(rounds) for fresh in (False, True) for session in sessions]
+    order = [session for session in sessions for _ in range(rounds * 3)]
+    talk.rng.shuffle(order)
+    at_once: list[Callable[[], tuple[Session, Exchange]]] = [
+        lambda s=session: ask(s, False) for session in order
+    ]  # type: ignore[misc]
+    for how, answers in (("one after another", asked), ("at once", talk.together(at_once, at_once=8))):
+        for session, exchange in answers:
+            found = resolve(exchange.data, whoami.field)
+            talk.judge(
+                "AUT-11",
+                exchange.status == 200 and equal(found, identities[session.user]),
+                kind=f"a call is answered as another user ({how})"
+                if exchange.status == 200
+                else f"a good session is refused ({how})",
+                expected=f"{whoami.field} is {identities[session.user]!r}",
+                actual=exchange.summary()
+                if exchange.status != 200
+                else repr(None if found is MISSING else found),
+                exchange=exchange,
+            )
+    for session in sessions:
+        talk.sessions.end(session)
+
+
+@judges("AUT-13")
+@disturbs_sessions
+@each_user()
+def test_session_of_the_clients_own_choosing(talk: Talk, user: str) -> None:
+    """Session fixation: a login sent with a Token does not make that token a session."""
+    method = checker(talk, user)
+    chosen = "".join(talk.rng.choice("0123456789abcdef") for _ in range(32))
+    exchange, found = talk.sessions.attempt(
+        talk.sessions.credentials(user), user=user, token=chosen, in_session=False
+    )
+    talk.judge(
+        "AUT-13",
+        found != chosen,
+        kind="a login adopts the client's token as the session",
+        expected="a session of the target's own choosing",
+        actual="the token that came with the login",
+        exchange=exchange,
+    )
+    if isinstance(found, str) and found:
+        talk.sessions.adopt(user, found)
+    after = use(talk, method, user, chosen, in_session=False)
+    talk.status("AUT-13", after, {401}, kind="after a login the client's own token is a session")
+    others = [
+        name
+        for name in talk.profile.users
+        if name != user and talk.profile.users[name].user != talk.profile.users[user].user
+    ]
+    whoami = talk.profile.auth.whoami
+    if others and whoami is not None:
+        other = talk.session(others[0])
+        before = talk.call(whoami.function, as_=other.user, token=other.token)
+        _, found = talk.sessions.attempt(
+            talk.sessions.credentials(user), user=user, token=other.token, in_session=False
+        )
+        if isinstance(found, str) and found:
+            talk.sessions.adopt(user, found)
+        late = talk.call(whoami.function, as_=other.user, token=other.token)
+        if before.status == 200 and late.status == 200:
+            talk.judge(
+                "AUT-13",
+                equal(resolve(before.data, whoami.field), resolve(late.data, whoami.field)),
+                kind="a login turns the session it was sent in into another user's",
+                expected="the session stays its own user's",
+                actual="it is now the user's who signed in",
+                exchange=late,
+            )
+        talk.sessions.end(other)
+
+
+@judges("AUT-14")
+@disturbs_sessions
+def test_identifiers_cannot_be_guessed(talk: Talk) -> None:
+    """200 logins: all differ, none is sequential, and at least 64 bits by the Shannon entropy of each position."""
+    talk.need_writing()
+    users = talk.need_users()
+    probe, found = talk.sessions.attempt(talk.sessions.credentials(users[0]), user=users[0])
+    if not isinstance(found, str) or not found:
+        raise SetUpFailedError(f"could not sign in as {users[0]}: {probe.summary()}", probe)
+    seconds = probe.seconds * LOGINS / talk.run.options.jobs
+    if seconds > {"quick": 15.0, "standard": 60.0}.get(talk.run.options.budget, math.inf):
+        talk.give_up(f"{LOGINS} logins would take {seconds:.0f} s here; --budget deep makes them")
+    tokens = [found]
+    last = probe
+    for index in range(1, LOGINS):
+        user = users[index % len(users)] if index % 4 == 0 else users[0]
+        exchange, found = talk.sessions.attempt(talk.sessions.credentials(user), user=user)
+        if not isinstance(found, str) or not found:
+            raise SetUpFailedError(
+                f"login {index + 1} of {LOGINS} gave no session: {exchange.summary()}", exchange
+            )
+        tokens.append(found)
+        last = exchange
+        if talk.profile.auth.logout is not None and index % 2:
+            # Sessions that nobody ends pile up on the target; ending half of them also frees what might be reused.
+            talk.caller.call(talk.profile.auth.logout, user=user, token=tokens[-1])
+    if talk.profile.auth.logout is not None:
+        for index in range(0, LOGINS, 2):
+            talk.caller.call(talk.profile.auth.logout, user=users[0], token=tokens[index])
+    repeated = [token for token, count in Counter(tokens).items() if count > 1]
+    talk.judge(
+        "AUT-14",
+        not repeated,
+        kind="a session identifier is given twice",
+        expected=f"{LOGINS} logins give {LOGINS} identifiers",
+        actual=f"{len(set(tokens))} different ones",
+        exchange=last,
+    )
+    talk.judge(
+        "AUT-14",
+        not sequential(tokens),
+        kind="session identifiers are sequential",
+        expected="no identifier tells the next",
+        actual="each is the one before and a small step",
+        exchange=last,
+    )
+    bits = entropy(tokens)
+    talk.judge(
+        "AUT-14",
+        bits >= BITS,
+        kind="session identifiers have too little entropy",
+        expected=f"at least {BITS:.0f} bits over {LOGINS} identifiers",
+        actual=f"{bits:.1f} bits",
+        exchange=last,
+    )
+
+
+def entropy(tokens: list[str]) -> float:
+    """Return the sum, over the positions of the identifiers, of the Shannon entropy of the characters there, in bits."""
+    total = 0.0
+    for place in range(max(map(len, tokens))):
+        counts = Counter(token[place : place + 1] for token in tokens)
+        total -= sum(n / len(tokens) * math.log2(n / len(tokens)) for n in counts.values())
+    return total
+
+
+def sequential(tokens: list[str]) -> bool:
+    """Whether most identifiers, read as numbers, follow the one before by the same small step."""
+    for base in (10, 16, 36):
+        try:
+            numbers = [int(token.replace("-", ""), base) for token in tokens]
+        except ValueError:
+            continue
+        steps = [later - earlier for earlier, later in zip(numbers, numbers[1:], strict=False)]
+        small = [step for step in steps if 0 < abs(step) <= 65_536]
+        if len(small) * 2 > len(steps):
+            return True
+    return False
+
+
+@judges("AUT-15")
+@each_user()
+def test_session_from_elsewhere(talk: Talk, user: str) -> None:
+    """Not from the query string, a cookie or the body: those leak, and go along unasked."""
+    for method in talk.some(checkers(talk, user) or [checker(talk, user)], 1, 4):
+        token = talk.sessions.of(user).token
+        held = use(talk, method, user, token)
+        if held.status != 200:
+            continue
+        data = talk.valid(method, user, optional="none")
+        quoted = quote(token, safe="")
+        query = "&".join(f"{name}={quoted}" for name in ("Token", "token", "sessionId", "session"))
+        cookie = "; ".join(
+            f"{name}={token}" for name in ("Token", "token", "sessionId", "session", "PHPSESSID")
+        )
+        members = {name: token for name in ("Token", "token", "sessionId")}
+        ways: list[tuple[str, dict[str, Any]]] = [
+            ("the query string", {"target": f"{method.entity}?{query}"}),
+            ("a cookie", {"headers": [("Cookie", cookie)]}),
+            ("the body", {"extra": members}),
+            ("the Authorization header", {"headers": [("Authorization", f"Bearer {token}")]}),
+        ]
+        for where, options in ways:
+            exchange = talk.call(method, data, in_session=False, **options)
+            _judge_elsewhere(talk, exchange, where)
+        exchange = talk.call(method, {**data, "sessionId": token, "token": token}, in_session=False)
+        _judge_elsewhere(talk, exchange, "data")
+
+
+def _judge_elsewhere(talk: Talk, exchange: Exchange, where: str) -> None:
+    talk.judge(
+        "AUT-15",
+        exchange.status != 200,
+        kind=f"the session is taken from {where}",
+        expected="no session: status 401",
+        actual=exchange.summary(),
+        exchange=exchange,
+    )
+
+
+def _signed(talk: Talk, moment: str) -> dict[str, Any]:
+    key = talk.profile.auth.key_login
+    assert key is not None
+    talk.run.key_logins += 1
+    nonce = f"{talk.run.options.seed & 0xFFFFFFFF:x}{int(time.time() * 1000):x}{talk.run.key_logins:x}"
+    return dict(sign(key, moment, nonce))
+
+
+@judges("AUT-16")
+def test_key_login(talk: Talk) -> None:
+    """By headers with no data, and by data; every value matters."""
+    key = talk.profile.auth.key_login
+    if key is None:
+        talk.give_up("the profile names no key login", LINES["key"])
+    talk.need_writing()
+
+    def send(values: dict[str, Any], by: str) -> tuple[Exchange, Any]:
+        if by == "headers":
+            exchange = talk.caller.call(
+                key.function,
+                headers=[(f"X-Coursio-{name}", str(value)) for name, value in values.items()],
+                login=True,
+            )
+        else:
+            exchange = talk.caller.call(key.function, values, login=True)
+        return exchange, talk.sessions.found(exchange, None)
+
+    for by in ("headers", "data"):
+        for moment in (str(int(time.time() * 1000)), *talk.some(TIMES[1:], 1)):
+            exchange, found = send(_signed(talk, moment), by)
+            good = talk.judge(
+                "AUT-16",
+                exchange.status == 200 and isinstance(found, str) and bool(found),
+                kind=f"a right signature by {by} gives no session",
+                expected=f"status 200 and a string at {talk.profile.auth.session} in data",
+                actual=exchange.summary(),
+                exchange=exchange,
+            )
+            if good:
+                _works(talk, found, by)
+        right = _signed(talk, TIMES[0])
+        mac = right["hmac"]
+        wrong = mac[:-1] + ("0" if mac[-1] != "0" else "1")
+        spoiled: list[tuple[str, dict[str, Any]]] = [
+            ("a wrong signature", {**right, "hmac": wrong}),
+            ("a signature that begins right", {**right, "hmac": mac[:20]}),
+            ("an empty signature", {**right, "hmac": ""}),
+            ("an unknown key", {**right, "apikey": f"{right['apikey']}x"}),
+            ("another time than was signed", {**right, "time": right["time"] + "1"}),
+            ("another random than was signed", {**right, "random": right["random"] + "1"}),
+            *((f"{name} left out", {n: v for n, v in right.items() if n != name}) for name in right),
+        ]
+        for what, values in spoiled:
+            exchange, found = send(values, by)
+            talk.status("AUT-16", exchange, {400, 401, 403}, kind=f"{what} is not refused (by {by})")
+            talk.judge(
+                "AUT-16",
+                not found,
+                kind=f"{what} is given a session (by {by})",
+                expected="no session",
+                actual="a session identifier",
+                exchange=exchange,
+            )
+
+
+def _works(talk: Talk, token: str, by: str) -> None:
+    """Judge that a session got by key is one; whose it is, the profile does not say."""
+    for method in talk.catalog.methods.values():
+        if (
+            method.auth == "session"
+            and method.effect == "read"
+            and not any(param.required for param in method.params)
+        ):
+            exchange = talk.call(method, {}, token=token)
+            talk.judge(
+                "AUT-16",
+                alive(exchange),
+                kind=f"a session that a key gave does not work (by {by})",
+                expected="any answer but 401",
+                actual=exchange.summary(),
+                exchange=exchange,
+            )
+            break
+    if talk.profile.auth.logout is not None:
+        talk.caller.call(talk.profile.auth.logout, token=token)

@@ -1,0 +1,160 @@
+"""HTTP: «always called via an HTTP POST request to an entity-named endpoint … encoded as a JSON string»."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from conformance.protocol.catalog import Method
+from conformance.run import Talk
+from conformance.suite import each_function, judges
+from conformance.watch import Trace, same_answer
+
+VERBS = ("GET", "PUT", "PATCH", "DELETE", "HEAD")
+
+
+@judges("HTTP-1")
+@each_function(harmless=False)
+def test_published_functions_exist(talk: Talk, function: Method) -> None:
+    """A function that is answered 404 to every kind of call, in the words used for unknown ones, is not there."""
+    if function.effect != "read":
+        talk.need_writing()
+    user = talk.somebody(function)
+    unknown = talk.call(f"{function.entity}.{talk.unknown_name()}", {}, as_=user)
+    probes = []
+    if function.effect == "read" or function.auth not in ("none", None):
+        probes.append(talk.call(function, {}))
+    if user is not None and any(param.required for param in function.params):
+        probes.append(talk.call(function, {}, as_=user))
+    if talk.estate.harmless(function) and (user is not None or function.auth == "none"):
+        probes.append(talk.call(function, talk.data_for(function, user), as_=user))
+    if not probes:
+        talk.give_up(f"{function.name} cannot be called without harm")
+    last = probes[-1]
+    absent = all(probe.status == 404 for probe in probes) and _alike(
+        last.message, unknown.message, function.name, unknown.function or ""
+    )
+    talk.judge(
+        "HTTP-1",
+        not absent,
+        kind="a published function does not exist",
+        expected="any answer but 404 «Function doesn't exist»",
+        actual=last.summary(),
+        exchange=last,
+    )
+
+
+def _alike(first: Any, second: Any, one: str, other: str) -> bool:
+    if not isinstance(first, str) or not isinstance(second, str):
+        return first == second
+    for name in (one, one.partition(".")[2]):
+        first = first.replace(name, "?")
+    for name in (other, other.partition(".")[2]):
+        second = second.replace(name, "?")
+    return first == second
+
+
+@judges("HTTP-2", "HTTP-3")
+@each_function()
+def test_other_verbs_run_nothing(talk: Talk, function: Method) -> None:
+    """The call is put into the body and into the query string of every other verb."""
+    if function.effect != "read":
+        talk.need_writing()
+    user = talk.who(function)
+    data = talk.valid(function, user)
+    trace = Trace(talk, function, user, data)
+    name = function.name.partition(".")[2]
+    body = talk.caller.body(function.name, data)
+    flat = {key: value if isinstance(value, str) else json.dumps(value) for key, value in data.items()}
+    query = urlencode(
+        {"method": name, "data": json.dumps(data, separators=(",", ":")), **flat}, errors="replace"
+    )
+    if len(query) > 6000:
+        query = urlencode({"method": name})
+    target = f"{function.entity}?{query}"
+    for verb in VERBS:
+        ways = [(target, body)] if talk.quick else [(function.entity, body), (target, b"")]
+        for path, sent in ways:
+            exchange = talk.call(function, as_=user, verb=verb, target=path, body=sent, in_session=False)
+            status = exchange.status
+            answered = status is not None and 400 <= status < 500
+            success = exchange.envelope is not None and exchange.envelope.get("isError") is False
+            talk.judge(
+                "HTTP-2",
+                answered and not success,
+                kind="another verb is not refused",
+                expected=f"{verb}: a status from 400 to 499, and no success envelope",
+                actual=f"{verb}: {exchange.summary()}",
+                exchange=exchange,
+            )
+            if not answered:
+                continue
+            talk.judge(
+                "HTTP-3",
+                status in (400, 401, 403, 404, 405),
+                kind="the refusal of another verb has an odd status",
+                expected=f"{verb}: status 400, 401, 403, 404 or 405",
+                actual=f"{verb}: {exchange.summary()}",
+                exchange=exchange,
+            )
+            if verb != "HEAD":
+                envelope = exchange.envelope
+                talk.judge(
+                    "HTTP-3",
+                    envelope is not None
+                    and envelope.get("isError") is True
+                    and {"isError", "errMsg", "data"} <= envelope.keys(),
+                    kind="the refusal of another verb has no error envelope",
+                    expected=f"{verb}: the error envelope, as for a POST",
+                    actual=f"{verb}: {exchange.response.body[:120]!r}"
+                    if exchange.response
+                    else exchange.summary(),
+                    exchange=exchange,
+                )
+    trace.judge("HTTP-2", "a write asked for with another verb left a trace")
+
+
+@judges("HTTP-6")
+@each_function()
+def test_any_content_type_is_read_as_json(talk: Talk, function: Method) -> None:
+    """Wrappers send none, JSON's, or the form type that an HTTP library adds by itself."""
+    types = [None, "application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8"]
+    for content_type in talk.some(types, 2):
+        same_answer(
+            talk,
+            "HTTP-6",
+            function,
+            kind="the request's Content-Type changes the answer",
+            what=f"Content-Type {content_type}" if content_type else "no Content-Type",
+            content_type=content_type,
+        )
+
+
+@judges("HTTP-7")
+@each_function()
+def test_chunked_body(talk: Talk, function: Method) -> None:
+    """A client that streams its body sends it in chunks."""
+    same_answer(
+        talk,
+        "HTTP-7",
+        function,
+        kind="a chunked body is not read",
+        what="Transfer-Encoding: chunked",
+        chunked=True,
+    )
+
+
+@judges("HTTP-8")
+@each_function(lambda method: method.auth not in ("none", None), otherwise="no function needs a session")
+def test_header_names_in_any_case(talk: Talk, function: Method) -> None:
+    """HTTP/2 gateways send every header name in lower case."""
+    for name in talk.some(["token", "TOKEN", "tOkEn"], 2):
+        same_answer(
+            talk,
+            "HTTP-8",
+            function,
+            kind="the name of the Token header is case-sensitive",
+            what=f"the header spelt {name}",
+            token_header=name,
+        )

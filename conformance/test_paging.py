@@ -1,0 +1,407 @@
+"""PAG: «data output starting row», «data output row limit»."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.protocol.caller import OMIT
+from conformance.protocol.catalog import Method
+from conformance.protocol.pointer import MISSING, resolve
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import NotJudgedError, Talk
+from conformance.suite import each_function, judges
+from conformance.watch import Lister, canonical
+
+LAST = 2**31 - 1
+
+paged = each_function(
+    lambda method: method.rows is not None, otherwise="no function of the catalogue is paged"
+)
+
+
+def key(lister: Lister, row: Any) -> Any:
+    """Return what tells rows apart: the identifier where the catalogue names one, else the whole row."""
+    role = lister.function.object
+    if role is not None and role.does == "list" and isinstance(row, (dict, list)):
+        found = resolve(row, role.id)
+        if found is not MISSING:
+            return canonical(found)
+    return canonical(row)
+
+
+def keys(lister: Lister, **paging: Any) -> list[Any]:
+    """Return the keys of the rows that come back."""
+    return [key(lister, row) for row in lister.rows(**paging)]
+
+
+def fill(talk: Talk, function: Method, user: str | None, data: dict[str, Any], want: int) -> int:
+    """Make objects until a list has so many rows; return how many it has."""
+    lister = Lister(talk, function, user, data)
+    rows = len(lister.rows())
+    role = function.object
+    if role is None or user is None or talk.estate.creator(role.kind, user) is None:
+        return rows
+    create = talk.catalog.create(role.kind)
+    assert create is not None
+    shared = {
+        param.name: data[param.name]
+        for param in create.params
+        if param.required and param.ref and param.name in data
+    }
+    if talk.catalog.delete(role.kind) is None:
+        # What cannot be removed again is made sparingly.
+        want = min(want, 12)
+    while rows < want:
+        for _ in range(want - rows):
+            talk.estate.new(role.kind, user, optional="some", **shared)
+        now = len(lister.rows())
+        if now <= rows:
+            break
+        rows = now
+    return rows
+
+
+def views(talk: Talk, function: Method, want: int) -> Iterator[tuple[str, Lister]]:
+    """Yield a list unfiltered and under each filter that leaves some of it, for a user who sees enough rows.
+
+    Raises:
+        NotJudgedError: nobody sees two rows.
+
+    """
+    user = talk.who(function)
+    data = talk.valid(function, user, optional="none")
+    rows = fill(talk, function, user, data, want)
+    if rows < 2:
+        for other in talk.profile.users if user is not None else ():
+            if other != user and talk.estate.may_call(other, function):
+                theirs = talk.valid(function, other, optional="none")
+                if len(Lister(talk, function, other, theirs).rows()) > rows:
+                    user, data = other, theirs
+                    rows = len(Lister(talk, function, user, data).rows())
+    if rows < 2:
+        raise NotJudgedError(f"{function.name} lists {rows} rows; two are needed to see paging")
+    yield "", Lister(talk, function, user, data)
+    yield from filtered(talk, function, user, data)
+
+
+def filtered(
+    talk: Talk, function: Method, user: str | None, data: dict[str, Any]
+) -> Iterator[tuple[str, Lister]]:
+    """Yield the list under filters that are known to leave at least two rows, or to order them otherwise."""
+    sample = Lister(talk, function, user, data).rows()
+    for param in function.params:
+        if param.required:
+            continue
+        found: list[tuple[int, Any]] = []
+        for value in _candidates(talk, param.name, param.schema, sample):
+            filled = {**data, param.name: value}
+            if not function.data.valid(filled):
+                continue
+            lister = Lister(talk, function, user, filled)
+            exchange = lister.exchange()
+            if exchange.status != 200:
+                continue
+            count = len(talk.estate.rows(function, exchange))
+            if count >= 2:
+                found.append((count, value))
+        # The filter that leaves the most, but not all, tells the most.
+        found.sort(key=lambda pair: (pair[0] == len(sample), -pair[0]))
+        for _, value in found[: 1 if talk.quick else 2]:
+            yield param.name, Lister(talk, function, user, {**data, param.name: value})
+
+
+def _candidates(talk: Talk, name: str, schema: dict[str, Any], rows: list[Any]) -> list[Any]:
+    values: list[Any] = []
+    if "enum" in schema:
+        values += schema["enum"]
+    if schema.get("type") == "boolean":
+        values += [True, False]
+    texts: list[str] = []
+    for row in rows[:: max(1, len(rows) // 12)]:
+        if isinstance(row, dict):
+            if name in row and not isinstance(row[name], (dict, list)):
+                values.append(row[name])
+            texts += [value for value in row.values() if isinstance(value, str)]
+    if (
+        schema.get("type") in ("string", ["string", "null"])
+        and "enum" not in schema
+        and "format" not in schema
+    ):
+        values += [
+            talk.estate.tag,
+            talk.estate.tag[:7],
+            *(text.split()[0] for text in texts[:3] if text.split()),
+            "e",
+            "a",
+        ]
+    if schema.get("type") in ("integer", "number"):
+        values += [schema.get("minimum", 0), schema.get("maximum", 10**6)]
+    unique: list[Any] = []
+    for value in values:
+        if value is not None and canonical(value) not in map(canonical, unique):
+            unique.append(value)
+    return unique[:8]
+
+
+def steady(talk: Talk, lister: Lister, look: Any) -> tuple[list[Any], Any]:
+    """Return the whole list, and what `look` made of it while it did not change.
+
+    Raises:
+        SetUpFailedError: it changes all the time: others are at work on the target.
+
+    """
+    for _ in range(3):
+        before = keys(lister)
+        seen = look(before)
+        if sorted(map(repr, keys(lister))) == sorted(map(repr, before)):
+            return before, seen
+    raise SetUpFailedError(
+        f"{lister.function.name} changes while it is looked at: others are at work on the target"
+    )
+
+
+@judges("PAG-1", "PAG-2", "PAG-3", "PAG-8")
+@paged
+def test_pages_laid_end_to_end_are_the_list(talk: Talk, function: Method) -> None:
+    """Pages of any length, unfiltered and under each filter that leaves some rows."""
+    for name, lister in views(talk, function, 12 if talk.quick else 27):
+        where = f" when filtered by {name}" if name else ""
+        lengths = _lengths(talk, len(lister.rows()), bool(name))
+
+        def look(
+            whole: list[Any], lister: Lister = lister, lengths: list[int] = lengths
+        ) -> dict[int, list[list[Any]]]:
+            return {length: _pages(lister, length, len(whole)) for length in lengths}
+
+        whole, seen = steady(talk, lister, look)
+        for length, pages in seen.items():
+            start = 0
+            for page in pages:
+                talk.judge(
+                    "PAG-1",
+                    len(page) <= length,
+                    kind=f"a page has more rows than pageLength{where}",
+                    expected=f"at most {length} rows",
+                    actual=f"{len(page)} rows",
+                    exchange=_shown(lister, start, length, len(page) <= length),
+                    function=function.name,
+                )
+                start += length
+            laid = [row for page in pages for row in page]
+            good = laid == whole
+            talk.judge(
+                "PAG-2",
+                good,
+                kind=f"pages laid end to end are not the list{where}",
+                expected=f"{len(whole)} rows, page by page {length} at a time, in the order of the unpaged list",
+                actual=_difference(whole, laid, length),
+                exchange=_shown(lister, _first(whole, laid, length), length, good),
+                function=function.name,
+            )
+            beyond = [row for row in laid if row not in whole]
+            talk.judge(
+                "PAG-8",
+                not beyond,
+                kind=f"a page shows rows that the unpaged list does not{where}",
+                expected="only rows of the unpaged list",
+                actual=f"{len(beyond)} rows that are not in it",
+                exchange=_shown(lister, 0, length, not beyond),
+                function=function.name,
+            )
+        _starts(talk, lister, whole, where)
+
+
+def _lengths(talk: Talk, count: int, short: bool) -> list[int]:
+    if talk.quick or short:
+        wanted = [2, 5, max(1, count - 1), count]
+    else:
+        wanted = [1, 2, 3, 7, 10, max(1, count - 1), count, count + 1]
+    most = 14 if talk.quick else 40
+    return sorted({length for length in wanted if count / length <= most} or {max(1, count // 2)})
+
+
+def _pages(lister: Lister, length: int, count: int) -> list[list[Any]]:
+    return [
+        keys(lister, page_start=start, page_length=length)
+        for start in range(0, max(count, 1) + length, length)
+    ]
+
+
+def _first(whole: list[Any], laid: list[Any], length: int) -> int:
+    for index, (one, other) in enumerate(zip(whole, laid, strict=False)):
+        if one != other:
+            return index // length * length
+    return min(len(whole), len(laid)) // length * length
+
+
+def _difference(whole: list[Any], laid: list[Any], length: int) -> str:
+    if len(laid) != len(whole):
+        return f"{len(laid)} rows at pageLength {length}, {len(set(map(repr, laid)))} of them different"
+    place = next(
+        (index for index, (one, other) in enumerate(zip(whole, laid, strict=True)) if one != other), 0
+    )
+    return f"at pageLength {length}, row {place} is another than in the unpaged list"
+
+
+def _shown(lister: Lister, start: int, length: int, good: bool) -> Any:
+    """Return an exchange that shows a page; none is sent where nothing is to be shown."""
+    return None if good else lister.exchange(page_start=start, page_length=length)
+
+
+def _starts(talk: Talk, lister: Lister, whole: list[Any], where: str) -> None:
+    """«If no output page limit is specified, then no limitation is performed.»"""
+    places = sorted({0, 1, 2, len(whole) // 2, len(whole) - 1})
+    for start in places:
+        rest = keys(lister, page_start=start)
+        talk.judge(
+            "PAG-3",
+            rest == whole[start:],
+            kind=f"without pageLength not all rows from pageStart on come back{where}",
+            expected=f"pageStart {start} and no pageLength: {len(whole) - start} rows",
+            actual=f"{len(rest)} rows" if len(rest) != len(whole) - start else "other rows",
+            exchange=None if rest == whole[start:] else lister.exchange(page_start=start),
+            function=lister.function.name,
+        )
+
+
+@judges("PAG-3")
+@paged
+def test_no_limit_that_nobody_asked_for(talk: Talk, function: Method) -> None:
+    """More rows than any limit that services like to put: unpaged, as many come back as page by page."""
+    user = talk.who(function)
+    data = talk.valid(function, user, optional="none")
+    want = 27 if talk.quick else 106
+    fill(talk, function, user, data, want)
+    lister = Lister(talk, function, user, data)
+    whole = keys(lister)
+    paged_rows: list[Any] = []
+    length = 20
+    while len(paged_rows) <= len(whole) + 500:
+        page = keys(lister, page_start=len(paged_rows), page_length=length)
+        paged_rows += page
+        if not page:
+            break
+    known = set(map(repr, whole))
+    missing = [row for row in paged_rows if repr(row) not in known]
+    talk.judge(
+        "PAG-3",
+        not missing,
+        kind="without pageLength not all rows come back",
+        expected=f"at least the {len(set(map(repr, paged_rows)))} rows that come back page by page",
+        actual=f"{len(whole)} rows",
+        exchange=lister.exchange() if missing else None,
+        function=function.name,
+    )
+    for thing in reversed(list(talk.estate.owned())):
+        role = function.object
+        if (
+            role is not None
+            and thing.kind == role.kind
+            and thing is not talk.run.environment.marker
+            and not talk.estate.standing(thing)
+        ):
+            talk.estate.remove(thing)
+
+
+@judges("PAG-4")
+@paged
+def test_past_the_end(talk: Talk, function: Method) -> None:
+    """An empty page is no error."""
+    for name, lister in views(talk, function, 3):
+        count = len(lister.rows())
+        for start in talk.some([count, count + 1, count + 1000, 10**6, LAST], 3):
+            for length in (OMIT, 10):
+                exchange = lister.exchange(page_start=start, page_length=length)
+                rows = resolve(exchange.data, function.rows or "") if exchange.status == 200 else MISSING
+                talk.judge(
+                    "PAG-4",
+                    exchange.status == 200 and rows == [],
+                    kind="a pageStart past the end is not answered with no rows"
+                    + (f" when filtered by {name}" if name else ""),
+                    expected=f"pageStart {start} of {count} rows: status 200 and no rows",
+                    actual=exchange.summary() + (f", {len(rows)} rows" if isinstance(rows, list) else ""),
+                    exchange=exchange,
+                )
+        if talk.quick:
+            break
+
+
+@judges("PAG-5")
+@paged
+def test_odd_paging_values(talk: Talk, function: Method) -> None:
+    """Negative, fractional, boolean and textual ones are refused; huge ones break nothing."""
+    user = talk.who(function)
+    data = talk.valid(function, user, optional="none")
+    refused: list[tuple[str, Any]] = [
+        ("negative", -1),
+        ("negative", -(2**31)),
+        ("fractional", 1.5),
+        ("fractional", 0.1),
+        ("boolean", True),
+        ("boolean", False),
+        ("textual", "1"),
+        ("textual", ""),
+        ("textual", "all"),
+    ]
+    odd: list[tuple[str, Any]] = [("1.0", 1.0), ("null", None), ("2^63", 2**63), ("10^30", 10**30)]
+    for member, other in (("page_start", "page_length"), ("page_length", "page_start")):
+        name = {"page_start": "pageStart", "page_length": "pageLength"}[member]
+        for what, value in refused:
+            for beside in ({}, {other: 1}):
+                exchange = talk.call(function, data, as_=user, **{member: value}, **beside)
+                talk.status(
+                    "PAG-5",
+                    exchange,
+                    {400},
+                    kind=f"a {what} {name} is not refused",
+                    because=f"{name} is {value!r}",
+                )
+        for what, value in odd:
+            exchange = talk.call(function, data, as_=user, **{member: value})
+            talk.status("PAG-5", exchange, {200, 400}, kind=f"{name} {what} is answered neither 200 nor 400")
+
+
+@judges("PAG-6")
+@paged
+def test_order_stays(talk: Talk, function: Method) -> None:
+    """The same call gives the rows in the same order while nothing changes."""
+    for name, lister in views(talk, function, 9):
+        calls: list[dict[str, Any]] = [{}, {"page_start": 1}, {"page_start": 0, "page_length": 5}]
+        for paging in calls:
+            first = keys(lister, **paging)
+            for _ in range(2 if talk.quick else 4):
+                again = keys(lister, **paging)
+                if sorted(map(repr, first)) != sorted(map(repr, again)) and not paging:
+                    first = again
+                    continue
+                talk.judge(
+                    "PAG-6",
+                    first == again,
+                    kind="the order changes from call to call"
+                    + (f" when filtered by {name}" if name else ""),
+                    expected="the same rows in the same order",
+                    actual="another order"
+                    if len(first) == len(again)
+                    else f"{len(again)} rows after {len(first)}",
+                    exchange=None if first == again else lister.exchange(**paging),
+                    function=function.name,
+                )
+
+
+@judges("PAG-7")
+@paged
+def test_page_of_no_rows(talk: Talk, function: Method) -> None:
+    """A pageLength of 0 gives no rows, or is refused."""
+    for name, lister in views(talk, function, 3):
+        for start in (OMIT, 0, 1):
+            exchange = lister.exchange(page_start=start, page_length=0)
+            rows = talk.estate.rows(function, exchange)
+            talk.judge(
+                "PAG-7",
+                exchange.status == 400 or (exchange.status == 200 and not rows),
+                kind="a pageLength of 0 gives rows" + (f" when filtered by {name}" if name else ""),
+                expected="no rows, or status 400",
+                actual=f"{exchange.summary()}, {len(rows)} rows",
+                exchange=exchange,
+            )

@@ -1,0 +1,313 @@
+"""REQ: «All the fields except method are not obligatory»."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.protocol.caller import OMIT
+from conformance.protocol.catalog import Method
+from conformance.protocol.client import compact
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.samples import spoils
+from conformance.run import NotJudgedError, Talk
+from conformance.suite import each_endpoint, each_function, judges
+from conformance.watch import equal, same_answer
+
+
+def send(talk: Talk, endpoint: str, body: bytes, **options: Any) -> Exchange:
+    """Send a body to an endpoint, inside a session where there is one to be had."""
+    user = talk.somebody()
+    token = talk.sessions.of(user).token if user else None
+    return talk.caller.call(f"{endpoint}.", user=user, token=token, body=body, **options)
+
+
+@judges("REQ-1")
+@each_endpoint()
+def test_method_missing_or_no_string(talk: Talk, endpoint: str) -> None:
+    """Without a name there is nothing to call."""
+    endpoint = endpoint or talk.endpoint()
+    bodies: list[tuple[str, Any]] = [
+        ("missing", {"data": {}}),
+        ("missing from an empty object", {}),
+        ("null", {"method": None, "data": {}}),
+        ("a number", {"method": 5, "data": {}}),
+        ("a boolean", {"method": True, "data": {}}),
+        ("an array", {"method": ["find"], "data": {}}),
+        ("an object", {"method": {"name": "find"}, "data": {}}),
+    ]
+    for what, body in bodies:
+        exchange = send(talk, endpoint, compact(body))
+        talk.status(
+            "REQ-1",
+            exchange,
+            {400},
+            kind="a method that is missing or no string is not refused",
+            because=f"method is {what}",
+        )
+    exchange = send(talk, endpoint, b'{"method":"","data":{}}')
+    talk.status(
+        "REQ-1",
+        exchange,
+        {400, 404},
+        kind="an empty method is not refused",
+        because="method is an empty string",
+    )
+
+
+@judges("REQ-2")
+@each_function(
+    lambda method: not any(param.required for param in method.params),
+    otherwise="every function has a required argument",
+)
+def test_data_may_be_left_out(talk: Talk, function: Method) -> None:
+    """A caller with nothing to say sends the method alone."""
+    user = talk.who(function)
+    plain = talk.call(function, {}, as_=user)
+    for what, data in (("left out", OMIT), ("null", None)):
+        varied = talk.call(function, data, as_=user)
+        talk.judge(
+            "REQ-2",
+            varied.status == plain.status or (varied.status == 200 and plain.status != 200),
+            kind=f"data {what} is answered otherwise than an empty object",
+            expected=f"data {what}: the answer that {{}} gives ({plain.summary()})",
+            actual=varied.summary(),
+            exchange=varied,
+        )
+    if plain.status != 200:
+        bare = talk.call(function, OMIT, as_=user)
+        talk.judge(
+            "REQ-2",
+            bare.status != 200,
+            kind="data left out is answered otherwise than an empty object",
+            expected="{}: the answer that no data gives (200)",
+            actual=plain.summary(),
+            exchange=plain,
+        )
+    elif function.effect == "read":
+        hidden = function.volatile_mask
+        for what, data in (("left out", OMIT), ("null", None)):
+            varied = talk.call(function, data, as_=user)
+            if varied.status == 200 and not equal(hidden(varied.data), hidden(plain.data)):
+                plain = talk.call(function, {}, as_=user)
+                varied = talk.call(function, data, as_=user)
+                stable = equal(hidden(talk.call(function, {}, as_=user).data), hidden(plain.data))
+                talk.judge(
+                    "REQ-2",
+                    not stable or equal(hidden(varied.data), hidden(plain.data)),
+                    kind=f"data {what} gives other data than an empty object",
+                    expected=f"data {what}: the data that {{}} gives",
+                    actual="other data",
+                    exchange=varied,
+                )
+
+
+@judges("REQ-3")
+@each_function()
+def test_paging_may_be_left_out(talk: Talk, function: Method) -> None:
+    """Each of pageStart and pageLength alone, both, neither."""
+    user = talk.who(function)
+    if function.rows is None:
+        if function.effect != "read":
+            plain = talk.call(function, talk.valid(function, user), as_=user)
+            if plain.status == 200:
+                talk.run.referee.judged("REQ-3")
+                return
+        combinations: list[dict[str, Any]] = [{}]
+    else:
+        combinations = [{}, {"page_start": 0}, {"page_length": 10}]
+    both = talk.call(function, talk.valid(function, user), as_=user, page_start=0, page_length=10)
+    if both.status != 200:
+        raise NotJudgedError(
+            f"the call does not succeed with both either: {function.name} gave {both.summary()}"
+        )
+    for paging in combinations:
+        exchange = talk.call(function, talk.valid(function, user), as_=user, **paging)
+        given = " and ".join(
+            {"page_start": "pageStart", "page_length": "pageLength"}[name] for name in paging
+        )
+        talk.status(
+            "REQ-3",
+            exchange,
+            {200},
+            kind=f"refused with {given} alone" if given else "refused without pageStart and pageLength",
+            because="both together are accepted",
+        )
+
+
+def _broken_bodies(call: bytes, name: str) -> Iterator[tuple[str, bytes]]:
+    yield "empty", b""
+    yield "truncated", call[: max(2, len(call) - 1)]
+    yield "cut in the middle", call[: len(call) // 2]
+    yield "a trailing comma", call[:-1] + b",}"
+    yield "single quotes", call.replace(b'"', b"'")
+    yield "plain text", b"find courses"
+    yield "form data", b"method=" + name.encode() + b"&data=%7B%7D"
+    yield "invalid UTF-8", call[:-1] + b',"x":"\xff\xfe\xc3"}'
+    yield "two texts in a row", call + call
+    yield "a text and a word", call + b" end"
+
+
+@judges("REQ-4")
+@each_endpoint()
+def test_body_that_is_no_json(talk: Talk, endpoint: str) -> None:
+    """What cannot be read is refused, and never guessed at."""
+    endpoint = endpoint or talk.endpoint()
+    names = [method for method in talk.catalog.methods.values() if method.entity == endpoint]
+    harmless = [m for m in names if m.effect == "read" and m.name != talk.profile.auth.logout]
+    name = harmless[0].name.partition(".")[2] if harmless else talk.unknown_name()
+    call = compact({"method": name, "data": {}})
+    for what, body in _broken_bodies(call, name):
+        exchange = send(talk, endpoint, body)
+        talk.status("REQ-4", exchange, {400}, kind=f"a body that is not JSON is not refused: {what}")
+
+
+@judges("REQ-5")
+@each_endpoint()
+def test_json_that_is_no_object(talk: Talk, endpoint: str) -> None:
+    """A call is an object; anything else says no method."""
+    endpoint = endpoint or talk.endpoint()
+    for body in (b"[]", b'"find"', b"5", b"true", b"null", b'[{"method":"find","data":{}}]'):
+        exchange = send(talk, endpoint, body)
+        talk.status(
+            "REQ-5",
+            exchange,
+            {400},
+            kind="JSON that is no object is not refused",
+            because=f"the body is {body.decode()}",
+        )
+
+
+@judges("REQ-6")
+@each_function()
+def test_data_that_is_no_object(talk: Talk, function: Method) -> None:
+    """Arguments have names, so data is an object."""
+    user = talk.who(function)
+    for data in talk.some([[], [1], "text", "", 5, 0, True, False], 4):
+        exchange = talk.call(function, data, as_=user)
+        shape = (
+            type(data)
+            .__name__.replace("str", "a string")
+            .replace("int", "a number")
+            .replace("bool", "a boolean")
+            .replace("list", "an array")
+        )
+        talk.status(
+            "REQ-6",
+            exchange,
+            {400},
+            kind=f"data that is {shape} is not refused",
+            because=f"data is {json.dumps(data)}",
+        )
+
+
+@judges("REQ-7", "REQ-8", "REQ-9", "COD-5")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments")
+def test_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
+    """One violation at a time, at the edges of every keyword of every argument."""
+    user = talk.who(function)
+    valid = talk.valid(function, user)
+    acting = function.effect not in ("read",) and not (
+        function.object and function.object.does in ("create", "update")
+    )
+    every = list(spoils(function))
+    for rule in ("REQ-7", "REQ-8", "REQ-9"):
+        if not any(spoil.rule == rule for spoil in every):
+            talk.skip(rule, "no function's arguments can be spoiled in this way", function=function.name)
+    if not every:
+        talk.skip("COD-5", "no function's arguments can be spoiled", function=function.name)
+    required = [spoil for spoil in every if spoil.rule == "REQ-7"]
+    rest = [spoil for spoil in every if spoil.rule != "REQ-7"]
+    chosen = talk.some(required, 12) + talk.some(_spread(talk, rest, 2 if talk.quick else 400), 24, 160)
+    exchanges = talk.together(
+        [lambda s=spoil: talk.call(function, s.apply(valid), as_=user) for spoil in chosen]
+    )
+    for spoil, exchange in zip(chosen, exchanges, strict=True):
+        talk.status(spoil.rule, exchange, {400}, kind=spoil.kind)
+        talk.judge(
+            "COD-5",
+            exchange.status is not None and exchange.status != 200 and exchange.status < 500,
+            kind="invalid data is answered as if it were valid, or as an internal error",
+            expected="neither 200 nor 5xx",
+            actual=f"{exchange.summary()}, where {spoil.kind}",
+            exchange=exchange,
+        )
+        if exchange.status == 200 and acting:
+            valid = talk.valid(function, user)
+
+
+def _spread(talk: Talk, every: list[Any], each: int) -> list[Any]:
+    """Return at most so many violations of each rule and parameter, chosen by the seed."""
+    by: dict[tuple[str, str], list[Any]] = {}
+    for spoil in every:
+        by.setdefault((spoil.rule, spoil.parameter), []).append(spoil)
+    return [
+        spoil
+        for group in by.values()
+        for spoil in (group if len(group) <= each else talk.rng.sample(group, each))
+    ]
+
+
+@judges("REQ-10")
+@each_function()
+def test_unknown_top_level_members(talk: Talk, function: Method) -> None:
+    """A newer client may send members that an older service does not know."""
+    same_answer(
+        talk,
+        "REQ-10",
+        function,
+        kind="unknown top-level members change the answer",
+        what="with unknown top-level members",
+        extra={"clientVersion": "7.1", "traceInfo": {"id": [1, None]}, "jsonrpc": "2.0", "id": 1},
+    )
+
+
+@judges("REQ-11")
+@each_function()
+def test_spelling_of_the_json(talk: Talk, function: Method) -> None:
+    """Equal JSON is equal, however it is written."""
+    for what, spell in (
+        ("members in another order", _reordered),
+        ("white space", _spaced),
+        ("\\u escapes", _escaped),
+    ):
+        user = talk.who(function)
+        plain = talk.call(function, talk.valid(function, user), as_=user)
+        if plain.status != 200:
+            raise NotJudgedError(f"the plain call does not succeed: {function.name} gave {plain.summary()}")
+        data = talk.valid(function, user)
+        body = spell({"method": function.name.partition(".")[2], "data": data, "pageStart": 0})
+        exchange = talk.call(function, as_=user, body=body)
+        talk.status(
+            "REQ-11",
+            exchange,
+            {200},
+            kind=f"{what} change the answer",
+            because="the same call, plainly written, is",
+        )
+
+
+def _reordered(call: dict[str, Any]) -> bytes:
+    def turned(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: turned(item) for name, item in reversed(value.items())}
+        return [turned(item) for item in value] if isinstance(value, list) else value
+
+    return compact(turned(call))
+
+
+def _spaced(call: dict[str, Any]) -> bytes:
+    return b"\r\n\t " + json.dumps(call, indent="\t", separators=(" ,\r\n", " :  ")).encode() + b" \n"
+
+
+def _escaped(call: dict[str, Any]) -> bytes:
+    text = compact(call).decode()
+
+    def escape(match: re.Match[str]) -> str:
+        plain: str = json.loads(match.group())
+        units = plain.encode("utf-16-be", "surrogatepass").hex()
+        return '"' + "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4)) + '"'
+
+    return re.sub(r'"(?:[^"\\]|\\.)*"', escape, text).encode()

@@ -1,0 +1,182 @@
+"""SEC: what can be called, what is told, and where a request ends."""
+
+from __future__ import annotations
+
+from conformance.protocol.catalog import Method
+from conformance.protocol.client import compact
+from conformance.run import Talk
+from conformance.suite import each_endpoint, each_function, judges
+
+#: Names of languages and frameworks: reflection must not reach them (SEC-1).
+INSIDE = (
+    "__construct", "__destruct", "__call", "__get", "__toString", "__invoke", "__init__", "__class__", "__dict__",
+    "__import__", "__getattribute__", "__proto__", "constructor", "prototype", "toString", "valueOf", "hasOwnProperty",
+    "isPrototypeOf", "getClass", "hashCode", "notify", "wait", "finalize", "GetType", "MemberwiseClone", "Equals",
+    "index", "indexAction", "init", "main", "eval", "exec", "system", "send", "instance_eval", "method_missing", "self",
+)  # fmt: skip
+
+
+@judges("SEC-1")
+@each_endpoint()
+def test_names_of_the_inside(talk: Talk, endpoint: str) -> None:
+    """Dispatch by name must not reach what the language or the framework put beside the functions."""
+    endpoint = endpoint or talk.endpoint()
+    user = talk.somebody()
+    published = {m.name.partition(".")[2] for m in talk.catalog.methods.values() if m.entity == endpoint}
+    for name in talk.some([name for name in INSIDE if name not in published], 9, 24):
+        for data in ({},) if talk.quick else ({}, {"args": []}):
+            exchange = talk.call(f"{endpoint}.{name}", data, as_=user)
+            talk.status(
+                "SEC-1",
+                exchange,
+                {400, 404},
+                kind="a name of the language's or the framework's own can be called",
+                function=f"{endpoint}.",
+                because=f"{name!r} is no published function",
+            )
+
+
+@judges("SEC-1")
+@each_function()
+def test_published_names_spelt_otherwise(talk: Talk, function: Method) -> None:
+    """Another case, and white space around a name, make another name."""
+    user = talk.who(function)
+    name = function.name.partition(".")[2]
+    published = {
+        m.name.partition(".")[2] for m in talk.catalog.methods.values() if m.entity == function.entity
+    }
+    spellings = [
+        name.upper(),
+        name.capitalize(),
+        name.lower(),
+        name.swapcase(),
+        f" {name}",
+        f"{name} ",
+        f"{name}\n",
+        f"\t{name}",
+        f"{name}\u0000",
+        f"{name}()",
+        f"{function.entity}.{name}",
+    ]
+    data = talk.valid(function, user)
+    for spelt in talk.some(dict.fromkeys(s for s in spellings if s not in published), 4):
+        exchange = talk.caller.call(
+            function,
+            user=user,
+            token=talk.sessions.of(user).token if user else None,
+            body=compact({"method": spelt, "data": data}),
+        )
+        talk.status(
+            "SEC-1",
+            exchange,
+            {400, 404},
+            kind="a published name in another spelling can be called",
+            because=f"{spelt!r} is no published function",
+        )
+        if exchange.status == 200 and function.effect == "delete":
+            data = talk.valid(function, user)
+
+
+@judges("SEC-4")
+@each_function(
+    lambda method: method.effect == "read",
+    otherwise="no function of the catalogue is harmless enough to be called so",
+)
+def test_other_spellings_of_an_endpoint(talk: Talk, function: Method) -> None:
+    """Traversal and encodings lead nowhere; a trailing slash or another case to the same function, or nowhere."""
+    user = talk.who(function)
+    data = talk.valid(function, user, optional="none")
+    entity = function.entity
+    plain = talk.call(function, data, as_=user)
+    entities = sorted({method.entity for method in talk.catalog.methods.values()} - {entity}) or ["other"]
+    base = talk.client.address.path.rstrip("/").rpartition("/")[2] or "api"
+    nowhere = [
+        f"../{base}/{entity}",
+        f"{entities[0]}/../{entity}",
+        f"./{entity}/.",
+        f"..%2f{base}%2f{entity}",
+        f"{entities[0]}%2f..%2f{entity}",
+        f"%2e%2e/{base}/{entity}",
+        f"{entity}%00",
+        f"{entity}%00.json",
+        f"{entity}%2f",
+        f"/{entity}" if not talk.client.address.path.startswith("//") else f"{entity}//",
+        f"{entity}//",
+    ]
+    for target in talk.some(nowhere, 4):
+        path = talk.client.address.path + target
+        exchange = talk.call(function, data, as_=user, target=path)
+        talk.status(
+            "SEC-4",
+            exchange,
+            {400, 404},
+            kind="a traversing or encoded spelling of an endpoint is not refused",
+            because=f"the path ends in {target!r}",
+        )
+    for what, target in (
+        ("a trailing slash", f"{entity}/"),
+        ("upper case", entity.upper()),
+        ("a capital", entity.capitalize()),
+    ):
+        if target == entity:
+            continue
+        exchange = talk.call(function, data, as_=user, target=target)
+        talk.judge(
+            "SEC-4",
+            exchange.status == 404 or (exchange.status == plain.status),
+            kind=f"an endpoint spelt with {what} is neither the same endpoint nor unknown",
+            expected=f"the answer of {entity} ({plain.status}), or 404",
+            actual=exchange.summary(),
+            exchange=exchange,
+        )
+
+
+@judges("SEC-6")
+@each_endpoint()
+def test_where_a_request_ends(talk: Talk, endpoint: str) -> None:
+    """A request whose end can be read in two ways is refused, or answered once: never as two requests.
+
+    After the doubtful request goes an honest one that asks for the connection to be closed, so the answers can be
+    counted: one (refused) or two; three mean that what was hidden inside the first was taken for a request.
+    """
+    endpoint = endpoint or talk.endpoint()
+    name = talk.unknown_name()
+    call = compact({"method": name, "data": {}})
+    hidden_call = compact({"method": f"{name}Hidden", "data": {}})
+    head = talk.client.head("POST", endpoint, [("Content-Type", "application/json")])
+    hidden = head + b"Content-Length: %d\r\n\r\n" % len(hidden_call) + hidden_call
+    last = talk.client.head("POST", endpoint, [("Content-Type", "application/json"), ("Connection", "close")])
+    last += b"Content-Length: 2\r\n\r\n{}"
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(call), call)
+    both = b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n"
+    shorter, longer = len(call), len(call) + len(hidden)
+    doubtful = [
+        ("Content-Length and Transfer-Encoding", head + both % (len(chunked) + len(hidden)) + chunked + hidden),
+        ("Transfer-Encoding before Content-Length", head + b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n" % (len(chunked) + len(hidden)) + chunked + hidden),
+        ("two Content-Lengths", head + b"Content-Length: %d\r\nContent-Length: %d\r\n\r\n" % (longer, shorter) + call + hidden),
+        ("two Content-Lengths, the shorter first", head + b"Content-Length: %d\r\nContent-Length: %d\r\n\r\n" % (shorter, longer) + call + hidden),
+        ("a bare line feed in the head", head + b"X-Note: a\nContent-Length: %d\r\nX-Rest: b\r\nContent-Length: %d\r\n\r\n" % (shorter, longer) + call + hidden),
+    ]  # fmt: skip
+    for what, data in talk.some(doubtful, 3):
+        exchange, received = talk.client.send_bytes(data + last, function=f"{endpoint}.")
+        answers = _answers(received)
+        talk.judge(
+            "SEC-6",
+            answers <= 2,
+            kind="a request with two ends is answered as two requests",
+            expected=f"{what}: refused, or answered once",
+            actual=f"{answers - 1} answers to it",
+            exchange=exchange,
+        )
+
+
+def _answers(received: bytes) -> int:
+    return sum(
+        1 for line in received.split(b"\r\n") for part in [line] if b"HTTP/1." in part and _status_line(part)
+    )
+
+
+def _status_line(line: bytes) -> bool:
+    """Whether a line holds a status line; a body without a line end may stand before it."""
+    _, _, rest = line.rpartition(b"HTTP/1.")
+    return len(rest) >= 5 and rest[:1].isdigit() and rest[1:2] == b" " and rest[2:5].isdigit()

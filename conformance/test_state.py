@@ -1,0 +1,509 @@
+"""STA: what was created, changed and deleted, over sequences of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.protocol.catalog import Method
+from conformance.protocol.pointer import MISSING, resolve
+from conformance.protocol.samples import CannotGenerateError
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import Run, Talk
+from conformance.suite import each_function, each_kind, judges
+from conformance.test_access import makeable
+from conformance.watch import bound, equal, listers, read, seen
+
+
+def creators(talk: Talk, kind: str) -> list[str]:
+    """Return the users who may make and read objects of a kind.
+
+    Raises:
+        NotJudgedError: there are none.
+
+    """
+    talk.need_writing()
+    talk.need_users()
+    create, reader = talk.catalog.create(kind), talk.catalog.read(kind)
+    assert create is not None
+    users = [
+        user for user in talk.estate.callers(create) if reader is None or talk.estate.may_call(user, reader)
+    ]
+    if not users:
+        talk.give_up(f"no user of the profile may make a {kind}")
+    return users
+
+
+def pairs(
+    talk: Talk, function: Method, sent: dict[str, Any], shown: Any
+) -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
+    """Yield (name, sent, shown, schema) of the members that an object shows by the name of an argument."""
+    if not isinstance(shown, dict):
+        return
+    for param in function.params:
+        hidden = param.schema.get("writeOnly") or param.schema.get("format") == "password"
+        if param.name in sent and param.name in shown and not hidden:
+            yield param.name, sent[param.name], shown[param.name], param.schema
+
+
+@judges("STA-1")
+@each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
+def test_what_was_created(talk: Talk, kind: str) -> None:
+    """It can be read, with the same values, and is in the list: with all members given, with the least, with some."""
+    create, reader = talk.catalog.create(kind), talk.catalog.read(kind)
+    assert create is not None
+    users = creators(talk, kind)
+    judged = False
+    for user in users[: 1 if talk.quick else 2]:
+        for optional in ("all", "none", "some"):
+            thing = talk.estate.new(kind, user, optional=optional)
+            if reader is not None and reader.object is not None and talk.estate.may_call(user, reader):
+                judged = True
+                exchange = read(talk, thing)
+                if not talk.status(
+                    "STA-1", exchange, {200}, kind=f"a {kind} that was created cannot be read"
+                ):
+                    continue
+                shown = resolve(exchange.data, reader.object.at)
+                for name, sent, got, schema in pairs(talk, create, thing.sent, shown):
+                    talk.judge(
+                        "STA-1",
+                        seen(sent, got, schema),
+                        kind=f"{name} of a {kind} does not read as it was created",
+                        expected=f"{name}: {sent!r}"[:300],
+                        actual=f"{name}: {got!r}"[:300],
+                        exchange=exchange,
+                        function=create.name,
+                    )
+            for lister in listers(talk, kind, user, thing):
+                judged = True
+                exchange = lister.exchange()
+                talk.must(exchange, "could not list")
+                assert lister.function.object is not None
+                rows = talk.estate.rows(lister.function, exchange)
+                row = next(
+                    (row for row in rows if equal(resolve(row, lister.function.object.id), thing.id)), MISSING
+                )
+                if not talk.judge(
+                    "STA-1",
+                    row is not MISSING,
+                    kind=f"a {kind} that was created is not in the list",
+                    expected=f"the {kind} among the rows of {lister.function.name}",
+                    actual=f"{len(rows)} rows without it",
+                    exchange=exchange,
+                    function=lister.function.name,
+                ):
+                    continue
+                for name, sent, got, schema in pairs(talk, create, thing.sent, row):
+                    talk.judge(
+                        "STA-1",
+                        seen(sent, got, schema),
+                        kind=f"{name} of a {kind} is listed otherwise than it was created",
+                        expected=f"{name}: {sent!r}"[:300],
+                        actual=f"{name}: {got!r}"[:300],
+                        exchange=exchange,
+                        function=lister.function.name,
+                    )
+    if not judged:
+        talk.give_up(f"a {kind} can be made, but neither read nor listed")
+
+
+def updatable(run: Run, kind: str) -> bool:
+    """Whether objects of a kind can be changed and read."""
+    return run.catalog.update(kind) is not None and run.catalog.read(kind) is not None
+
+
+@judges("STA-2")
+@each_kind(updatable, otherwise="no kind of object can be both changed and read")
+def test_what_was_changed(talk: Talk, kind: str) -> None:
+    """Member by member: it reads as changed, and nothing else moved, neither in it nor in another object."""
+    talk.need_writing()
+    talk.need_users()
+    update, reader = talk.catalog.update(kind), talk.catalog.read(kind)
+    assert update is not None
+    assert update.object is not None
+    assert reader is not None
+    assert reader.object is not None
+    users = [u for u in talk.estate.callers(update) if talk.estate.may_call(u, reader)]
+    if not users or not talk.estate.harmless(update):
+        talk.give_up(f"no user of the profile may change and read a {kind}")
+    user = users[0]
+    made = talk.estate.creator(kind, user) is not None
+    thing = talk.estate.new(kind, user)
+    bystander = talk.estate.new(kind, user) if made else None
+    beside = _shown(talk, reader, bystander)[0] if bystander else None
+    original, _ = _shown(talk, reader, thing)
+    judged = False
+    changed: dict[str, Any] = {}
+    for param in update.params:
+        if param.name == update.object.id or talk.estate._locks_out(param.name):
+            continue
+        before, _ = _shown(talk, reader, thing)
+        at = resolve(before, reader.object.at)
+        if not isinstance(at, dict) or param.name not in at:
+            continue
+        current = {
+            p.name: at[p.name]
+            for p in update.params
+            if p.required and p.name in at and p.name != update.object.id
+        }
+        try:
+            new = talk.estate.sampler(user).other_than(param.schema, at[param.name])
+        except (CannotGenerateError, SetUpFailedError):
+            continue
+        data = bound(talk, update, thing, **{**current, param.name: new})
+        exchange = talk.call(update, data, as_=user)
+        if exchange.status != 200:
+            talk.skip(
+                "STA-2", f"{param.name} could not be changed: {exchange.summary()}", function=update.name
+            )
+            continue
+        judged = True
+        changed[param.name] = at[param.name]
+        after, shown = _shown(talk, reader, thing)
+        now = resolve(after, reader.object.at)
+        got = now.get(param.name, MISSING) if isinstance(now, dict) else MISSING
+        talk.judge(
+            "STA-2",
+            seen(new, got, param.schema),
+            kind=f"{param.name} of a {kind} does not read as changed",
+            expected=f"{param.name}: {new!r}"[:300],
+            actual=f"{param.name}: {got!r}"[:300],
+            exchange=shown,
+            function=update.name,
+        )
+        moved = sorted(
+            name
+            for name in {*at, *(now if isinstance(now, dict) else {})} - {param.name}
+            if not equal(at.get(name), now.get(name) if isinstance(now, dict) else None)
+            or (name in at) != (name in now)
+        )
+        talk.judge(
+            "STA-2",
+            not moved,
+            kind=f"a change of {param.name} moves another member of the {kind}",
+            expected=f"only {param.name} is changed",
+            actual=f"{', '.join(moved)} changed too",
+            exchange=shown,
+            function=update.name,
+        )
+        for lister in listers(talk, kind, user, thing):
+            assert lister.function.object is not None
+            listed = lister.exchange()
+            rows = talk.estate.rows(lister.function, listed)
+            row = next((r for r in rows if equal(resolve(r, lister.function.object.id), thing.id)), None)
+            if isinstance(row, dict) and param.name in row:
+                talk.judge(
+                    "STA-2",
+                    seen(new, row[param.name], param.schema),
+                    kind=f"{param.name} of a {kind} is not listed as changed",
+                    expected=f"{param.name}: {new!r}"[:300],
+                    actual=f"{param.name}: {row[param.name]!r}"[:300],
+                    exchange=listed,
+                    function=lister.function.name,
+                )
+    if bystander is not None:
+        now, shown = _shown(talk, reader, bystander)
+        talk.judge(
+            "STA-2",
+            equal(beside, now),
+            kind=f"a change of one {kind} moves another",
+            expected="the other object is as it was",
+            actual="it was changed",
+            exchange=shown,
+            function=update.name,
+        )
+    if not made:
+        _restore(talk, update, thing, resolve(original, reader.object.at), changed)
+    if not judged:
+        talk.give_up(f"no member of a {kind} is both changed and shown by one name")
+
+
+def _shown(talk: Talk, reader: Method, thing: Any) -> tuple[Any, Any]:
+    exchange = talk.must(read(talk, thing), f"could not read a {thing.kind}")
+    return reader.volatile_mask(exchange.data), exchange
+
+
+def _restore(talk: Talk, update: Method, thing: Any, original: Any, changed: dict[str, Any]) -> None:
+    """Give an object that the run found, and did not make, its values back."""
+    assert update.object is not None
+    values = {name: value for name, value in changed.items() if isinstance(original, dict)}
+    data = bound(talk, update, thing, **values)
+    exchange = talk.call(update, data, as_=thing.user)
+    if exchange.status != 200:
+        for name, value in values.items():
+            talk.call(update, bound(talk, update, thing, **{name: value}), as_=thing.user)
+
+
+@judges("STA-3")
+@each_kind(
+    lambda run, kind: run.catalog.delete(kind) is not None and run.catalog.create(kind) is not None,
+    otherwise="no kind of object can be both made and deleted",
+)
+def test_what_was_deleted(talk: Talk, kind: str) -> None:
+    """Gone for reading, changing and deleting, and in no list; and what was beside it is still there."""
+    delete = talk.catalog.delete(kind)
+    assert delete is not None
+    users = [user for user in creators(talk, kind) if talk.estate.may_call(user, delete)]
+    if not users:
+        talk.give_up(f"no user who may make a {kind} may delete it")
+    for user in users[: 1 if talk.quick else 2]:
+        thing = talk.estate.new(kind, user)
+        shared = {n: v for n, v in thing.sent.items() if n in {p.name for p in delete.params if p.ref}}
+        neighbour = talk.estate.new(kind, user, **shared)
+        functions = [
+            function for function in (talk.catalog.read(kind), talk.catalog.update(kind), delete) if function
+        ]
+        attempts = [
+            (function, talk.valid(function, user, optional="none", **_ids(function, thing)))
+            for function in functions
+            if talk.estate.may_call(user, function)
+        ]
+        lists = list(listers(talk, kind, user, thing))
+        gone = talk.call(delete, bound(talk, delete, thing), as_=user)
+        if gone.status != 200:
+            raise SetUpFailedError(f"could not delete a {kind}: {delete.name} gave {gone.summary()}", gone)
+        talk.estate.forget(kind, thing.id)
+        for function, data in attempts:
+            for _ in range(2):
+                exchange = talk.call(function, data, as_=user)
+                assert function.object is not None
+                talk.status(
+                    "STA-3",
+                    exchange,
+                    {400, 403, 404},
+                    kind=f"a {kind} that was deleted can still be used ({function.object.does})",
+                )
+        for lister in lists:
+            talk.judge(
+                "STA-3",
+                thing.id not in lister.ids(),
+                kind=f"a {kind} that was deleted is still in the list",
+                expected=f"no row of it in {lister.function.name}",
+                actual="it is there",
+                exchange=lister.exchange(),
+                function=lister.function.name,
+            )
+            talk.judge(
+                "STA-3",
+                neighbour.id in lister.ids(),
+                kind=f"deleting one {kind} takes another out of the list",
+                expected="only the deleted one is gone",
+                actual="another one is gone too",
+                exchange=lister.exchange(),
+                function=lister.function.name,
+            )
+        if talk.catalog.read(kind):
+            exchange = read(talk, neighbour)
+            talk.status(
+                "STA-3",
+                exchange,
+                {200},
+                kind=f"deleting one {kind} takes another with it",
+                because="only the deleted one is gone",
+            )
+
+
+def _ids(function: Method, thing: Any) -> dict[str, Any]:
+    assert function.object is not None
+    shared = {
+        p.name: thing.sent[p.name] for p in function.params if p.required and p.ref and p.name in thing.sent
+    }
+    return {**shared, function.object.id: thing.id}
+
+
+@judges("STA-4")
+@each_function(lambda method: method.effect == "read", otherwise="the catalogue calls no function read")
+def test_reading_changes_nothing(talk: Talk, function: Method) -> None:
+    """The objects of every kind, looked at through other functions before and after the call."""
+    user = talk.who(function)
+    if user is None:
+        talk.give_up("the profile has no users whose objects could be watched")
+    eyes = list(_eyes(talk, user, function))
+    if not eyes:
+        talk.give_up("no object can be watched")
+    data = talk.valid(function, user)
+    looks = [look for _, look in eyes]
+    first = [look() for look in looks]
+    control = [look() for look in looks]
+    for sent in (data, talk.valid(function, user, optional="none")):
+        for _ in range(2):
+            talk.call(function, sent, as_=user)
+    after = [look() for look in looks]
+    for (name, _), one, two, three in zip(eyes, first, control, after, strict=True):
+        watched = _masked(two[0], one[0])
+        good = equal(watched, _masked(three[0], one[0], two[0]))
+        talk.judge(
+            "STA-4",
+            good,
+            kind=f"a function that is called read changes what {name} shows",
+            expected="nothing is changed",
+            actual=f"{_where(watched, three[0]) or 'something'} changed between two calls of {name}",
+            exchange=three[1],
+            function=function.name,
+        )
+    own = talk.call(function, data, as_=user)
+    again = talk.call(function, data, as_=user)
+    if own.status == 200 and again.status == 200:
+        hidden = function.volatile_mask
+        talk.judge(
+            "STA-4",
+            equal(hidden(own.data), hidden(again.data))
+            or not equal(_shape(own.data), _shape(again.data)) is False,
+            kind="a function that is called read changes what it shows itself",
+            expected="the same answer twice, but for members marked readOnly",
+            actual=f"{_where(hidden(own.data), hidden(again.data))} changed",
+            exchange=again,
+        )
+
+
+def _shape(value: Any) -> Any:
+    return value
+
+
+def _eyes(talk: Talk, user: str, apart: Method) -> Iterator[tuple[str, Any]]:
+    """Yield (function's name, a look) through functions other than the one that is judged."""
+    for kind in talk.catalog.kinds:
+        reader = talk.catalog.read(kind)
+        try:
+            thing = talk.estate.any(kind, user)
+        except SetUpFailedError:
+            continue
+        if reader is not None and reader.name != apart.name and talk.estate.may_call(user, reader):
+            try:
+                data = bound(talk, reader, thing)
+            except SetUpFailedError:
+                continue
+
+            def look(reader: Method = reader, data: dict[str, Any] = data) -> tuple[Any, Any]:
+                exchange = talk.call(reader, data, as_=user)
+                return exchange.data, exchange
+
+            yield reader.name, look
+        for lister in listers(talk, kind, user, thing):
+            if lister.function.name != apart.name:
+
+                def watch(lister: Any = lister) -> tuple[Any, Any]:
+                    exchange = lister.exchange()
+                    return exchange.data, exchange
+
+                yield lister.function.name, watch
+                break
+
+
+def _masked(value: Any, *others: Any) -> Any:
+    """Return a value without the members in which the others differ from it: those move by themselves."""
+    if isinstance(value, dict):
+        return {
+            name: _masked(item, *(other.get(name) if isinstance(other, dict) else item for other in others))
+            for name, item in value.items()
+            if isinstance(item, (dict, list))
+            or all(not isinstance(o, dict) or equal(o.get(name), item) for o in others[:1])
+        }
+    if isinstance(value, list):
+        return [
+            _masked(
+                item,
+                *(
+                    other[index] if isinstance(other, list) and index < len(other) else item
+                    for other in others
+                ),
+            )
+            for index, item in enumerate(value)
+        ]
+    return value
+
+
+def _where(one: Any, other: Any, path: str = "") -> str:
+    """Return a pointer to the first place in which two values differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in one:
+            if not equal(one[name], other.get(name, MISSING)):
+                return _where(one[name], other.get(name, MISSING), f"{path}/{name}")
+    if isinstance(one, list) and isinstance(other, list):
+        for index, (first, second) in enumerate(zip(one, other, strict=False)):
+            if not equal(first, second):
+                return _where(first, second, f"{path}/{index}")
+    return path or "data"
+
+
+@judges("STA-5")
+@each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
+def test_concurrent_creates(talk: Talk, kind: str) -> None:
+    """Eight at a time: all are kept, each with its own identifier and its own values."""
+    create, reader = talk.catalog.create(kind), talk.catalog.read(kind)
+    assert create is not None
+    user = creators(talk, kind)[0]
+    count = 8 if talk.quick else 16
+    if talk.catalog.delete(kind) is None:
+        count = 8
+    first = talk.estate.new(kind, user)
+    shared = {
+        p.name: first.sent[p.name] for p in create.params if p.required and p.ref and p.name in first.sent
+    }
+    datas = [talk.valid(create, user, **shared) for _ in range(count)]
+    token = talk.sessions.of(user).token
+    exchanges = talk.together(
+        [lambda data=data: talk.call(create, data, as_=user, token=token) for data in datas], at_once=8
+    )
+    things = []
+    for data, exchange in zip(datas, exchanges, strict=True):
+        assert create.object is not None
+        good = exchange.status == 200
+        if not good and exchange.status in (400, 403, 404) and create.beyond_schema:
+            continue
+        talk.judge(
+            "STA-5",
+            good,
+            kind=f"concurrent creates of a {kind} are not all accepted",
+            expected="status 200, as one alone",
+            actual=exchange.summary(),
+            exchange=exchange,
+        )
+        if good:
+            things.append((data, resolve(exchange.data, create.object.id), exchange))
+    identifiers = [repr(identifier) for _, identifier, _ in things]
+    for _, identifier, exchange in things:
+        talk.judge(
+            "STA-5",
+            identifiers.count(repr(identifier)) == 1,
+            kind=f"concurrent creates of a {kind} are given the same identifier",
+            expected=f"{len(things)} identifiers for {len(things)} creates",
+            actual=f"{len(set(identifiers))}",
+            exchange=exchange,
+        )
+    if reader is not None and reader.object is not None and talk.estate.may_call(user, reader):
+        for data, identifier, _ in things:
+            thing = talk.estate.thing(kind, identifier, user)
+            thing.sent = thing.sent or data
+            exchange = read(talk, thing)
+            shown = resolve(exchange.data, reader.object.at) if exchange.status == 200 else None
+            wrong = [
+                name
+                for name, sent, got, schema in pairs(talk, create, data, shown)
+                if not seen(sent, got, schema)
+            ]
+            talk.judge(
+                "STA-5",
+                exchange.status == 200 and not wrong,
+                kind=f"of concurrent creates of a {kind} not all are kept",
+                expected=f"each {kind} can be read with its own values",
+                actual=f"{', '.join(wrong)} are another's" if wrong else exchange.summary(),
+                exchange=exchange,
+                function=create.name,
+            )
+    for lister in listers(talk, kind, user, first):
+        listed = [repr(identifier) for identifier in lister.ids()]
+        lost = [identifier for identifier in identifiers if identifier not in listed]
+        talk.judge(
+            "STA-5",
+            not lost,
+            kind=f"of concurrent creates of a {kind} not all are in the list",
+            expected=f"all {len(identifiers)} in {lister.function.name}",
+            actual=f"{len(lost)} are missing",
+            exchange=lister.exchange() if lost else None,
+            function=lister.function.name,
+        )
+    if talk.catalog.delete(kind) is not None:
+        for _, identifier, _ in things:
+            talk.estate.remove(talk.estate.thing(kind, identifier, user))

@@ -1,0 +1,260 @@
+"""What conversations of several areas watch in the same way: traces of a write, equal answers, lists."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.protocol.catalog import Method
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.pointer import MISSING, resolve
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import NotJudgedError, Talk
+
+__all__ = ["Lister", "Trace", "canonical", "equal", "listers", "same_answer", "seen", "snapshot"]
+
+
+def canonical(value: Any) -> Any:
+    """Return a value in a form that compares as JSON does: 1 and 1.0 are equal, true and 1 are not."""
+    if isinstance(value, bool):
+        return ("bool", value)
+    if isinstance(value, dict):
+        return {name: canonical(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [canonical(item) for item in value]
+    return value
+
+
+def equal(first: Any, second: Any) -> bool:
+    """Whether two values are the same JSON value."""
+    return bool(canonical(first) == canonical(second))
+
+
+def seen(sent: Any, got: Any, schema: dict[str, Any]) -> bool:
+    """Whether what came back is what was sent: the same value, moment (date-time), or set (uniqueItems)."""
+    if equal(sent, got):
+        return True
+    if isinstance(sent, str) and isinstance(got, str) and schema.get("format") in ("date-time", "time"):
+        try:
+            return _moment(sent) == _moment(got)
+        except ValueError:
+            return False
+    if isinstance(sent, str) and isinstance(got, str) and schema.get("format") == "uuid":
+        return sent.lower() == got.lower()
+    if (
+        isinstance(sent, list)
+        and isinstance(got, list)
+        and schema.get("uniqueItems")
+        and len(sent) == len(got)
+    ):
+        return sorted(map(repr, map(canonical, sent))) == sorted(map(repr, map(canonical, got)))
+    if isinstance(sent, dict) and isinstance(got, dict):
+        # What a nested object was given must be there; the target may add its defaults.
+        properties = schema.get("properties", {})
+        return all(
+            name in got and seen(item, got[name], properties.get(name, {})) for name, item in sent.items()
+        )
+    if isinstance(sent, list) and isinstance(got, list) and len(sent) == len(got):
+        items = schema.get("items", {})
+        items = items if isinstance(items, dict) else {}
+        return all(seen(one, other, items) for one, other in zip(sent, got, strict=True))
+    return False
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text.replace("z", "Z"))
+
+
+def same_answer(talk: Talk, rule: str, function: Method, *, kind: str, what: str, **variant: Any) -> None:
+    """Judge that a call sent in another way is answered as the plain call is.
+
+    Raises:
+        NotJudgedError: the plain call does not succeed, so that nothing can be compared.
+
+    """
+    user = talk.who(function)
+    data = talk.valid(function, user)
+    plain = talk.call(function, data, as_=user)
+    if plain.status != 200:
+        raise NotJudgedError(f"the plain call does not succeed: {function.name} gave {plain.summary()}")
+    again = data if function.effect == "read" else talk.valid(function, user)
+    varied = talk.call(function, again, as_=user, **variant)
+    good = varied.status == 200
+    actual = varied.summary()
+    if good and function.effect == "read":
+        hidden = function.volatile_mask
+        if not equal(hidden(varied.data), hidden(plain.data)):
+            repeat = talk.call(function, data, as_=user)
+            if equal(hidden(repeat.data), hidden(plain.data)):
+                good, actual = False, "status 200 with other data than the plain call"
+    talk.judge(
+        rule,
+        good,
+        kind=kind,
+        expected=f"{what}: answered as the plain call is (200)",
+        actual=f"{what}: {actual}",
+        exchange=varied,
+    )
+
+
+class Lister:
+    """A list function as one user calls it, always with the same data."""
+
+    def __init__(self, talk: Talk, function: Method, user: str | None, data: dict[str, Any]) -> None:
+        self.talk = talk
+        self.function = function
+        self.user = user
+        self.data = data
+
+    def exchange(self, **paging: Any) -> Exchange:
+        """Call the list function."""
+        return self.talk.call(self.function, self.data, as_=self.user, **paging)
+
+    def rows(self, **paging: Any) -> list[Any]:
+        """Return the rows.
+
+        Raises:
+            SetUpFailedError: there are none to be read.
+
+        """
+        exchange = self.talk.must(self.exchange(**paging), "could not list")
+        rows = resolve(exchange.data, self.function.rows or "")
+        if not isinstance(rows, list):
+            raise SetUpFailedError(f"{self.function.name} has no rows at {self.function.rows!r}", exchange)
+        return rows
+
+    def ids(self, **paging: Any) -> list[Any]:
+        """Return the identifiers of the rows."""
+        pointer = self.function.object.id if self.function.object else ""
+        found = (resolve(row, pointer) for row in self.rows(**paging))
+        return [identifier for identifier in found if identifier is not MISSING]
+
+
+def listers(talk: Talk, kind: str, user: str, thing: Any = None) -> Iterator[Lister]:
+    """Yield the lists of a kind that a user may call and in which all his objects must stand.
+
+    A list that needs arguments other than identifiers is left out: what it leaves out on purpose is not known. A
+    list under another object is called for the one that `thing` was made under.
+    """
+    for function in talk.catalog.lists(kind):
+        if not talk.estate.may_call(user, function):
+            continue
+        if any(param.required and not param.ref for param in function.params):
+            continue
+        sent = getattr(thing, "sent", {})
+        fixed = {
+            param.name: sent[param.name] for param in function.params if param.required and param.name in sent
+        }
+        if thing is not None and any(param.required and param.name not in sent for param in function.params):
+            continue
+        yield Lister(talk, function, user, talk.valid(function, user, optional="none", **fixed))
+
+
+def snapshot(talk: Talk, thing: Any, user: str | None = None) -> Any:
+    """Return an object as its read function shows it, without the members that move by themselves.
+
+    Raises:
+        SetUpFailedError: it cannot be read.
+
+    """
+    exchange = read(talk, thing, user)
+    talk.must(exchange, f"could not read a {thing.kind}")
+    function = talk.catalog.read(thing.kind)
+    assert function is not None
+    return function.volatile_mask(exchange.data)
+
+
+def read(talk: Talk, thing: Any, user: str | None = None, **options: Any) -> Exchange:
+    """Read an object as its owner, or as another user."""
+    function = talk.catalog.read(thing.kind)
+    if function is None or function.object is None:
+        raise SetUpFailedError(f"the catalogue has no function that reads a {thing.kind}")
+    return act(talk, function, thing, user, **options)
+
+
+def act(
+    talk: Talk,
+    function: Method,
+    thing: Any,
+    user: str | None = None,
+    data: dict[str, Any] | None = None,
+    **options: Any,
+) -> Exchange:
+    """Call a function on an object, with the identifiers that the object was made with."""
+    return talk.call(
+        function, bound(talk, function, thing, **(data or {})), as_=user or thing.user, **options
+    )
+
+
+def bound(talk: Talk, function: Method, thing: Any, **more: Any) -> dict[str, Any]:
+    """Return data for a function on this very object: its identifier, and those it stands under."""
+    assert function.object is not None
+    fixed: dict[str, Any] = {function.object.id: thing.id}
+    for param in function.params:
+        if param.required and param.ref and param.name in thing.sent:
+            fixed.setdefault(param.name, thing.sent[param.name])
+    return talk.valid(function, thing.user, optional="none", **{**fixed, **more})
+
+
+class Trace:
+    """Looks whether a write that should have been refused took place all the same."""
+
+    def __init__(self, talk: Talk, function: Method, user: str | None, data: dict[str, Any]) -> None:
+        self.talk = talk
+        self.function = function
+        self.user = user
+        self.thing: Any = None
+        self.before: Any = None
+        self.lister: Lister | None = None
+        role = function.object
+        if role is None or user is None or function.effect == "read":
+            return
+        if role.does == "create":
+            for lister in self._lists(data):
+                self.lister = lister
+                self.before = lister.ids()
+                break
+        elif role.does in ("update", "delete") and talk.catalog.read(role.kind):
+            self.thing = talk.estate.thing(role.kind, data.get(role.id), user)
+            self.before = snapshot(talk, self.thing)
+
+    def _lists(self, data: dict[str, Any]) -> Iterator[Lister]:
+        assert self.function.object is not None
+        assert self.user is not None
+
+        class Parent:
+            sent = data
+
+        yield from listers(self.talk, self.function.object.kind, self.user, Parent())
+
+    def judge(self, rule: str, kind: str) -> None:
+        """Judge that nothing happened."""
+        if self.lister is not None:
+            extra = [identifier for identifier in self.lister.ids() if identifier not in self.before]
+            for identifier in extra:
+                assert self.function.object is not None
+                self.talk.estate.enter(self.function.object.kind, identifier, self.user)
+            self.talk.judge(
+                rule,
+                not extra,
+                kind=kind,
+                expected="the list is as it was before",
+                actual=f"{len(extra)} new in {self.lister.function.name}",
+                function=self.function.name,
+                exchange=self.lister.exchange(),
+            )
+        elif self.thing is not None:
+            exchange = read(self.talk, self.thing)
+            method = self.talk.catalog.read(self.thing.kind)
+            assert method is not None
+            good = exchange.status == 200 and equal(method.volatile_mask(exchange.data), self.before)
+            self.talk.judge(
+                rule,
+                good,
+                kind=kind,
+                expected=f"the {self.thing.kind} is as it was before",
+                actual="it was changed" if exchange.status == 200 else f"it is gone: {exchange.summary()}",
+                function=self.function.name,
+                exchange=exchange,
+            )

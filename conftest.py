@@ -1,0 +1,381 @@
+"""Wiring: pytest's options, the run that the suites share, and where it is written down.
+
+`conform check` is a thin front over this; `pytest conformance --target URL` does the same. The suite's own tests in
+`tests/` do not use it.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance import __version__, plan
+from conformance.harness import Harness, Request
+from conformance.plan import StandIn
+from conformance.protocol.client import OutOfTimeError
+from conformance.protocol.profile import UsageError
+from conformance.referee import Finding
+from conformance.rulebook import RULES, Level
+from conformance.rulebook.model import AREAS
+from conformance.run import Options, Run, Talk, TargetDownError
+from conformance.suite import Scope, describe, hold
+from reports.progress import Progress
+from reports.run import LogError, RunLog, exit_status, write_report
+from reports.screen import print_closing
+
+SUITES = Path(__file__).resolve().parent / "conformance"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of `conform check`; --strict and --quiet are pytest's own."""
+    group = parser.getgroup("conform", "conformance of a target")
+    group.addoption("--target", metavar="URL", help="the target's base URL (default: the embedded service)")
+    group.addoption(
+        "--profile", metavar="FILE", help="the profile (default: conform.toml, when there is one)"
+    )
+    group.addoption(
+        "--out", metavar="DIR", help="where the run is written (default: reports/runs/<time>-check)"
+    )
+    group.addoption("--read-only", action="store_true", help="call only functions that read")
+    group.addoption("--seed", type=int, metavar="N", help="the same seed sends the same requests")
+    group.addoption("--budget", choices=("quick", "standard", "deep"), default="standard")
+    group.addoption("--jobs", type=int, default=1, metavar="N", help="calls at the same time")
+    group.addoption("--rule", action="append", default=[], metavar="ID", help="judge this rule (repeatable)")
+    group.addoption(
+        "--area", action="append", default=[], metavar="AREA", help="judge this area (repeatable)"
+    )
+
+
+class Gate:
+    """One run of the suites inside one run of pytest."""
+
+    def __init__(self, harness: Harness, config: pytest.Config, *, alone: bool) -> None:
+        self.harness = harness
+        self.config = config
+        self.alone = alone
+        self.run: Run | None = None
+        self.log: RunLog | None = None
+        self.progress: Progress | None = None
+        self.report: dict[str, Any] | None = None
+        self.interrupted = False
+
+    def open(self) -> Run:
+        """Begin the run: the log first, so that whatever happens is in it."""
+        if self.run is None:
+            harness = self.harness
+            if not harness.request.plan:
+                try:
+                    self.log = RunLog(harness.out)
+                except OSError as error:
+                    raise UsageError(f"--out {harness.out}: cannot be written: {error.strerror}") from error
+            harness.connect()
+            self.emit(harness.header(__version__))
+            for rule in RULES.values():
+                if rule.id not in harness.wanted:
+                    self.emit(
+                        {
+                            "event": "not judged",
+                            "rule": rule.id,
+                            "function": None,
+                            "reason": harness.left_out,
+                            "lines": None,
+                        }
+                    )
+            request = harness.request
+            options = Options(
+                seed=harness.seed,
+                budget=request.budget,
+                read_only=request.read_only,
+                jobs=max(1, request.jobs),
+                rules=harness.wanted,
+                deadline={"quick": 300.0, "standard": 1800.0, "deep": 36_000.0}[request.budget],
+                strict=request.strict,
+            )
+            stand_in = StandIn(harness.profile, harness.catalog) if request.plan else None
+            self.run = Run(harness.profile, harness.catalog, options, self.emit, client=stand_in)
+        return self.run
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Write an event down, and show a finding as it comes."""
+        if self.log is None:
+            return
+        self.log.write(event)
+        if event["event"] == "finding" and event["count"] and self.progress is not None:
+            self.progress.finding(
+                event["rule"], event["function"], event["message"], area=event["rule"].split("-")[0]
+            )
+
+    def close(self) -> None:
+        """End the run and make its report."""
+        try:
+            if self.run is not None and self.harness.request.plan:
+                self.run.finish()
+                client = self.run.client
+                assert isinstance(client, StandIn)
+                self.harness.plan = plan.render(
+                    self.harness.catalog,
+                    client.tally,
+                    url=self.harness.profile.shown_url
+                    if self.harness.embedded is None
+                    else "the embedded service",
+                    budget=self.harness.request.budget,
+                )
+            elif self.run is not None and self.log is not None:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                try:
+                    self.run.finish()
+                finally:
+                    if self.interrupted:
+                        self.emit({"event": "interrupted"})
+                    self.emit({"event": "end", "seconds": self.run.seconds, "requests": self.run.client.sent})
+                    self.log.close()
+                    if self.progress is not None:
+                        self.progress.close()
+                    self.report = self.harness.report = write_report(self.harness.out)
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.harness.close()
+
+
+_GATE = pytest.StashKey[Gate]()
+
+
+def _gate(config: pytest.Config) -> Gate:
+    """Return the gate of this run of pytest, made when a suite is first collected."""
+    gate = config.stash.get(_GATE, None)
+    if gate is None:
+        ready: Harness | None = config.pluginmanager.get_plugin("conform-harness")
+        try:
+            harness = ready or Harness.prepare(_request(config))
+            gate = config.stash[_GATE] = Gate(harness, config, alone=ready is None)
+            gate.open()
+        except UsageError as error:
+            raise pytest.exit.Exception(f"conform: {error}", returncode=2) from error
+    return gate
+
+
+def _request(config: pytest.Config) -> Request:
+    option = config.getoption
+    return Request(
+        target=option("--target"),
+        profile=Path(option("--profile")) if option("--profile") else None,
+        out=Path(option("--out")) if option("--out") else None,
+        strict=bool(config.getini("strict")),
+        read_only=option("--read-only"),
+        seed=option("--seed"),
+        budget=option("--budget"),
+        jobs=option("--jobs"),
+        rules=tuple(option("--rule")),
+        areas=tuple(option("--area")),
+    )
+
+
+def _is_suite(path: Path) -> bool:
+    return path.parent == SUITES
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Put each conversation to what the catalogue and the profile say that it applies to."""
+    scope: Scope | None = getattr(metafunc.function, "scope", None)
+    if scope is None:
+        return
+    found = scope.values(_gate(metafunc.config).open())
+    values = found if isinstance(found, list) else [found]
+    metafunc.parametrize(scope.name, values, ids=[describe(value) for value in values])
+
+
+@pytest.fixture(scope="session")
+def talk() -> None:
+    """Stand for the conversation, which begins only when it is held (and again when it has to be)."""
+
+
+def _rules(item: pytest.Item) -> tuple[str, ...]:
+    marker = item.get_closest_marker("judges")
+    return tuple(marker.args) if marker else ()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what judges nothing that is wanted; hear every exchange before the run's word on them."""
+    suites = [item for item in items if _is_suite(item.path)]
+    if not suites:
+        return
+    gate = _gate(config)
+    wanted = gate.harness.wanted
+    everything = gate.harness.pure_only_by_rule
+
+    def kept(item: pytest.Item) -> bool:
+        rules = _rules(item)
+        if item.name.startswith("test_every_exchange"):
+            return any(rule in wanted for rule in item.callspec.params.values())  # type: ignore[attr-defined]
+        return everything or any(rule in wanted for rule in rules)
+
+    chosen = [item for item in items if item not in set(suites) or kept(item)]
+    dropped = [item for item in suites if not kept(item)]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+    chosen.sort(key=lambda item: item.name.startswith("test_every_exchange"))
+    items[:] = chosen
+    judged = {rule for item in chosen for rule in _rules(item)}
+    for rule in RULES.values():
+        if rule.id in wanted and rule.id not in judged:
+            gate.emit(
+                {
+                    "event": "not judged",
+                    "rule": rule.id,
+                    "function": None,
+                    "reason": "this version has no conversation for it",
+                    "lines": None,
+                }
+            )
+    areas: dict[str, int] = {}
+    for item in chosen:
+        area = _area(item)
+        areas[area] = areas.get(area, 0) + 1
+    if not gate.alone and not gate.harness.request.plan:
+        request = gate.harness.request
+        gate.progress = Progress(
+            len(chosen), quiet=request.quiet, color=request.color, areas=areas, file=sys.__stderr__
+        )
+
+
+def _area(item: pytest.Item) -> str:
+    rules = _rules(item)
+    name = item.path.stem.removeprefix("test_")
+    by_file = {
+        "request": "REQ",
+        "envelope": "ENV",
+        "codes": "COD",
+        "authentication": "AUT",
+        "access": "ACC",
+        "naming": "NAM",
+        "paging": "PAG",
+        "state": "STA",
+        "security": "SEC",
+        "http": "HTTP",
+        "data": "DAT",
+    }
+    return by_file.get(name) or (rules[0].split("-")[0] if rules else next(iter(AREAS)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Hold a conversation instead of calling a test once: it may have to be begun again, or confirmed."""
+    if not _is_suite(pyfuncitem.path):
+        return None
+    gate = _gate(pyfuncitem.config)
+    run = gate.open()
+    parameters = dict(pyfuncitem.callspec.params) if hasattr(pyfuncitem, "callspec") else {}
+    rules = _rules(pyfuncitem)
+    name = f"{pyfuncitem.path.stem}.{pyfuncitem.name}"
+    if pyfuncitem.name.startswith("test_every_exchange"):
+        rules = (parameters["rule"],)
+    wanted = [rule for rule in rules if rule in gate.harness.wanted]
+
+    def body(talk: Talk) -> None:
+        hold(talk, pyfuncitem.obj, parameters)
+
+    try:
+        conclusion = run.conduct(
+            name, wanted, body, disturbs=pyfuncitem.get_closest_marker("disturbs_sessions") is not None
+        )
+    except TargetDownError as error:
+        pyfuncitem.session.shouldstop = f"{error}"
+        pytest.skip(f"{error}")
+    except OutOfTimeError:
+        gate.emit({"event": "error", "rule": None, "message": "the run's own deadline has passed"})
+        pyfuncitem.session.shouldstop = "the run's own deadline has passed"
+        pytest.skip("the run's own deadline has passed")
+    if conclusion.crashed is not None:
+        pytest.fail(f"the suite itself failed: {conclusion.crashed}", pytrace=False)
+    found = [finding for finding in conclusion.findings if _counts(gate, finding)]
+    if pyfuncitem.name.startswith("test_every_exchange"):
+        found = [
+            finding
+            for key, finding in run.referee.every.items()
+            if key[0] in rules and _counts(gate, finding)
+        ]
+    if found:
+        pytest.fail("\n\n".join(_text(finding) for finding in found[:20]), pytrace=False)
+    if conclusion.not_judged is not None:
+        pytest.skip(conclusion.not_judged)
+    return True
+
+
+def _counts(gate: Gate, finding: Finding) -> bool:
+    """Whether a finding fails the gate."""
+    if RULES[finding.rule].level is not Level.MUST and not gate.harness.request.strict:
+        return False
+    today = gate.harness.started.date()
+    return not any(
+        waiver.rule == finding.rule and waiver.function in (None, finding.function) and waiver.until >= today
+        for waiver in gate.harness.profile.waivers
+    )
+
+
+def _text(finding: Finding) -> str:
+    event = finding.event(count=finding.count, reproduced=None)
+    lines = [
+        f"{event['rule']} {RULES[finding.rule].level}  {event['message']}  [{event['function']}]",
+        f"  kind      {event['kind']}",
+        f"  says      {RULES[finding.rule].clause}",
+        f"  expected  {event['expected']}",
+        f"  got       {event['actual']}",
+    ]
+    return "\n".join([*lines, f"  repeat    {event['curl']}"] if event["curl"] else lines)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Count what is done."""
+    result = yield
+    gate = item.config.stash.get(_GATE, None)
+    if gate is not None and gate.progress is not None and _is_suite(item.path):
+        gate.progress.advance(item.name, area=_area(item))
+    return result
+
+
+def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Remember that the run was interrupted; what was found by then is in the report."""
+    for gate in _open_gates:
+        if isinstance(excinfo.value, KeyboardInterrupt):
+            gate.interrupted = True
+
+
+_open_gates: list[Gate] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Remember the gate for an interruption."""
+    gate = session.config.stash.get(_GATE, None)
+    if gate is not None and gate not in _open_gates:
+        _open_gates.append(gate)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Make the report, and let it decide the exit status."""
+    gate = session.config.stash.get(_GATE, None)
+    if gate is None:
+        return
+    try:
+        gate.close()
+    except LogError as error:
+        print(f"conform: {error}", file=sys.stderr)
+        session.exitstatus = 3
+    if gate.report is not None:
+        session.exitstatus = exit_status(gate.report)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Show the closing screen under bare pytest, too."""
+    gate = config.stash.get(_GATE, None)
+    if gate is not None and gate.report is not None and gate.alone:
+        terminalreporter.write_line("")
+        print_closing(gate.report, folder=gate.harness.out)
