@@ -13,6 +13,7 @@ from conformance.rulebook.model import (
     not_applicable,
     reply,
     rule,
+    shown,
 )
 
 #: The statuses that the documentation lists, and 200.
@@ -164,7 +165,9 @@ def no_internal_error(exchange: Exchange) -> Outcome:
         return holds
     if status in (501, 505) and not exchange.is_post:
         return not_applicable  # HTTP's own answers to another verb or version
-    return broken(expected=expected, actual=exchange.summary()[:180], kind=f"status {status}")
+    message = exchange.message
+    told = f", errMsg {shown(message, exchange)}" if message else ""
+    return broken(expected=expected, actual=f"status {status}{told}", kind=f"status {status}")
 
 
 conversation(
