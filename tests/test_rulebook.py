@@ -288,7 +288,7 @@ def test_findings_tell_no_secrets() -> None:
     vault.password("Tr0ub4dor&3")
     vault.session("c0ffee0123456789", "admin")
     for data in ({"session": "c0ffee0123456789"}, ["Tr0ub4dor&3"], "x" * 110 + "Tr0ub4dor&3"):
-        for status, failed in ((400, True), (200, False)):
+        for status, failed in ((400, True), (200, False), (500, True)):
             message = f"Tr0ub4dor&3 {data}"
             exchange = reply(status, isError=failed, errMsg=message, data=data, vault=vault)
             for rule in CHECKED:

@@ -432,7 +432,7 @@ def _brought(request: Request) -> Iterator[str]:
         return
     for data in (request.body, request.raw):
         if data:
-            text = data[:_LIMIT].decode("utf-8", "replace")
+            text = data.decode("utf-8", "replace")
             yield text
             if "%" in text:
                 yield unquote_plus(text)
@@ -440,9 +440,7 @@ def _brought(request: Request) -> Iterator[str]:
     if read.error is None:
         yield from _strings(read.value)
     elif b"\\u" in request.body:
-        yield _ESCAPE.sub(
-            lambda m: chr(int(m.group(1), 16)), request.body[:_LIMIT].decode("utf-8", "replace")
-        )
+        yield _ESCAPE.sub(lambda m: chr(int(m.group(1), 16)), request.body.decode("utf-8", "replace"))
 
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
