@@ -378,7 +378,7 @@ def _constant(text: str) -> NoReturn:
 class _Loader(yaml.SafeLoader):
     """YAML that means the same as JSON: 1.2's core types, no dates, string keys, each once."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         members: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -395,15 +395,15 @@ class _Loader(yaml.SafeLoader):
         return members
 
 
-def _construct_map(loader: _Loader, node: Any) -> dict[Any, Any]:  # noqa: ANN401
+def _construct_map(loader: _Loader, node: Any) -> dict[Any, Any]:
     return loader.construct_mapping(node)
 
 
-def _construct_int(loader: _Loader, node: Any) -> int:  # noqa: ANN401
+def _construct_int(loader: _Loader, node: Any) -> int:
     return int(str(loader.construct_scalar(node)))
 
 
-def _construct_float(loader: _Loader, node: Any) -> float:  # noqa: ANN401
+def _construct_float(loader: _Loader, node: Any) -> float:
     return float(str(loader.construct_scalar(node)))
 
 
