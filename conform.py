@@ -175,6 +175,7 @@ def _pytest(harness: Harness) -> int:
         f"--confcutdir={ROOT}",
         "-c", str(ROOT / "pyproject.toml") if (ROOT / "pyproject.toml").is_file() else os.devnull,
         "--import-mode=importlib",
+        "--assert=plain",
     ]  # fmt: skip
     status = int(pytest.main(arguments, plugins=[front]))
     report = harness.report

@@ -143,6 +143,7 @@ class Gate:
 
 
 _GATE = pytest.StashKey[Gate]()
+_open_gates: list[Gate] = []
 
 
 def _gate(config: pytest.Config) -> Gate:
@@ -154,6 +155,7 @@ def _gate(config: pytest.Config) -> Gate:
             harness = ready or Harness.prepare(_request(config))
             gate = config.stash[_GATE] = Gate(harness, config, alone=ready is None)
             gate.open()
+            _open_gates.append(gate)
         except UsageError as error:
             raise pytest.exit.Exception(f"conform: {error}", returncode=2) from error
     return gate
@@ -343,19 +345,25 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 def pytest_keyboard_interrupt(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     """Remember that the run was interrupted; what was found by then is in the report."""
     for gate in _open_gates:
-        if isinstance(excinfo.value, KeyboardInterrupt):
+        # pytest's own ways to stop early are KeyboardInterrupts, too; a person's is nothing more.
+        if type(excinfo.value) is KeyboardInterrupt:
             gate.interrupted = True
 
 
-_open_gates: list[Gate] = []
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Remember the gate for an interruption."""
-    gate = session.config.stash.get(_GATE, None)
-    if gate is not None and gate not in _open_gates:
-        _open_gates.append(gate)
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A suite that cannot be read is a fault of ours."""
+    if report.failed:
+        for gate in _open_gates:
+            message = f"the suite itself failed: {report.nodeid} cannot be collected"
+            gate.emit(
+                {
+                    "event": "error",
+                    "rule": None,
+                    "ours": True,
+                    "message": message,
+                    "trace": str(report.longrepr),
+                }
+            )
 
 
 @pytest.hookimpl(trylast=True)
@@ -364,6 +372,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     gate = session.config.stash.get(_GATE, None)
     if gate is None:
         return
+    _open_gates.remove(gate)
     try:
         gate.close()
     except LogError as error:

@@ -100,10 +100,7 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
                 for name, value in (("page_start", options.page_start), ("page_length", options.page_length))
                 if value is not None
             }
-            login = options.function in logins
-            exchange = caller.call(options.function, data, login=login, **common, **paging)
-            if login:
-                sessions.found(exchange, None)
+            exchange = caller.call(options.function, data, **common, **paging)
         return _show(exchange, quiet=harness.request.quiet)
     except SetUpFailedError as error:
         print(f"conform call: {vault.mask(error.reason)}", file=sys.stderr)

@@ -19,7 +19,7 @@ from conformance.protocol.client import Client, compact
 from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.pointer import MISSING, assign, resolve
 from conformance.protocol.profile import Profile
-from conformance.protocol.samples import CannotGenerateError, Sampler
+from conformance.protocol.samples import CannotGenerate, Sampler
 
 __all__ = ["StandIn", "Tally", "render"]
 
@@ -173,7 +173,7 @@ class StandIn(Client):
                 self._shapes[method.name] = sampler.sample(
                     method.result_schema or {"type": "object"}, optional="all"
                 )
-            except CannotGenerateError:
+            except CannotGenerate:
                 self._shapes[method.name] = {}
         return json.loads(json.dumps(self._shapes[method.name]))
 

@@ -122,7 +122,11 @@ class Run:
         if client is not None:
             client.vault, client.observe = self.vault, self._observe
         self.writable = profile.may_write and not options.read_only
-        self.caller = Caller(self.client, catalog)
+        auth = profile.auth
+        openers = (auth.login, auth.key_login)
+        self.caller = Caller(
+            self.client, catalog, [opener.function for opener in openers if opener is not None]
+        )
         self.sessions = Sessions(self.caller, profile)
         self.estate = Estate(
             self.caller,
@@ -142,7 +146,6 @@ class Run:
         self._prepared = False
         self.down: str | None = None
         self.guessed: str | None = None
-        self.key_logins = 0
 
     @property
     def seconds(self) -> float:
@@ -152,6 +155,7 @@ class Run:
     # -- watching ----------------------------------------------------------------------------------------------
 
     def _observe(self, exchange: Exchange) -> None:
+        self.sessions.learn(exchange)
         method = self.catalog.methods.get(exchange.function or "")
         if method is not None and method.object is not None and exchange.succeeded:
             self._account(exchange, method)
@@ -322,15 +326,19 @@ class Run:
         self.environment.renew()
 
     def _publish(self, findings: dict[Key, Finding]) -> None:
-        for finding in findings.values():
-            if finding.key not in self.referee.every:
-                self.referee.every[finding.key] = finding
-            self.emit(finding.event(count=finding.count, reproduced=self.referee.confirmed.get(finding.key)))
+        for key, finding in findings.items():
+            self.referee.every.setdefault(key, finding)
+            reproduced = self.referee.confirmed.get(key)
+            if reproduced is None and self._confirmed[finding.rule] >= _CONFIRMED_PER_RULE:
+                # Enough of this rule's findings were confirmed; of this one it is told that it was seen once.
+                reproduced = self.referee.confirmed[key] = "1/1"
+            self.emit(finding.event(count=finding.count, reproduced=reproduced))
 
     def _confirm(self, name: str, rules: Sequence[str], body: Body, fresh: dict[Key, Finding]) -> None:
-        """Hold the conversation again, with fresh sessions and fresh data, and count what comes back.
+        """See it again, with fresh sessions and fresh data, and count what comes back.
 
-        What does not come back every time is tried once more; it stays a finding, an intermittent one.
+        What one exchange shows is sent again by itself; the rest, and what does not come back so, needs the whole
+        conversation. What does not come back every time is tried once more; it stays a finding, an intermittent one.
         """
         counts: Counter[Key] = Counter(dict.fromkeys(fresh, 1))
         attempts, resets = 1, 0
@@ -338,9 +346,16 @@ class Run:
             attempts == _ATTEMPTS and any(counts[key] < attempts for key in fresh)
         ):
             self.sessions.drop()
-            self._attempt(name, rules, body)
-            again = self.referee.take()
-            if resets < _MOST_RESETS and fresh.keys() - again.keys() and self.sessions.mains():
+            self.referee.begin(name)
+            for key, finding in fresh.items():
+                if RULES[finding.rule].check is not None and key not in self.referee.take():
+                    self._resend(finding)
+            again = set(self.referee.take())
+            self.referee.settle()
+            if fresh.keys() - again:
+                self._attempt(name, rules, body)
+                again |= set(self.referee.take())
+            if resets < _MOST_RESETS and fresh.keys() - again and self.sessions.mains():
                 if self.environment.diagnose().state == "reset":
                     self._reset()
                     resets += 1
@@ -352,6 +367,19 @@ class Run:
             self.referee.confirmed[key] = f"{counts[key]}/{attempts}"
             self.emit(finding.event(count=0, reproduced=self.referee.confirmed[key]))
         self.referee.settle()
+
+    def _resend(self, finding: Finding) -> None:
+        """Send the request of a finding again, in a fresh session where it was sent in one."""
+        exchange = finding.exchange
+        if exchange is None or not exchange.request.well_formed:
+            return
+        token: str | None = None
+        if exchange.in_session and exchange.user is not None:
+            try:
+                token = self.sessions.of(exchange.user).token
+            except SetUpFailedError:
+                return
+        self.client.resend(exchange, token)
 
     def _recover(self) -> None:
         """After a conversation that ends sessions: drop the main sessions that went with them."""
@@ -398,6 +426,7 @@ class Talk:
         self.client = run.client
         self.vault = run.vault
         self.skips: list[dict[str, Any]] = []
+        self.subject: str | None = None
 
     # -- budgets -----------------------------------------------------------------------------------------------
 
@@ -618,7 +647,7 @@ class Talk:
             {
                 "event": "not judged",
                 "rule": rule,
-                "function": function,
+                "function": function or self.subject,
                 "reason": self.vault.mask(reason),
                 "lines": lines,
             }

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import importlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
+from conformance.protocol.catalog import Method
 from conformance.run import LINES, Run, Talk
-
-if TYPE_CHECKING:
-    from conformance.protocol.catalog import Method
 
 __all__ = [
     "Nothing",
@@ -24,6 +24,20 @@ __all__ = [
     "judges",
     "on",
 ]
+
+#: The suites, one for each area of the rulebook, in its order.
+SUITES = (
+    "test_http",
+    "test_request",
+    "test_envelope",
+    "test_codes",
+    "test_authentication",
+    "test_access",
+    "test_paging",
+    "test_naming",
+    "test_state",
+    "test_security",
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,11 +82,13 @@ def each_function(
     *,
     otherwise: str = "the catalogue has no such function",
     harmless: bool = True,
+    silent: bool = False,
 ) -> Callable[[F], F]:
     """Put a conversation to each function of the catalogue that it applies to.
 
     With `harmless` the conversation lets the function run, so functions are left out that the run must not let run
-    (what writes, in a read-only run; what deletes something that the run has not made).
+    (what writes, in a read-only run; what deletes something that the run has not made). A `silent` conversation says
+    nothing where it has nothing to be put to: its rules are judged elsewhere, too.
     """
 
     def values(run: Run) -> list[Any] | Nothing:
@@ -92,7 +108,11 @@ def each_function(
             return Nothing("the functions that it applies to act on what the run has not made")
         return allowed
 
-    return on(Scope("function", values))
+    def heard(run: Run) -> list[Any] | Nothing:
+        found = values(run)
+        return [] if silent and isinstance(found, Nothing) else found
+
+    return on(Scope("function", heard))
 
 
 def each_endpoint() -> Callable[[F], F]:
@@ -127,6 +147,38 @@ def each_user() -> Callable[[F], F]:
     return on(Scope("user", values))
 
 
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation of the suites with what it is put to, as pytest would collect it."""
+
+    name: str
+    rules: tuple[str, ...]
+    disturbs: bool
+    body: Callable[[Talk], None]
+
+
+def conversations(run: Run, rules: frozenset[str]) -> Iterator[Conversation]:
+    """Yield the conversations that judge any of the rules, in the order of the suites, without pytest."""
+    for module_name in SUITES:
+        module = importlib.import_module(f"conformance.{module_name}")
+        for name, test in vars(module).items():
+            if not name.startswith("test_") or name == "test_every_exchange" or not callable(test):
+                continue
+            marks = {mark.name: mark for mark in getattr(test, "pytestmark", [])}
+            if "judges" not in marks or not rules & set(marks["judges"].args):
+                continue
+            scope: Scope | None = getattr(test, "scope", None)
+            found = scope.values(run) if scope else None
+            for value in found if isinstance(found, list) else [found]:
+                parameters = {scope.name: value} if scope else {}
+                yield Conversation(
+                    f"{module_name}.{name}[{describe(value)}]" if scope else f"{module_name}.{name}",
+                    tuple(rule for rule in marks["judges"].args if rule in rules),
+                    "disturbs_sessions" in marks,
+                    functools.partial(hold, test=test, parameters=parameters),
+                )
+
+
 def describe(value: object) -> str:
     """Return the id under which pytest lists a parameter."""
     if isinstance(value, Nothing):
@@ -139,4 +191,6 @@ def hold(talk: Talk, test: Callable[..., None], parameters: dict[str, Any]) -> N
     for value in parameters.values():
         if isinstance(value, Nothing):
             talk.give_up(value.reason, value.lines)
+        if isinstance(value, Method):
+            talk.subject = value.name
     test(talk, **parameters)

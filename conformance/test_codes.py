@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from conformance.protocol.catalog import Method
-from conformance.protocol.pointer import resolve
-from conformance.protocol.samples import spoils
+from conformance.protocol.samples import CannotGenerate, spoils
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import LINES, Talk
 from conformance.suite import each_endpoint, each_function, judges
@@ -40,7 +40,7 @@ def test_unknown_function(talk: Talk, endpoint: str) -> None:
                 exchange,
                 {404},
                 kind="an unknown function is not answered 404",
-                function=f"{endpoint}.",
+                function=talk.caller.label(f"{endpoint}."),
                 because=f"there is no {endpoint}.{name}",
             )
 
@@ -86,7 +86,11 @@ def test_no_session_with_invalid_data(talk: Talk, function: Method) -> None:
     user = talk.somebody(function)
     valid = talk.valid(function, user)
     for spoil in talk.some(spoils(function), 2, 5):
-        exchange = talk.call(function, spoil.apply(valid))
+        try:
+            spoiled = spoil.apply(valid)
+        except CannotGenerate:
+            continue
+        exchange = talk.call(function, spoiled)
         talk.status(
             "COD-9",
             exchange,
@@ -206,16 +210,19 @@ def strangers(talk: Talk, identifier: Any) -> list[Any]:
     if isinstance(identifier, str):
         if identifier.isdigit():
             return [str(int(identifier) + 1_000_003 + rng.randrange(1000))]
-        swapped = "".join(_other(rng, c) for c in identifier)
-        last = identifier[:-1] + _other(rng, identifier[-1:]) if identifier else ""
-        return [swapped] if last == identifier else [swapped]
+        return [another(rng, identifier)]
     return []
 
 
-def _other(rng: Any, character: str) -> str:
+def another(rng: random.Random, text: str) -> str:
+    """Return a text of the same form: each letter and digit changed for another of its class."""
+    return "".join(_other(rng, character) for character in text) or "x"
+
+
+def _other(rng: random.Random, character: str) -> str:
     for alphabet in ("0123456789", "abcdef", "ghijklmnopqrstuvwxyz", "ABCDEF", "GHIJKLMNOPQRSTUVWXYZ"):
         if character in alphabet:
-            return str(rng.choice(alphabet.replace(character, "")))
+            return rng.choice(alphabet.replace(character, ""))
     return character
 
 
@@ -232,6 +239,3 @@ def _deleted(talk: Talk, kind: str, user: str | None) -> Any:
     except SetUpFailedError:
         return None
     return thing.id if gone.status == 200 else None
-
-
-__all__ = ["protected", "resolve", "strangers"]

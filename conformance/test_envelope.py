@@ -7,16 +7,15 @@ function was heard in each of the ways in which it can answer; the last tests sa
 from __future__ import annotations
 
 from conformance.protocol.catalog import Method
-from conformance.run import Talk
-from conformance.suite import each_endpoint, each_function, judges, on
-from conformance.suite import Scope
 from conformance.rulebook import RULES
+from conformance.run import Talk
+from conformance.suite import Scope, each_endpoint, each_function, judges, on
 
 PURE = tuple(rule.id for rule in RULES.values() if rule.check)
 
 
 @judges(*PURE)
-@each_function()
+@each_function(silent=True)
 def test_each_way_to_answer(talk: Talk, function: Method) -> None:
     """A success, a refusal for its data, one for want of a session, one for want of a right."""
     talk.call(function, talk.data_for(function, None))

@@ -31,7 +31,7 @@ def test_names_of_the_inside(talk: Talk, endpoint: str) -> None:
                 exchange,
                 {400, 404},
                 kind="a name of the language's or the framework's own can be called",
-                function=f"{endpoint}.",
+                function=talk.caller.label(f"{endpoint}."),
                 because=f"{name!r} is no published function",
             )
 
@@ -139,7 +139,7 @@ def test_where_a_request_ends(talk: Talk, endpoint: str) -> None:
     After the doubtful request goes an honest one that asks for the connection to be closed, so the answers can be
     counted: one (refused) or two; three mean that what was hidden inside the first was taken for a request.
     """
-    endpoint = endpoint or talk.endpoint()
+    endpoint = endpoint or talk.guess() or talk.unknown_name()
     name = talk.unknown_name()
     call = compact({"method": name, "data": {}})
     hidden_call = compact({"method": f"{name}Hidden", "data": {}})

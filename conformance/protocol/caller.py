@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from conformance.protocol.catalog import Catalog, Method
@@ -19,9 +19,11 @@ OMIT: Any = MISSING
 class Caller:
     """Makes calls out of functions and data. `catalog` tells what each function's answer has to look like."""
 
-    def __init__(self, client: Client, catalog: Catalog) -> None:
+    def __init__(self, client: Client, catalog: Catalog, logins: Collection[str] = ()) -> None:
+        """Take the functions that give sessions as `logins`."""
         self.client = client
         self.catalog = catalog
+        self.logins = frozenset(logins)
 
     def body(
         self,
@@ -39,6 +41,13 @@ class Caller:
                 envelope[name] = value
         return compact({**envelope, **(extra or {})})
 
+    def label(self, name: str) -> str | None:
+        """Return what findings on a call are filed under: the function, else the endpoint, else nothing."""
+        if name in self.catalog.methods:
+            return name
+        entity = name.partition(".")[0]
+        return entity if entity in self.catalog.entities else None
+
     def call(
         self,
         function: Method | str,
@@ -54,6 +63,7 @@ class Caller:
         headers: Sequence[tuple[str, str]] = (),
         token_header: str = "Token",
         in_session: bool | None = None,
+        login: bool | None = None,
         **options: Any,
     ) -> Exchange:
         """Call a function and return the exchange.
@@ -72,7 +82,8 @@ class Caller:
             entity if target is None else target,
             body,
             headers=headers,
-            function=name,
+            function=self.label(name),
+            login=name in self.logins if login is None else login,
             user=user,
             in_session=(token is not None and user is not None) if in_session is None else in_session,
             contract=method.contract if method else None,

@@ -625,9 +625,12 @@ class _Checker:
         does = self.get(table, "does", str, at, required=True)
         if does not in DOES:
             self.wrong(f"{at}/does", f"must be {_either(DOES)}, not {does!r}{suggestion(does, DOES)}")
-        identifier = self.get(table, "id", str, at, required=True)
+        identifier = self.get(
+            table, "id", str, at, required=does not in ("create", "list") or "id" not in table
+        )
         if does in ("create", "list"):
-            identifier = identifier if identifier.startswith("/") else f"/{identifier}"
+            # A row, or the data, may be the identifier itself: the empty pointer.
+            identifier = identifier if not identifier or identifier.startswith("/") else f"/{identifier}"
             if why := check_pointer(identifier):
                 self.wrong(f"{at}/id", why)
         elif all(param.name != identifier for param in params):

@@ -8,10 +8,12 @@ closes a *new* connection without an answer has answered with that.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,25 @@ class Client:
         self._perform(exchange, fresh=fresh)
         self.observe(exchange)
         return exchange
+
+    def resend(self, exchange: Exchange, token: str | None) -> Exchange:
+        """Send the bytes of an exchange again, with another token in the header `Token` where one is given."""
+        request = exchange.request
+        if token is not None:
+            head, gap, rest = request.raw.partition(b"\r\n\r\n")
+            head = re.sub(
+                rb"(?im)^(token): [^\r]*",
+                lambda match: match.group(1) + b": " + token.encode("latin-1"),
+                head,
+            )
+            headers = tuple(
+                (name, token if name.lower() == "token" else value) for name, value in request.headers
+            )
+            request = replace(request, raw=head + gap + rest, headers=headers)
+        again = replace(exchange, request=request, response=None, failure=None, number=0)
+        self._perform(again, fresh=False)
+        self.observe(again)
+        return again
 
     def send_bytes(
         self, data: bytes, *, function: str | None = None, user: str | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from conformance.protocol.catalog import Catalog, Method
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile
-from conformance.protocol.samples import CannotGenerateError, Sampler
+from conformance.protocol.samples import CannotGenerate, Sampler
 from conformance.protocol.session import Sessions, SetUpFailedError
 
 __all__ = ["Estate", "Thing"]
@@ -99,16 +100,18 @@ class Estate:
             return False
         if method.effect == "delete" or (method.object and method.object.does == "delete"):
             return any(self.catalog.create(kind) is not None for kind in self._kinds_of(method))
-        return not any(param.required and self._locks_out(param.name) for param in method.params)
+        return not any(param.required and self.locks_out(method, param.name) for param in method.params)
 
     def _account_functions(self) -> set[str]:
         auth = self.profile.auth
         return {name for name in (auth.logout,) if name}
 
-    def _locks_out(self, name: str) -> bool:
-        """Whether changing this parameter may lock the user of the profile out (own name, own password)."""
-        login = self.profile.auth.login
-        return login is not None and name in (login.user, login.secret)
+    def locks_out(self, method: Method, name: str) -> bool:
+        """Whether giving this parameter may lock the user of the profile out: his own name, his own password."""
+        auth = self.profile.auth
+        if auth.login is None or method.effect == "read" or name not in (auth.login.user, auth.login.secret):
+            return False
+        return method.name not in (auth.login.function, auth.key_login.function if auth.key_login else "")
 
     def _kinds_of(self, method: Method) -> list[str]:
         kinds = [param.ref for param in method.params if param.ref]
@@ -143,6 +146,13 @@ class Estate:
             SetUpFailedError: no object to act on can be had, or the schema cannot be sampled.
 
         """
+        auth = self.profile.auth
+        if auth.key_login is not None and method.name == auth.key_login.function:
+            return {**self.sessions.signed(str(int(time.time() * 1000))), **fixed}
+        if auth.login is not None and method.name == auth.login.function:
+            if not self.profile.users:
+                raise SetUpFailedError("the profile has no users ([users.NAME])")
+            return {**self.sessions.credentials(user or next(iter(self.profile.users))), **fixed}
         spent: set[str] = set()
         if method.effect != "read" and not (
             method.object and method.object.does in ("create", "update", "list")
@@ -166,13 +176,13 @@ class Estate:
                     data[param.name] = fixed[param.name]
                 continue
             if not param.required:
-                if self._locks_out(param.name) and method.effect != "read":
+                if self.locks_out(method, param.name):
                     continue
                 if optional == "none" or (optional == "some" and self.rng.random() < 0.5):
                     continue
             try:
                 data[param.name] = sampler.sample(param.schema, optional=optional)
-            except CannotGenerateError as error:
+            except CannotGenerate as error:
                 if param.required:
                     raise SetUpFailedError(f"no sample of {method.name} {param.name}: {error}") from error
             except SetUpFailedError:

@@ -7,7 +7,7 @@ else: `Vault` knows the secrets by value, and `Exchange.record` is the only way 
 from __future__ import annotations
 
 import base64
-import html
+import contextlib
 import json
 import re
 import shlex
@@ -15,9 +15,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from html.entities import codepoint2name
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 __all__ = [
     "MASK",
@@ -28,21 +28,23 @@ __all__ = [
     "Request",
     "Response",
     "Vault",
+    "field_bytes",
     "read_json",
 ]
 
 MASK = "***"
+_MASK = MASK.encode()
 
 #: Headers whose value is never shown, whoever made it: a token that only resembles a session still tells it.
-_SECRET_HEADERS = frozenset(
-    {"token", "authorization", "proxy-authorization", "cookie", "set-cookie", "x-coursio-hmac"}
+_SECRET_HEADER = re.compile(r"token|session|secret|password|authorization|cookie|hmac", re.IGNORECASE)
+
+#: Members that are masked in a login, where the session or the secret may lie elsewhere than expected.
+_SECRET_MEMBER = re.compile(
+    rb"session|token|ticket|jwt|secret|passw|passphrase|pwd|credential|hmac|signature", re.IGNORECASE
 )
 
-#: Members whose text is masked in a reply to a login, where the session may lie elsewhere than expected.
-_SECRET_MEMBER = re.compile(
-    rb'("(?:[^"\\]*(?:session|token|ticket|jwt|secret|password|credential|hmac)[^"\\]*)"\s*:\s*)"((?:[^"\\]|\\.)*)"',
-    re.IGNORECASE,
-)
+#: What a JSON text is made of, as far as masking needs it; a string that was cut counts as one.
+_JSON_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]:,]|[^\s"{}\[\]:,]+', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise _NotJsonError(f"member name {name!r} appears twice")
+                told = name if len(name) <= 80 else f"{name[:79]}…"
+                raise _NotJsonError(f"member name {told!r} appears twice")
             seen.add(name)
     return members
 
@@ -185,12 +188,13 @@ class Vault:
 
     def __init__(self, keep: int = 48) -> None:
         self._lock = threading.Lock()
-        self._forms: OrderedDict[str, tuple[bytes, ...]] = OrderedDict()
+        self._forms: OrderedDict[str, tuple[_Form, ...]] = OrderedDict()
         self._lasting: set[str] = set()
         self._keep = keep
         self._sessions: OrderedDict[str, str | None] = OrderedDict()
         self._passwords: OrderedDict[str, None] = OrderedDict()
-        self._patterns: tuple[bytes, ...] | None = None
+        self._search: _Search | None = None
+        self.members: frozenset[bytes] = frozenset()
 
     def add(self, secret: str, *, lasting: bool = True) -> None:
         """Mask this text from now on, wherever it appears and however it is written."""
@@ -199,12 +203,19 @@ class Vault:
         with self._lock:
             if lasting:
                 self._lasting.add(secret)
+            if secret in self._forms:
+                self._forms.move_to_end(secret)
+                return
             self._forms[secret] = _forms(secret)
-            self._forms.move_to_end(secret)
             passing = [name for name in self._forms if name not in self._lasting]
             for name in passing[: max(0, len(passing) - self._keep)]:
                 del self._forms[name]
-            self._patterns = None
+            self._search = None
+
+    def member(self, name: str) -> None:
+        """Mask whatever stands under this member name in a login, both ways, before its value is known."""
+        with self._lock:
+            self.members |= {name.lower().encode("utf-8", "surrogatepass")}
 
     def password(self, secret: str) -> None:
         """Register a password: it is masked, and SEC-3 looks for it in every response."""
@@ -230,62 +241,180 @@ class Vault:
         """Return the latest sessions, each with the user it belongs to (SEC-3)."""
         return dict(self._sessions)
 
+    def knows(self, secret: str) -> bool:
+        """Say whether this text is masked already."""
+        return secret in self._forms
+
+    def search(self) -> _Search:
+        """Return what finds the secrets there are by now."""
+        found = self._search
+        if found is None:
+            with self._lock:
+                found = self._search = _Search(form for forms in self._forms.values() for form in forms)
+        return found
+
     def mask_bytes(self, data: bytes) -> bytes:
         """Return the bytes with every known secret masked, in whichever form it stands."""
-        patterns = self._patterns
-        if patterns is None:
-            with self._lock:
-                every = {form for forms in self._forms.values() for form in forms}
-                patterns = self._patterns = tuple(sorted(every, key=len, reverse=True))
-        for pattern in patterns:
-            if pattern in data:
-                data = data.replace(pattern, MASK.encode())
-        return data
+        return _masked(data, self.search().found(data))
 
     def mask(self, text: str) -> str:
         """Return the text with every known secret masked."""
         encoded = text.encode("utf-8", "surrogatepass")
         masked = self.mask_bytes(encoded)
-        return text if masked is encoded else masked.decode("utf-8", "surrogatepass")
+        # A secret that is half a surrogate pair leaves bytes behind that are no text.
+        return text if masked is encoded else masked.decode("utf-8", "replace")
 
 
-def _forms(secret: str) -> tuple[bytes, ...]:
-    """Return the ways in which a secret may be written: as it is, JSON-escaped, URL-encoded, in HTML, hex, base64."""
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One way in which a secret may be written: as these very bytes, or as a pattern near these bytes."""
+
+    text: bytes
+    pattern: re.Pattern[bytes] | None = None
+    longest: int = 0
+
+    def replace(self, data: bytes) -> bytes:
+        if self.pattern is not None:
+            return self.pattern.sub(_MASK, data)
+        return data.replace(self.text, _MASK)
+
+
+#: Most forms of a secret are of these bytes alone and long; they can stand only where a run of them does.
+_SOLID = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-+/=%\\")
+_GAPS = bytes(byte if byte in _SOLID else 32 for byte in range(256))
+_BEGINNING = 12
+
+
+class _Search:
+    """Finds forms of secrets in bytes, for every exchange, at a cost that hardly grows with their number."""
+
+    def __init__(self, forms: Iterable[_Form]) -> None:
+        self._beginnings: dict[bytes, list[_Form]] = {}
+        self._others: list[_Form] = []
+        self.longest = 1
+        for form in forms:
+            self.longest = max(self.longest, form.longest)
+            text = form.text
+            if form.pattern is None and len(text) >= _BEGINNING and _SOLID.issuperset(text):
+                self._beginnings.setdefault(text[:_BEGINNING], []).append(form)
+            else:
+                self._others.append(form)
+
+    def found(self, data: bytes) -> list[_Form]:
+        """Return the forms that the bytes hold, the longest first."""
+        found = [
+            form
+            for form in self._others
+            if form.text in data and (form.pattern is None or form.pattern.search(data))
+        ]
+        beginnings = self._beginnings
+        if beginnings:
+            for run in data.translate(_GAPS).split():
+                if len(run) >= _BEGINNING:
+                    for start in range(len(run) - _BEGINNING + 1):
+                        near = beginnings.get(run[start : start + _BEGINNING])
+                        if near is not None:
+                            found += [form for form in near if run.startswith(form.text, start)]
+        if len(found) > 1:
+            found = sorted(dict.fromkeys(found), key=lambda form: form.longest, reverse=True)
+        return found
+
+
+def _masked(data: bytes, forms: Iterable[_Form]) -> bytes:
+    for form in forms:
+        data = form.replace(data)
+    return data
+
+
+def _forms(secret: str) -> tuple[_Form, ...]:
+    """Return the ways in which a secret may be written: plain, JSON-escaped, URL-encoded, HTML, hex, base64."""
     plain = secret.encode("utf-8", "surrogatepass")
-    forms: set[bytes] = {plain}
-    for ascii_only in (True, False):
-        escaped = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        forms.add(escaped.encode("utf-8", "surrogatepass"))
-        forms.add(escaped.replace("/", "\\/").encode("utf-8", "surrogatepass"))
-        twice = json.dumps(escaped, ensure_ascii=ascii_only)[1:-1]
-        forms.add(twice.encode("utf-8", "surrogatepass"))
-    units = plain.decode("utf-8", "surrogatepass").encode("utf-16-be", "surrogatepass").hex()
+    texts: set[bytes] = set()
+    units = secret.encode("utf-16-be", "surrogatepass").hex()
     escapes = [units[i : i + 4] for i in range(0, len(units), 4)]
-    forms.add("".join(f"\\u{unit}" for unit in escapes).encode())
-    forms.add("".join(f"\\u{unit.upper()}" for unit in escapes).encode())
-    for encoded in (quote(plain, safe=""), quote_plus(plain), quote(plain)):
-        forms.add(encoded.encode())
-        forms.add(re.sub("%[0-9A-F]{2}", lambda m: m.group().lower(), encoded).encode())
-    forms.add("".join(f"%{byte:02X}" for byte in plain).encode())
-    forms.add("".join(f"%{byte:02x}" for byte in plain).encode())
-    forms.add(html.escape(secret).encode("utf-8", "surrogatepass"))
-    forms.add(plain.hex().encode())
-    forms.add(plain.hex().upper().encode())
+    for backslash in ("\\u", "\\\\u"):
+        texts.add("".join(f"{backslash}{unit}" for unit in escapes).encode())
+        texts.add("".join(f"{backslash}{unit.upper()}" for unit in escapes).encode())
+    texts.add("".join(f"%{byte:02X}" for byte in plain).encode())
+    texts.add("".join(f"%{byte:02x}" for byte in plain).encode())
+    texts.add(plain.hex().encode())
+    texts.add(plain.hex().upper().encode())
     if len(plain) >= 6:
-        # Inside a longer text (`user:secret`) the same bytes look different at each of three alignments.
-        for before in range(3):
-            padded = base64.b64encode(b"\0" * before + plain)
-            start = (0, 2, 3)[before]
-            end = (
-                len(padded) - (0, 2, 3)[(3 - (before + len(plain)) % 3) % 3]
-                if before or len(plain) % 3
-                else None
-            )
-            inner = padded[start:end].rstrip(b"=")
-            if len(inner) >= 6:
-                forms.add(inner)
-                forms.add(inner.replace(b"+", b"-").replace(b"/", b"_"))
-    return tuple(form for form in forms if len(form) >= 3)
+        for inner in _base64_forms(plain):
+            texts.add(inner)
+            texts.add(inner.replace(b"+", b"-").replace(b"/", b"_"))
+            texts.add(inner.replace(b"/", b"\\/"))
+            texts.add(inner.replace(b"+", b"%2B").replace(b"/", b"%2F"))
+            texts.add(inner.replace(b"+", b"%2b").replace(b"/", b"%2f"))
+    solid = _SIMPLE.findall(secret)
+    if solid == [secret]:
+        texts.add(plain)
+        spelled: list[_Form] = []
+    else:
+        pattern = b"".join(_spellings(part) for part in _PARTS.findall(secret))
+        anchor = max(solid, key=len, default="").encode()
+        spelled = [_Form(anchor, re.compile(pattern), 16 * len(plain))]
+    return (*(_Form(text, None, len(text)) for text in texts), *spelled)
+
+
+def _base64_forms(plain: bytes) -> Iterator[bytes]:
+    """Yield what is seen of the bytes in base64: within a longer text, at each alignment, another text."""
+    for before in range(3):
+        coded = base64.b64encode(b"\0" * before + plain)
+        # The first and the last characters also hold bits of what stands around.
+        tail = (0, 3, 2)[(before + len(plain)) % 3]
+        inner = coded[(0, 2, 3)[before] : len(coded) - tail]
+        if len(inner) >= 6:
+            yield inner
+
+
+#: Characters that every way of writing leaves as they are, unless it writes all of them otherwise.
+_SIMPLE = re.compile(r"[A-Za-z0-9_.-]+")
+_PARTS = re.compile(r"[A-Za-z0-9_.-]+|\\+|(?s:.)")
+
+
+def _spellings(part: str) -> bytes:
+    """Return a pattern for the ways in which a part of a secret may be written among others."""
+    if _SIMPLE.fullmatch(part):
+        return part.encode()
+    if part.startswith("\\"):
+        count = len(part)
+        coded = rb"(?:\\{1,8}(?i:u005c)|%%(?:25)?5[Cc]|&#92;|&#(?i:x5c);){%d}" % count
+        return rb"(?:\\{%d,%d}|%s)" % (count, 8 * count, coded)
+    point = ord(part)
+    coded = part.encode("utf-8", "surrogatepass")
+    units = part.encode("utf-16-be", "surrogatepass").hex()
+    escaped = "".join(rf"\\{{1,8}}u{units[i : i + 4]}" for i in range(0, len(units), 4))
+    ways = [
+        (rb"\\{0,8}" if point < 128 else b"") + re.escape(coded),
+        b"(?i:%s)" % escaped.encode(),
+        b"(?i:%s)" % b"".join(b"%%(?:25)?%02x" % byte for byte in coded),
+        b"&#0{0,4}%d;" % point,
+        b"(?i:&#x0{0,4}%x;)" % point,
+    ]
+    if point == 32:
+        ways.append(rb"\+")
+    if part in "\b\f\n\r\t":
+        ways.append(rb"\\{1,8}" + "bfnrt"["\b\f\n\r\t".index(part)].encode())
+    if point < 256:
+        ways.append(rb"\\{1,8}(?i:x%02x)" % point)
+    if 128 <= point < 256:
+        ways.append(re.escape(bytes([point])))
+        ways.append(b"%%(?i:%02x)" % point)
+    name = "apos" if part == "'" else codepoint2name.get(point)
+    if name is not None:
+        ways.append(f"&{name};".encode())
+    return b"(?:%s)" % b"|".join(ways)
+
+
+@lru_cache(maxsize=64)
+def _search_for(secret: str) -> _Search:
+    return _Search(_forms(secret))
+
+
+@lru_cache(maxsize=512)
+def _is_secret_header(name: str) -> bool:
+    return _SECRET_HEADER.search(name) is not None
 
 
 @dataclass
@@ -357,65 +486,96 @@ class Exchange:
     def record(self, *, limit: int = 16_384) -> dict[str, Any]:
         """Return the exchange as it may be written down: secrets masked, bodies cut after `limit` bytes."""
         vault = self.vault or Vault()
-        extra = _own_token(self.request)
+        request, response, failure = self.request, self.response, self.failure
+        searches = [vault.search()]
+        token = request.header("Token")
+        if token and len(token) >= 6 and not vault.knows(token):
+            searches.append(_search_for(token))
+        # Of a body only so much is looked at that a secret which begins before the limit is seen whole.
+        longest = max(search.longest for search in searches)
+        window = limit + longest
+        url = _text_bytes(request.url)
+        sent, came = _heads(request.headers), _heads(response.headers) if response else []
+        everything = [
+            url,
+            *(value for _, value in sent),
+            *(value for _, value in came),
+            request.body[:window],
+            response.body[:window] if response else b"",
+            _text_bytes(failure.detail) if failure else b"",
+        ]
+        whole = b"\n".join(everything)
+        forms = [form for search in searches for form in search.found(whole)]
 
-        def mask(data: bytes) -> bytes:
-            data = vault.mask_bytes(data)
-            for token in extra:
-                data = data.replace(token, MASK.encode())
-            return data
-
-        def show(data: bytes) -> str:
-            masked = mask(data)
+        def show(data: bytes) -> bytes:
+            cut = len(data) > window
+            text = data[:window]
+            if forms:
+                text = _masked(text, forms)
+                if cut:
+                    # The last bytes may be the beginning of a secret.
+                    text = text[:-longest]
+            cut = cut or len(text) > limit
+            text = text[:limit]
             if self.login:
-                masked = _SECRET_MEMBER.sub(rb'\1"***"', masked)
-            if len(masked) > limit:
-                cut = masked[:limit]
-                return _readable(cut) + f"… ({len(data)} bytes in all)"
-            return _readable(masked)
+                text = _mask_members(text, vault.members)
+            return text + f"… ({len(data)} bytes in all)".encode() if cut else text
 
-        def heads(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+        def heads(headers: list[tuple[str, bytes]]) -> dict[str, str]:
             out: dict[str, str] = {}
             for name, value in headers:
                 shown = (
-                    MASK
-                    if name.lower() in _SECRET_HEADERS
-                    else _readable(mask(value.encode("latin-1", "replace")))
+                    (MASK if value else "")
+                    if _is_secret_header(name)
+                    else _readable(_masked(value, forms) if forms else value)
                 )
                 out[name] = f"{out[name]}, {shown}" if name in out else shown
             return out
 
-        url = vault.mask(self.request.url)
-        request = {
-            "verb": self.request.verb,
-            "url": url,
-            "headers": heads(self.request.headers),
-            "body": show(self.request.body),
+        body = show(request.body)
+        recorded = {
+            "verb": request.verb,
+            "url": _readable(_masked(url, forms)),
+            "headers": heads(sent),
+            "body": _readable(body),
         }
-        response: dict[str, Any] | None = None
-        if self.response is not None:
-            response = {
-                "status": self.response.status,
-                "headers": heads(self.response.headers),
-                "body": show(self.response.body),
+        answer: dict[str, Any] | None = None
+        if response is not None:
+            answer = {
+                "status": response.status,
+                "headers": heads(came),
+                "body": _readable(show(response.body)),
                 "seconds": round(self.seconds, 6),
             }
+        told = None
+        if failure is not None:
+            told = f"{failure.kind}: {_readable(_masked(_text_bytes(failure.detail), forms))}"
         return {
             "number": self.number,
             "function": self.function,
             "user": self.user,
-            "request": request,
-            "response": response,
-            "failure": None
-            if self.failure is None
-            else f"{self.failure.kind}: {vault.mask(self.failure.detail)}",
-            "curl": curl(request),
+            "request": recorded,
+            "response": answer,
+            "failure": told,
+            "curl": _curl(recorded, body),
         }
 
 
-def _own_token(request: Request) -> list[bytes]:
-    token = request.header("Token")
-    return [token.encode("latin-1", "replace")] if token and len(token) >= 6 else []
+def _text_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _heads(headers: Iterable[tuple[str, str]]) -> list[tuple[str, bytes]]:
+    """Return headers with their values as the bytes that went or came over the wire."""
+    return [(name, field_bytes(value)) for name, value in headers]
+
+
+def field_bytes(text: str) -> bytes:
+    """Return the bytes of a piece of a head: Latin-1, and UTF-8 where that cannot be."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _readable(data: bytes) -> str:
@@ -423,36 +583,91 @@ def _readable(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def curl(request: Mapping[str, Any]) -> str:
+def _mask_members(data: bytes, names: frozenset[bytes]) -> bytes:
+    """Mask the values of secret members in a JSON text, at any depth, whether or not the text is whole."""
+    out: list[bytes] = []
+    end = 0
+    #: For each open bracket, whether all within is secret.
+    hidden = [False]
+    secret = False
+    last: re.Match[bytes] | None = None
+    for piece in _JSON_PIECE.finditer(data):
+        text = piece.group()
+        mark = text[:1]
+        if mark == b":":
+            name = last.group()[1:-1] if last is not None else b""
+            if b"\\" in name:
+                with contextlib.suppress(ValueError):
+                    name = str(json.loads(b'"%s"' % name)).encode("utf-8", "surrogatepass")
+            secret = hidden[-1] or name.lower() in names or _SECRET_MEMBER.search(name) is not None
+        elif mark in b"{[":
+            hidden.append(secret or hidden[-1])
+            secret = hidden[-1] and mark == b"["
+        elif mark in b"}]":
+            if len(hidden) > 1:
+                hidden.pop()
+            secret = False
+        elif mark == b",":
+            secret = False
+        elif (secret or hidden[-1]) and text not in (b"true", b"false", b"null", b'""'):
+            # Inside a secret object names stay readable; they are told from values by the colon that follows.
+            follows = data[piece.end() : piece.end() + 64].lstrip()[:1]
+            if follows != b":":
+                out += [data[end : piece.start()], b'"***"']
+                end = piece.end()
+        last = piece
+    return b"".join([*out, data[end:]]) if out else data
+
+
+#: Headers that curl sends of its own accord.
+_CURLS_OWN = frozenset({"host", "content-length", "connection", "accept", "user-agent"})
+
+
+def _curl(request: Mapping[str, Any], body: bytes) -> str:
     """Return a curl line that repeats a recorded (masked) request."""
+    names = {name.lower() for name in request["headers"]}
+    verb, url = request["verb"], request["url"]
+    has_body = bool(body) or "content-length" in names or "transfer-encoding" in names
     parts = ["curl", "-sS"]
-    if request["verb"] == "HEAD":
+    if verb == "HEAD" and not has_body:
         parts.append("--head")
-    elif request["verb"] != "POST" or not request["body"]:
-        parts += ["-X", request["verb"]]
-    path = request["url"].partition("://")[2]
-    if "/." in path or "//" in path:
+    elif verb == "HEAD":
+        # With a body curl waits for one in return, in vain.
+        parts += ["-X", "HEAD", "--max-time", "5"]
+    elif verb != ("POST" if has_body else "GET"):
+        parts += ["-X", shlex.quote(verb)]
+    path = url.partition("://")[2]
+    if "/." in path or "//" in path or "/%2" in path:
         parts.append("--path-as-is")
-    parts.append(shlex.quote(request["url"]))
+    if any(mark in path for mark in "[]{}"):
+        parts.append("--globoff")
+    parts.append(shlex.quote(url))
     for name, value in request["headers"].items():
-        if name.lower() in {
-            "host",
-            "content-length",
-            "connection",
-            "transfer-encoding",
-            "accept",
-            "user-agent",
-        }:
-            if name.lower() == "transfer-encoding":
-                parts += ["-H", shlex.quote(f"{name}: {value}")]
-            continue
-        # curl drops a header that has a name and no value unless it ends with a semicolon.
-        parts += ["-H", shlex.quote(f"{name}: {value}" if value else f"{name};")]
-    if request["body"]:
-        if not any(name.lower() == "content-type" for name in request["headers"]):
-            parts += ["-H", "'Content-Type:'"]
-        parts += ["--data-binary", shlex.quote(request["body"])]
-    return " ".join(parts)
+        if name.lower() not in _CURLS_OWN:
+            # curl drops a header that has a name and no value unless it ends with a semicolon.
+            parts += ["-H", shlex.quote(f"{name}: {value}" if value else f"{name};")]
+    if not has_body:
+        return " ".join(parts)
+    if "content-type" not in names:
+        parts += ["-H", "'Content-Type:'"]
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        # No command line holds such bytes.
+        return f"printf {_octal(body)} | {' '.join([*parts, '--data-binary', '@-'])}"
+    return " ".join([*parts, "--data-raw", shlex.quote(text)])
+
+
+def _octal(data: bytes) -> str:
+    """Return the bytes as printf writes them, quoted for the shell."""
+    plain = frozenset(range(32, 127)) - frozenset(b"%'\\")
+    return (
+        "'"
+        + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in data).replace("\\045", "%%")
+        + "'"
+    )
 
 
 def _header(headers: Iterable[tuple[str, str]], name: str) -> str | None:

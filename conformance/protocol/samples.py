@@ -312,26 +312,29 @@ class _Writer:
     def _char(self, op: str, argument: Any) -> str:
         if op == "ANY":
             return self.rng.choice(_NICE)
-        sets = (
-            [("LITERAL", argument)] if op == "NOT_LITERAL" else [(str(kind), what) for kind, what in argument]
-        )
-        negated = op == "NOT_LITERAL" or sets[0][0] == "NEGATE"
-        ranges = [
-            (what, what) if kind == "LITERAL" else what for kind, what in sets if kind in ("LITERAL", "RANGE")
-        ]
-        inside = [any(low <= ord(sign) <= high for low, high in ranges) != negated for sign in _TYPED]
-        nice = [sign for sign, fits in zip(_TYPED, inside, strict=True) if fits]
-        letters = [sign for sign in nice if sign in _NICE]
-        if letters or nice:
-            return self.rng.choice(letters or nice)
-        if negated or not ranges:
-            for code in range(0xC0, 0x3000):
-                if not any(low <= code <= high for low, high in ranges):
-                    return chr(code)
-            raise CannotGenerate("pattern", "a class of it is empty")
-        low, high = self.rng.choice(ranges)
-        code = self.rng.randint(low, high)
-        return chr(code if not 0xD800 <= code <= 0xDFFF else low)
+        signs = _signs((("NEGATE", None), ("LITERAL", argument)) if op == "NOT_LITERAL" else tuple(argument))
+        return self.rng.choice(signs)
+
+
+@lru_cache(maxsize=512)
+def _signs(sets: tuple[tuple[Any, Any], ...]) -> str:
+    """Return characters of a class: letters and digits if it has some, else what can be typed, else others."""
+    named = [(str(kind), what) for kind, what in sets]
+    negated = named[0][0] == "NEGATE"
+    ranges = [
+        (what, what) if kind == "LITERAL" else what for kind, what in named if kind in ("LITERAL", "RANGE")
+    ]
+    nice = [sign for sign in _TYPED if any(low <= ord(sign) <= high for low, high in ranges) != negated]
+    if nice:
+        return "".join([sign for sign in nice if sign in _NICE] or nice)
+    if negated:
+        others = [c for c in range(0xC0, 0x3000) if not any(low <= c <= high for low, high in ranges)][:64]
+    else:
+        some = [code for low, high in ranges for code in range(low, min(high, low + 64) + 1)]
+        others = [code for code in some if not 0xD800 <= code <= 0xDFFF]
+    if not others:
+        raise CannotGenerate("pattern", "a class of it is empty")
+    return "".join(map(chr, others))
 
 
 # --- samples ------------------------------------------------------------------------------------------------
@@ -820,8 +823,8 @@ class Spoil:
     """One way to break valid data: `apply` returns a spoiled copy.
 
     `rule` is REQ-7, REQ-8 or REQ-9; `kind` names the violation ("level.min: string instead of integer") and
-    is the same in every run; `parameter` is the argument that is broken. `apply` raises CannotGenerate where the
-    data at hand has no such place and none can be made, or would not be invalid.
+    is the same in every run; `parameter` is the argument that is broken. `apply` raises CannotGenerate where
+    the data at hand has no such place and none can be made, or would not be invalid.
     """
 
     rule: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +16,7 @@ from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import KeyLogin, Login, Profile, User
 
-__all__ = ["SetUpFailedError", "Session", "Sessions", "sign"]
+__all__ = ["Session", "Sessions", "SetUpFailedError", "sign"]
 
 
 class SetUpFailedError(Exception):
@@ -46,7 +48,8 @@ class Sessions:
         self.profile = profile
         self._main: dict[str, Session] = {}
         self._locks: dict[str, threading.Lock] = {name: threading.Lock() for name in profile.users}
-        self._open: list[Session] = []
+        self._open: dict[str, Session] = {}
+        self._nonces = 0
 
     @property
     def login(self) -> Login:
@@ -69,17 +72,55 @@ class Sessions:
         self, data: Any, *, user: str | None = None, token: str | None = None, **options: Any
     ) -> tuple[Exchange, Any]:
         """Send a login with this data; return the exchange and what stands at the session's pointer (or MISSING)."""
-        exchange = self.caller.call(self.login.function, data, user=user, token=token, login=True, **options)
-        return exchange, self.found(exchange, user)
+        exchange = self.caller.call(self.login.function, data, user=user, token=token, **options)
+        return exchange, self.found(exchange)
 
-    def found(self, exchange: Exchange, user: str | None) -> Any:
-        """Return what stands at the session's pointer in a login's answer, and mask it from now on."""
-        if exchange.response is None or not isinstance(exchange.envelope, dict):
+    def signed(self, moment: str) -> dict[str, str]:
+        """Return the four values of a right key login at that time, with a random text of its own.
+
+        Raises:
+            SetUpFailedError: the profile names no key login.
+
+        """
+        key = self.profile.auth.key_login
+        if key is None:
+            raise SetUpFailedError("the profile names no key login ([auth] key_login)")
+        self._nonces += 1
+        return dict(sign(key, moment, f"{time.time_ns():x}{self._nonces:x}"))
+
+    def found(self, exchange: Exchange) -> Any:
+        """Return what stands at the session's pointer in a login's answer, or MISSING."""
+        if not isinstance(exchange.envelope, dict):
             return MISSING
-        value = resolve(exchange.data, self.profile.auth.session)
-        if isinstance(value, str) and value:
-            self.caller.client.vault.session(value, user)
-        return value
+        return resolve(exchange.data, self.profile.auth.session)
+
+    def learn(self, exchange: Exchange) -> None:
+        """Take note of a session that a login gave, or that a logout ended, whatever the call was sent for.
+
+        It has to be called before the exchange is recorded: from then on the identifier is masked.
+        """
+        if exchange.login:
+            token = self.found(exchange)
+            if isinstance(token, str) and token:
+                owner = exchange.user or self._whose(exchange)
+                self.caller.client.vault.session(token, owner)
+                self._open.setdefault(token, Session(owner or "", token))
+        elif exchange.status == 200 and exchange.function == self.profile.auth.logout:
+            token = exchange.request.header("Token")
+            if token is not None and (session := self._open.pop(token, None)) is not None:
+                session.open = False
+
+    def _whose(self, exchange: Exchange) -> str | None:
+        """Return the user of the profile whose credentials a login was sent with."""
+        try:
+            data = json.loads(exchange.request.body).get("data")
+        except (ValueError, AttributeError, RecursionError):
+            return None
+        login = self.profile.auth.login
+        if login is None or not isinstance(data, dict):
+            return None
+        name = data.get(login.user)
+        return next((user.name for user in self.profile.users.values() if user.user == name), None)
 
     def sign_in(self, user: str) -> Session:
         """Sign a user in anew, beside every other session.
@@ -95,13 +136,7 @@ class Sessions:
                 + (f", with no session at {self.profile.auth.session}" if exchange.status == 200 else ""),
                 exchange,
             )
-        return self.adopt(user, value)
-
-    def adopt(self, user: str, token: str) -> Session:
-        """Take a session into the account, so that it is ended with the run."""
-        session = Session(user, token)
-        self._open.append(session)
-        return session
+        return self._open.setdefault(value, Session(user, value))
 
     def of(self, user: str) -> Session:
         """Return the main session of a user, signing in when there is none."""
@@ -124,21 +159,20 @@ class Sessions:
     def end(self, session: Session) -> Exchange | None:
         """Log a session out; None where the profile names no logout."""
         session.open = False
-        if session in self._open:
-            self._open.remove(session)
+        self._open.pop(session.token, None)
         if self.profile.auth.logout is None:
             return None
-        return self.caller.call(self.profile.auth.logout, user=session.user, token=session.token)
+        return self.caller.call(self.profile.auth.logout, user=session.user or None, token=session.token)
 
     def end_all(self) -> None:
         """Log every session out that is still open."""
-        for session in reversed(self._open.copy()):
+        for session in reversed(list(self._open.values())):
             self.end(session)
         self._main.clear()
 
 
-def sign(key: KeyLogin, time: str, random: str) -> Mapping[str, str]:
+def sign(key: KeyLogin, moment: str, random: str) -> Mapping[str, str]:
     """Return the four values of a key login (protocol, section 1): apikey, time, random, hmac."""
-    message = f"{key.public}{time}{random}".encode()
+    message = f"{key.public}{moment}{random}".encode()
     digest = hmac.new(key.private.encode(), message, hashlib.sha1).hexdigest()
-    return {"apikey": key.public, "time": time, "random": random, "hmac": digest}
+    return {"apikey": key.public, "time": moment, "random": random, "hmac": digest}
