@@ -327,7 +327,7 @@ def _masked(data: bytes, forms: Iterable[_Form]) -> bytes:
 
 
 def _forms(secret: str) -> tuple[_Form, ...]:
-    """Return the ways in which a secret may be written: plain, JSON-escaped, URL-encoded, HTML, hex, base64."""
+    """Return the ways to write a secret: as it is, JSON-escaped, URL-encoded, in HTML, hex, base64."""
     plain = secret.encode("utf-8", "surrogatepass")
     texts: set[bytes] = set()
     units = secret.encode("utf-16-be", "surrogatepass").hex()
