@@ -1,8 +1,8 @@
 """The client: sends one call, times it, returns an `Exchange`. It never repairs and never retries.
 
-One exception proves the rule: where a kept connection turns out to have been closed by the other side before a
-byte of the answer came, the call is sent once more on a new one (RFC 9112, section 9.3.1); whoever
-closes a *new* connection without an answer has answered with that.
+One exception proves the rule: where a kept connection turns out to have been closed by the other side before
+a byte of the answer came, the call is sent once more on a new one (RFC 9112, section 9.3.1); whoever closes a
+*new* connection without an answer has answered with that.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from conformance.protocol.exchange import Contract, Exchange, Failure, Request, Response, Vault
-from conformance.protocol.wire import Address, Connection, WireError
+from conformance.protocol.exchange import Contract, Exchange, Request, Vault, field_bytes
+from conformance.protocol.wire import Address, Connection, WireError, first_response
 
 __all__ = ["Client", "OutOfTimeError", "compact"]
 
 #: COD-2 speaks of headers to 8 kB and a body to 1 MB.
 _ORDINARY_HEAD = 8 * 1024
 _ORDINARY_BODY = 1024 * 1024
+
+#: By the letter of HTTP a target is of visible ASCII characters and has no fragment.
+_ORDINARY_TARGET = re.compile(r"[!-\"$-~]+")
+
+#: So long bytes that no library would send are given to be answered, in seconds.
+_LINGER = 3.0
 
 
 class OutOfTimeError(Exception):
@@ -41,10 +47,10 @@ def compact(value: Any) -> bytes:
 
 
 class Client:
-    """Sends calls to one base URL over kept connections, one for each thread.
+    """Sends calls to one base URL over kept connections; any thread may call.
 
-    `timeout` is in seconds for one call, connecting included. `until` is a moment of `time.monotonic` past which
-    nothing more is sent. `observe` is called with every exchange, in the order in which they ended.
+    `timeout` is in seconds for one call, connecting included. `until` is a moment of `time.monotonic` past
+    which nothing more is sent. `observe` is called with every exchange as it ends, in its own thread.
     """
 
     def __init__(
@@ -72,9 +78,8 @@ class Client:
             if self.address.scheme == "https"
             else None
         )
-        self._local = threading.local()
         self._lock = threading.Lock()
-        self._every: list[Connection] = []
+        self._idle: list[Connection] = []
         self._common = [
             ("Host", self.address.authority),
             ("User-Agent", "coursio-conform"),
@@ -83,11 +88,9 @@ class Client:
         ]
 
     def close(self) -> None:
-        """Close every connection."""
-        with self._lock:
-            for connection in self._every:
-                connection.close()
-            self._every.clear()
+        """Close every connection that is kept."""
+        while self._idle:
+            self._idle.pop().close()
 
     def send(
         self,
@@ -107,8 +110,8 @@ class Client:
     ) -> Exchange:
         """Send one request and return what became of it.
 
-        `target` is appended to the base path as it is (no normalising, no quoting), unless it begins with "/".
-        With `fresh` the call gets a connection of its own.
+        `target` is appended to the base path as it is (no normalising, no quoting), unless it begins with
+        "/". With `fresh` the call gets a connection of its own.
 
         Raises:
             OutOfTimeError: the deadline of the run has passed.
@@ -123,9 +126,8 @@ class Client:
         elif body or verb not in ("GET", "HEAD"):
             lines.append(("Content-Length", str(len(body))))
         lines += headers
-        head = f"{verb} {path} HTTP/1.1\r\n".encode("latin-1") + b"".join(
-            b"%s: %s\r\n" % (name.encode("latin-1"), value.encode("latin-1")) for name, value in lines
-        )
+        text = f"{verb} {path} HTTP/1.1\r\n" + "".join([f"{name}: {value}\r\n" for name, value in lines])
+        head = field_bytes(text)
         raw = head + b"\r\n" + (_chunks(body) if chunked else body)
         request = Request(
             verb,
@@ -133,7 +135,10 @@ class Client:
             tuple(lines),
             body,
             raw,
-            well_formed=len(head) <= _ORDINARY_HEAD and len(body) <= _ORDINARY_BODY,
+            well_formed=len(head) <= _ORDINARY_HEAD
+            and len(body) <= _ORDINARY_BODY
+            and text.count("\n") == text.count("\r") == len(lines) + 1
+            and _ORDINARY_TARGET.fullmatch(path) is not None,
         )
         exchange = Exchange(
             request,
@@ -150,13 +155,13 @@ class Client:
         return exchange
 
     def resend(self, exchange: Exchange, token: str | None) -> Exchange:
-        """Send the bytes of an exchange again, with another token in the header `Token` where one is given."""
+        """Send the bytes of an exchange again, with another token in the header `Token` if one is given."""
         request = exchange.request
         if token is not None:
             head, gap, rest = request.raw.partition(b"\r\n\r\n")
             head = re.sub(
                 rb"(?im)^(token): [^\r]*",
-                lambda match: match.group(1) + b": " + token.encode("latin-1"),
+                lambda match: match.group(1) + b": " + field_bytes(token),
                 head,
             )
             headers = tuple(
@@ -194,26 +199,15 @@ class Client:
             connection = Connection(self.address, self._tls, deadline=deadline)
             try:
                 connection.send(data, deadline=deadline)
-                received = connection.read_all(deadline=min(deadline, time.monotonic() + 3.0))
+                received, closed = connection.read_all(deadline=min(deadline, time.monotonic() + _LINGER))
             finally:
                 connection.close()
+            if not received and not closed:
+                raise WireError("timeout", "no answer, and the connection stays open")
+            exchange.response = first_response(received, request.verb)
         except WireError as error:
             exchange.failure = error.failure
         exchange.seconds = time.perf_counter() - begun
-        if received.startswith(b"HTTP/"):
-            status = received[9:12]
-            first_head, _, first_body = received.partition(b"\r\n\r\n")
-            fields = tuple(
-                (name.decode("latin-1").strip(), value.decode("latin-1").strip())
-                for name, _, value in (line.partition(b":") for line in first_head.split(b"\r\n")[1:])
-            )
-            if status.isdigit():
-                exchange.response = Response(int(status), fields, first_body, received)
-        elif exchange.failure is None:
-            kind = "garbled" if received else "closed"
-            exchange.failure = Failure(
-                kind, "not an HTTP response" if received else "closed without an answer"
-            )
         with self._lock:
             self.sent += 1
             exchange.number = self.sent
@@ -227,7 +221,7 @@ class Client:
             f"{verb} {path} HTTP/1.1",
             *(f"{name}: {value}" for name, value in (*self._common, *headers)),
         ]
-        return "\r\n".join(lines).encode("latin-1") + b"\r\n"
+        return field_bytes("\r\n".join(lines)) + b"\r\n"
 
     def _deadline(self) -> float:
         now = time.monotonic()
@@ -237,46 +231,48 @@ class Client:
 
     def _perform(self, exchange: Exchange, *, fresh: bool) -> None:
         deadline = self._deadline()
-        connection: Connection | None = None if fresh else getattr(self._local, "connection", None)
-        if connection is not None and connection.stale:
-            self._drop(connection)
-            connection = None
+        connection = None if fresh else self._kept()
         begun = time.perf_counter()
         try:
             while True:
-                reused = connection is not None and connection.uses > 0
+                reused = connection is not None
                 if connection is None:
                     connection = Connection(self.address, self._tls, deadline=deadline)
-                    with self._lock:
-                        self._every.append(connection)
                 try:
                     connection.send(exchange.request.raw, deadline=deadline)
                     exchange.response = connection.read(exchange.request.verb, deadline=deadline)
                     break
                 except WireError as error:
-                    self._drop(connection)
-                    if reused and error.failure.kind == "closed" and not error.received:
-                        connection = None
-                        continue
+                    connection.close()
+                    if not (reused and error.failure.kind == "closed" and not error.received):
+                        raise
+                    connection = None
+                except BaseException:
+                    # Interrupted in the middle: its answer must not be taken for that of the next call.
+                    connection.close()
                     raise
         except WireError as error:
             exchange.failure = error.failure
-            connection = None
+        else:
+            if fresh:
+                connection.close()
+            elif connection.open:
+                self._idle.append(connection)
         exchange.seconds = time.perf_counter() - begun
-        if connection is not None and (fresh or not connection.open):
-            self._drop(connection)
-            connection = None
-        if not fresh:
-            self._local.connection = connection
         with self._lock:
             self.sent += 1
             exchange.number = self.sent
 
-    def _drop(self, connection: Connection) -> None:
-        connection.close()
-        with self._lock:
-            if connection in self._every:
-                self._every.remove(connection)
+    def _kept(self) -> Connection | None:
+        """Return a connection that an earlier call left open and that still is."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if not connection.stale:
+                return connection
+            connection.close()
 
 
 def _chunks(body: bytes) -> bytes:

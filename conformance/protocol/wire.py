@@ -1,21 +1,21 @@
 """Requests as bytes over a socket, and the responses that come back, exactly as they came.
 
-No HTTP library would send what some rules ask for (two Content-Lengths, a bare line feed, a path with `..` in
-it), and none keeps the raw bytes of both directions. So the suite speaks through this module: a socket, TLS
-where the URL says so, and `httptools` (llhttp, the parser of Node.js) to read what comes back. It observes: it
-follows no redirect, stores no cookie, repairs nothing.
+No HTTP library would send what some rules ask for (two Content-Lengths, a bare line feed, a path with `..`
+in it), and none keeps the raw bytes of both directions. So the suite speaks through this module: a socket,
+TLS where the URL says so, and `httptools` (llhttp, the parser of Node.js) to read what comes back. It
+observes: it follows no redirect, stores no cookie, repairs nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
+import select
 import socket
 import ssl
 import time
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,10 +23,17 @@ import httptools
 
 from conformance.protocol.exchange import Failure, Response
 
-__all__ = ["CAP", "Address", "Connection", "WireError"]
+__all__ = ["CAP", "HEAD_CAP", "Address", "Connection", "WireError", "first_response"]
 
-#: The most bytes of one response that are read: 16 MB, before and after decoding.
+#: The most bytes of one response that are read: 16 MB, before and after decoding; of its head, 256 kB.
 CAP = 16 * 1024 * 1024
+HEAD_CAP = 256 * 1024
+
+#: A longer request may meet an answer before it has left, so it is sent with an eye on what comes back.
+_AT_ONCE = 16 * 1024
+
+#: So many seconds the rest of a request is offered to someone who has said something and takes no more.
+_PATIENCE = 0.5
 
 
 class WireError(Exception):
@@ -53,7 +60,11 @@ class Address:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         path = parts.path or "/"
-        return cls(parts.scheme, parts.hostname or "", port, path if path.endswith("/") else path + "/")
+        host = parts.hostname or ""
+        if not host.isascii():
+            with contextlib.suppress(UnicodeError):
+                host = host.encode("idna").decode()
+        return cls(parts.scheme, host, port, path if path.endswith("/") else path + "/")
 
     @property
     def authority(self) -> str:
@@ -63,44 +74,128 @@ class Address:
         return host if self.port == default else f"{host}:{self.port}"
 
 
-@dataclass
 class _Reading:
-    """Collects the callbacks of the parser for one response."""
+    """Reads one response, 1xx before it passed over, out of bytes as they come."""
 
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    body: list[bytes] = field(default_factory=list)
-    heads: bool = False
-    complete: bool = False
-    beyond: bool = False
-    keep: bool = True
-    status: int = 0
-    version: str = "1.1"
-    parser: Any = None
+    def __init__(self, verb: str) -> None:
+        self.verb = verb
+        self.headers: list[tuple[str, str]] = []
+        self.body: list[bytes] = []
+        self.total = 0
+        self.heads = False
+        self.complete = False
+        self.beyond = False
+        self.keep = True
+        self.status = 0
+        self.version = "1.1"
+        self._parser: Any = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> bool:
+        """Take bytes in; return whether the response is whole.
+
+        Raises:
+            WireError: kind "garbled" or "oversize".
+
+        """
+        self.total += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.keep = False
+        except httptools.HttpParserError as error:
+            if not self._whole:
+                raise WireError("garbled", f"not an HTTP response: {error}") from error
+            # A second message in the same bytes is none of ours; the connection is not used again.
+            self.beyond = True
+        if self.total > CAP:
+            raise WireError("oversize", f"the response is larger than {CAP // 1024 // 1024} MB")
+        if not self.heads and self.total > HEAD_CAP:
+            raise WireError("oversize", f"the head of the response is larger than {HEAD_CAP // 1024} kB")
+        return self._whole
+
+    @property
+    def _whole(self) -> bool:
+        return self.complete or (self.heads and self.verb == "HEAD")
+
+    @property
+    def kept(self) -> bool:
+        """Whether another response may come on the same connection; what follows a HEAD is never certain."""
+        return self.keep and not self.beyond and self.verb != "HEAD"
+
+    # What the parser calls.
 
     def on_message_begin(self) -> None:
-        # A second message in the same bytes is none of ours; the connection is not used again.
         self.beyond = self.complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.beyond:
-            return
-        self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
+        # After the body come trailers, which are no headers.
+        if not self.heads:
+            self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         if self.beyond:
             return
         self.heads = True
-        self.status = self.parser.get_status_code()
-        self.version = self.parser.get_http_version()
+        self.status = self._parser.get_status_code()
+        self.version = self._parser.get_http_version()
         # The parser forgets what it was told of the connection once the message is complete.
-        self.keep = self.parser.should_keep_alive()
+        self.keep = self._parser.should_keep_alive()
 
     def on_body(self, data: bytes) -> None:
         if not self.beyond:
             self.body.append(data)
 
     def on_message_complete(self) -> None:
-        self.complete = True
+        if self.beyond:
+            return
+        if 100 <= self.status < 200 and self.status != 101:
+            self.headers.clear()
+            self.heads = False
+        else:
+            self.complete = True
+
+    # What is made of it.
+
+    def response(self, raw: bytes) -> Response:
+        """Return the response.
+
+        Raises:
+            WireError: kind "oversize", where the body decodes to more than the cap.
+
+        """
+        body = b"".join(self.body)
+        for name, value in reversed(self.headers):
+            if name.lower() == "content-encoding":
+                for coding in reversed(value.split(",")):
+                    body = _decode(body, coding.strip().lower())
+        return Response(self.status, tuple(self.headers), body, raw, f"HTTP/{self.version}")
+
+    def at_end(self, raw: bytes) -> Response:
+        """Return the response where the connection ended before it was known to be whole.
+
+        Raises:
+            WireError: kind "closed" or "garbled", where it is not.
+
+        """
+        if not raw:
+            raise WireError("closed", "the connection was closed without an answer")
+        if self.heads:
+            fields = {name.lower(): value.lower() for name, value in self.headers}
+            if "content-length" not in fields and "chunked" not in fields.get("transfer-encoding", ""):
+                return self.response(raw)
+            raise WireError("closed", "the connection was closed in the middle of the body", raw[:4096])
+        raise WireError("closed", "the connection was closed in the middle of the head", raw[:4096])
+
+
+def first_response(raw: bytes, verb: str) -> Response:
+    """Return the first response in all that came until a connection ended.
+
+    Raises:
+        WireError: there is no whole one.
+
+    """
+    reading = _Reading(verb)
+    return reading.response(raw) if raw and reading.feed(raw) else reading.at_end(raw)
 
 
 class Connection:
@@ -113,19 +208,23 @@ class Connection:
             WireError: kind "unreachable", when no connection can be had.
 
         """
-        self.uses = 0
         self.open = True
+        self._broken_off = False
         try:
-            remaining = max(0.001, deadline - time.monotonic())
-            self.socket = socket.create_connection((address.host, address.port), timeout=remaining)
+            self.socket = _connect(address, deadline)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tls is not None:
+                self.socket.settimeout(_left(deadline))
                 self.socket = tls.wrap_socket(self.socket, server_hostname=address.host)
         except TimeoutError as error:
             raise WireError("unreachable", "no connection within the deadline") from error
+        except ssl.SSLCertVerificationError as error:
+            why = f"TLS: the certificate is not trusted: {error.verify_message}"
+            raise WireError("unreachable", why) from error
         except ssl.SSLError as error:
-            raise WireError("unreachable", f"TLS: {error.reason or error}") from error
-        except OSError as error:
+            why = (error.reason or str(error)).lower().replace("_", " ")
+            raise WireError("unreachable", f"TLS: {why}") from error
+        except (OSError, UnicodeError) as error:
             raise WireError("unreachable", _os_error(error)) from error
 
     def close(self) -> None:
@@ -136,7 +235,7 @@ class Connection:
 
     @property
     def stale(self) -> bool:
-        """Whether the other side has closed the connection, or sent what nobody asked for, since the last answer."""
+        """Whether the other side has closed the connection, or sent what nobody asked for."""
         if not self.open:
             return True
         try:
@@ -156,12 +255,38 @@ class Connection:
 
         """
         try:
-            self.socket.settimeout(max(0.001, deadline - time.monotonic()))
-            self.socket.sendall(data)
+            if len(data) > _AT_ONCE:
+                self._broken_off = not self._send_long(data, deadline)
+            else:
+                self.socket.settimeout(_left(deadline))
+                self.socket.sendall(data)
         except TimeoutError as error:
+            self.close()
             raise WireError("timeout", "the request could not be sent within the deadline") from error
         except OSError:
-            return False
+            self._broken_off = True
+        return not self._broken_off
+
+    def _send_long(self, data: bytes, deadline: float) -> bool:
+        """Send bytes; return False where the other side has said something and takes no more."""
+        rest = memoryview(data)
+        self.socket.settimeout(0)
+        poll = select.poll()
+        while rest:
+            try:
+                sent = self.socket.send(rest[:262_144])
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                pass
+            else:
+                rest = rest[sent:]
+                continue
+            left = _left(deadline)
+            poll.register(self.socket, select.POLLOUT | select.POLLIN)
+            if not poll.poll(left * 1000):
+                raise TimeoutError
+            poll.register(self.socket, select.POLLOUT)
+            if not poll.poll(min(_left(deadline), _PATIENCE) * 1000):
+                return False
         return True
 
     def read(self, verb: str, *, deadline: float) -> Response:
@@ -171,127 +296,114 @@ class Connection:
             WireError: "closed", "timeout", "garbled" or "oversize".
 
         """
-        reading, parser = _start()
+        reading = _Reading(verb)
         raw: list[bytes] = []
-        total = 0
-        while True:
-            data = self._receive(deadline, raw)
-            if not data:
-                return self._at_end(reading, raw)
-            raw.append(data)
-            total += len(data)
-            if total > CAP:
-                self.close()
-                raise WireError(
-                    "oversize", f"the response is larger than {CAP // 1024 // 1024} MB", _head(raw)
-                )
-            try:
-                parser.feed_data(data)
-            except httptools.HttpParserUpgrade:
-                pass
-            except httptools.HttpParserError as error:
-                if not reading.complete:
+        try:
+            while True:
+                data = self._receive(deadline, raw)
+                if not data:
                     self.close()
-                    raise WireError("garbled", f"not an HTTP response: {error}", _head(raw)) from error
-                reading.beyond = True
-            if not reading.heads:
-                continue
-            status = reading.status
-            if 100 <= status < 200 and reading.complete:
-                rest = b"".join(raw).partition(b"\r\n\r\n")[2]
-                reading, parser = _start()
-                raw, total = [], 0
-                if rest:
-                    raw, total = [rest], len(rest)
-                    with contextlib.suppress(httptools.HttpParserError):
-                        parser.feed_data(rest)
-                if not (reading.heads and (reading.complete or verb == "HEAD")):
-                    continue
-                status = reading.status
-            if reading.complete or verb == "HEAD" or status in (204, 304):
-                if not reading.keep or reading.beyond:
-                    self.close()
-                self.uses += 1
-                return self._response(reading, raw)
+                    return reading.at_end(b"".join(raw))
+                raw.append(data)
+                if reading.feed(data):
+                    break
+            response = reading.response(b"".join(raw))
+        except WireError as error:
+            self.close()
+            error.received = error.received or b"".join(raw[:2])[:4096]
+            raise
+        if self._broken_off or not reading.kept:
+            self.close()
+        return response
 
-    def read_all(self, *, deadline: float) -> bytes:
-        """Read until the other side closes or the deadline passes, at most `CAP` bytes."""
+    def read_all(self, *, deadline: float) -> tuple[bytes, bool]:
+        """Read until the other side closes, the deadline passes or `CAP` is reached; say whether it did."""
         raw: list[bytes] = []
         total = 0
         while total < CAP:
             try:
                 data = self._receive(deadline, raw)
-            except WireError:
-                break
+            except WireError as error:
+                return b"".join(raw), error.failure.kind == "closed"
             if not data:
-                break
+                return b"".join(raw), True
             raw.append(data)
             total += len(data)
-        return b"".join(raw)
+        return b"".join(raw), False
 
     def _receive(self, deadline: float, raw: list[bytes]) -> bytes:
         try:
-            self.socket.settimeout(max(0.001, deadline - time.monotonic()))
+            self.socket.settimeout(_left(deadline))
             return self.socket.recv(65536)
         except TimeoutError as error:
-            self.close()
             told = f"after {sum(map(len, raw))} bytes of it" if raw else "not a byte"
-            raise WireError("timeout", f"no whole answer within the deadline, {told}", _head(raw)) from error
+            raise WireError("timeout", f"no whole answer within the deadline, {told}") from error
         except OSError as error:
             if error.errno == errno.ECONNRESET and raw:
                 return b""
-            self.close()
-            raise WireError("closed", _os_error(error), _head(raw)) from error
-
-    def _at_end(self, reading: _Reading, raw: list[bytes]) -> Response:
-        self.close()
-        if not raw:
-            raise WireError("closed", "the connection was closed without an answer")
-        if reading.heads:
-            names = {name.lower() for name, _ in reading.headers}
-            if "content-length" not in names and "transfer-encoding" not in names:
-                return self._response(reading, raw)
-            raise WireError("closed", "the connection was closed in the middle of the body", _head(raw))
-        if not b"".join(raw)[:5].startswith(b"HTTP/"[: len(b"".join(raw)[:5])]):
-            raise WireError("garbled", "not an HTTP response", _head(raw))
-        raise WireError("closed", "the connection was closed in the middle of the head", _head(raw))
-
-    def _response(self, reading: _Reading, raw: list[bytes]) -> Response:
-        body = b"".join(reading.body)
-        for name, value in reading.headers:
-            if name.lower() == "content-encoding":
-                body = _decode(body, value.strip().lower())
-        return Response(
-            reading.status, tuple(reading.headers), body, b"".join(raw), f"HTTP/{reading.version}"
-        )
+            raise WireError("closed", _os_error(error)) from error
 
 
-def _start() -> tuple[_Reading, Any]:
-    reading = _Reading()
-    reading.parser = httptools.HttpResponseParser(reading)
-    return reading, reading.parser
+def _left(deadline: float) -> float:
+    """Return how many seconds there are until the deadline.
+
+    Raises:
+        TimeoutError: it has passed.
+
+    """
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _connect(address: Address, deadline: float) -> socket.socket:
+    """Connect to the first of the host's addresses that takes the connection.
+
+    Raises:
+        OSError: none does, or not before the deadline (TimeoutError).
+
+    """
+    problem: OSError | None = None
+    for family, kind, protocol, _, where in socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM
+    ):
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.settimeout(_left(deadline))
+            made.connect(where)
+        except OSError as error:
+            made.close()
+            problem = error
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise problem or OSError("the host has no address")
 
 
 def _decode(body: bytes, coding: str) -> bytes:
     """Undo gzip or deflate, up to the cap; what cannot be undone stays as it came."""
-    try:
-        if coding in ("gzip", "x-gzip"):
-            stream = zlib.decompressobj(wbits=31)
-        elif coding == "deflate":
-            stream = zlib.decompressobj(wbits=15)
-        else:
-            return body
-        decoded = stream.decompress(body, CAP + 1)
-    except (zlib.error, gzip.BadGzipFile):
+    if coding not in ("gzip", "x-gzip", "deflate"):
         return body
-    if len(decoded) > CAP:
-        raise WireError("oversize", f"the response decodes to more than {CAP // 1024 // 1024} MB")
-    return decoded
+    decoded: list[bytes] = []
+    total, rest = 0, body
+    try:
+        # A gzip text may be several in a row.
+        while rest:
+            stream = zlib.decompressobj(wbits=15 if coding == "deflate" else 31)
+            decoded.append(stream.decompress(rest, CAP + 1 - total))
+            total += len(decoded[-1])
+            if total > CAP:
+                raise WireError("oversize", f"the response decodes to more than {CAP // 1024 // 1024} MB")
+            if not stream.eof:
+                return body
+            rest = stream.unused_data if coding != "deflate" else b""
+    except zlib.error:
+        return body
+    return b"".join(decoded)
 
 
-def _head(raw: list[bytes]) -> bytes:
-    return b"".join(raw[:2])[:4096]
-
-
-def _os_error(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+def _os_error(error: OSError | UnicodeError) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
