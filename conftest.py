@@ -276,7 +276,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     rules = _rules(pyfuncitem)
     name = f"{pyfuncitem.path.stem}.{pyfuncitem.name}"
     if pyfuncitem.name.startswith("test_every_exchange"):
-        rules = (parameters["rule"],)
+        rules = (str(parameters["rule"]),)
     wanted = [rule for rule in rules if rule in gate.harness.wanted]
 
     def body(talk: Talk) -> None:

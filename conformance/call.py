@@ -83,11 +83,6 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
     )
     caller = Caller(client, catalog)
     sessions = Sessions(caller, profile)
-    auth = profile.auth
-    logins = {
-        auth.login.function if auth.login else None,
-        auth.key_login.function if auth.key_login else None,
-    }
     try:
         token = sessions.of(options.user).token if options.user else None
         common: dict[str, Any] = {"user": options.user, "token": token, "verb": options.http_verb}

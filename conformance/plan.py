@@ -57,7 +57,7 @@ class StandIn(Client):
         self, target: str, body: bytes = b"", *, verb: str = "POST", headers: Any = (), **options: Any
     ) -> Exchange:
         """Answer a call without sending it."""
-        function = options.get("function")
+        function = str(options.get("function"))
         token = next((value for name, value in headers if name.lower() == "token"), None)
         status, data = self._answer(target, verb, body, token, dict(headers))
         if function in self.catalog.methods:

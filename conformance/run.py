@@ -19,6 +19,7 @@ from conformance.protocol.environment import Environment
 from conformance.protocol.estate import Estate, Thing
 from conformance.protocol.exchange import Exchange, Vault
 from conformance.protocol.profile import Profile
+from conformance.protocol.samples import Optional
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
 from conformance.referee import Finding, Key, Referee
 from conformance.rulebook import RULES, Level
@@ -235,6 +236,11 @@ class Run:
         if not self.environment.await_target(min(5.0, self.profile.target.timeout)):
             raise self._went_down("the target does not answer")
         if self.profile.users and self.profile.auth.login:
+            for user in self.profile.users:
+                try:
+                    self.sessions.of(user)
+                except SetUpFailedError as error:
+                    self.notes.append(error.reason)
             try:
                 self.environment.prepare()
             except SetUpFailedError as error:
@@ -566,7 +572,7 @@ class Talk:
     # -- calls -------------------------------------------------------------------------------------------------
 
     def valid(
-        self, method: Method, user: str | None, *, optional: str = "all", **fixed: Any
+        self, method: Method, user: str | None, *, optional: Optional = "all", **fixed: Any
     ) -> dict[str, Any]:
         """Return data that the function's schema allows, on objects of that user."""
         return self.estate.valid(method, user, optional=optional, **fixed)

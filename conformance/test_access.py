@@ -10,7 +10,8 @@ from conformance.protocol.pointer import resolve
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Run, Talk
 from conformance.suite import each_function, each_kind, judges
-from conformance.watch import act, bound, equal, listers, read, snapshot
+from conformance.views import filtered
+from conformance.watch import Lister, act, bound, equal, listers, read, snapshot
 
 #: Members with which rights are asked for where nobody declares them (ACC-3).
 RAISING = ("role", "roles", "isAdmin", "userId", "ownerId")
@@ -76,6 +77,7 @@ def test_another_users_object(talk: Talk, kind: str) -> None:
                     kind=f"another user can {what} the {kind}",
                     because=f"the {kind} is another user's",
                 )
+        _judge_privileged(talk, kind, owner)
         after = read(talk, thing)
         method = talk.catalog.read(kind)
         assert method is not None
@@ -87,6 +89,35 @@ def test_another_users_object(talk: Talk, kind: str) -> None:
             actual="it was changed" if after.status == 200 else f"it is gone: {after.summary()}",
             exchange=after,
         )
+
+
+def _judge_privileged(talk: Talk, kind: str, owner: str) -> None:
+    """Judge users with rights that the owner lacks: who is refused to read an object may not change it either.
+
+    Whether a role may see everybody's objects is for the service to say, and reading tells what it says.
+    """
+    reader = talk.catalog.read(kind)
+    assert reader is not None
+    for user in talk.profile.users:
+        if user == owner or talk.estate.privileges(user) <= talk.estate.privileges(owner):
+            continue
+        thing = talk.estate.new(kind, owner)
+        if not talk.estate.may_call(user, reader) or act(talk, reader, thing, user).status not in (403, 404):
+            continue
+        for what, function in (("update", talk.catalog.update(kind)), ("delete", talk.catalog.delete(kind))):
+            if (
+                function is not None
+                and talk.estate.may_call(user, function)
+                and talk.estate.harmless(function)
+            ):
+                exchange = talk.call(function, bound(talk, function, thing), as_=user)
+                talk.status(
+                    "ACC-2",
+                    exchange,
+                    {403, 404},
+                    kind=f"a user who may not read the {kind} can {what} it",
+                    because=f"the {kind} is another user's, and is refused to this one for reading",
+                )
 
 
 def _ways(talk: Talk, function: Method, thing: Any) -> list[dict[str, Any]]:
@@ -140,6 +171,8 @@ def test_rights_cannot_be_raised_through_data(talk: Talk, function: Method) -> N
         )
         if exchange.status == 200:
             _judge_owner(talk, function, {**data, **extra}, exchange, user, other)
+            if claim.keys() & rights.keys():
+                _judge_rights(talk, function, user)
     after = _who_is(talk, user)
     talk.judge(
         "ACC-3",
@@ -243,6 +276,14 @@ def _judge_rights(talk: Talk, function: Method, user: str) -> None:
         return
 
 
+def identifiers_of(lister: Lister) -> list[Any]:
+    """Return the identifiers that a list shows; none where it cannot be called so."""
+    try:
+        return lister.ids()
+    except SetUpFailedError:
+        return []
+
+
 @judges("ACC-4")
 @each_kind(
     lambda run, kind: bool(run.catalog.lists(kind)) and run.catalog.read(kind) is not None,
@@ -265,7 +306,10 @@ def test_lists_show_only_what_can_be_read(talk: Talk, kind: str) -> None:
             continue
         thing = talk.estate.any(kind, user) if talk.estate.creator(kind, user) else None
         for lister in listers(talk, kind, user, thing):
-            identifiers = lister.ids()
+            views = [lister]
+            if lister.function.rows is not None and identifiers_of(lister):
+                views += [view for _, view in filtered(talk, lister.function, user, lister.data)]
+            identifiers = list({repr(i): i for view in views for i in identifiers_of(view)}.values())
             for identifier in talk.some(identifiers, 8, 40):
                 shown = talk.estate.thing(kind, identifier, user)
                 if thing is not None and not shown.sent:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -128,6 +129,10 @@ def test_wrong_credentials(talk: Talk, user: str) -> None:
         ("a password that is null", {**right, login.secret: None}),
         ("a password that is true", {**right, login.secret: True}),
         ("an empty login", {}),
+        ("a password that is SQL", {**right, login.secret: "' OR '1'='1"}),
+        ("a password that is SQL", {**right, login.secret: "x' OR 'a'='a' -- "}),
+        ("a user that is SQL", {**right, login.user: f"{name}' -- ", login.secret: canary}),
+        ("a password that is an operator", {**right, login.secret: {"$ne": ""}}),
     ]
     answers: dict[str, Exchange] = {}
     for index, (what, data) in enumerate(attempts):
@@ -176,7 +181,7 @@ def test_session_works_with_any_call(talk: Talk, user: str) -> None:
         checker(talk, user)
     session = talk.session(user)
     steps = methods if talk.deep else [*talk.some(methods, 6, 30)]
-    for method in [*steps, *[methods[0]] * (10 if talk.quick else 30)]:
+    for method in [*steps, *[methods[0]] * (10 if talk.quick else 30), *steps]:
         for fresh in (False, True) if method is not methods[0] else (True,):
             exchange = use(talk, method, user, session.token, fresh=fresh)
             talk.judge(
@@ -412,9 +417,7 @@ def test_sessions_do_not_mix(talk: Talk) -> None:
     asked = [ask(session, fresh) for _ in range(rounds) for fresh in (False, True) for session in sessions]
     order = [session for session in sessions for _ in range(rounds * 3)]
     talk.rng.shuffle(order)
-    at_once: list[Callable[[], tuple[Session, Exchange]]] = [
-        lambda s=session: ask(s, False) for session in order
-    ]  # type: ignore[misc]
+    at_once = [functools.partial(ask, session, False) for session in order]
     for how, answers in (("one after another", asked), ("at once", talk.together(at_once, at_once=8))):
         for session, exchange in answers:
             found = resolve(exchange.data, whoami.field)
@@ -570,22 +573,30 @@ def test_session_from_elsewhere(talk: Talk, user: str) -> None:
             continue
         data = talk.valid(method, user, optional="none")
         quoted = quote(token, safe="")
-        query = "&".join(f"{name}={quoted}" for name in ("Token", "token", "sessionId", "session"))
-        cookie = "; ".join(
-            f"{name}={token}" for name in ("Token", "token", "sessionId", "session", "PHPSESSID")
-        )
-        members = dict.fromkeys(("Token", "token", "sessionId"), token)
-        ways: list[tuple[str, dict[str, Any]]] = [
-            ("the query string", {"target": f"{method.entity}?{query}"}),
-            ("a cookie", {"headers": [("Cookie", cookie)]}),
-            ("the body", {"extra": members}),
-            ("the Authorization header", {"headers": [("Authorization", f"Bearer {token}")]}),
-        ]
-        for where, options in ways:
-            exchange = talk.call(method, data, in_session=False, **options)
-            _judge_elsewhere(talk, exchange, where)
-        exchange = talk.call(method, {**data, "sessionId": token, "token": token}, in_session=False)
-        _judge_elsewhere(talk, exchange, "data")
+        for name in names(talk):
+            ways: list[tuple[str, dict[str, Any]]] = [
+                ("the query string", {"target": f"{method.entity}?{name}={quoted}"}),
+                ("a cookie", {"headers": [("Cookie", f"{name}={token}")]}),
+                ("the body", {"extra": {name: token}}),
+            ]
+            for where, options in ways:
+                _judge_elsewhere(talk, talk.call(method, data, in_session=False, **options), where)
+            exchange = talk.call(method, {**data, name: token}, in_session=False)
+            _judge_elsewhere(talk, exchange, "data")
+        exchange = talk.call(method, data, in_session=False, headers=[("Authorization", f"Bearer {token}")])
+        _judge_elsewhere(talk, exchange, "the Authorization header")
+
+
+def names(talk: Talk) -> list[str]:
+    """Return the names by which a service may take a session from elsewhere: one at a time, since two may clash."""
+    parts = [part for part in talk.profile.auth.session.split("/") if part]
+    guessed = (
+        [parts[-1], parts[0], "".join([parts[0], *(part.capitalize() for part in parts[1:])])]
+        if parts
+        else []
+    )
+    known = ["Token", "token", "sessionId", "session", "PHPSESSID"]
+    return list(dict.fromkeys([*known[:3], *guessed, *known[3:]]))[: 3 if talk.quick else None]
 
 
 def _judge_elsewhere(talk: Talk, exchange: Exchange, where: str) -> None:

@@ -19,7 +19,7 @@ from conformance.protocol.catalog import Catalog, Method
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile
-from conformance.protocol.samples import CannotGenerate, Sampler
+from conformance.protocol.samples import CannotGenerate, Optional, Sampler
 from conformance.protocol.session import Sessions, SetUpFailedError
 
 __all__ = ["Estate", "Thing"]
@@ -136,7 +136,7 @@ class Estate:
         return Sampler(self.rng, self.fresh, refer)
 
     def valid(
-        self, method: Method, user: str | None, *, optional: str = "all", **fixed: Any
+        self, method: Method, user: str | None, *, optional: Optional = "all", **fixed: Any
     ) -> dict[str, Any]:
         """Return data that the function's schema allows; what it acts on was made for this call where need be.
 
@@ -204,7 +204,7 @@ class Estate:
             return None
         return method
 
-    def new(self, kind: str, user: str, *, optional: str = "all", **fixed: Any) -> Thing:
+    def new(self, kind: str, user: str, *, optional: Optional = "all", **fixed: Any) -> Thing:
         """Make an object of a kind as this user; where it cannot be made, find one.
 
         Raises:
@@ -218,7 +218,8 @@ class Estate:
             raise SetUpFailedError(f"a {kind} needs another {kind} before it can be made")
         self._making.append(kind)
         try:
-            for choice in (optional, "none"):
+            choices: tuple[Optional, ...] = (optional, "none")
+            for choice in choices:
                 data = self.valid(method, user, optional=choice, **fixed)
                 exchange = self.call(method, data, user)
                 if exchange.status != 400 or choice == "none":

@@ -600,7 +600,7 @@ def load(path: Path | str, env: Mapping[str, str] | None = None) -> Profile:
             f"{path}: is not UTF-8: byte {error.object[error.start]:#04x} at {error.start}"
         ) from None
     try:
-        raw = tomllib.loads(text)
+        raw = tomllib.loads(text + "\n")  # so that a mistake at the very end has its line, too
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: is no TOML: {error}") from None
     except RecursionError:

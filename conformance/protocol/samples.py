@@ -318,7 +318,7 @@ class _Writer:
 
 @lru_cache(maxsize=512)
 def _signs(sets: tuple[tuple[Any, Any], ...]) -> str:
-    """Return characters of a class: letters and digits if it has some, else what can be typed, else others."""
+    """Return characters of a class: letters and digits if it has some, else what can be typed, or others."""
     named = [(str(kind), what) for kind, what in sets]
     negated = named[0][0] == "NEGATE"
     ranges = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import marshal
 import math
 import re
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
@@ -20,6 +21,7 @@ from urllib.parse import unquote
 import jsonschema
 import jsonschema.validators
 import jsonschema_rs
+from jsonschema.exceptions import FormatError
 
 __all__ = [
     "Json",
@@ -370,7 +372,7 @@ class _Formats(jsonschema.FormatChecker):
 
     def check(self, instance: object, format: str) -> None:
         if isinstance(instance, str) and not self._holds(instance, format):
-            raise jsonschema.FormatError(f"{instance!r} is not a {format!r}")
+            raise FormatError(f"{instance!r} is not a {format!r}")
 
     def _holds(self, text: str, name: str) -> bool:
         try:
@@ -434,6 +436,12 @@ def _in_python(schema: Json) -> Json:
     return out
 
 
+#: Infinity and NaN as marshal writes them; what else happens to have these bytes is looked at once more.
+_ODD_BYTES = tuple(struct.pack("<d", odd)[1:] for odd in (math.inf, -math.inf, math.nan))
+#: From here on Python refuses to write an integer down.
+_HUGE_BITS = 14_000
+
+
 def _has_odd_numbers(value: Json) -> bool:
     stack = [value]
     while stack:
@@ -445,9 +453,20 @@ def _has_odd_numbers(value: Json) -> bool:
         elif isinstance(item, float):
             if not math.isfinite(item):
                 return True
-        elif isinstance(item, int) and item.bit_length() > 1000:
+        elif isinstance(item, int) and item.bit_length() > _HUGE_BITS:
             return True
     return False
+
+
+def _without_huge(value: Json) -> Json:
+    """Return a value with infinity in place of each integer that Python does not write down."""
+    if isinstance(value, list):
+        return [_without_huge(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_huge(item) for name, item in value.items()}
+    if isinstance(value, int) and value.bit_length() > _HUGE_BITS:
+        return math.copysign(math.inf, value > 0 or -1)
+    return value
 
 
 def _mend(value: Json) -> Json:
@@ -459,15 +478,6 @@ def _mend(value: Json) -> Json:
     if isinstance(value, dict):
         return {_mend(name): _mend(item) for name, item in value.items()}
     return value
-
-
-def _too_deep(value: Json) -> bool:
-    """Whether a value is nested deeper than a recursive validator takes on an ordinary stack."""
-    try:
-        marshal.dumps(value)
-    except ValueError:
-        return True
-    return False
 
 
 _STACK = threading.Lock()
@@ -553,12 +563,14 @@ class Schema:
 
     def valid(self, value: Json) -> bool:
         """Whether the value is valid (dialect: rulebook, after DAT-9)."""
-        if _too_deep(value):
-            return _on_a_tall_stack(lambda: self._valid(value))
-        return self._valid(value)
+        try:
+            dump = marshal.dumps(value)  # the quickest way to learn how deep a value is
+        except ValueError:
+            return _on_a_tall_stack(lambda: self._valid(value, _has_odd_numbers(value)))
+        return self._valid(value, any(odd in dump for odd in _ODD_BYTES))
 
-    def _valid(self, value: Json) -> bool:
-        if self._fast is not None:
+    def _valid(self, value: Json, odd: bool) -> bool:
+        if self._fast is not None and not odd:
             try:
                 if self._fast.is_valid(value):
                     return True
@@ -567,19 +579,21 @@ class Schema:
             except UnicodeEncodeError:
                 pass
         if self._slow is not None:
-            return bool(self._slow.is_valid(value))
+            return bool(self._slow.is_valid(_without_huge(value)))
         assert self._fast is not None
         return self._fast.is_valid(_mend(value))
 
     def errors(self, value: Json) -> list[tuple[str, str, str]]:
         """Return (JSON pointer into the value, keyword, message) for each departure from the schema."""
-        if _too_deep(value):
+        if self.valid(value):
+            return []
+        try:
+            marshal.dumps(value)
+        except ValueError:
             return _on_a_tall_stack(lambda: self._errors(value))
         return self._errors(value)
 
     def _errors(self, value: Json) -> list[tuple[str, str, str]]:
-        if self._valid(value):
-            return []
         if self._fast is not None and not _has_odd_numbers(value):
             try:
                 return [
@@ -591,7 +605,7 @@ class Schema:
         if self._slow is not None:
             return [
                 (point("", *error.absolute_path), str(error.validator), _short(error.message))
-                for error in self._slow.iter_errors(value)
+                for error in self._slow.iter_errors(_without_huge(value))
             ]
         return [("", "schema", "does not match the schema")]
 

@@ -1,0 +1,151 @@
+"""Lists as they are looked at: filled with enough rows, unfiltered and under each filter that leaves some of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.protocol.catalog import Method
+from conformance.protocol.pointer import MISSING, resolve
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import NotJudgedError, Talk
+from conformance.watch import Lister, canonical
+
+__all__ = ["fill", "filtered", "key", "keys", "views"]
+
+
+def key(lister: Lister, row: Any) -> Any:
+    """Return what tells rows apart: the identifier where the catalogue names one, else the whole row."""
+    role = lister.function.object
+    if role is not None and role.does == "list" and isinstance(row, (dict, list)):
+        found = resolve(row, role.id)
+        if found is not MISSING:
+            return canonical(found)
+    return canonical(row)
+
+
+def keys(lister: Lister, **paging: Any) -> list[Any]:
+    """Return the keys of the rows that come back."""
+    return [key(lister, row) for row in lister.rows(**paging)]
+
+
+def fill(talk: Talk, function: Method, user: str | None, data: dict[str, Any], want: int) -> int:
+    """Make objects until a list has so many rows; return how many it has."""
+    lister = Lister(talk, function, user, data)
+    rows = len(lister.rows())
+    role = function.object
+    if role is None or user is None or talk.estate.creator(role.kind, user) is None:
+        return rows
+    create = talk.catalog.create(role.kind)
+    assert create is not None
+    shared = {
+        param.name: data[param.name]
+        for param in create.params
+        if param.required and param.ref and param.name in data
+    }
+    if talk.catalog.delete(role.kind) is None:
+        # What cannot be removed again is made sparingly.
+        want = min(want, 12)
+    while rows < want:
+        for _ in range(want - rows):
+            talk.estate.new(role.kind, user, optional="some", **shared)
+        now = len(lister.rows())
+        if now <= rows:
+            break
+        rows = now
+    return rows
+
+
+def views(talk: Talk, function: Method, want: int) -> Iterator[tuple[str, Lister]]:
+    """Yield a list unfiltered and under each filter that leaves some of it, for a user who sees enough rows.
+
+    Raises:
+        NotJudgedError: nobody sees two rows.
+
+    """
+    user = talk.who(function)
+    strangers(talk, function, user)
+    data = talk.valid(function, user, optional="none")
+    rows = fill(talk, function, user, data, want)
+    if rows < 2:
+        for other in talk.profile.users if user is not None else ():
+            if other != user and talk.estate.may_call(other, function):
+                theirs = talk.valid(function, other, optional="none")
+                if len(Lister(talk, function, other, theirs).rows()) > rows:
+                    user, data = other, theirs
+                    rows = len(Lister(talk, function, user, data).rows())
+    if rows < 2:
+        raise NotJudgedError(f"{function.name} lists {rows} rows; two are needed to see paging")
+    yield "", Lister(talk, function, user, data)
+    yield from filtered(talk, function, user, data)
+
+
+def strangers(talk: Talk, function: Method, user: str | None) -> None:
+    """Make sure that others have objects of the kind, too, where they can make them: a list may show them."""
+    role = function.object
+    if role is None or user is None:
+        return
+    for other in talk.profile.users:
+        if other != user and talk.estate.creator(role.kind, other) is not None:
+            with contextlib.suppress(SetUpFailedError):
+                talk.estate.any(role.kind, other)
+
+
+def filtered(
+    talk: Talk, function: Method, user: str | None, data: dict[str, Any]
+) -> Iterator[tuple[str, Lister]]:
+    """Yield the list under filters that are known to leave at least two rows, or to order them otherwise."""
+    sample = Lister(talk, function, user, data).rows()
+    for param in function.params:
+        if param.required:
+            continue
+        found: list[tuple[int, Any]] = []
+        for value in _candidates(talk, param.name, param.schema, sample):
+            filled = {**data, param.name: value}
+            if not function.data.valid(filled):
+                continue
+            lister = Lister(talk, function, user, filled)
+            exchange = lister.exchange()
+            if exchange.status != 200:
+                continue
+            count = len(talk.estate.rows(function, exchange))
+            if count >= 2:
+                found.append((count, value))
+        # The filter that leaves the most, but not all, tells the most.
+        found.sort(key=lambda pair: (pair[0] == len(sample), -pair[0]))
+        for _, value in found[: 1 if talk.quick else 2]:
+            yield param.name, Lister(talk, function, user, {**data, param.name: value})
+
+
+def _candidates(talk: Talk, name: str, schema: dict[str, Any], rows: list[Any]) -> list[Any]:
+    values: list[Any] = []
+    if "enum" in schema:
+        values += schema["enum"]
+    if schema.get("type") == "boolean":
+        values += [True, False]
+    texts: list[str] = []
+    for row in rows[:: max(1, len(rows) // 12)]:
+        if isinstance(row, dict):
+            if name in row and not isinstance(row[name], (dict, list)):
+                values.append(row[name])
+            texts += [value for value in row.values() if isinstance(value, str)]
+    if (
+        schema.get("type") in ("string", ["string", "null"])
+        and "enum" not in schema
+        and "format" not in schema
+    ):
+        values += [
+            talk.estate.tag,
+            talk.estate.tag[:7],
+            *(text.split()[0] for text in texts[:3] if text.split()),
+            "e",
+            "a",
+        ]
+    if schema.get("type") in ("integer", "number"):
+        values += [schema.get("minimum", 0), schema.get("maximum", 10**6)]
+    unique: list[Any] = []
+    for value in values:
+        if value is not None and canonical(value) not in map(canonical, unique):
+            unique.append(value)
+    return unique[:8]
