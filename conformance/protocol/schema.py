@@ -579,7 +579,11 @@ class Schema:
             except UnicodeEncodeError:
                 pass
         if self._slow is not None:
-            return bool(self._slow.is_valid(_without_huge(value)))
+            try:
+                return bool(self._slow.is_valid(_without_huge(value)))
+            except RecursionError:
+                if self._fast is None:
+                    raise
         assert self._fast is not None
         return self._fast.is_valid(_mend(value))
 
