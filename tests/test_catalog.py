@@ -122,13 +122,13 @@ def catalog() -> Catalog:
 
 
 @pytest.fixture(params=["json", "yaml", "yml", "openrpc"])
-def written(request, tmp_path) -> Path:
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / f"api.{request.param}"
     path.write_text(yaml.safe_dump(DOCUMENT) if request.param.startswith("y") else json.dumps(DOCUMENT))
     return path
 
 
-def test_json_and_yaml_say_the_same(written, catalog):
+def test_json_and_yaml_say_the_same(written: Any, catalog: Any) -> None:
     loaded = Catalog.load(written)
     assert loaded.methods == catalog.methods
     assert loaded.raw == DOCUMENT
@@ -136,7 +136,7 @@ def test_json_and_yaml_say_the_same(written, catalog):
     assert loaded.path == written
 
 
-def test_yaml_means_what_json_means(tmp_path):
+def test_yaml_means_what_json_means(tmp_path: Any) -> None:
     document = copy.deepcopy(DOCUMENT)
     text = yaml.safe_dump(document) + (
         "x-own: {day: 2026-02-03, word: yes, off: off, hex: 0x10, "
@@ -155,7 +155,7 @@ def test_yaml_means_what_json_means(tmp_path):
     }
 
 
-def test_methods_are_read(catalog):
+def test_methods_are_read(catalog: Any) -> None:
     assert list(catalog.methods) == ["auth.login", "course.add", "course.read", "course.find", "user.find"]
     assert [m.name for m in catalog] == list(catalog.methods)
     assert len(catalog) == 5
@@ -181,7 +181,7 @@ def test_methods_are_read(catalog):
     assert [m.protected for m in catalog] == [False, True, True, True, True]
 
 
-def test_the_catalogue_answers_by_kind(catalog):
+def test_the_catalogue_answers_by_kind(catalog: Any) -> None:
     assert catalog.entities == ("auth", "course", "user")
     assert catalog.kinds == ("course",)
     assert catalog.roles == {"admin"}
@@ -194,23 +194,24 @@ def test_the_catalogue_answers_by_kind(catalog):
     assert [m.name for m in catalog.doing("create")] == ["course.add"]
 
 
-def test_data_is_an_open_object_of_the_parameters(catalog):
+def test_data_is_an_open_object_of_the_parameters(catalog: Any) -> None:
     data = catalog["course.add"].data
     assert data.valid({"title": "x"})
     assert data.valid({"title": "x", "level": 5, "tagIds": [1], "more": None})
     assert data.valid({"title": "x", "level": 5.0})
+    wrong: Any
     for wrong in ({}, {"title": ""}, {"title": "x", "level": 6}, {"title": "x", "tagIds": ["1"]}, [], None):
         assert not data.valid(wrong)
     assert catalog["user.find"].data.valid({})
 
 
-def test_each_parameter_stands_by_itself(catalog):
+def test_each_parameter_stands_by_itself(catalog: Any) -> None:
     for param in catalog["course.add"].params:
         assert not Schema(param.schema).valid(False)
     assert Schema(catalog["course.add"].params[2].schema).valid([1, 2])
 
 
-def test_definitions_of_one_name_are_kept_apart():
+def test_definitions_of_one_name_are_kept_apart() -> None:
     document = copy.deepcopy(DOCUMENT)
     document["methods"][4]["params"] = [
         {"name": "a", "schema": {"$ref": "#/$defs/it", "$defs": {"it": {"type": "string"}}}},
@@ -222,7 +223,7 @@ def test_definitions_of_one_name_are_kept_apart():
     assert not data.valid({"b": "x"})
 
 
-def test_references_to_objects_are_found_at_any_depth(catalog):
+def test_references_to_objects_are_found_at_any_depth(catalog: Any) -> None:
     assert catalog["course.add"].refs == (("/tagIds/*", "tag"),)
     assert catalog["course.read"].refs == (("/courseId", "course"),)
     deep = {
@@ -252,7 +253,7 @@ COURSE = {
 }
 
 
-def test_names_leave_out_the_keys_of_maps(catalog):
+def test_names_leave_out_the_keys_of_maps(catalog: Any) -> None:
     assert sorted(catalog["course.add"].names(COURSE)) == sorted(
         [
             ("/courseId", "courseId"),
@@ -306,14 +307,14 @@ def test_names_leave_out_the_keys_of_maps(catalog):
         ),
     ],
 )
-def test_names_by_schema(schema, data, names):
+def test_names_by_schema(schema: Any, data: Any, names: Any) -> None:
     document = copy.deepcopy(DOCUMENT)
     document["methods"][4]["result"] = {"name": "data", "schema": schema}
     found = [name for _, name in Catalog.parse(document)["user.find"].names(data)]
     assert sorted(found) == sorted(names if isinstance(names, list) else ["m", "n", "c_d"])
 
 
-def test_readonly_members_are_told_and_masked(catalog):
+def test_readonly_members_are_told_and_masked(catalog: Any) -> None:
     add = catalog["course.add"]
     assert add.readonly() == {"/courseId", "/revision", "/marks/*/at"}
     assert add.volatile_mask(COURSE) == {
@@ -326,7 +327,7 @@ def test_readonly_members_are_told_and_masked(catalog):
     assert add.volatile_mask("text") == "text"
 
 
-def test_a_mismatch_is_one_line(catalog):
+def test_a_mismatch_is_one_line(catalog: Any) -> None:
     mismatch = catalog["course.add"].contract.mismatch
     assert mismatch is not None
     assert mismatch(COURSE) is None
@@ -356,13 +357,13 @@ def test_a_mismatch_is_one_line(catalog):
         ({"type": ["string", "null"], "enum": ["a", None, 5]}, {"string", "null"}),
     ],
 )
-def test_the_types_of_a_result(schema, types):
+def test_the_types_of_a_result(schema: Any, types: Any) -> None:
     document = copy.deepcopy(DOCUMENT)
     document["methods"][4]["result"] = {"name": "data", "schema": schema}
     assert Catalog.parse(document)["user.find"].contract.result_types == types
 
 
-def test_without_a_result_data_is_an_object(catalog):
+def test_without_a_result_data_is_an_object(catalog: Any) -> None:
     contract = catalog["user.find"].contract
     assert contract.function == "user.find"
     assert contract.result_types == {"object"}
@@ -370,7 +371,7 @@ def test_without_a_result_data_is_an_object(catalog):
     assert list(contract.names({"a": [{"b_c": 1}]})) == [("/a", "a"), ("/a/0/b_c", "b_c")]
 
 
-def test_a_profile_alone_names_some_functions():
+def test_a_profile_alone_names_some_functions() -> None:
     auth = Auth(
         login=Login("auth.login", "identity", "credential"),
         logout="auth.logout",
@@ -389,7 +390,7 @@ def test_a_profile_alone_names_some_functions():
     assert len(Catalog.implicit(Profile.empty("http://h/"))) == 0
 
 
-def test_deep_answers_are_walked(catalog):
+def test_deep_answers_are_walked(catalog: Any) -> None:
     deep: dict[str, Any] = {"courseId": 1, "title": "x"}
     here = deep
     for _ in range(5000):
@@ -493,7 +494,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("place", "value", "line"), WRONG, ids=[f"{p} {v!r}"[:60] for p, v, _ in WRONG])
-def test_every_mistake_is_one_clear_line(tmp_path, place, value, line):
+def test_every_mistake_is_one_clear_line(tmp_path: Any, place: Any, value: Any, line: Any) -> None:
     path = tmp_path / "api.json"
     path.write_text(json.dumps(edit(place, value)))
     with pytest.raises(UsageError) as caught:
@@ -527,7 +528,7 @@ def test_every_mistake_is_one_clear_line(tmp_path, place, value, line):
         ("a.yaml", b"a: !!binary aGk=", r"holds what JSON cannot"),
     ],
 )
-def test_what_cannot_be_read_is_one_clear_line(tmp_path, name, content, line):
+def test_what_cannot_be_read_is_one_clear_line(tmp_path: Any, name: Any, content: Any, line: Any) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
@@ -538,7 +539,7 @@ def test_what_cannot_be_read_is_one_clear_line(tmp_path, name, content, line):
     assert re.search(line, said), said
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_file_that_is_not_there_is_named(tmp_path: Any) -> None:
     with pytest.raises(UsageError, match="there is no such catalogue"):
         Catalog.load(tmp_path / "none.json")
     with pytest.raises(UsageError, match="cannot be read"):
@@ -624,7 +625,7 @@ HUGE = 10**5000
     ],
     ids=lambda value: "huge" if value is HUGE else ascii(value)[:60],
 )
-def test_the_dialect(schema, value, valid):
+def test_the_dialect(schema: Any, value: Any, valid: Any) -> None:
     compiled = Schema(schema)
     assert compiled.valid(value) is valid
     errors = compiled.errors(value)
@@ -646,13 +647,13 @@ def test_the_dialect(schema, value, valid):
         ("hostname", "host.example."),
     ],
 )
-def test_a_result_is_judged_leniently(name, value):
+def test_a_result_is_judged_leniently(name: Any, value: Any) -> None:
     assert not Schema({"format": name}).valid(value)
     assert Schema({"format": name}, lenient=True).valid(value)
     assert not Schema({"format": name}, lenient=True).valid("not one")
 
 
-def test_errors_point_at_the_place():
+def test_errors_point_at_the_place() -> None:
     schema = Schema({"properties": {"a/b": {"items": {"type": "integer"}}}, "required": ["c"]})
     found = {(pointer, keyword) for pointer, keyword, _ in schema.errors({"a/b": [1, "x"]})}
     assert found == {("/a~1b/1", "type"), ("", "required")}
@@ -660,7 +661,7 @@ def test_errors_point_at_the_place():
     assert slow == found
 
 
-def test_deep_values_are_judged():
+def test_deep_values_are_judged() -> None:
     schema = Schema(
         {
             "$ref": "#/$defs/n",
@@ -693,13 +694,13 @@ def test_deep_values_are_judged():
         ([], "/x"),
     ],
 )
-def test_what_is_no_schema_is_refused(schema, pointer):
+def test_what_is_no_schema_is_refused(schema: Any, pointer: Any) -> None:
     with pytest.raises(SchemaError) as caught:
         Schema(schema, {}, pointer="/x")
     assert caught.value.pointer == pointer
 
 
-def test_a_bundle_stands_by_itself():
+def test_a_bundle_stands_by_itself() -> None:
     root = {
         "components": {"a/b": {"properties": {"again": {"$ref": "#/components/a~1b"}, "c": {"$ref": "#/c"}}}},
         "c": True,
@@ -740,7 +741,7 @@ def test_a_bundle_stands_by_itself():
         (r"^a{2,3}?$", ["aa", "aaa"], ["a"]),
     ],
 )
-def test_patterns_are_those_of_ecmascript(pattern, matches, fails):
+def test_patterns_are_those_of_ecmascript(pattern: Any, matches: Any, fails: Any) -> None:
     compiled = re.compile(ecma(pattern))
     for text in matches:
         assert compiled.search(text), text
@@ -749,6 +750,6 @@ def test_patterns_are_those_of_ecmascript(pattern, matches, fails):
 
 
 @pytest.mark.parametrize("pattern", ["(", "[a", r"\p{L}", r"\q", "*", r"\u{110000}", r"[\D]"])
-def test_patterns_without_counterpart_are_refused(pattern):
+def test_patterns_without_counterpart_are_refused(pattern: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  (whatever the library says)
         ecma(pattern)

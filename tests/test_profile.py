@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ ENV = {"GATE": "g4te", "PUBLIC": "pub", "PRIVATE": "priv", "OWNER": "s3cret"}
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path: Path) -> Any:
     def write(text: str) -> Path:
         path = tmp_path / "conform.toml"
         path.write_text(text, encoding="utf-8")
@@ -67,7 +68,7 @@ def write(tmp_path):
     return write
 
 
-def test_a_whole_profile_is_read(write):
+def test_a_whole_profile_is_read(write: Any) -> None:
     path = write(WHOLE)
     profile = load(path, ENV)
     assert profile.url == "https://t-api.example.com/api/"
@@ -94,7 +95,7 @@ def test_a_whole_profile_is_read(write):
     assert profile.load["mix"] == {"course.find": 6, "course.read": 3}
 
 
-def test_everything_is_optional(write):
+def test_everything_is_optional(write: Any) -> None:
     profile = load(write(""), {})
     assert profile.target.url is None
     assert profile.auth.session == "/sessionId"
@@ -104,7 +105,7 @@ def test_everything_is_optional(write):
         _ = profile.url
 
 
-def test_secrets_are_told_and_stay_out_of_reprs(write):
+def test_secrets_are_told_and_stay_out_of_reprs(write: Any) -> None:
     text = WHOLE.replace("https://t-api", "https://me:p%40ss@t-api")
     profile = load(write(text), ENV)
     assert set(profile.secrets()) == {"s3cret", "letmein", "priv", "key g4te", "g4te", "p%40ss", "p@ss"}
@@ -126,7 +127,7 @@ def test_secrets_are_told_and_stay_out_of_reprs(write):
         ("http://bücher.example/", "http://bücher.example/"),
     ],
 )
-def test_a_base_url_has_one_spelling(text, expected):
+def test_a_base_url_has_one_spelling(text: Any, expected: Any) -> None:
     assert base_url(text, "--target") == expected
     assert base_url(expected, "--target") == expected
 
@@ -153,14 +154,14 @@ def test_a_base_url_has_one_spelling(text, expected):
         "http://a..b/",
     ],
 )
-def test_what_is_no_base_url_is_refused(text):
+def test_what_is_no_base_url_is_refused(text: Any) -> None:
     with pytest.raises(UsageError) as caught:
         Profile.empty(text)
     assert str(caught.value).startswith("--target: ")
     assert "\n" not in str(caught.value)
 
 
-def test_a_password_in_a_wrong_url_is_not_shown():
+def test_a_password_in_a_wrong_url_is_not_shown() -> None:
     with pytest.raises(UsageError) as caught:
         Profile.empty("https://me:hunter2@host/api?x=1")
     assert "hunter2" not in str(caught.value)
@@ -186,7 +187,7 @@ def test_a_password_in_a_wrong_url_is_not_shown():
         ("http://127.0.0.1/", "test", True),
     ],
 )
-def test_only_a_test_environment_is_written_to(write, url, environment, may):
+def test_only_a_test_environment_is_written_to(write: Any, url: Any, environment: Any, may: Any) -> None:
     told = f'environment = "{environment}"' if environment else ""
     profile = load(write(f'[target]\nurl = "{url}"\n{told}'), {})
     assert profile.may_write is may
@@ -213,7 +214,7 @@ def test_only_a_test_environment_is_written_to(write, url, environment, may):
         ("[2001:db8::1]:8080", "http://[2001:db8::1]:81/", False),
     ],
 )
-def test_production_hosts_are_refused(write, listed, url, refused):
+def test_production_hosts_are_refused(write: Any, listed: Any, url: Any, refused: Any) -> None:
     profile = load(write(f'[target]\nenvironment = "test"\nproduction = ["{listed}"]'), {}).with_target(url)
     if refused:
         with pytest.raises(UsageError, match="production"):
@@ -222,7 +223,7 @@ def test_production_hosts_are_refused(write, listed, url, refused):
         profile.refuse_production()
 
 
-def test_another_target_keeps_the_rest(write):
+def test_another_target_keeps_the_rest(write: Any) -> None:
     profile = load(write(WHOLE), ENV).with_target("http://other/x")
     assert profile.url == "http://other/x/"
     assert profile.users["owner"].secret == "s3cret"
@@ -322,7 +323,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("text", "line"), WRONG, ids=[text.replace("\n", " ")[:60] for text, _ in WRONG])
-def test_every_mistake_is_one_clear_line(write, text, line):
+def test_every_mistake_is_one_clear_line(write: Any, text: Any, line: Any) -> None:
     path = write(text)
     with pytest.raises(UsageError) as caught:
         load(path, {})
@@ -332,13 +333,13 @@ def test_every_mistake_is_one_clear_line(write, text, line):
     assert re.search(line, said), said
 
 
-def test_a_wrong_secret_is_not_shown(write):
+def test_a_wrong_secret_is_not_shown(write: Any) -> None:
     with pytest.raises(UsageError) as caught:
         load(write("[users.owner]\nuser = 'u'\nsecret = 8151623"), {})
     assert "8151623" not in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path):
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Any) -> None:
     with pytest.raises(UsageError, match="there is no such profile"):
         load(tmp_path / "none.toml")
     with pytest.raises(UsageError, match="cannot be read"):
@@ -348,6 +349,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         load(tmp_path / "latin.toml")
 
 
-def test_the_environment_is_the_process_own_by_default(write, monkeypatch):
+def test_the_environment_is_the_process_own_by_default(write: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("CONFORM_TEST_HOST", "from-env")
     assert load(write("[target]\nurl = 'http://${CONFORM_TEST_HOST}/'")).url == "http://from-env/"

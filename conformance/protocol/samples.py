@@ -14,7 +14,7 @@ import re
 import string
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from re import _parser  # type: ignore[attr-defined]
@@ -999,8 +999,10 @@ class _Spoiler:
     ) -> Iterator[_Idea]:
         kinds = flat.declared()
         if "object" in kinds and flat.values is None:
+            flat = _narrowed(flat, "object")
             yield from self._members(flat, steps, label, path=path, several=several)
         if "array" in kinds and flat.values is None:
+            flat = _narrowed(flat, "array")
             room = _SAFE if flat.most is None else flat.most
             for index in range(min(len(flat.prefix), room)):
                 down = (*steps, _Step(flat, index, flat.prefix[index], several))
@@ -1035,27 +1037,28 @@ class _Spoiler:
                 yield from self.node(extra, down, f"{label}.*", required=None, path=path)
 
     def _limits(self, flat: _Flat, steps: tuple[_Step, ...], label: str, several: bool) -> Iterator[_Idea]:
-        def idea(told: str, change: Change, *, needs: bool = True) -> _Idea:
-            return _Idea("REQ-9", f"{label}: {told}", steps, flat, change, several, needs)
+        def put(told: str, value: Json) -> _Idea:
+            return _Idea("REQ-9", f"{label}: {told}", steps, flat, _put(value))
 
         if flat.values is not None:
             word = "not the only value allowed" if len(flat.values) == 1 else "not in the enumeration"
             for told, value in _outsiders(flat.values):
-                yield idea(f"{word} ({told})", _put(value), needs=False)
+                yield put(f"{word} ({told})", value)
             return
         kinds = flat.declared()
         if "integer" in kinds or "number" in kinds:
             for told, value in _past_bounds(flat, whole="number" not in kinds):
-                yield idea(told, _put(value), needs=False)
-        if "string" in kinds:
-            for told, change in _bad_text(flat):
-                yield idea(told, change)
-        if "array" in kinds:
-            for told, change in _bad_arrays(flat):
-                yield idea(told, change)
-        if "object" in kinds:
-            for told, change in _bad_objects(flat):
-                yield idea(told, change)
+                yield put(told, value)
+        for kind, ways in (("string", _bad_text), ("array", _bad_arrays), ("object", _bad_objects)):
+            if kind in kinds:
+                narrow = _narrowed(flat, kind)
+                for told, change in ways(narrow):
+                    yield _Idea("REQ-9", f"{label}: {told}", steps, narrow, change, several, needs=True)
+
+
+def _narrowed(flat: _Flat, kind: str) -> _Flat:
+    """Return what a flat schema says of one type alone."""
+    return replace(flat, types=frozenset({kind}))
 
 
 def _fits_type(flat: _Flat, value: Json) -> bool:
