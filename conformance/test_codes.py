@@ -206,7 +206,8 @@ def strangers(talk: Talk, identifier: Any) -> list[Any]:
     if isinstance(identifier, bool):
         return []
     if isinstance(identifier, int):
-        return [identifier + 1_000_003 + rng.randrange(1000), 2_147_483_000 + rng.randrange(600)]
+        beyond = [2**31 + rng.randrange(10**6), 2**53 - 1 - rng.randrange(10**6)]
+        return [identifier + 1_000_003 + rng.randrange(1000), 2_147_483_000 + rng.randrange(600), *beyond]
     if isinstance(identifier, str):
         if identifier.isdigit():
             return [str(int(identifier) + 1_000_003 + rng.randrange(1000))]

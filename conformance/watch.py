@@ -52,6 +52,8 @@ def seen(sent: Any, got: Any, schema: dict[str, Any]) -> bool:
     if isinstance(sent, dict) and isinstance(got, dict):
         # What a nested object was given must be there; the target may add its defaults.
         properties = schema.get("properties", {})
+        if not got.keys() - sent.keys() <= properties.keys():
+            return False
         return all(
             name in got and seen(item, got[name], properties.get(name, {})) for name, item in sent.items()
         )

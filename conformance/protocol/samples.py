@@ -21,7 +21,7 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any, Literal, TypeAlias
 
 from conformance.protocol.catalog import Method
-from conformance.protocol.schema import Json, Schema, branch_pattern, ecma, json_type, resolve_pointer
+from conformance.protocol.schema import Json, Schema, ecma, json_type, matcher, resolve_pointer
 
 __all__ = ["CannotGenerate", "Optional", "Sampler", "Spoil", "alternatives", "other_than", "spoils"]
 
@@ -267,15 +267,6 @@ def _parsed(pattern: str) -> Any:
     return _parser.parse(ecma(pattern))
 
 
-@lru_cache(maxsize=1024)
-def _matcher(pattern: str) -> Callable[[str], bool]:
-    try:
-        search = re.compile(ecma(pattern)).search
-    except ValueError:
-        return branch_pattern(pattern).is_valid
-    return lambda text: search(text) is not None
-
-
 class _Writer:
     """Writes a text that a parsed pattern matches; assertions are left to the check that follows."""
 
@@ -516,7 +507,7 @@ class _Making:
 
     def matching(self, flat: _Flat) -> str:
         low, high = flat.shortest, flat.longest
-        matchers = [_matcher(pattern) for pattern in flat.patterns]
+        matchers = [matcher(pattern) for pattern in flat.patterns]
 
         def fits(text: str) -> bool:
             return (
@@ -633,7 +624,7 @@ class _Making:
         """Return the schema of a member of an object."""
         nodes = list(flat.properties.get(name, ()))
         for pattern, children in flat.named.items():
-            if _matcher(pattern)(name):
+            if matcher(pattern)(name):
                 nodes += children
         if not nodes:
             nodes = flat.additional
@@ -1221,7 +1212,7 @@ def _bad_text(flat: _Flat) -> Iterator[tuple[str, Change]]:
         for told, text in _GARBLED.get(name, ()):
             yield f"no {name} ({told})", _put(text)
     for pattern in flat.patterns:
-        match = _matcher(pattern)
+        match = matcher(pattern)
         fitting = [
             text
             for text in _MISMATCHES

@@ -30,6 +30,7 @@ __all__ = [
     "bundle",
     "ecma",
     "json_type",
+    "matcher",
     "places",
     "point",
     "resolve_pointer",
@@ -400,6 +401,26 @@ def _is_integer(_: object, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+@lru_cache(maxsize=2048)
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Return what says whether an ECMA-262 pattern matches somewhere in a text; raises ValueError if it is none."""
+    try:
+        search = re.compile(ecma(pattern)).search
+    except ValueError as why:
+        # Unicode properties are what the fast validator has, and Python has not.
+        try:
+            other = jsonschema_rs.Draft202012Validator({"pattern": pattern})
+        except (ValueError, jsonschema_rs.ValidationError):
+            raise why from None
+        return lambda text: other.is_valid(_mend(text))
+    return lambda text: search(text) is not None
+
+
+def _pattern(_: Json, pattern: str, value: Json, __: Json) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(value, str) and not matcher(pattern)(value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
 def _multiple_of(_: Json, step: Json, value: Json, __: Json) -> Iterator[jsonschema.ValidationError]:
     if not _is_number(None, value) or (isinstance(value, float) and not math.isfinite(value)):
         return
@@ -410,7 +431,7 @@ def _multiple_of(_: Json, step: Json, value: Json, __: Json) -> Iterator[jsonsch
 
 _Slow: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     jsonschema.Draft202012Validator,
-    {"multipleOf": _multiple_of},
+    {"multipleOf": _multiple_of, "pattern": _pattern},
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number).redefine(
         "integer", _is_integer
     ),
@@ -418,14 +439,12 @@ _Slow: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 
 
 def _in_python(schema: Json) -> Json:
-    """Return a bundled schema with its patterns as Python's re reads them; raises ValueError if it cannot."""
+    """Return a bundled schema, names of members by Python's patterns; raises ValueError if it cannot."""
     if not isinstance(schema, dict):
         return schema
     out = dict(schema)
     for key, value in schema.items():
-        if key == "pattern":
-            out[key] = ecma(value)
-        elif key in SINGLE:
+        if key in SINGLE:
             out[key] = _in_python(value)
         elif key in LISTS:
             out[key] = [_in_python(item) for item in value]
@@ -543,7 +562,7 @@ class Schema:
             for pattern in [node.get("pattern"), *node.get("patternProperties", {})]:
                 if isinstance(pattern, str):
                     try:
-                        ecma(pattern)
+                        matcher(pattern)
                     except ValueError as why:
                         raise SchemaError(
                             pointer, f"{pattern!r} (at {where or 'the top'}) is no pattern: {why}"
@@ -684,7 +703,7 @@ def member_schemas(parts: list[dict[str, Json]], name: str) -> list[Json]:
             found.append(part["properties"][name])
             named = True
         for pattern, child in part.get("patternProperties", {}).items():
-            if branch_pattern(pattern).is_valid(_mend(name)):
+            if matcher(pattern)(name):
                 found.append(child)
                 named = True
         if not named and "additionalProperties" in part:
@@ -702,12 +721,6 @@ def item_schemas(parts: list[dict[str, Json]], index: int) -> list[Json]:
         elif "items" in part:
             found.append(part["items"])
     return found
-
-
-@lru_cache(maxsize=1024)
-def branch_pattern(pattern: str) -> jsonschema_rs.Draft202012Validator:
-    """Return a validator of a pattern by itself."""
-    return jsonschema_rs.Draft202012Validator({"pattern": pattern})
 
 
 def _check_meta(schema: Json, pointer: str) -> None:
