@@ -601,6 +601,8 @@ HUGE = 10**5000
         ({"pattern": r"^\p{L}$"}, "é", True),
         ({"pattern": r"^(?<x>a)\k<x>$"}, "aa", True),
         ({"pattern": r"^(?<x>a)\k<x>$"}, "ab", False),
+        ({"allOf": [{"pattern": r"^(?<x>a)\k<x>"}, {"pattern": r"\p{L}$"}]}, "aaé", True),
+        ({"allOf": [{"pattern": r"^(?<x>a)\k<x>"}, {"pattern": r"\p{L}$"}]}, "aa1", False),
         ({"format": "date"}, "2026-02-28", True),
         ({"format": "date"}, "2026-02-30", False),
         ({"format": "date-time"}, "2026-02-03T10:20:30Z", True),

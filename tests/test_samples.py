@@ -436,6 +436,15 @@ def test_spoils_are_the_same_every_time(seed: Any) -> None:
     assert one == two
 
 
+def test_many_parameters_in_doubt_are_made_together() -> None:
+    add = method(*(param(f"p{i}", schema, required=True) for i, schema in enumerate(SCHEMAS)))
+    data = sampler().sample(add.data, optional="all")
+    found = list(spoils(add))
+    assert len(found) > 600
+    for spoil in found:
+        assert not add.data.valid(spoil.apply(data))
+
+
 TYPES = [
     ("integer", [None, "5", 1.5, True, [], {}]),
     ("number", [None, "5", True, [], {}]),

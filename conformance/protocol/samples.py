@@ -78,7 +78,10 @@ class _Flat:
     dependent: dict[str, list[str]] = field(default_factory=dict)
     examples: list[Json] = field(default_factory=list)
     ref: str | None = None
+    #: Whether a branch was chosen, so that the next time it may look otherwise.
     chosen: bool = False
+    #: Whether a value made from it may still be invalid, for what cannot be laid flat (`not`, `oneOf`, `if`).
+    doubtful: bool = False
 
     def declared(self) -> tuple[str, ...]:
         """Return the types that a value may have, those that the other keywords speak of first."""
@@ -152,13 +155,15 @@ class _Merger:
         for key in ("anyOf", "oneOf"):
             if key in node:
                 out.chosen = True
+                out.doubtful |= key == "oneOf"
                 self.add(self.choose(node[key]), out, depth + 1)
+        out.doubtful |= "not" in node
         if "if" in node:
-            out.chosen = True
+            out.chosen = out.doubtful = True
             holds = {"allOf": [node["if"], node.get("then", True)]}
             self.add(self.choose([holds, node.get("else", True)]), out, depth + 1)
         for name, child in node.get("dependentSchemas", {}).items():
-            out.chosen = True
+            out.chosen = out.doubtful = True
             self.add(self.choose([True, {"allOf": [{"required": [name]}, child]}]), out, depth + 1)
 
     def _plain(self, node: dict[str, Json], out: _Flat) -> None:
@@ -203,7 +208,7 @@ class _Merger:
         out.unique = out.unique or node.get("uniqueItems") is True
         for index, child in enumerate(node.get("prefixItems", ())):
             if index < len(out.prefix):
-                out.prefix[index] = {"allOf": [out.prefix[index], child]}
+                out.prefix[index] = _all_of([out.prefix[index], child])
             else:
                 out.prefix.append(child)
         if "items" in node:
@@ -227,8 +232,12 @@ class _Merger:
             out.dependent.setdefault(name, []).extend(others)
 
 
+class _Joined(dict[str, Any]):
+    """A node that stands nowhere in a document: made for the moment, and not remembered."""
+
+
 def _all_of(nodes: list[Json]) -> Json:
-    return nodes[0] if len(nodes) == 1 else {"allOf": nodes}
+    return nodes[0] if len(nodes) == 1 else _Joined(allOf=nodes)
 
 
 def _item(flat: _Flat, index: int) -> Json:
@@ -356,7 +365,7 @@ class Sampler:
         reason = CannotGenerate("schema", "no value was found that it lets pass")
         for _ in range(_ATTEMPTS):
             try:
-                value = _Making(self, compiled.document, optional).value(compiled.document, 0)
+                value = _Making(self, compiled, optional).value(compiled.document, 0)
             except CannotGenerate as why:
                 reason = why
                 continue
@@ -412,7 +421,7 @@ class Sampler:
         if known is not None and known[0] is node:
             return known[1]
         flat = _Merger(document, choose).flat(node)
-        if not flat.chosen and isinstance(node, dict):
+        if not flat.chosen and isinstance(node, dict) and not isinstance(node, _Joined):
             self._flats[id(node)] = (node, flat)
         return flat
 
@@ -420,21 +429,29 @@ class Sampler:
 class _Making:
     """One value in the making."""
 
-    def __init__(self, sampler: Sampler, document: Json, optional: Optional) -> None:
+    def __init__(self, sampler: Sampler, whole: Schema, optional: Optional) -> None:
         self.sampler = sampler
         self.rng = sampler.rng
-        self.document = document
+        self.whole = whole
+        self.document = whole.document
         self.optional = optional
-        self.shallow = False
 
     def value(self, node: Json, depth: int) -> Json:
         if depth > _DEEPEST:
             raise CannotGenerate("$ref", "it refers to itself without end")
-        return self.of(self.sampler.flat(node, self.document, self._choose), depth)
+        for _ in range(12):
+            flat = self.sampler.flat(node, self.document, self._choose)
+            value = self.of(flat, depth)
+            # What is in doubt is tried again here, where it is cheap; the whole is checked in any case.
+            if not flat.doubtful or depth == 0 or isinstance(node, _Joined):
+                break
+            if self.whole.branch(node).valid(value):
+                break
+        return value
 
     def _choose(self, branches: Sequence[Json]) -> Json:
         # null is a value among others only where anything goes; elsewhere it would say nothing.
-        if self.optional != "some" or self.shallow:
+        if self.optional != "some":
             telling = [
                 b
                 for b in branches
@@ -876,13 +893,13 @@ class _Spoiler:
         last: CannotGenerate | None = None
         for _ in range(8):
             try:
-                return _Making(self.sampler, self.document, "all").value(node, 1)
+                return _Making(self.sampler, self.method.data, "all").value(node, 1)
             except CannotGenerate as why:
                 last = why
         raise last or CannotGenerate("schema")
 
     def of(self, flat: _Flat) -> Json:
-        return _Making(self.sampler, self.document, "all").of(flat, 1)
+        return _Making(self.sampler, self.method.data, "all").of(flat, 1)
 
     def apply(self, idea: _Idea, data: dict[str, Json]) -> dict[str, Json]:
         root: list[Json] = [copy.deepcopy(data)]
@@ -918,7 +935,7 @@ class _Spoiler:
             return step.key
         key = step.key if step.key is not None else next(iter(here), None)
         if key is None:
-            key = _Making(self.sampler, self.document, "all")._name(step.flat, 1, 1)
+            key = _Making(self.sampler, self.method.data, "all")._name(step.flat, 1, 1)
         if made and key not in here:
             here[key] = self.value(step.child)
         return key
@@ -1294,7 +1311,7 @@ def _bad_objects(flat: _Flat) -> Iterator[tuple[str, Change]]:
     if high is not None and high <= 5000:
 
         def grown(spoiler: _Spoiler, current: Json, flat: _Flat) -> Json:
-            making = _Making(spoiler.sampler, spoiler.document, "all")
+            making = _Making(spoiler.sampler, spoiler.method.data, "all")
             for name in flat.properties:
                 if len(current) <= high and name not in current:
                     current[name] = making.value(making.member(flat, name), 1)
@@ -1315,7 +1332,7 @@ def _bad_objects(flat: _Flat) -> Iterator[tuple[str, Change]]:
 
 def _renamed(name: str) -> Change:
     def change(spoiler: _Spoiler, current: Json, flat: _Flat) -> Json:
-        making = _Making(spoiler.sampler, spoiler.document, "all")
+        making = _Making(spoiler.sampler, spoiler.method.data, "all")
         if flat.largest is not None and len(current) >= flat.largest and current:
             current.pop(next(reversed(current)))
         current[name] = making.value(making.member(flat, name), 1)

@@ -403,7 +403,7 @@ def _is_integer(_: object, value: object) -> bool:
 
 @lru_cache(maxsize=2048)
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Return what says whether an ECMA-262 pattern matches somewhere in a text; raises ValueError if it is none."""
+    """Return what says whether an ECMA-262 pattern matches within a text; raises ValueError if it is none."""
     try:
         search = re.compile(ecma(pattern)).search
     except ValueError as why:
@@ -568,7 +568,7 @@ class Schema:
                             pointer, f"{pattern!r} (at {where or 'the top'}) is no pattern: {why}"
                         ) from None
         try:
-            _Slow.check_schema(_in_python(self.document))
+            _Slow.check_schema(_in_python(self.document), format_checker=jsonschema.FormatChecker(()))
         except (ValueError, jsonschema.SchemaError):
             raise SchemaError(pointer, message) from None
         return None
