@@ -267,15 +267,19 @@ class Vault:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """One way in which a secret may be written: as these very bytes, or as a pattern near these bytes."""
+    """One way in which a secret may be written: as these very bytes, or by a pattern around them."""
 
     text: bytes
-    pattern: re.Pattern[bytes] | None = None
+    pattern: bytes | None = None
     longest: int = 0
+
+    def stands_in(self, data: bytes) -> bool:
+        # Few patterns are ever needed, so each is compiled (and kept by `re`) when its bytes are met.
+        return self.pattern is None or re.search(self.pattern, data) is not None
 
     def replace(self, data: bytes) -> bytes:
         if self.pattern is not None:
-            return self.pattern.sub(_MASK, data)
+            return re.sub(self.pattern, _MASK, data)
         return data.replace(self.text, _MASK)
 
 
@@ -294,19 +298,14 @@ class _Search:
         self.longest = 1
         for form in forms:
             self.longest = max(self.longest, form.longest)
-            text = form.text
-            if form.pattern is None and len(text) >= _BEGINNING and _SOLID.issuperset(text):
-                self._beginnings.setdefault(text[:_BEGINNING], []).append(form)
+            if len(form.text) >= _BEGINNING and _SOLID.issuperset(form.text):
+                self._beginnings.setdefault(form.text[:_BEGINNING], []).append(form)
             else:
                 self._others.append(form)
 
     def found(self, data: bytes) -> list[_Form]:
         """Return the forms that the bytes hold, the longest first."""
-        found = [
-            form
-            for form in self._others
-            if form.text in data and (form.pattern is None or form.pattern.search(data))
-        ]
+        found = [form for form in self._others if form.text in data]
         beginnings = self._beginnings
         if beginnings:
             for run in data.translate(_GAPS).split():
@@ -315,8 +314,9 @@ class _Search:
                         near = beginnings.get(run[start : start + _BEGINNING])
                         if near is not None:
                             found += [form for form in near if run.startswith(form.text, start)]
-        if len(found) > 1:
-            found = sorted(dict.fromkeys(found), key=lambda form: form.longest, reverse=True)
+        if found:
+            found = [form for form in dict.fromkeys(found) if form.stands_in(data)]
+            found.sort(key=lambda form: form.longest, reverse=True)
         return found
 
 
@@ -353,7 +353,7 @@ def _forms(secret: str) -> tuple[_Form, ...]:
     else:
         pattern = b"".join(_spellings(part) for part in _PARTS.findall(secret))
         anchor = max(solid, key=len, default="").encode()
-        spelled = [_Form(anchor, re.compile(pattern), 16 * len(plain))]
+        spelled = [_Form(anchor, pattern, 16 * len(plain))]
     return (*(_Form(text, None, len(text)) for text in texts), *spelled)
 
 
@@ -369,8 +369,8 @@ def _base64_forms(plain: bytes) -> Iterator[bytes]:
 
 
 #: Characters that every way of writing leaves as they are, unless it writes all of them otherwise.
-_SIMPLE = re.compile(r"[A-Za-z0-9_.-]+")
-_PARTS = re.compile(r"[A-Za-z0-9_.-]+|\\+|(?s:.)")
+_SIMPLE = re.compile(r"[A-Za-z0-9]+")
+_PARTS = re.compile(r"[A-Za-z0-9]+|\\+|(?s:.)")
 
 
 def _spellings(part: str) -> bytes:
