@@ -58,13 +58,16 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def imports_of(path: Path) -> Iterator[tuple[ast.AST, str, bool]]:
-    """Yield each import of a file: where, the module (or the one that is named in it), and whether lazy."""
+@cache
+def imports_of(path: Path) -> tuple[tuple[ast.AST, str, bool], ...]:
+    """Return each import of a file: where, the module (or the one that is named in it), and whether lazy."""
     tree = tree_of(path)
     package = name_of(path) if path.name == "__init__.py" else name_of(path).rpartition(".")[0]
 
     def walk(node: ast.AST, lazy: bool) -> Iterator[tuple[ast.AST, str, bool]]:
         for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                continue
             if isinstance(child, ast.Import):
                 yield from ((child, alias.name, lazy) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
@@ -75,10 +78,10 @@ def imports_of(path: Path) -> Iterator[tuple[ast.AST, str, bool]]:
                 for alias in child.names:
                     inner = f"{base}.{alias.name}"
                     yield child, inner if inner in MODULES else base, lazy
-            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
             yield from walk(child, lazy or inside)
 
-    return walk(tree, lazy=False)
+    return tuple(walk(tree, lazy=False))
 
 
 def inner_imports(*folders: str) -> list[Import]:
