@@ -153,7 +153,9 @@ def test_rights_cannot_be_raised_through_data(talk: Talk, function: Method) -> N
     rights = {"role": roles[0], "roles": roles, "isAdmin": True}
     before = _who_is(talk, user)
     claims: list[dict[str, Any]] = [{name: value} for name, value in rights.items()]
-    claims += [{name: value} for value in identities if value is not None for name in ("userId", "ownerId", "owner")]
+    claims += [
+        {name: value} for value in identities if value is not None for name in ("userId", "ownerId", "owner")
+    ]
     # One at a time, since a target may refuse the call for one and heed another; and all together.
     together = {name: value for claim in claims for name, value in claim.items()}
     for claim in [*claims, together] if not talk.quick else [*claims[:2], *claims[3:5], together]:

@@ -153,7 +153,7 @@ def test_session_without_the_role(talk: Talk, function: Method) -> None:
         )
 
 
-def _identifiers(method: Method) -> list[tuple[str, str]]:
+def identifiers(method: Method) -> list[tuple[str, str]]:
     """Return (parameter, kind) of the identifiers that a function takes at its top level."""
     found = {param.name: param.ref for param in method.params if param.ref}
     if method.object and method.object.does in ("read", "update", "delete"):
@@ -162,11 +162,11 @@ def _identifiers(method: Method) -> list[tuple[str, str]]:
 
 
 @judges("COD-10")
-@each_function(lambda method: bool(_identifiers(method)), otherwise="no function takes an identifier")
+@each_function(lambda method: bool(identifiers(method)), otherwise="no function takes an identifier")
 def test_identifier_of_nothing(talk: Talk, function: Method) -> None:
     """An object that does not exist, by a made-up identifier and by that of one that was deleted."""
     user = talk.who(function)
-    for name, kind in _identifiers(function):
+    for name, kind in identifiers(function):
         valid = talk.valid(function, user)
         if name not in valid:
             continue

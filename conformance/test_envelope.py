@@ -11,7 +11,8 @@ import json
 from conformance.protocol.catalog import Method
 from conformance.rulebook import RULES
 from conformance.run import Talk
-from conformance.suite import Scope, each_endpoint, each_function, judges, on
+from conformance.suite import Scope, each_endpoint, each_function, each_user, judges, on
+from conformance.test_codes import another, identifiers, strangers
 from conformance.watch import bound
 
 PURE = tuple(rule.id for rule in RULES.values() if rule.check)
@@ -25,14 +26,22 @@ def test_each_way_to_answer(talk: Talk, function: Method) -> None:
     users = talk.estate.callers(function) if talk.somebody() else []
     if users:
         user = users[0]
+        # Another user's session is the latest that the target gave: what it tells of sessions must not be that one.
+        latest = next((talk.session(name) for name in talk.profile.users if name != user), None)
         valid = talk.data_for(function, user)
         talk.call(function, valid, as_=user)
         talk.call(function, [], as_=user)
         talk.call(function, {param.name: {"no": []} for param in function.params} or "x", as_=user)
         for param in function.params:
             talk.call(function, {**talk.data_for(function, user), param.name: {"no": []}}, as_=user)
-        if function.effect == "read":
-            talk.call(function, {**valid, "undeclaredMember": {"deep": [None]}}, as_=user)
+        if talk.estate.harmless(function):
+            talk.call(
+                function, {**talk.data_for(function, user), "undeclaredMember": {"deep": [None]}}, as_=user
+            )
+        for name, _ in identifiers(function):
+            for value in strangers(talk, valid.get(name)):
+                if function.data.valid({**valid, name: value}):
+                    talk.call(function, {**valid, name: value}, as_=user)
         if function.rows is not None:
             talk.call(function, talk.data_for(function, user), as_=user, page_length=2)
         role = function.object
@@ -42,7 +51,16 @@ def test_each_way_to_answer(talk: Talk, function: Method) -> None:
             if role.does == "read":
                 talk.call(function, bound(talk, function, least), as_=user)
             else:
-                talk.call(function, valid, as_=user)
+                names = {param.name for param in function.params if param.required}
+                shared = {name: value for name, value in least.sent.items() if name in names}
+                talk.estate.new(role.kind, user, **shared)
+                talk.estate.new(role.kind, user, **shared)
+                plain = talk.valid(
+                    function, user, optional="none", **{n: v for n, v in shared.items() if n in names}
+                )
+                talk.call(function, plain, as_=user)
+        if latest is not None:
+            talk.sessions.end(latest)
     for other in talk.profile.users if talk.somebody() else ():
         if other not in users or (function.effect == "read" and not function.params):
             talk.call(function, talk.data_for(function, other), as_=other)
@@ -55,8 +73,28 @@ def test_each_endpoint_in_short(talk: Talk, endpoint: str) -> None:
     endpoint = endpoint or talk.guess() or talk.unknown_name()
     user = talk.somebody()
     talk.call(f"{endpoint}.{talk.unknown_name()}", {}, as_=user)
+    talk.call(f"{talk.unknown_name()}.{talk.unknown_name()}", {}, as_=user)
     for body in (b"{", b"[]", b"{}"):
         talk.caller.call(f"{endpoint}.", body=body)
+
+
+@judges(*PURE)
+@each_user()
+def test_refused_logins(talk: Talk, user: str) -> None:
+    """A wrong password, an unknown user, and a password beside invalid data."""
+    talk.need_writing()
+    login = talk.sessions.login
+    right = talk.sessions.credentials(user)
+    wrong = another(talk.rng, right[login.secret])
+    talk.vault.password(wrong)
+    for data in (
+        {**right, login.secret: wrong},
+        {login.user: another(talk.rng, right[login.user]), login.secret: wrong},
+        {**right, login.user: []},
+        {login.secret: wrong},
+        {login.user: right[login.user]},
+    ):
+        talk.sessions.attempt(data)
 
 
 @judges("COD-2", "COD-8", "ENV-1")

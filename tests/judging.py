@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from conformance.harness import Embedded, Harness, Request
 from conformance.protocol.client import OutOfTimeError
 from conformance.run import Options, Run, TargetDownError
@@ -112,6 +114,17 @@ def serving(*arguments: str) -> Iterator[str]:
         yield service.url
     finally:
         service.stop()
+
+
+def profile_of(url: str, folder: Path) -> Path:
+    """Return the embedded service's profile, with the catalogue that a running service publishes of itself."""
+    published = httpx.get(url.replace("/api/", "/openrpc.json"))
+    (folder / "coursio.openrpc.json").write_bytes(published.content)
+    path = folder / "conform.toml"
+    path.write_text(
+        (ROOT / "fixtures" / "service" / "conform.toml").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    return path
 
 
 @contextlib.contextmanager

@@ -991,8 +991,8 @@ class _Spoiler:
         for told, value in _strangers(types):
             yield _Idea("REQ-8", f"{label}: {told} instead of {_listed(types)}", steps, plain, _put(value))
         for variant in variants:
-            if variant.ref is None:
-                yield from self._limits(variant, steps, label, several)
+            # An identifier outside its declared form is invalid data (REQ-9), not an unknown object (COD-10).
+            yield from self._limits(variant, steps, label, several)
         for variant in variants:
             if variant.ref is None:
                 yield from self._inside(variant, steps, label, path | {id(node)}, several)
@@ -1346,7 +1346,8 @@ def spoils(method: Method, resolve: Callable[[str], Json] | None = None) -> Iter
 
     REQ-7: required left out, or null; REQ-8: each type other than the declared; REQ-9: just outside of each
     range, length, enumeration, pattern and format. At any depth, and each proven on a sample: what the schema
-    would let pass is not yielded. Identifiers (x-ref) are only left out or of another type. `resolve` gives
+    would let pass is not yielded. Identifiers (x-ref) are spoiled as any value is: outside what is declared of
+    them, never by being another's. `resolve` gives
     the identifiers where `apply` must make a part that the data has not; without it, such data raises there.
 
     Raises CannotGenerate when no valid data can be made to start from.
