@@ -109,6 +109,10 @@ class Run:
             self.vault.add(secret)
         for user in profile.users.values():
             self.vault.password(user.secret)
+        if profile.auth.login is not None:
+            # Where a login or its answer is quoted, these members are masked whatever they hold.
+            self.vault.member(profile.auth.login.secret)
+            self.vault.member(profile.auth.session.rpartition("/")[2])
         self.referee = Referee(emit, options.rules)
         self.client = client or Client(
             profile.url,

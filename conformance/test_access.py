@@ -313,7 +313,7 @@ def test_lists_show_only_what_can_be_read(talk: Talk, kind: str) -> None:
             if lister.function.rows is not None and identifiers_of(lister):
                 views += [view for _, view in filtered(talk, lister.function, user, lister.data)]
             identifiers = list({repr(i): i for view in views for i in identifiers_of(view)}.values())
-            for identifier in talk.some(identifiers, 8, 40):
+            for identifier in talk.some(identifiers, 5, 40):
                 shown = talk.estate.thing(kind, identifier, user)
                 if thing is not None and not shown.sent:
                     shown.sent = {name: value for name, value in lister.data.items()}

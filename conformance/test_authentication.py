@@ -35,13 +35,18 @@ def checkers(talk: Talk, user: str) -> list[Method]:
         for method in talk.catalog.methods.values()
         if protected(method) and method.effect == "read" and talk.estate.may_call(user, method)
     ]
-    found.sort(
-        key=lambda method: (
-            method.name != (whoami.function if whoami else ""),
-            any(p.required for p in method.params),
-        )
-    )
-    return found
+    first = whoami.function if whoami else ""
+    found.sort(key=lambda method: (method.name != first, any(param.required for param in method.params)))
+    return [method for method in found if _can_be_called(talk, method, user)]
+
+
+def _can_be_called(talk: Talk, method: Method, user: str) -> bool:
+    """Whether there is valid data for a function: an object to act on."""
+    try:
+        talk.valid(method, user, optional="none")
+    except SetUpFailedError:
+        return False
+    return True
 
 
 def checker(talk: Talk, user: str) -> Method:

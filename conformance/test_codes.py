@@ -170,9 +170,8 @@ def test_identifier_of_nothing(talk: Talk, function: Method) -> None:
         valid = talk.valid(function, user)
         if name not in valid:
             continue
-        candidates = [
-            value for value in strangers(talk, valid[name]) if function.data.valid({**valid, name: value})
-        ]
+        fitting = [v for v in strangers(talk, valid[name]) if function.data.valid({**valid, name: v})]
+        candidates = fitting if isinstance(valid[name], int) else fitting[:1]
         deleted = _deleted(talk, kind, user)
         if deleted is not None:
             candidates.append(deleted)
@@ -211,7 +210,8 @@ def strangers(talk: Talk, identifier: Any) -> list[Any]:
     if isinstance(identifier, str):
         if identifier.isdigit():
             return [str(int(identifier) + 1_000_003 + rng.randrange(1000))]
-        return [another(rng, identifier)]
+        half, tail = len(identifier) // 2, max(1, len(identifier) - 6)
+        return [identifier[:keep] + another(rng, identifier[keep:]) for keep in (0, half, tail)]
     return []
 
 

@@ -244,7 +244,7 @@ def test_order_stays(talk: Talk, function: Method) -> None:
     """The same call gives the rows in the same order while nothing changes."""
     for name, lister in views(talk, function, 9):
         calls: list[dict[str, Any]] = [{}, {"page_start": 1}, {"page_start": 0, "page_length": 5}]
-        for paging in calls:
+        for paging in calls[:: 2 if talk.quick else 1]:
             first = keys(lister, **paging)
             for _ in range(2 if talk.quick else 4):
                 again = keys(lister, **paging)

@@ -97,7 +97,8 @@ def filtered(
 ) -> Iterator[tuple[str, Lister]]:
     """Yield the list under filters that are known to leave at least two rows, or to order them otherwise."""
     sample = Lister(talk, function, user, data).rows()
-    for param in function.params:
+    optional = [param for param in function.params if not param.required]
+    for param in talk.some(optional, 4):
         if param.required:
             continue
         found: list[tuple[int, Any]] = []

@@ -168,8 +168,14 @@ class Estate:
             kind = method.object.kind
             if user is None:
                 raise SetUpFailedError(f"nobody to find or make a {kind} for")
-            thing = self.new(kind, user) if kind in spent else self.any(kind, user)
-            fixed = {own: thing.id, **_shared(method, thing), **fixed}
+            try:
+                thing = self.new(kind, user) if kind in spent else self.any(kind, user)
+                fixed = {own: thing.id, **_shared(method, thing), **fixed}
+            except SetUpFailedError:
+                param = method.param(own)
+                if param is None or param.required:
+                    raise
+                fixed = {own: OMIT, **fixed}
         for param in method.params:
             if param.name in fixed:
                 if fixed[param.name] is not OMIT:
