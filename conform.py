@@ -7,17 +7,16 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from conformance import __version__
+from conformance.harness import Harness, Request, named_path, positive
 from conformance.protocol.profile import UsageError
 
 if TYPE_CHECKING:
     import pytest
-
-    from conformance.harness import Harness, Request
 
 ROOT = Path(__file__).resolve().parent
 
@@ -44,9 +43,11 @@ def _parser() -> argparse.ArgumentParser:
         "--target", metavar="URL", help="the target's base URL (default: the embedded service)"
     )
     common.add_argument(
-        "--profile", metavar="FILE", type=Path, help="default: conform.toml here, when there is one"
+        "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
     )
-    common.add_argument("--out", metavar="DIR", type=Path, help="default: reports/runs/<UTC time>-<verb>")
+    common.add_argument(
+        "--out", metavar="DIR", type=named_path, help="default: reports/runs/<UTC time>-<verb>"
+    )
     common.add_argument("--strict", action="store_true", help="a broken should fails the gate, too")
     common.add_argument("--read-only", action="store_true", help="call only functions that read")
     common.add_argument("--seed", type=int, metavar="N", help="the same seed sends the same requests")
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
     )
     check.add_argument("--budget", choices=("quick", "standard", "deep"), default="standard")
-    check.add_argument("--jobs", type=_positive, default=1, metavar="N", help="calls at the same time")
+    check.add_argument("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
     check.add_argument("--plan", action="store_true", help="send nothing; print what would be sent")
     check.set_defaults(run=_check)
 
@@ -103,16 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
-
-
 def _request(options: argparse.Namespace) -> Request:
-    from conformance.harness import Request
-
     return Request(
         target=options.target,
         profile=options.profile,
@@ -132,10 +124,7 @@ def _request(options: argparse.Namespace) -> Request:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from conformance.harness import Harness
-
-    request = _request(options)
-    return _pytest(Harness.prepare(request))
+    return _pytest(Harness.prepare(_request(options)))
 
 
 def _pytest(harness: Harness) -> int:
@@ -143,12 +132,12 @@ def _pytest(harness: Harness) -> int:
     import pytest
 
     from reports.run import exit_status
-    from reports.screen import print_closing
 
     class Front:
         """Hands the harness to the suites, and keeps pytest's own words off the screen."""
 
         problem: str | None = None
+        interrupted = False
 
         def pytest_configure(self, config: pytest.Config) -> None:
             config.pluginmanager.register(harness, "conform-harness")
@@ -159,14 +148,15 @@ def _pytest(harness: Harness) -> int:
         def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
             if isinstance(excinfo.value, pytest.exit.Exception):
                 self.problem = str(excinfo.value)
+            elif excinfo.type is KeyboardInterrupt:
+                self.interrupted = True
 
     front = Front()
     arguments = [
         str(ROOT / "conformance"),
+        "--disable-plugin-autoload",
         "-p", "no:terminal",
         "-p", "no:cacheprovider",
-        "-p", "no:hypothesispytest",
-        "-p", "no:xdist",
         "-p", "no:doctest",
         "-p", "no:junitxml",
         "-p", "no:unittest",
@@ -174,27 +164,51 @@ def _pytest(harness: Harness) -> int:
         f"--rootdir={ROOT}",
         f"--confcutdir={ROOT}",
         "-c", str(ROOT / "pyproject.toml") if (ROOT / "pyproject.toml").is_file() else os.devnull,
+        "--override-ini=addopts=",
         "--import-mode=importlib",
         "--assert=plain",
     ]  # fmt: skip
-    status = int(pytest.main(arguments, plugins=[front]))
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        # They are meant for the tests of whoever calls us, not for ours.
+        os.environ.pop(name, None)
+    try:
+        status = int(pytest.main(arguments, plugins=[front]))
+    finally:
+        harness.close()
     report = harness.report
+    if report is not None:
+        with _pipe():
+            if harness.request.quiet:
+                print(f"{report['verdict']}: {report['reason']}", flush=True)
+            else:
+                from reports.screen import print_closing
+
+                print_closing(report, color=harness.request.color, folder=harness.out)
+        return exit_status(report)
+    if harness.interrupted or front.interrupted:
+        return 130
     if harness.plan is not None:
-        print(harness.plan)
+        with _pipe():
+            print(harness.plan, flush=True)
         return 0
-    if report is None:
-        problem = (front.problem or f"pytest ended with status {status}").strip()
-        if status == 2 or problem.startswith("conform:"):
-            print(problem.splitlines()[0], file=sys.stderr)
-            return 2
-        print(f"conform: the suite itself failed: {problem.splitlines()[-1]}", file=sys.stderr)
-        return 3
-    request = harness.request
-    if request.quiet:
-        print(f"{report['verdict']}: {report['reason']}")
-    else:
-        print_closing(report, color=request.color, folder=harness.out)
-    return exit_status(report)
+    problem = (front.problem or harness.problem or f"pytest ended with status {status}").strip()
+    if problem.startswith("conform: "):
+        print(f"conform check: {problem.removeprefix('conform: ').splitlines()[0]}", file=sys.stderr)
+        return 2
+    told = problem.splitlines()[-1]
+    print(
+        f"conform check: {told if harness.problem else f'the suite itself failed: {told}'}", file=sys.stderr
+    )
+    return 3
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[None]:
+    """Let a reader go away early (`| head`): what the run came to is said by the exit status all the same."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _call(options: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from conformance import __version__, plan
-from conformance.harness import Harness, Request
+from conformance.harness import Harness, Request, named_path, positive
+from conformance.interrupt import Interruption
 from conformance.plan import StandIn
 from conformance.protocol.client import OutOfTimeError
 from conformance.protocol.profile import UsageError
@@ -25,8 +26,7 @@ from conformance.rulebook.model import AREAS
 from conformance.run import Options, Run, Talk, TargetDownError
 from conformance.suite import Scope, describe, hold
 from reports.progress import Progress
-from reports.run import LogError, RunLog, exit_status, write_report
-from reports.screen import print_closing
+from reports.run import LogError, RunLog, begin, exit_status, write_report
 
 SUITES = Path(__file__).resolve().parent / "conformance"
 
@@ -36,19 +36,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conform", "conformance of a target")
     group.addoption("--target", metavar="URL", help="the target's base URL (default: the embedded service)")
     group.addoption(
-        "--profile", metavar="FILE", help="the profile (default: conform.toml, when there is one)"
+        "--profile",
+        metavar="FILE",
+        type=named_path,
+        help="the profile (default: conform.toml, when there is one)",
     )
     group.addoption(
-        "--out", metavar="DIR", help="where the run is written (default: reports/runs/<time>-check)"
+        "--out",
+        metavar="DIR",
+        type=named_path,
+        help="where the run is written (default: reports/runs/<time>-check)",
     )
     group.addoption("--read-only", action="store_true", help="call only functions that read")
     group.addoption("--seed", type=int, metavar="N", help="the same seed sends the same requests")
     group.addoption("--budget", choices=("quick", "standard", "deep"), default="standard")
-    group.addoption("--jobs", type=int, default=1, metavar="N", help="calls at the same time")
+    group.addoption("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
     group.addoption("--rule", action="append", default=[], metavar="ID", help="judge this rule (repeatable)")
     group.addoption(
         "--area", action="append", default=[], metavar="AREA", help="judge this area (repeatable)"
     )
+    group.addoption("--plan", action="store_true", help="send nothing; print what would be sent")
+    group.addoption("--no-color", action="store_true", help="the same as --color=no")
 
 
 class Gate:
@@ -63,29 +71,33 @@ class Gate:
         self.progress: Progress | None = None
         self.report: dict[str, Any] | None = None
         self.interrupted = False
+        self.interruption = Interruption()
+        self.lost: LogError | None = None
 
     def open(self) -> Run:
-        """Begin the run: the log first, so that whatever happens is in it."""
+        """Begin the run: the log first, so that whatever happens is in it.
+
+        Raises:
+            UsageError: the log cannot be written, or the embedded service does not start.
+
+        """
         if self.run is None:
             harness = self.harness
+            self.interruption.watch()
             if not harness.request.plan:
                 try:
-                    self.log = RunLog(harness.out)
-                except OSError as error:
-                    raise UsageError(f"--out {harness.out}: cannot be written: {error.strerror}") from error
+                    harness.claim()
+                    self.log = begin(harness.out)
+                except (LogError, OSError) as error:
+                    why = error.strerror if isinstance(error, OSError) else error
+                    raise UsageError(f"--out {harness.out}: {why}") from error
             harness.connect()
             self.emit(harness.header(__version__))
+            if self.lost is not None:
+                raise UsageError(f"--out {harness.out}: {self.lost}")
             for rule in RULES.values():
                 if rule.id not in harness.wanted:
-                    self.emit(
-                        {
-                            "event": "not judged",
-                            "rule": rule.id,
-                            "function": None,
-                            "reason": harness.left_out,
-                            "lines": None,
-                        }
-                    )
+                    self.leave_out(rule.id, harness.left_out)
             request = harness.request
             options = Options(
                 seed=harness.seed,
@@ -104,42 +116,91 @@ class Gate:
         """Write an event down, and show a finding as it comes."""
         if self.log is None:
             return
-        self.log.write(event)
-        if event["event"] == "finding" and event["count"] and self.progress is not None:
+        try:
+            self.log.write(event)
+        except LogError as error:
+            self.lost = error
+        if event["event"] == "exchange":
+            self.interruption.answered()
+        elif event["event"] == "finding" and event["count"] and self.progress is not None:
             self.progress.finding(
                 event["rule"], event["function"], event["message"], area=event["rule"].split("-")[0]
             )
 
+    def leave_out(self, rule: str, reason: str) -> None:
+        """Write down that a rule is not judged, for a reason that lies in what was asked for."""
+        self.emit({"event": "not judged", "rule": rule, "function": None, "reason": reason, "lines": None})
+
     def close(self) -> None:
         """End the run and make its report."""
         try:
-            if self.run is not None and self.harness.request.plan:
+            if self.interruption.pending:
+                self.interrupted = True
+            if self.run is not None and self.log is not None:
+                self._clean_up(self.run)
+                self.interruption.enter("report")
+                if self.interrupted:
+                    self.emit({"event": "interrupted"})
+                self.emit({"event": "end", "seconds": self.run.seconds, "requests": self.run.client.sent})
+                if self.progress is not None:
+                    self.progress.close()
+                if self.lost is None:
+                    self.log.close()
+                    self.report = self.harness.report = write_report(self.harness.out)
+            elif self.run is not None and not self.interrupted:
                 self.run.finish()
                 client = self.run.client
                 assert isinstance(client, StandIn)
                 self.harness.plan = plan.render(
                     self.harness.catalog,
                     client.tally,
-                    url=self.harness.profile.shown_url
-                    if self.harness.embedded is None
-                    else "the embedded service",
+                    url=self.harness.shown_url,
                     budget=self.harness.request.budget,
                 )
-            elif self.run is not None and self.log is not None:
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                try:
-                    self.run.finish()
-                finally:
-                    if self.interrupted:
-                        self.emit({"event": "interrupted"})
-                    self.emit({"event": "end", "seconds": self.run.seconds, "requests": self.run.client.sent})
-                    self.log.close()
-                    if self.progress is not None:
-                        self.progress.close()
-                    self.report = self.harness.report = write_report(self.harness.out)
+            if self.lost is not None:
+                raise self.lost
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.harness.interrupted = self.interrupted
             self.harness.close()
+            self.interruption.release()
+
+    def _clean_up(self, run: Run) -> None:
+        """Remove what the run made, unless a person has no patience for it; a failure of ours is told as one."""
+        if self.interrupted and not self.harness.request.quiet:
+            print(
+                "interrupted: removing what the run made; Ctrl-C again leaves it there",
+                file=sys.__stderr__,
+                flush=True,
+            )
+        self.interruption.enter("clean-up")
+        try:
+            run.finish()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self.interruption.enter("report")
+            for thing in run.estate.owned():
+                self.emit(
+                    {
+                        "event": "leftover",
+                        "kind": thing.kind,
+                        "id": str(thing.id),
+                        "function": None,
+                        "reason": "the clean-up was interrupted",
+                    }
+                )
+        except Exception as error:
+            mask = run.vault.mask
+            self.emit(
+                {
+                    "event": "error",
+                    "rule": None,
+                    "ours": True,
+                    "message": mask(
+                        f"the suite itself failed in the clean-up: {type(error).__name__}: {error}"
+                    ),
+                    "trace": mask(traceback.format_exc()),
+                }
+            )
 
 
 _GATE = pytest.StashKey[Gate]()
@@ -150,12 +211,17 @@ def _gate(config: pytest.Config) -> Gate:
     """Return the gate of this run of pytest, made when a suite is first collected."""
     gate = config.stash.get(_GATE, None)
     if gate is None:
+        if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+            raise pytest.exit.Exception(
+                "conform: a run is one process: leave out -n; --jobs N makes calls at the same time",
+                returncode=2,
+            )
         ready: Harness | None = config.pluginmanager.get_plugin("conform-harness")
         try:
             harness = ready or Harness.prepare(_request(config))
             gate = config.stash[_GATE] = Gate(harness, config, alone=ready is None)
-            gate.open()
             _open_gates.append(gate)
+            gate.open()
         except UsageError as error:
             raise pytest.exit.Exception(f"conform: {error}", returncode=2) from error
     return gate
@@ -165,8 +231,8 @@ def _request(config: pytest.Config) -> Request:
     option = config.getoption
     return Request(
         target=option("--target"),
-        profile=Path(option("--profile")) if option("--profile") else None,
-        out=Path(option("--out")) if option("--out") else None,
+        profile=option("--profile"),
+        out=option("--out"),
         strict=bool(config.getini("strict")),
         read_only=option("--read-only"),
         seed=option("--seed"),
@@ -174,11 +240,25 @@ def _request(config: pytest.Config) -> Request:
         jobs=option("--jobs"),
         rules=tuple(option("--rule")),
         areas=tuple(option("--area")),
+        plan=option("--plan"),
+        color=False if option("--no-color") or option("color") == "no" else None,
     )
 
 
 def _is_suite(path: Path) -> bool:
     return path.parent == SUITES
+
+
+def _names_suites(argument: str) -> bool:
+    path = Path(argument.partition("::")[0]).absolute()
+    return path == SUITES or SUITES in path.parents
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Begin before anything is collected where the suites are asked for: what is wrong is then told once."""
+    if any(_names_suites(argument) for argument in session.config.args):
+        _gate(session.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -224,16 +304,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen.sort(key=lambda item: item.name.startswith("test_every_exchange"))
     items[:] = chosen
     judged = {rule for item in chosen for rule in _rules(item)}
+    option = config.option
+    some = option.keyword or option.markexpr or option.deselect or not _whole(config)
     for rule in RULES.values():
         if rule.id in wanted and rule.id not in judged:
-            gate.emit(
-                {
-                    "event": "not judged",
-                    "rule": rule.id,
-                    "function": None,
-                    "reason": "this version has no conversation for it",
-                    "lines": None,
-                }
+            gate.leave_out(
+                rule.id,
+                "left out on pytest's command line" if some else "this version has no conversation for it",
             )
     areas: dict[str, int] = {}
     for item in chosen:
@@ -244,6 +321,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gate.progress = Progress(
             len(chosen), quiet=request.quiet, color=request.color, areas=areas, file=sys.__stderr__
         )
+
+
+def _whole(config: pytest.Config) -> bool:
+    return any(Path(argument).absolute() in (SUITES, *SUITES.parents) for argument in config.args)
 
 
 def _area(item: pytest.Item) -> str:
@@ -293,6 +374,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         gate.emit({"event": "error", "rule": None, "message": "the run's own deadline has passed"})
         pyfuncitem.session.shouldstop = "the run's own deadline has passed"
         pytest.skip("the run's own deadline has passed")
+    if gate.lost is not None:
+        pyfuncitem.session.shouldstop = f"{gate.lost}"
     if conclusion.crashed is not None:
         pytest.fail(f"the suite itself failed: {conclusion.crashed}", pytrace=False)
     found = [finding for finding in conclusion.findings if _counts(gate, finding)]
@@ -376,15 +459,28 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     try:
         gate.close()
     except LogError as error:
-        print(f"conform: {error}", file=sys.stderr)
+        gate.harness.problem = f"{error}"
         session.exitstatus = 3
+        if gate.alone:
+            print(f"conform: {error}", file=sys.stderr)
     if gate.report is not None:
         session.exitstatus = exit_status(gate.report)
+    elif gate.interrupted:
+        session.exitstatus = 130
+    elif gate.harness.plan is not None:
+        session.exitstatus = 0
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show the closing screen under bare pytest, too."""
     gate = config.stash.get(_GATE, None)
-    if gate is not None and gate.report is not None and gate.alone:
+    if gate is None or not gate.alone:
+        return
+    if gate.report is not None:
+        from reports.screen import print_closing
+
         terminalreporter.write_line("")
-        print_closing(gate.report, folder=gate.harness.out)
+        print_closing(gate.report, color=gate.harness.request.color, folder=gate.harness.out)
+    elif gate.harness.plan is not None:
+        terminalreporter.write_line("")
+        terminalreporter.write_line(gate.harness.plan)

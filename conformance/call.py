@@ -58,9 +58,8 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
         )
     if options.user is not None and options.user not in profile.users:
         known = ", ".join(profile.users) or "none"
-        raise UsageError(
-            f"--as {options.user}: the profile has no such user (it has: {known}){suggestion(options.user, profile.users)}"
-        )
+        hint = suggestion(options.user, profile.users)
+        raise UsageError(f"--as {options.user}: the profile has no such user (it has: {known}){hint}")
     data = _data(options)
     method = catalog.methods.get(options.function or "")
     if not profile.may_write and (options.raw is not None or method is None or method.effect != "read"):

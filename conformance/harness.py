@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
 import secrets
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -17,10 +19,24 @@ from conformance.protocol.profile import Profile, UsageError
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
 
-__all__ = ["Embedded", "Harness", "Request"]
+__all__ = ["Embedded", "Harness", "Request", "named_path", "positive"]
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
+
+
+def named_path(text: str) -> Path:
+    """Read a path from the command line; an empty one is the variable of a script that was not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return Path(text)
+
+
+def positive(text: str) -> int:
+    """Read a number from 1 on from the command line."""
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -121,6 +137,8 @@ class Harness:
     embedded: Embedded | None = None
     report: dict[str, Any] | None = None
     plan: str | None = None
+    problem: str | None = None
+    interrupted: bool = False
     started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
 
     @classmethod
@@ -165,10 +183,35 @@ class Harness:
                 embedded.stop()
             raise
 
+    def claim(self) -> None:
+        """Make the folder of the run; where no name was given for it, one that no other run has.
+
+        Raises:
+            OSError: it cannot be made.
+
+        """
+        if self.request.out is not None:
+            self.out.mkdir(parents=True, exist_ok=True)
+            return
+        first, number = self.out, 1
+        while True:
+            try:
+                self.out.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+                self.out = first.with_name(f"{first.name}-{number}")
+            else:
+                return
+
     def connect(self) -> None:
         """Wait for the embedded service, where there is one, and aim at it."""
         if self.embedded is not None and not self.request.plan:
             self.profile = self.profile.with_target(self.embedded.url)
+
+    @property
+    def shown_url(self) -> str:
+        """The target as it may be shown before the run."""
+        return self.profile.shown_url if self.embedded is None else "the embedded service"
 
     def close(self) -> None:
         """Stop what was started."""
@@ -187,16 +230,18 @@ class Harness:
 
     def command(self) -> str:
         """Return the command that repeats this run; ` --rule ID` may be added."""
-        parts = [f"conform {self.request.verb}"]
-        if self.request.target is not None:
-            parts.append(f"--target {self.profile.shown_url}")
-        if self.request.profile is not None:
-            parts.append(f"--profile {self.request.profile}")
-        if self.request.budget != "standard":
-            parts.append(f"--budget {self.request.budget}")
-        if self.request.read_only:
-            parts.append("--read-only")
-        return " ".join([*parts, f"--seed {self.seed}"])
+        request = self.request
+        parts = ["conform", request.verb]
+        if request.target is not None:
+            parts += ["--target", self.profile.shown_url]
+        if request.profile is not None:
+            parts += ["--profile", str(request.profile)]
+        if request.budget != "standard":
+            parts += ["--budget", request.budget]
+        if request.jobs != 1:
+            parts += ["--jobs", str(request.jobs)]
+        parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
+        return shlex.join([*parts, "--seed", str(self.seed)])
 
     def header(self, suite: str) -> dict[str, Any]:
         """Return the event that begins a run's log."""

@@ -123,9 +123,9 @@ class Referee:
                 self._findings[finding.key] = finding
                 return
             known.count += 1
-            if finding.exchange and known.exchange:
-                if len(finding.exchange.request.body) < len(known.exchange.request.body):
-                    known.exchange, known.actual = finding.exchange, finding.actual
+            new, old = finding.exchange, known.exchange
+            if new is not None and old is not None and len(new.request.body) < len(old.request.body):
+                known.exchange, known.actual = new, finding.actual
 
     def begin(self, test: str) -> None:
         """Start an attempt."""

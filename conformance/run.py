@@ -41,7 +41,8 @@ LINES = {
     "login": '[auth]\nlogin = { function = "auth.login", user = "identity", secret = "credential" }',
     "logout": '[auth]\nlogout = "auth.logout"',
     "whoami": '[auth]\nwhoami = { function = "auth.status", field = "/user/email" }',
-    "key": '[auth]\nkey_login = { function = "auth.loginHmac", public = "${COURSIO_KEY}", private = "${COURSIO_SECRET}" }',
+    "key": "[auth]\n"
+    'key_login = { function = "auth.loginHmac", public = "${COURSIO_KEY}", private = "${COURSIO_SECRET}" }',
     "user": '[users.owner]\nuser = "owner@example.com"\nsecret = "${COURSIO_OWNER_SECRET}"\nroles = ["user"]',
     "peer": '[users.peer]\nuser = "peer@example.com"\nsecret = "${COURSIO_PEER_SECRET}"\nroles = ["user"]',
     "test": '[target]\nenvironment = "test"',
@@ -98,7 +99,9 @@ class Run:
         emit: Callable[[dict[str, Any]], None],
         *,
         client: Client | None = None,
+        confirm: bool = True,
     ) -> None:
+        """Make a run ready; with `confirm` what is found is tried again before it counts."""
         self.profile = profile
         self.catalog = catalog
         self.options = options
@@ -145,6 +148,7 @@ class Run:
         )
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
         self.resets = 0
+        self._confirming = confirm
         self.notes: list[str] = []
         self._confirmed: Counter[str] = Counter()
         self._lost_told: set[str] = set()
@@ -203,7 +207,7 @@ class Run:
         if self.down is not None:
             raise TargetDownError(self.down)
         self._prepare()
-        for resets in range(_MOST_RESETS + 1):
+        for _ in range(_MOST_RESETS + 1):
             conclusion = self._attempt(name, rules, body)
             dubious = bool(self.referee.take() or conclusion.not_judged or conclusion.crashed)
             if not (dubious or self.referee.refused) or not self._again(name, disturbs):
@@ -211,7 +215,7 @@ class Run:
             self._publish(self.referee.discard())
             self.referee.settle()
         else:
-            message = f"the target was reset {resets} times during {name}"
+            message = f"the target was reset {_MOST_RESETS} times during {name}"
             conclusion = Conclusion(not_judged="the target is too unstable to judge")
             conclusion.events += [{"event": "error", "rule": rule, "message": message} for rule in rules]
         for event in conclusion.events:
@@ -224,7 +228,7 @@ class Run:
             for key, finding in found.items()
             if key not in self.referee.confirmed and self._confirmed[key[0]] < _CONFIRMED_PER_RULE
         }
-        if fresh:
+        if fresh and self._confirming:
             self._confirm(name, rules, body, fresh)
         if disturbs:
             self._recover()
@@ -365,11 +369,11 @@ class Run:
             if fresh.keys() - again:
                 self._attempt(name, rules, body)
                 again |= set(self.referee.take())
-            if resets < _MOST_RESETS and fresh.keys() - again and self.sessions.mains():
-                if self.environment.diagnose().state == "reset":
-                    self._reset()
-                    resets += 1
-                    continue
+            doubtful = resets < _MOST_RESETS and fresh.keys() - again and self.sessions.mains()
+            if doubtful and self.environment.diagnose().state == "reset":
+                self._reset()
+                resets += 1
+                continue
             attempts += 1
             counts.update(key for key in again if key in fresh)
         for key, finding in fresh.items():
@@ -626,7 +630,7 @@ class Talk:
         if not good:
             name = function if function is not None else exchange.function if exchange else None
             title = RULES[rule].title
-            self.run.referee.found(Finding(rule, name, kind, message or title, expected, actual, exchange))
+            self.run.referee.found(Finding(rule, name, kind, message or kind or title, expected, actual, exchange))
         return good
 
     def status(

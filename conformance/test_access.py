@@ -316,7 +316,7 @@ def test_lists_show_only_what_can_be_read(talk: Talk, kind: str) -> None:
             for identifier in talk.some(identifiers, 5, 40):
                 shown = talk.estate.thing(kind, identifier, user)
                 if thing is not None and not shown.sent:
-                    shown.sent = {name: value for name, value in lister.data.items()}
+                    shown.sent = dict(lister.data)
                 try:
                     data = bound(talk, reader, shown)
                 except SetUpFailedError:

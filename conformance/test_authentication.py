@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import time
 from collections import Counter
@@ -550,7 +551,7 @@ def test_identifiers_cannot_be_guessed(talk: Talk) -> None:
 
 
 def entropy(tokens: list[str]) -> float:
-    """Return the sum, over the positions of the identifiers, of the Shannon entropy of the characters there, in bits."""
+    """Return the sum, over the positions of the identifiers, of the Shannon entropy of the characters, in bits."""
     total = 0.0
     for place in range(max(map(len, tokens))):
         counts = Counter(token[place : place + 1] for token in tokens)
@@ -565,7 +566,7 @@ def sequential(tokens: list[str]) -> bool:
             numbers = [int(token.replace("-", ""), base) for token in tokens]
         except ValueError:
             continue
-        steps = [later - earlier for earlier, later in zip(numbers, numbers[1:], strict=False)]
+        steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
         small = [step for step in steps if 0 < abs(step) <= 65_536]
         if len(small) * 2 > len(steps):
             return True

@@ -113,7 +113,7 @@ def test_paging_may_be_left_out(talk: Talk, function: Method) -> None:
     if function.rows is None:
         if function.effect != "read":
             plain = talk.call(function, talk.valid(function, user), as_=user)
-            if plain.status == 200:
+            if plain.status == 200 or function.beyond_schema:
                 talk.run.referee.judged("REQ-3")
                 return
         combinations: list[dict[str, Any]] = [{}]
@@ -288,6 +288,10 @@ def test_spelling_of_the_json(talk: Talk, function: Method) -> None:
         data = talk.valid(function, user)
         body = spell({"method": function.name.partition(".")[2], "data": data, "pageStart": 0})
         exchange = talk.call(function, as_=user, body=body)
+        if exchange.status != 200 and function.effect != "read":
+            control = talk.call(function, data, as_=user)
+            if control.status != 200:
+                raise NotJudgedError(f"the plain call does not succeed every time: {control.summary()}")
         talk.status(
             "REQ-11",
             exchange,

@@ -151,16 +151,18 @@ def test_where_a_request_ends(talk: Talk, endpoint: str) -> None:
     last = talk.client.head("POST", endpoint, [("Content-Type", "application/json"), ("Connection", "close")])
     last += b"Content-Length: 2\r\n\r\n{}"
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(call), call)
-    both = b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n"
-    shorter, longer = len(call), len(call) + len(hidden)
+    framed = b"Transfer-Encoding: chunked\r\n"
+    in_all = b"Content-Length: %d\r\n" % (len(chunked) + len(hidden))
+    short, long = b"Content-Length: %d\r\n" % len(call), b"Content-Length: %d\r\n" % (len(call) + len(hidden))
     doubtful = [
-        ("Content-Length and Transfer-Encoding", head + both % (len(chunked) + len(hidden)) + chunked + hidden),
-        ("Transfer-Encoding before Content-Length", head + b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n" % (len(chunked) + len(hidden)) + chunked + hidden),
-        ("two Content-Lengths", head + b"Content-Length: %d\r\nContent-Length: %d\r\n\r\n" % (longer, shorter) + call + hidden),
-        ("two Content-Lengths, the shorter first", head + b"Content-Length: %d\r\nContent-Length: %d\r\n\r\n" % (shorter, longer) + call + hidden),
-        ("a bare line feed in the head", head + b"X-Note: a\nContent-Length: %d\r\nX-Rest: b\r\nContent-Length: %d\r\n\r\n" % (shorter, longer) + call + hidden),
-    ]  # fmt: skip
-    for what, data in talk.some(doubtful, 3):
+        ("Content-Length and Transfer-Encoding", in_all + framed, chunked),
+        ("Transfer-Encoding before Content-Length", framed + in_all, chunked),
+        ("two Content-Lengths", long + short, call),
+        ("two Content-Lengths, the shorter first", short + long, call),
+        ("a bare line feed in the head", b"X-Note: a\n" + short + b"X-Rest: b\r\n" + long, call),
+    ]
+    for what, fields, body in talk.some(doubtful, 3):
+        data = head + fields + b"\r\n" + body + hidden
         exchange, received = talk.client.send_bytes(data + last, function=f"{endpoint}.")
         answers = _answers(received)
         talk.judge(

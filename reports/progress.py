@@ -9,16 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, TextIO
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from conformance.rulebook.model import AREAS
-from reports.screen import wants_color, writable
-from reports.text import cut, plural, reveal
+from reports.text import cut, plural, reveal, wants_color, writable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 __all__ = ["Progress"]
 
@@ -55,28 +52,9 @@ class Progress:
         self._closed = False
         self._color = wants_color(self._file) if color is None else color
         self._bar: Bar | None = None
-        self._task = TaskID(0)
+        self._task: Any = 0
         if not quiet and self._live():
-            console = Console(
-                file=self._file,
-                force_terminal=True,
-                no_color=not self._color,
-                color_system="standard" if self._color else None,
-                markup=False,
-                highlight=False,
-                emoji=False,
-            )
-            self._bar = Bar(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=None),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                console=console,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-                refresh_per_second=8,
-            )
+            self._bar = _bar(self._file, self._color)
             self._task = self._bar.add_task("starting", total=total)
             self._bar.start()
 
@@ -149,7 +127,7 @@ class Progress:
             return
         text = writable(reveal(text), getattr(self._file, "encoding", None))
         if self._bar is not None:
-            self._bar.console.print(Text(text, style=style), soft_wrap=True)
+            self._bar.console.print(text, style=style or None, soft_wrap=True)
             return
         if style and self._color:
             codes = {"red": "31", "yellow": "33"}
@@ -164,3 +142,31 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _bar(file: TextIO, color: bool) -> Bar:
+    # Rich takes a tenth of a second to import, which a run without a terminal need not wait for.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(
+        file=file,
+        force_terminal=True,
+        no_color=not color,
+        color_system="standard" if color else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    return Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        refresh_per_second=8,
+    )

@@ -16,19 +16,21 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-from jsonschema import Draft202012Validator
+from typing import TYPE_CHECKING, Any, Self
 
 from conformance.rulebook.model import Level, Verdict
 from reports import junit
 from reports.text import plural
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 __all__ = [
     "EVENTS",
     "REPORT",
     "LogError",
     "RunLog",
+    "begin",
     "build",
     "exit_status",
     "read_events",
@@ -149,6 +151,18 @@ class RunLog:
         self.close()
 
 
+def begin(folder: Path) -> RunLog:
+    """Begin the log of a run in a folder; a report of an earlier run there goes, it would pass for this one's."""
+    log = RunLog(folder)
+    for name in (REPORT, junit.NAME, "report.html", "report.md"):
+        try:
+            (Path(folder) / name).unlink(missing_ok=True)
+        except OSError as error:
+            log.close()
+            raise LogError(f"cannot replace {Path(folder) / name}: {error.strerror}") from error
+    return log
+
+
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
     """Read the events of a log one by one; a last line that was cut off in the middle is left out."""
     try:
@@ -262,7 +276,7 @@ class _Builder:
         self.resets = 0
         self.at = 0.0
         self.errors: dict[tuple[str | None, str, bool], dict[str, Any]] = {}
-        self.leftovers: list[dict[str, Any]] = []
+        self.leftovers: dict[object, dict[str, Any]] = {}
         self.notes: dict[str, None] = {}
         self.interrupted = False
         self.end: Mapping[str, Any] | None = None
@@ -336,7 +350,9 @@ class _Builder:
         record = {name: event.get(name) for name in ("kind", "id", "function", "reason")}
         if not isinstance(record["id"], str | int | None):
             record["id"] = str(record["id"])
-        self.leftovers.append(record)
+        # What several attempts could not remove was left over once; the last reason tells.
+        key = (record["kind"], record["id"]) if record["id"] is not None else len(self.leftovers)
+        self.leftovers[key] = record
 
     def on_note(self, event: Mapping[str, Any]) -> None:
         self.notes[str(event.get("message"))] = None
@@ -404,7 +420,7 @@ class _Builder:
             "rerun": run.get("rerun"),
             "rules": rules,
             "waivers": self._waivers(waivers, used, today, interrupted=interrupted),
-            "leftovers": self.leftovers,
+            "leftovers": list(self.leftovers.values()),
             "errors": errors,
             "notes": list(self.notes),
             "load": None,
@@ -519,6 +535,8 @@ def exit_status(report: Mapping[str, Any]) -> int:
 
 @cache
 def _validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
     schema = json.loads(Path(__file__).with_name("report.schema.json").read_text("utf-8"))
     return Draft202012Validator(schema)
 

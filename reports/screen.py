@@ -7,7 +7,6 @@ or hide text stand there as escapes, nothing is read as markup, and long texts a
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import sys
@@ -21,17 +20,12 @@ from rich.console import Console
 from rich.text import Text
 
 from conformance.rulebook.model import AREAS, Verdict
-from reports.text import cut, merge_lines, plural, reveal
+from reports.text import cut, merge_lines, plural, reveal, wants_color, writable
 
 __all__ = ["print_closing", "render", "wants_color", "writable"]
 
 #: How much of what is shown: findings in full, findings in one line, reasons, lines of a profile.
 _FULL, _BRIEF, _REASONS, _LINES = 12, 15, 12, 40
-
-#: What stands in for a mark that the output's encoding does not have.
-_PLAIN = str.maketrans(
-    {"✗": "x", "✓": "+", "·": "-", "…": "...", "«": '"', "»": '"', "–": "-", "—": "-", "→": "->", "’": "'"}
-)
 
 _HEADS = {
     Verdict.PASS: "passed",
@@ -52,30 +46,6 @@ _STYLES = {
 _VERDICTS = {"conformant": "bold green", "nonconformant": "bold red", "undecided": "bold yellow"}
 
 _LABEL = 13
-
-
-def writable(text: str, encoding: str | None) -> str:
-    """Return the text as that encoding can write it: marks as ASCII, all else as escapes."""
-    encoding = encoding or "utf-8"
-    try:
-        text.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        pass
-    else:
-        return text
-    try:
-        return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-    except LookupError:
-        return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
-
-
-def wants_color(file: TextIO) -> bool:
-    """Whether to colour what is written there: a terminal that can, and nobody who said no (NO_COLOR)."""
-    try:
-        terminal = file.isatty()
-    except ValueError:
-        return False
-    return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 class _Page:
@@ -185,7 +155,7 @@ def _verdict(page: _Page, report: Mapping[str, Any]) -> None:
     style = _VERDICTS.get(report["verdict"], "bold")
     page.line((report["verdict"], style), ("  " + cut(report["reason"], 300), ""), indent=2)
     target = report["target"]
-    parts = [cut(target["url"], 120), target["environment"]]
+    parts = [cut(target["url"], 120), target["environment"] or "environment not stated"]
     parts += ["embedded"] if target["embedded"] else []
     parts += ["strict"] if report["strict"] else []
     parts += ["interrupted"] if report["interrupted"] else []

@@ -1,11 +1,18 @@
-"""Text from a target, made safe to show; and the lines of a profile, laid together."""
+"""Text from a target, made safe to show, as a file can show it; and the lines of a profile, laid together."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from typing import TextIO
 
-__all__ = ["cut", "merge_lines", "plural", "reveal"]
+__all__ = ["cut", "merge_lines", "plural", "reveal", "wants_color", "writable"]
+
+#: What stands in for a mark that the output's encoding does not have.
+_PLAIN = str.maketrans(
+    {"✗": "x", "✓": "+", "·": "-", "…": "...", "«": '"', "»": '"', "–": "-", "—": "-", "→": "->", "’": "'"}
+)
 
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -65,3 +72,27 @@ def merge_lines(blocks: Iterable[str]) -> list[str]:
             merged.append(name.split("\0")[0])
         merged.extend(lines.values())
     return merged
+
+
+def writable(text: str, encoding: str | None) -> str:
+    """Return the text as that encoding can write it: marks as ASCII, all else as escapes."""
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        pass
+    else:
+        return text
+    try:
+        return text.translate(_PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    except LookupError:
+        return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def wants_color(file: TextIO) -> bool:
+    """Whether to colour what is written there: a terminal that can, and nobody who said no (NO_COLOR)."""
+    try:
+        terminal = file.isatty()
+    except ValueError:
+        return False
+    return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
+import uvicorn
 
 from conformance.harness import Embedded, Harness, Request
 from conformance.protocol.client import OutOfTimeError
 from conformance.run import Options, Run, TargetDownError
 from conformance.suite import conversations
+from fixtures.faults import FAULTS
+from fixtures.service import server
+from fixtures.service.service import BASE, Service
 from reports.run import build, validate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,8 +36,12 @@ def judge(
     budget: str = "standard",
     read_only: bool = False,
     jobs: int = 1,
+    until_found: bool = False,
 ) -> dict[str, Any]:
-    """Judge a target by these rules (all of them by default) and return the report, validated."""
+    """Judge a target by these rules (all of them by default) and return the report, validated.
+
+    With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed.
+    """
     request = Request(
         target=target,
         profile=profile,
@@ -70,16 +80,21 @@ def judge(
             rules=harness.wanted,
             deadline=300.0,
         )
-        run = Run(harness.profile, harness.catalog, options, emit)
+        run = Run(harness.profile, harness.catalog, options, emit, confirm=not until_found)
         try:
             for conversation in conversations(run, harness.wanted):
                 run.conduct(
                     conversation.name, conversation.rules, conversation.body, disturbs=conversation.disturbs
                 )
+                if until_found and harness.wanted <= {key[0] for key in run.referee.every}:
+                    break
         except (TargetDownError, OutOfTimeError):
             pass
         finally:
-            run.finish()
+            if until_found:
+                run.client.close()
+            else:
+                run.finish()
         emit({"event": "end", "seconds": run.seconds, "requests": run.client.sent})
     finally:
         harness.close()
@@ -116,14 +131,57 @@ def serving(*arguments: str) -> Iterator[str]:
         service.stop()
 
 
-def profile_of(url: str, folder: Path) -> Path:
-    """Return the embedded service's profile, with the catalogue that a running service publishes of itself."""
-    published = httpx.get(url.replace("/api/", "/openrpc.json"))
-    (folder / "coursio.openrpc.json").write_bytes(published.content)
+@contextlib.contextmanager
+def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run the reference service in a thread, with these faults; yield its base URL and its catalogue.
+
+    It saves the start of a process, which for hundreds of faults is most of the time.
+    """
+    ready = threading.Event()
+    told: dict[str, Any] = {}
+
+    def serve() -> None:
+        service = Service(":memory:")
+        for name in faults:
+            service = FAULTS[name](service)
+        config = uvicorn.Config(
+            service,
+            http=service.protocol or server.Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        told["server"] = running = server.Server(config, ready.set)
+        told["url"] = f"http://127.0.0.1:{listener.getsockname()[1]}{BASE}"
+        told["catalogue"] = service.catalogue()
+        try:
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                runner.run(server.run(service, running, listener, None))
+        finally:
+            listener.close()
+            service.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    if not ready.wait(20):
+        raise TimeoutError("the reference service did not start")
+    try:
+        yield told["url"], told["catalogue"]
+    finally:
+        told["server"].should_exit = True
+        thread.join(10)
+
+
+def profile_of(catalogue: dict[str, Any], folder: Path) -> Path:
+    """Return the embedded service's profile, with the catalogue that a service publishes of itself."""
+    (folder / "coursio.openrpc.json").write_text(json.dumps(catalogue), encoding="utf-8")
     path = folder / "conform.toml"
-    path.write_text(
-        (ROOT / "fixtures" / "service" / "conform.toml").read_text(encoding="utf-8"), encoding="utf-8"
-    )
+    path.write_bytes((ROOT / "fixtures" / "service" / "conform.toml").read_bytes())
     return path
 
 

@@ -1,0 +1,52 @@
+"""The rulebook as a Markdown table, made from the records; `python -m conformance.rulebook.table` puts it into README.md."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from conformance.rulebook import RULES
+from conformance.rulebook.model import AREAS
+
+__all__ = ["BEGIN", "END", "inserted", "table"]
+
+BEGIN = "<!-- rulebook -->"
+END = "<!-- /rulebook -->"
+
+
+def table() -> str:
+    """Return the table: each rule with its level, its title and the clause that it stands on."""
+    lines = ["| rule | level | what it says | source |", "| --- | --- | --- | --- |"]
+    area = ""
+    for rule in RULES.values():
+        if rule.area != area:
+            area = rule.area
+            lines.append(f"| **{AREAS[area]}** | | | |")
+        cells = (rule.id, str(rule.level), rule.title, rule.clause)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def inserted(text: str) -> str:
+    """Return a document with the table between its markers.
+
+    Raises:
+        ValueError: the markers are not there.
+
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document has no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def main() -> int:
+    """Rewrite README.md in the current folder."""
+    path = Path("README.md")
+    path.write_text(inserted(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

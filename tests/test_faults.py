@@ -1,0 +1,39 @@
+"""Every deliberate fault of the reference service is caught, by each rule that it names; without one, none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.faults import FAULTS
+from tests.judging import broken, judge, profile_of, serving_here, verdicts
+
+#: Rules that need generated payloads or the model; the suite has no conversation for them yet.
+GENERATED = frozenset({*(f"DAT-{number}" for number in range(1, 10)), "STA-6"})
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_caught(name: str, tmp_path: Path) -> None:
+    trips = [rule for rule in FAULTS[name].trips if rule not in GENERATED]
+    assert trips, f"{name} names no rule that can catch it"
+    with serving_here(name) as (url, catalogue):
+        report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=trips, until_found=True)
+    assert not report["errors"], report["errors"]
+    found = broken(report)
+    missed = [rule for rule in trips if rule not in found]
+    assert not missed, f"{name} ({FAULTS[name].sentence}) breaks {missed}, and nothing was found"
+
+
+@pytest.mark.parametrize(
+    ("seed", "budget"),
+    [*((seed, "quick") for seed in range(1, 8)), *((seed, "standard") for seed in (8, 9, 10))],
+)
+def test_clean_service_breaks_nothing(seed: int, budget: str, tmp_path: Path) -> None:
+    with serving_here() as (url, catalogue):
+        report = judge(profile=profile_of(catalogue, tmp_path), target=url, seed=seed, budget=budget)
+    assert broken(report) == {}
+    assert report["verdict"] == "conformant"
+    assert {rule for rule, verdict in verdicts(report).items() if verdict != "pass"} == GENERATED
+    assert not report["errors"]
+    assert report["resets"] == 0

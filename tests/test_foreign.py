@@ -1,0 +1,65 @@
+"""The suite judges any target: servers of other domains and styles, right ones and subtly broken ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.judging import broken, foreign, judge, verdicts
+from tests.servers.library import DEFECTS
+from tests.servers.tickets import BREAKS
+from tests.test_faults import GENERATED
+
+#: Defects that show themselves under generated payloads alone, or by a rule beside the one they name.
+ELSEWHERE = {
+    "date-by-shape": "only a date between two others is compared by shape",
+    "surrogate-crash": "only text with half a surrogate pair in a declared member crashes it",
+    "unknown-identifier-crash": "COD-10 sends the identifiers; the survey of pure rules alone does not",
+}
+CAUGHT = [
+    name
+    for name, rules in DEFECTS.items()
+    if name not in ELSEWHERE and any(rule not in GENERATED for rule in rules)
+]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_library_is_clean(seed: int) -> None:
+    with foreign("library") as server:
+        report = judge(profile=Path(server["profile"]), target=server["url"], seed=seed)
+    assert broken(report) == {}
+    assert {rule for rule, verdict in verdicts(report).items() if verdict != "pass"} == GENERATED
+    assert report["leftovers"] == []
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_defect_of_the_library_is_caught(name: str) -> None:
+    wanted = [rule for rule in DEFECTS[name] if rule not in GENERATED]
+    with foreign("library", "--defect", name) as server:
+        report = judge(profile=Path(server["profile"]), target=server["url"], rules=wanted, until_found=True)
+    assert set(wanted) <= set(broken(report)), f"{name}: {broken(report)}"
+
+
+def test_unknown_identifier_crash_is_caught_by_the_rule_that_asks() -> None:
+    with foreign("library", "--defect", "unknown-identifier-crash") as server:
+        report = judge(profile=Path(server["profile"]), target=server["url"], rules=["COD-8", "COD-10"])
+    assert {"COD-8", "COD-10"} <= set(broken(report))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_tickets_breaks_what_it_says_and_no_more(seed: int) -> None:
+    with foreign("tickets") as server:
+        report = judge(profile=Path(server["profile"]), target=server["url"], seed=seed)
+    assert set(broken(report)) == set(BREAKS)
+    assert report["verdict"] == "conformant"
+    assert all(rule["reason"] for rule in report["rules"] if rule["verdict"] == "not judged")
+
+
+def test_server_without_json_is_judged_by_what_it_says() -> None:
+    with foreign("nojson") as server:
+        report = judge(target=server["url"])
+    assert report["verdict"] == "nonconformant"
+    assert {"HTTP-4", "ENV-1"} <= set(broken(report))
+    lines = [rule["lines"] for rule in report["rules"] if rule["verdict"] == "not judged" and rule["lines"]]
+    assert any("[users.owner]" in text or "[auth]" in text for text in lines)
