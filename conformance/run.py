@@ -630,7 +630,9 @@ class Talk:
         if not good:
             name = function if function is not None else exchange.function if exchange else None
             title = RULES[rule].title
-            self.run.referee.found(Finding(rule, name, kind, message or kind or title, expected, actual, exchange))
+            self.run.referee.found(
+                Finding(rule, name, kind, message or kind or title, expected, actual, exchange)
+            )
         return good
 
     def status(

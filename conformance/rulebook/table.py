@@ -1,4 +1,7 @@
-"""The rulebook as a Markdown table, made from the records; `python -m conformance.rulebook.table` puts it into README.md."""
+"""The rulebook as a Markdown table, made from the records.
+
+`python -m conformance.rulebook.table` puts it into the README.md of the current folder.
+"""
 
 from __future__ import annotations
 
