@@ -205,8 +205,10 @@ class Harness:
 
     def connect(self) -> None:
         """Wait for the embedded service, where there is one, and aim at it."""
-        if self.embedded is not None and not self.request.plan:
-            self.profile = self.profile.with_target(self.embedded.url)
+        if self.embedded is not None:
+            # A plan sends nothing, so it needs no service; any address stands for one.
+            url = "http://127.0.0.1/api/" if self.request.plan else self.embedded.url
+            self.profile = self.profile.with_target(url)
 
     @property
     def shown_url(self) -> str:
