@@ -85,11 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=0, help="default: a free one")
     serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
     serve.add_argument(
-        "--db", type=Path, metavar="FILE", help="keep the data in this file (default: in memory)"
+        "--db", type=named_path, metavar="FILE", help="keep the data in this file (default: in memory)"
     )
-    serve.add_argument(
-        "--resync-every", type=float, metavar="SECONDS", help="reset the data and end all sessions"
-    )
+    serve.add_argument("--resync-every", metavar="SECONDS", help="reset the data and end all sessions")
     serve.add_argument(
         "--fault",
         action="append",
@@ -214,26 +212,28 @@ def _pipe() -> Iterator[None]:
 def _call(options: argparse.Namespace) -> int:
     from conformance.call import print_call
 
-    return print_call(_request(options), options)
+    with _pipe():
+        return print_call(_request(options), options)
+    return 0
 
 
 def _serve(options: argparse.Namespace) -> int:
-    arguments = ["--host", options.host, "--port", str(options.port)]
-    if options.db:
-        arguments += ["--db", str(options.db)]
-    if options.resync_every is not None:
-        if options.resync_every <= 0:
-            raise UsageError("--resync-every: not more than 0 seconds")
-        arguments += ["--resync-every", str(options.resync_every)]
-    if options.list_faults or options.fault:
-        from fixtures.faults.__main__ import main as faulty
-
-        if options.list_faults:
-            return faulty(["--list-faults"])
-        return faulty([*arguments, *(word for name in options.fault for word in ("--fault", name))])
+    from fixtures.faults.__main__ import main as faulty
     from fixtures.service.server import main as service
 
-    return service(arguments)
+    prog = "conform serve"
+    with _pipe():
+        if options.list_faults:
+            return faulty(["--list-faults"])
+        arguments = [f"--host={options.host}", f"--port={options.port}"]
+        if options.db:
+            arguments.append(f"--db={options.db}")
+        if options.resync_every is not None:
+            arguments.append(f"--resync-every={options.resync_every}")
+        if options.fault:
+            return faulty([*arguments, *(f"--fault={name}" for name in options.fault)], prog=prog)
+        return service(arguments, prog=prog)
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -243,7 +243,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     parser = _parser()
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    before = None
+    with contextlib.suppress(ValueError):  # not the main thread, where no signal comes
+        before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(options.run(options))
     except UsageError as error:
@@ -251,8 +253,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 1
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

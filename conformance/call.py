@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from conformance.harness import Harness, Request
 from conformance.protocol.caller import OMIT, Caller
+from conformance.protocol.catalog import Catalog, Method
 from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange, Vault
 from conformance.protocol.profile import UsageError, suggestion
 from conformance.protocol.session import Sessions, SetUpFailedError
-from conformance.rulebook import RULES
+from conformance.rulebook import RULES, Level
+from reports.text import reveal, writable
 
 __all__ = ["print_call"]
 
@@ -28,6 +31,7 @@ def print_call(request: Request, options: argparse.Namespace) -> int:
         UsageError: the options, the profile or the catalogue are wrong.
 
     """
+    _check_options(options)
     harness = Harness.prepare(request)
     try:
         harness.connect()
@@ -40,38 +44,72 @@ def _data(options: argparse.Namespace) -> Any:
     if options.data is None:
         return OMIT
     try:
-        return json.loads(options.data)
-    except ValueError as error:
+        return json.loads(options.data, parse_constant=_no_json)
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f'the data is not JSON: {error}; quote it for the shell, as in \'{{"query": "x"}}\''
         ) from error
 
 
+def _no_json(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse what does not go together, instead of leaving some of it out in silence."""
+    if options.endpoint is not None or options.raw is not None:
+        if options.endpoint is None:
+            raise UsageError("--raw needs --endpoint ENTITY")
+        if options.function is not None:
+            raise UsageError("give either a function or --endpoint, not both")
+        if options.page_start is not None or options.page_length is not None:
+            raise UsageError(
+                "--page-start and --page-length go with a function: put them into the --raw body"
+            )
+    elif options.function is None or not all(options.function.partition(".")):
+        raise UsageError(
+            "name a function as ENTITY.FUNCTION, for example course.find, or give --endpoint and --raw"
+        )
+    for name, text in (("--verb", options.http_verb), ("--endpoint", options.endpoint or "x")):
+        if not text.isprintable() or not text or " " in text:
+            raise UsageError(f"{name} {text!r}: has white space or a control character in it, or nothing")
+
+
+def _named(options: argparse.Namespace, catalog: Catalog) -> Method | None:
+    """Return the function that is called, as far as it is known; a raw body names its own."""
+    if options.endpoint is None:
+        return catalog.methods.get(options.function)
+    try:
+        return catalog.methods.get(f"{options.endpoint}.{json.loads(options.raw)['method']}")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
 def _print(harness: Harness, options: argparse.Namespace) -> int:
     profile, catalog = harness.profile, harness.catalog
-    if options.raw is not None or options.http_verb != "POST":
-        if options.endpoint is None:
-            raise UsageError("--raw and --verb need --endpoint ENTITY")
-    elif options.function is None or "." not in options.function:
-        raise UsageError(
-            "name a function as ENTITY.FUNCTION, for example course.find, or give --raw and --endpoint"
-        )
     if options.user is not None and options.user not in profile.users:
         known = ", ".join(profile.users) or "none"
-        hint = suggestion(options.user, profile.users)
-        raise UsageError(f"--as {options.user}: the profile has no such user (it has: {known}){hint}")
+        raise UsageError(
+            f"--as {options.user}: the profile has no such user (it has: {known})"
+            + suggestion(options.user, profile.users)
+        )
     data = _data(options)
-    method = catalog.methods.get(options.function or "")
-    if not profile.may_write and (options.raw is not None or method is None or method.effect != "read"):
+    method = _named(options, catalog)
+    reads = method is not None and method.effect == "read" and options.http_verb == "POST"
+    if not profile.may_write and not reads:
         raise UsageError(
             f"{profile.host} is no test environment, so only functions that the catalogue calls read are called; "
             'set environment = "test" in [target] of the profile if it is one'
         )
-    if harness.request.read_only and (method is None or method.effect != "read"):
+    if harness.request.read_only and not reads:
         raise UsageError(f"--read-only: {options.function or options.endpoint} is not a function that reads")
     vault = Vault()
     for secret in profile.secrets():
         vault.add(secret)
+    for user in profile.users.values():
+        vault.password(user.secret)
+    openers = (profile.auth.login, profile.auth.key_login)
+    logins = [opener.function for opener in openers if opener is not None]
     client = Client(
         profile.url,
         timeout=profile.target.timeout,
@@ -80,14 +118,19 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
         vault=vault,
         envelope_extra=profile.target.envelope_extra,
     )
-    caller = Caller(client, catalog)
+    caller = Caller(client, catalog, logins)
     sessions = Sessions(caller, profile)
+    client.observe = sessions.learn
     try:
         token = sessions.of(options.user).token if options.user else None
         common: dict[str, Any] = {"user": options.user, "token": token, "verb": options.http_verb}
         if options.endpoint is not None:
-            body = (options.raw or "").encode("utf-8", "surrogateescape")
-            exchange = caller.call(f"{options.endpoint}.", body=body, **common)
+            exchange = caller.call(
+                method or f"{options.endpoint}.",
+                body=os.fsencode(options.raw or ""),
+                target=options.endpoint,
+                **common,
+            )
         else:
             paging = {
                 name: value
@@ -95,41 +138,49 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
                 if value is not None
             }
             exchange = caller.call(options.function, data, **common, **paging)
-        return _show(exchange, quiet=harness.request.quiet)
+        return _show(exchange, quiet=harness.request.quiet, strict=harness.request.strict)
     except SetUpFailedError as error:
-        print(f"conform call: {vault.mask(error.reason)}", file=sys.stderr)
+        print(f"conform call: {reveal(vault.mask(error.reason))}", file=sys.stderr)
         return 3
     finally:
         sessions.end_all()
         client.close()
 
 
-def _show(exchange: Exchange, *, quiet: bool) -> int:
-    from reports.text import reveal
-
+def _show(exchange: Exchange, *, quiet: bool, strict: bool) -> int:
     record = exchange.record(limit=1_000_000)
     response = record["response"]
     if response is None:
         print(f"conform call: no answer: {reveal(record['failure'])}", file=sys.stderr)
         return 3
+    lines = []
     if not quiet:
-        print(reveal(record["curl"]))
-        print(f"{response['status']}  {exchange.seconds * 1000:.1f} ms")
-        for name, value in response["headers"].items():
-            print(f"{reveal(name)}: {reveal(value)}")
-        print()
-    try:
-        shown = json.dumps(json.loads(response["body"]), indent=2, ensure_ascii=False)
-    except ValueError:
-        shown = response["body"]
-    print("\n".join(reveal(line) for line in shown.splitlines()))
+        lines += [reveal(record["curl"]), f"{response['status']}  {exchange.seconds * 1000:.1f} ms"]
+        lines += [f"{reveal(name)}: {reveal(value)}" for name, value in response["headers"].items()]
+        lines.append("")
+    lines += [reveal(line) for line in _indented(response["body"]).splitlines()]
+    encoding = getattr(sys.stdout, "encoding", None)
+    print("\n".join(writable(line, encoding) for line in lines), flush=True)
     failed = False
     for rule in RULES.values():
         if rule.check is None:
             continue
         outcome = rule.check(exchange)
         if outcome.broken:
-            failed = failed or rule.level == "must"
+            failed = failed or strict or rule.level is Level.MUST
             mask = exchange.vault.mask if exchange.vault else str
             print(f"{rule.id} {rule.level}  {rule.title}: {reveal(mask(outcome.actual))}", file=sys.stderr)
     return 1 if failed or response["status"] != 200 else 0
+
+
+def _indented(body: str) -> str:
+    """Return a JSON text laid out to be read; one that would not come out as it came in stays as it is."""
+    try:
+        value = json.loads(body)
+        for separators in ((",", ":"), (", ", ": ")):
+            for ascii_only in (False, True):
+                if json.dumps(value, separators=separators, ensure_ascii=ascii_only) == body.strip():
+                    return json.dumps(value, indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        pass
+    return body

@@ -38,6 +38,8 @@ class Interruption:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in _SIGNALS:
+            if signal.getsignal(number) is signal.SIG_IGN:  # started in the background, or under nohup
+                continue
             self._before[number] = signal.signal(number, self._on_signal)
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._on_alarm)
 
