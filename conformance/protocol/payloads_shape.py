@@ -167,6 +167,7 @@ class Shapes:
         self.too_many: dict[int, str] = {}
         self._shapes: dict[int, list[Shape]] = {}
         self._joined: dict[tuple[int, ...], Json] = {}
+        self._derived: dict[tuple[int, str], Json] = {}
         self._keep: list[Json] = []
         self._fits: dict[tuple[int, int], bool] = {}
 
@@ -182,10 +183,17 @@ class Shapes:
             self._joined[key] = {"allOf": list(nodes)}
         return self._joined[key]
 
-    def keep(self, node: Json) -> Json:
-        """Keep a schema made for the moment, so that it can be told by its identity."""
-        self._keep.append(node)
-        return node
+    def derived(self, node: Json, about: str, made: Json) -> Json:
+        """Return a schema made of another: the same one each time, so that it is compiled once."""
+        key = (id(node), about)
+        if key not in self._derived:
+            self._keep.append(node)
+            self._derived[key] = made
+        return self._derived[key]
+
+    def opposite(self, node: Json) -> Json:
+        """Return the schema of what another refuses."""
+        return self.derived(node, "not", {"not": node})
 
     def valid(self, node: Json, value: Json) -> bool:
         """Whether a value passes a schema that may refer into the document."""
@@ -283,7 +291,7 @@ class Shapes:
                 pick = choose(len(node[key]))
                 out.ways.append(f"{key} {pick + 1}")
                 if key == "oneOf" and len(node[key]) > 1:
-                    out.checks.append(self.keep({"oneOf": node[key]}))
+                    out.checks.append(self.derived(node, "oneOf", {"oneOf": node[key]}))
                 self._add(node[key][pick], out, choose, depth + 1)
         if "not" in node:
             self._not(node["not"], out, choose, depth)
@@ -298,7 +306,7 @@ class Shapes:
 
     def _if(self, node: dict[str, Json], out: Shape, choose: _Choices, depth: int) -> None:
         rest = {key: node[key] for key in ("if", "then", "else") if key in node}
-        out.checks.append(self.keep(rest))
+        out.checks.append(self.derived(node, "if", rest))
         holds = choose(2) == 0
         out.ways.append("then" if holds else "else")
         if holds:
@@ -330,7 +338,7 @@ class Shapes:
             out.types = tuple(kind for kind in out.types if kind not in _types(node))
         elif telling == {"required"}:
             out.forbidden[node["required"][choose(len(node["required"]))]] = None
-            out.checks.append(self.keep({"not": node}))
+            out.checks.append(self.opposite(node))
         elif telling and telling <= {"required", "properties"} and node.get("properties"):
             # The usual condition: not (these members, such as these); one of them is missing or otherwise.
             names = list(node["properties"])
@@ -339,22 +347,15 @@ class Shapes:
                 out.forbidden[name] = None
             else:
                 out.required[name] = None
-                child = self._opposite(node["properties"][name])
+                child = self.opposite(node["properties"][name])
                 out.groups.append(Group({name: child}, {}))
-            out.checks.append(self.keep({"not": node}))
+            out.checks.append(self.opposite(node))
         elif telling and telling <= _BOUNDS.keys():
             key = sorted(telling)[choose(len(telling))]
-            self._add(self.keep({_BOUNDS[key]: node[key]}), out, choose, depth + 1)
-            out.checks.append(self.keep({"not": node}))
+            self._add(self.derived(node, key, {_BOUNDS[key]: node[key]}), out, choose, depth + 1)
+            out.checks.append(self.opposite(node))
         else:
-            out.checks.append(self.keep({"not": node}))
-
-    def _opposite(self, node: Json) -> Json:
-        key = (id(node), -1)
-        if key not in self._joined:
-            self._keep.append(node)
-            self._joined[key] = {"not": node}
-        return self._joined[key]
+            out.checks.append(self.opposite(node))
 
     def _scalars(self, node: dict[str, Json], out: Shape) -> None:
         if "type" in node:

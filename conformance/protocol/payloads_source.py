@@ -23,6 +23,7 @@ from hypothesis.errors import Flaky, InvalidArgument, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from conformance.protocol.samples import CannotGenerate
+from conformance.protocol.schema import Json
 
 __all__ = ["Fixed", "Source", "draw", "made", "smallest"]
 
@@ -41,6 +42,11 @@ class Source(Protocol):
 
     def draw(self, strategy: SearchStrategy[T], plain: Callable[[random.Random], T]) -> T:
         """Return a value of a strategy, or the plain one where Hypothesis is not at hand."""
+
+    def identify(
+        self, kind: str, strategy: SearchStrategy[Json] | None, otherwise: Callable[[], Json]
+    ) -> Json:
+        """Return the identifier of an object of a kind, or what is made up otherwise."""
 
     def begin(self) -> None:
         """Begin a part that stands or falls as one."""
@@ -61,7 +67,7 @@ class _Chosen:
         self._data = data
 
     def index(self, count: int) -> int:
-        return self._data.draw_integer(0, count - 1) if count > 1 else 0  # type: ignore[no-any-return]
+        return self._data.draw_integer(0, count - 1) if count > 1 else 0
 
     def integer(self, low: int, high: int, towards: int = 0) -> int:
         if low >= high:
@@ -71,6 +77,11 @@ class _Chosen:
 
     def draw(self, strategy: SearchStrategy[T], plain: Callable[[random.Random], T]) -> T:
         return self._data.draw(strategy)  # type: ignore[no-any-return]
+
+    def identify(
+        self, kind: str, strategy: SearchStrategy[Json] | None, otherwise: Callable[[], Json]
+    ) -> Json:
+        return otherwise() if strategy is None else self._data.draw(strategy)
 
     def begin(self) -> None:
         self._data.start_span(_LABEL)
@@ -101,6 +112,11 @@ class _Drawn:
     def draw(self, strategy: SearchStrategy[T], plain: Callable[[random.Random], T]) -> T:
         return self._draw(strategy)  # type: ignore[no-any-return]
 
+    def identify(
+        self, kind: str, strategy: SearchStrategy[Json] | None, otherwise: Callable[[], Json]
+    ) -> Json:
+        return otherwise() if strategy is None else self._draw(strategy)
+
     def begin(self) -> None:
         pass
 
@@ -114,9 +130,11 @@ class _Drawn:
 class Fixed:
     """The simplest choice each time; others, always the same, once the simplest have led nowhere."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, resolve: Callable[[str], Json] | None = None) -> None:
+        """Take identifiers from `resolve`; without it they are made up by their schema."""
         self.rng = random.Random(seed)
-        self.loose = False
+        self.loose = seed > 0
+        self.resolve = resolve
 
     def index(self, count: int) -> int:
         """Return 0, or any."""
@@ -134,6 +152,12 @@ class Fixed:
     def draw(self, strategy: SearchStrategy[T], plain: Callable[[random.Random], T]) -> T:
         """Return the plain value."""
         return plain(self.rng)
+
+    def identify(
+        self, kind: str, strategy: SearchStrategy[Json] | None, otherwise: Callable[[], Json]
+    ) -> Json:
+        """Return what `resolve` gives."""
+        return otherwise() if self.resolve is None else self.resolve(kind)
 
     def begin(self) -> None:
         """Begin a part."""
@@ -244,7 +268,7 @@ def draw(strategy: SearchStrategy[T], seed: int, count: int) -> list[T]:
         raise CannotGenerate("schema", str(why).partition("\n")[0]) from None
 
 
-class _Enough(BaseException):  # noqa: N818
+class _Enough(BaseException):
     """The budget is spent."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
@@ -59,6 +60,7 @@ class Literal(float):
     text: str
 
     def __new__(cls, text: str) -> Literal:
+        """Keep the text."""
         self = super().__new__(cls, text)
         self.text = text
         return self
@@ -580,8 +582,6 @@ def of_format(source: Source, name: str, low: int, high: int | None) -> str:
     edges, maker = FORMATS[name]
     text = edges[source.index(len(edges))] if source.index(2) else maker(source)
     if len(text) < low or (high is not None and len(text) > high):
-        try:
+        with contextlib.suppress(KeyError, CannotGenerate):
             text = _FORMATS[name](random.Random(source.integer(0, 9999)), _label(source), low, high)
-        except (KeyError, CannotGenerate):
-            pass
     return text
