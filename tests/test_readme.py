@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from conformance.protocol import profile
+from conformance.rulebook import RULES
 from conformance.rulebook.table import inserted
+from fixtures.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")}
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+PROFILES = re.findall(r"^```toml\n(.*?)^```", README, re.S | re.M)
 
 
 @pytest.mark.parametrize(("name", "ends"), [("check", "conform check"), ("tests", "pytest -q -n 2 tests")])
@@ -21,7 +30,12 @@ def test_ci_takes_its_command_from_here(name: str, ends: str) -> None:
     found = re.findall(rf"<!-- ci:{name} -->\n```sh\n(.*?)\n```", README, re.S)
     assert len(found) == 1
     assert found[0].endswith(ends)
-    assert f"command_of {name}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "\n" not in found[0]
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("CI runs in bash")
+    shown = subprocess.run([bash, ".ci/run", "--show", name], cwd=ROOT, capture_output=True, text=True)
+    assert (shown.returncode, shown.stdout) == (0, found[0] + "\n"), shown.stderr
 
 
 def test_there_are_two_commands_and_no_more() -> None:
@@ -32,34 +46,83 @@ def test_the_table_is_the_rulebook() -> None:
     assert inserted(README) == README
 
 
-def test_options_exist() -> None:
-    told = ""
-    for verb in ("check", "call", "serve"):
-        done = subprocess.run(
-            [sys.executable, "conform.py", verb, "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        told += done.stdout
-    outside = {"--help", "--data-raw"}
-    used = {option for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)} - outside
-    assert used
-    assert not [option for option in used if option not in told]
+@cache
+def told(*verb: str) -> frozenset[str]:
+    """Return the options that a verb of the command has."""
+    command = [sys.executable, "conform.py", *verb, "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return frozenset(OPTION.findall(done.stdout))
 
 
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert links
+def commands(page: str) -> list[tuple[str, str]]:
+    """Return the lines and code spans that begin with `conform VERB`, as pairs of verb and rest."""
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", page)
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    ")]
+    found = (re.match(r"(?:\.venv/bin/)?conform (check|call|serve)\b(.*)", text) for text in [*spans, *lines])
+    return [(match[1], match[2]) for match in found if match]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_options_exist(name: str) -> None:
+    every = told("check") | told("call") | told("serve")
+    others = {"--data-raw"}  # curl's
+    used = set(OPTION.findall(PAGES[name])) - others
+    assert used <= every, sorted(used - every)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_commands_have_the_options_that_they_are_given(name: str) -> None:
+    assert commands(PAGES[name])
+    for verb, rest in commands(PAGES[name]):
+        words = [word for word in shlex.split(rest) if OPTION.fullmatch(word)]
+        assert set(words) <= told(verb), f"conform {verb}{rest}"
+
+
+def test_every_option_of_check_is_told() -> None:
+    assert told("check") - {"--help"} <= set(OPTION.findall(README))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_rules_and_faults_named_exist(name: str) -> None:
+    areas = "|".join({rule.area for rule in RULES.values()})
+    assert set(re.findall(rf"\b(?:{areas})-\d+", PAGES[name])) <= set(RULES)
+    assert set(re.findall(r"--fault ([a-z]+\.[a-z0-9-]+)", PAGES[name])) <= set(FAULTS)
+
+
+@pytest.mark.parametrize("name", [*PAGES, "CHANGELOG.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     assert [link for link in links if not (ROOT / link).exists()] == []
+    assert links or name == "CHANGELOG.md"
 
 
-def test_the_profile_is_one(tmp_path: Path) -> None:
-    text = "\n".join(re.findall(r"```toml\n(.*?)```", README, re.S))
-    (tmp_path / "coursio.openrpc.json").write_text("{}", encoding="utf-8")
+def test_the_profile_has_ten_lines() -> None:
+    assert len(PROFILES[0].strip().splitlines()) == 10
+
+
+@pytest.mark.parametrize("shown", range(2))
+def test_the_profiles_are_such(shown: int, tmp_path: Path) -> None:
+    assert len(PROFILES) == 2
+    for named in ("catalogue.openrpc.json", "test-ca.pem"):
+        (tmp_path / named).write_text("{}", encoding="utf-8")
     path = tmp_path / "conform.toml"
-    path.write_text(text, encoding="utf-8")
-    read = profile.load(path, {"COURSIO_OWNER_SECRET": "x-secret"})
-    assert read.users["owner"].secret == "x-secret"
-    assert read.waivers[0].rule == "ENV-6"
+    path.write_text(PROFILES[shown], encoding="utf-8")
+    names = re.findall(r"\$\{(\w+)\}", PROFILES[shown])
+    read = profile.load(path, {name: f"value of {name}" for name in names})
+    assert names
+    assert all(user.secret.startswith("value of ") for user in read.users.values())
+    if shown == 0:
+        assert set(read.users) == {"owner", "peer"}
+        assert read.may_write
+    else:
+        assert [waiver.rule for waiver in read.waivers] == ["ENV-6"]
+        assert read.auth.whoami is not None
+
+
+def test_every_key_of_the_target_is_shown() -> None:
+    shown = [tomllib.loads(text) for text in PROFILES]
+    keys = {key for each in shown for key in each["target"]}
+    assert keys == set(profile.Target.__dataclass_fields__)
+    keys = {key for each in shown for key in each["auth"]}
+    assert keys == set(profile.Auth.__dataclass_fields__)
