@@ -16,7 +16,6 @@ from conformance.protocol.exchange import Exchange, Vault
 from conformance.protocol.profile import UsageError, suggestion
 from conformance.protocol.session import Sessions, SetUpFailedError
 from conformance.rulebook import RULES, Level
-from reports.text import reveal, writable
 
 __all__ = ["print_call"]
 
@@ -86,6 +85,8 @@ def _named(options: argparse.Namespace, catalog: Catalog) -> Method | None:
 
 
 def _print(harness: Harness, options: argparse.Namespace) -> int:
+    from reports.text import reveal
+
     profile, catalog = harness.profile, harness.catalog
     if options.user is not None and options.user not in profile.users:
         known = ", ".join(profile.users) or "none"
@@ -148,6 +149,8 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
 
 
 def _show(exchange: Exchange, *, quiet: bool, strict: bool) -> int:
+    from reports.text import reveal, writable
+
     record = exchange.record(limit=1_000_000)
     response = record["response"]
     if response is None:
