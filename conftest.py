@@ -109,7 +109,14 @@ class Gate:
                 strict=request.strict,
             )
             stand_in = StandIn(harness.profile, harness.catalog) if request.plan else None
-            self.run = Run(harness.profile, harness.catalog, options, self.emit, client=stand_in)
+            self.run = Run(
+                harness.profile,
+                harness.catalog,
+                options,
+                self.emit,
+                client=stand_in,
+                confirm=stand_in is None,
+            )
         return self.run
 
     def emit(self, event: dict[str, Any]) -> None:

@@ -68,6 +68,10 @@ class StandIn(Client):
             self.tally.others += 1
         return self._exchange(target, body, verb, status, data, options)
 
+    def resend(self, exchange: Exchange, token: str | None) -> Exchange:
+        """Send nothing again, either."""
+        return exchange
+
     def send_bytes(
         self, data: bytes, *, function: str | None = None, user: str | None = None
     ) -> tuple[Exchange, bytes]:

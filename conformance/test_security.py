@@ -163,7 +163,7 @@ def test_where_a_request_ends(talk: Talk, endpoint: str) -> None:
     ]
     for what, fields, body in talk.some(doubtful, 3):
         data = head + fields + b"\r\n" + body + hidden
-        exchange, received = talk.client.send_bytes(data + last, function=f"{endpoint}.")
+        exchange, received = talk.client.send_bytes(data + last, function=talk.caller.label(f"{endpoint}."))
         answers = _answers(received)
         talk.judge(
             "SEC-6",
