@@ -145,7 +145,7 @@ class Environment:
         pause = 0.1
         while True:
             exchange = self.caller.client.send("", b"{}", fresh=True)
-            if exchange.failure is None or exchange.failure.kind in ("garbled", "oversize"):
+            if exchange.failure is None or exchange.failure.kind == "oversize":
                 return True
             if time.monotonic() + pause > until:
                 return False
