@@ -305,6 +305,9 @@ class Run:
         if not self.sessions.mains():
             return False
         diagnosis = self.environment.diagnose()
+        if diagnosis.state in ("sessions lost", "marker lost"):
+            # A reset in the middle of the diagnosis looks like half of one.
+            diagnosis = self.environment.diagnose()
         if diagnosis.state == "reset":
             self._reset()
             return True

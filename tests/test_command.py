@@ -516,7 +516,7 @@ def test_jobs_find_the_same(tmp_path: Path) -> None:
 
 
 def test_reset_in_the_middle_is_overcome() -> None:
-    with serving("--resync-every", "2") as url:
+    with serving("--resync-every", "4") as url:
         found = judge(target=url, profile=PROFILE, budget="quick")
     assert found["resets"] >= 1
     assert broken(found) == {}
