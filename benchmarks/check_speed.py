@@ -1,0 +1,160 @@
+"""What `conform check` takes on the embedded service: wall time, start-up, CPU time of the suite, memory.
+
+Run `python -m benchmarks.check_speed`. Each budget is run twice: as a user runs it, for the wall time and for the time
+from the start of the process to its first request; and against a service that was started apart, so that the CPU time
+and the memory are the suite's own. The CPU time of an exchange is that of a whole run, start-up and report
+included, over its requests; beside it stands what each further request costs, from the difference of two budgets.
+Then one process goes through all conversations once, and another one three times, to show whether memory grows with
+the number of exchanges. Nothing here is asserted: the numbers belong to the machine that prints them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.harness import EMBEDDED_PROFILE, Embedded, Harness, Request
+from conformance.run import Options, Run
+from conformance.suite import conversations
+from reports.run import RunLog
+
+ROOT = Path(__file__).resolve().parent.parent
+BUDGETS = ("quick", "standard")
+SEED = "7"
+#: What a unit of ru_maxrss is, in bytes.
+UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of the command: seconds, CPU seconds with and without its children, bytes."""
+
+    wall: float
+    first: float
+    requests: int
+    cpu: float
+    peak: int
+    verdict: str
+
+
+def run(budget: str, out: Path, *target: str) -> Measured:
+    """Run `conform check` as a process and measure it; its children count where it starts some."""
+    command = [
+        sys.executable,
+        "conform.py",
+        "check",
+        "--budget",
+        budget,
+        "--seed",
+        SEED,
+        "--out",
+        str(out),
+        "--quiet",
+    ]
+    events = out / "events.jsonl"
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [*command, *target], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    opened = _await(events, process)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    return Measured(
+        wall,
+        opened - began + _first_exchange(events),
+        report["requests"],
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss * UNIT,
+        report["verdict"],
+    )
+
+
+def _await(path: Path, process: subprocess.Popen[bytes]) -> float:
+    """Return when the run's log was opened."""
+    while not path.exists():
+        if process.poll() is not None:
+            raise SystemExit(f"conform check ended with status {process.returncode} before it wrote its log")
+        time.sleep(0.001)
+    return time.monotonic()
+
+
+def _first_exchange(events: Path) -> float:
+    """Return when the first request was sent, in seconds since the log was opened."""
+    with events.open(encoding="utf-8") as lines:
+        for line in lines:
+            event = json.loads(line)
+            if event["event"] == "exchange":
+                seconds = event["response"]["seconds"] if event["response"] else 0.0
+                return float(event["at"]) - float(seconds)
+    raise SystemExit(f"{events}: no request was sent")
+
+
+def hold(rounds: int, target: str) -> None:
+    """In a process of its own: go through all conversations so many times, in one run; print what it came to."""
+    harness = Harness.prepare(
+        Request(target=target, profile=EMBEDDED_PROFILE, seed=int(SEED), budget="quick")
+    )
+    with tempfile.TemporaryDirectory() as folder, RunLog(Path(folder)) as log:
+        run = Run(harness.profile, harness.catalog, Options(seed=int(SEED), budget="quick"), log.write)
+        for number in range(rounds):
+            for each in conversations(run, harness.wanted):
+                run.conduct(f"{each.name}, round {number}", each.rules, each.body, disturbs=each.disturbs)
+        run.finish()
+        print(json.dumps([run.client.sent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT]))
+
+
+def main() -> None:
+    """Print one line for each budget, and one for each number of rounds."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.check_speed", description=__doc__)
+    options.add_argument("--hold", nargs=2, metavar=("ROUNDS", "URL"), help=argparse.SUPPRESS)
+    held: list[str] | None = options.parse_args().hold
+    if held is not None:
+        hold(int(held[0]), held[1])
+        return
+    apart: dict[str, Measured] = {}
+    print(
+        f"{'budget':<10}{'wall s':>8}{'first request s':>17}{'requests':>10}{'CPU ms each':>13}{'peak MB':>9}"
+    )
+    for budget in BUDGETS:
+        with tempfile.TemporaryDirectory() as folder:
+            whole = run(budget, Path(folder) / "embedded")
+            service = Embedded()
+            service.start()
+            try:
+                alone = ("--target", service.url, "--profile", str(EMBEDDED_PROFILE))
+                apart[budget] = own = run(budget, Path(folder) / "apart", *alone)
+            finally:
+                service.stop()
+        print(
+            f"{budget:<10}{whole.wall:>8.1f}{whole.first:>17.2f}{whole.requests:>10}"
+            f"{own.cpu / own.requests * 1e3:>13.3f}{own.peak / 1e6:>9.1f}   {whole.verdict}"
+        )
+    less, more = (apart[budget] for budget in BUDGETS)
+    if more.requests > less.requests:
+        each = (more.cpu - less.cpu) / (more.requests - less.requests)
+        print(f"each further request: {each * 1e3:.3f} ms of CPU")
+    print("\nmemory by exchanges")
+    for rounds in (1, 3):
+        service = Embedded()
+        service.start()
+        try:
+            command = [sys.executable, "-m", "benchmarks.check_speed", "--hold", str(rounds), service.url]
+            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        finally:
+            service.stop()
+        sent, peak = json.loads(done.stdout)
+        print(f"  {rounds} x: {sent:>7} exchanges, {peak / 1e6:>6.1f} MB at most")
+
+
+if __name__ == "__main__":
+    main()
