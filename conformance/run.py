@@ -22,7 +22,7 @@ from conformance.protocol.profile import Profile
 from conformance.protocol.samples import Optional
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
 from conformance.referee import Finding, Key, Referee
-from conformance.rulebook import RULES, Level
+from conformance.rulebook import RULES
 
 __all__ = ["Conclusion", "NotJudgedError", "Options", "Run", "Talk", "TargetDownError"]
 
@@ -31,6 +31,9 @@ R = TypeVar("R")
 
 #: How often a conversation is begun again because of resets, before the target counts as too unstable to judge.
 _MOST_RESETS = 8
+
+#: So many seconds the clean-up may take, after the run's own deadline, too.
+_CLEAN_UP = 60.0
 
 #: A finding is confirmed in so many attempts, and of one rule so many findings are.
 _ATTEMPTS = 3
@@ -411,17 +414,21 @@ class Run:
         return TargetDownError(why)
 
     def finish(self) -> None:
-        """Remove what the run made and log out."""
-        if self.down is None:
+        """Remove what the run made and log out, in at most a minute; tell of what stays."""
+        why = self.down
+        if why is None:
+            self.client.until = time.monotonic() + _CLEAN_UP
             self.referee.begin("clean-up")
             try:
                 self.estate.clean_up()
                 self.sessions.end_all()
-            except (OutOfTimeError, SetUpFailedError):
-                for thing in self.estate.owned():
-                    self._leftover(thing, "the run ended before it could be removed")
+            except (OutOfTimeError, SetUpFailedError) as error:
+                why = str(error) or "the clean-up took too long"
             self._publish(self.referee.discard())
             self.referee.settle()
+        if why is not None:
+            for thing in self.estate.owned():
+                self._leftover(thing, why)
         for note in dict.fromkeys(self.notes):
             self.emit({"event": "note", "message": self.vault.mask(note)})
         self.client.close()
@@ -472,7 +479,12 @@ class Talk:
         if workers <= 1 or len(calls) <= 1:
             return [call() for call in calls]
         with ThreadPoolExecutor(max_workers=min(workers, len(calls))) as pool:
-            return [future.result() for future in [pool.submit(call) for call in calls]]
+            try:
+                return [future.result() for future in [pool.submit(call) for call in calls]]
+            except BaseException:
+                # An interruption, or the end of the run's time: what was not sent yet stays unsent.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     # -- who ---------------------------------------------------------------------------------------------------
 
@@ -684,10 +696,6 @@ class Talk:
     def session(self, user: str) -> Session:
         """Sign a user in anew."""
         return self.sessions.sign_in(user)
-
-    def is_must(self, rule: str) -> bool:
-        """Whether a rule is a *must*."""
-        return RULES[rule].level is Level.MUST
 
 
 def _sent_data(exchange: Exchange) -> Any:

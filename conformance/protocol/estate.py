@@ -71,7 +71,6 @@ class Estate:
         self._found: dict[tuple[str, str], list[Any]] = {}
         self._making: list[str] = []
         self._lock = threading.RLock()
-        self.quiet = True
 
     # -- who may call what -----------------------------------------------------------------------------------
 
