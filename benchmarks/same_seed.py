@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
+from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOWN = 5
@@ -28,7 +29,7 @@ _DRAWN = re.compile(
     r"\b(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[a-z]*_?[0-9a-f]{16,})\b", re.IGNORECASE
 )
 _PORT = re.compile(r"127\.0\.0\.1:\d+")
-_SIGNED = re.compile(r'((?:X-Coursio-|\\*")(?:time|random|hmac)(?:\\*": ?\\*"|": "))[^"\\]*', re.IGNORECASE)
+_SIGNED = re.compile(r'((?:X-Coursio-|\\*"|&)(?:time|random|hmac)(?:\\*" *: *\\*"|=))[^"\\&]*', re.IGNORECASE)
 
 
 def requests(seed: int, budget: str) -> list[tuple[str, str]]:
@@ -52,7 +53,10 @@ def _recorded(events: Path) -> Iterator[tuple[str, str]]:
             event = json.loads(line)
             if event["event"] != "exchange":
                 continue
-            text = json.dumps(event["request"], ensure_ascii=False)
+            request = event["request"]
+            # Identifiers are found whatever they are wrapped in: percent-encoding, or \\u escapes.
+            text = json.dumps({**request, "url": unquote(request["url"])}, ensure_ascii=False)
+            text = re.sub(r"\\+u00([0-7][0-9a-fA-F])", lambda match: chr(int(match[1], 16)), text)
             ours = {found.lower() for found in _DRAWN.findall(text)}
             text = _SIGNED.sub(r"\1<signed>", _PORT.sub("127.0.0.1:<port>", text))
             yield event["test"], _DRAWN.sub(name, text)

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from conformance.protocol.catalog import Method
-from conformance.protocol.samples import CannotGenerate, spoils
+from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import LINES, Talk
 from conformance.suite import each_endpoint, each_function, judges
@@ -87,7 +87,7 @@ def test_no_session_with_invalid_data(talk: Talk, function: Method) -> None:
     """A stranger does not learn what would be valid."""
     user = talk.somebody(function)
     valid = talk.valid(function, user)
-    for spoil in talk.some(spoils(function), 2, 5):
+    for spoil in talk.some(talk.estate.spoils(function), 2, 5):
         try:
             spoiled = spoil.apply(valid)
         except CannotGenerate:

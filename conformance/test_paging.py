@@ -89,7 +89,9 @@ def test_pages_laid_end_to_end_are_the_list(talk: Talk, function: Method) -> Non
 
 
 def _lengths(talk: Talk, count: int, short: bool) -> list[int]:
-    if talk.quick or short:
+    if talk.quick:
+        wanted = [talk.rng.choice([2, 3, 5]), max(1, count - 1)]
+    elif short:
         wanted = [2, 5, max(1, count - 1), count]
     else:
         wanted = [1, 2, 3, 7, 10, max(1, count - 1), count, count + 1]
@@ -223,8 +225,8 @@ def test_odd_paging_values(talk: Talk, function: Method) -> None:
     odd: list[tuple[str, Any]] = [("1.0", 1.0), ("null", None), ("2^63", 2**63), ("10^30", 10**30)]
     for member, other in (("page_start", "page_length"), ("page_length", "page_start")):
         name = {"page_start": "pageStart", "page_length": "pageLength"}[member]
-        for what, value in refused:
-            for beside in ({}, {other: 1}):
+        for what, value in talk.some(refused, 6):
+            for beside in ({}, {other: 1})[: 1 if talk.quick else 2]:
                 exchange = talk.call(function, data, as_=user, **{member: value}, **beside)
                 talk.status(
                     "PAG-5",

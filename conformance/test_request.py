@@ -12,7 +12,7 @@ from conformance.protocol.caller import OMIT
 from conformance.protocol.catalog import Method
 from conformance.protocol.client import compact
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.samples import CannotGenerate, Spoil, spoils
+from conformance.protocol.samples import CannotGenerate, Spoil
 from conformance.run import NotJudgedError, Talk
 from conformance.suite import each_endpoint, each_function, judges
 from conformance.watch import equal, same_answer
@@ -204,7 +204,7 @@ def test_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
     # A target that takes what it must refuse may change the user's own name or password: those stay as they are.
     every = [
         spoil
-        for spoil in spoils(function)
+        for spoil in talk.estate.spoils(function)
         if function.effect == "read" or not talk.estate.locks_out(function, spoil.parameter)
     ]
     for rule in ("REQ-7", "REQ-8", "REQ-9"):

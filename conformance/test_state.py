@@ -352,7 +352,7 @@ def test_reading_changes_nothing(talk: Talk, function: Method) -> None:
     user = talk.who(function)
     if user is None:
         talk.give_up("the profile has no users whose objects could be watched")
-    eyes = talk.some(_eyes(talk, user, function), 4)
+    eyes = talk.some(_eyes(talk, user, function), 3)
     if not eyes:
         talk.give_up("no object can be watched")
     data = talk.valid(function, user)

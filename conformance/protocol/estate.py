@@ -19,7 +19,7 @@ from conformance.protocol.catalog import Catalog, Method
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile
-from conformance.protocol.samples import CannotGenerate, Optional, Sampler
+from conformance.protocol.samples import CannotGenerate, Optional, Sampler, Spoil, spoils
 from conformance.protocol.session import Sessions, SetUpFailedError
 
 __all__ = ["Estate", "Thing"]
@@ -65,6 +65,8 @@ class Estate:
         self.writable = writable
         self._leftover = leftover
         self._counter = itertools.count(1)
+        self._sampler = Sampler(rng, self.fresh, _nobody)
+        self._spoils: dict[str, list[Spoil]] = {}
         self._ledger: list[Thing] = []
         self._known: dict[tuple[str, str], Thing] = {}
         self._standing: dict[tuple[str, str], Thing] = {}
@@ -132,7 +134,13 @@ class Estate:
                 raise SetUpFailedError(f"nobody to find or make a {kind} for")
             return (self.new(kind, user) if kind in avoid else self.any(kind, user)).id
 
-        return Sampler(self.rng, self.fresh, refer)
+        return self._sampler.bound(self.rng, refer)
+
+    def spoils(self, method: Method) -> list[Spoil]:
+        """Return the ways to spoil a function's data, in an order that is always the same (REQ-7, REQ-8, REQ-9)."""
+        if method.name not in self._spoils:
+            self._spoils[method.name] = list(spoils(method))
+        return self._spoils[method.name]
 
     def valid(
         self, method: Method, user: str | None, *, optional: Optional = "all", **fixed: Any
@@ -382,6 +390,10 @@ class Estate:
             if why is not None:
                 self._leftover(thing, why)
         self._ledger.clear()
+
+
+def _nobody(kind: str) -> Any:
+    raise SetUpFailedError(f"nobody to find or make a {kind} for")
 
 
 def _shared(method: Method, thing: Thing) -> dict[str, Any]:

@@ -193,7 +193,7 @@ class Vault:
         self._keep = keep
         self._sessions: OrderedDict[str, str | None] = OrderedDict()
         self._passwords: OrderedDict[str, None] = OrderedDict()
-        self._search: _Search | None = None
+        self._search = _Search()
         self.members: frozenset[bytes] = frozenset()
 
     def add(self, secret: str, *, lasting: bool = True) -> None:
@@ -206,11 +206,10 @@ class Vault:
             if secret in self._forms:
                 self._forms.move_to_end(secret)
                 return
-            self._forms[secret] = _forms(secret)
+            self._forms[secret] = forms = _forms(secret)
             passing = [name for name in self._forms if name not in self._lasting]
-            for name in passing[: max(0, len(passing) - self._keep)]:
-                del self._forms[name]
-            self._search = None
+            gone = [self._forms.pop(name) for name in passing[: max(0, len(passing) - self._keep)]]
+            self._search = self._search.changed(forms, gone)
 
     def member(self, name: str) -> None:
         """Mask whatever stands under this member name in a login, both ways, before its value is known."""
@@ -247,11 +246,7 @@ class Vault:
 
     def search(self) -> _Search:
         """Return what finds the secrets there are by now."""
-        found = self._search
-        if found is None:
-            with self._lock:
-                found = self._search = _Search(form for forms in self._forms.values() for form in forms)
-        return found
+        return self._search
 
     def mask_bytes(self, data: bytes) -> bytes:
         """Return the bytes with every known secret masked, in whichever form it stands."""
@@ -289,31 +284,61 @@ _GAPS = bytes(byte if byte in _SOLID else 32 for byte in range(256))
 _BEGINNING = 12
 
 
+def _solid(form: _Form) -> bool:
+    return len(form.text) >= _BEGINNING and _SOLID.issuperset(form.text)
+
+
 class _Search:
     """Finds forms of secrets in bytes, for every exchange, at a cost that hardly grows with their number."""
 
-    def __init__(self, forms: Iterable[_Form]) -> None:
-        self._beginnings: dict[bytes, list[_Form]] = {}
-        self._others: list[_Form] = []
+    def __init__(self) -> None:
+        self._beginnings: dict[bytes, tuple[_Form, ...]] = {}
+        self._others: tuple[_Form, ...] = ()
+        self._clean: set[bytes] = set()
         self.longest = 1
-        for form in forms:
-            self.longest = max(self.longest, form.longest)
-            if len(form.text) >= _BEGINNING and _SOLID.issuperset(form.text):
-                self._beginnings.setdefault(form.text[:_BEGINNING], []).append(form)
+
+    def changed(self, new: Iterable[_Form], gone: Iterable[Iterable[_Form]]) -> _Search:
+        """Return a search for other forms, too, and for some no more; this one goes on as it is."""
+        after = _Search()
+        after.longest = self.longest
+        after._beginnings = dict(self._beginnings)
+        after._others = self._others
+        for form in (form for forms in gone for form in forms):
+            if _solid(form):
+                near = tuple(one for one in after._beginnings.get(form.text[:_BEGINNING], ()) if one != form)
+                after._beginnings[form.text[:_BEGINNING]] = near
+                if not near:
+                    del after._beginnings[form.text[:_BEGINNING]]
             else:
-                self._others.append(form)
+                after._others = tuple(one for one in after._others if one != form)
+        for form in new:
+            after.longest = max(after.longest, form.longest)
+            if _solid(form):
+                beginning = form.text[:_BEGINNING]
+                after._beginnings[beginning] = (*after._beginnings.get(beginning, ()), form)
+            else:
+                after._others = (*after._others, form)
+        return after
 
     def found(self, data: bytes) -> list[_Form]:
         """Return the forms that the bytes hold, the longest first."""
         found = [form for form in self._others if form.text in data]
         beginnings = self._beginnings
         if beginnings:
+            clean = self._clean
             for run in data.translate(_GAPS).split():
-                if len(run) >= _BEGINNING:
-                    for start in range(len(run) - _BEGINNING + 1):
-                        near = beginnings.get(run[start : start + _BEGINNING])
-                        if near is not None:
-                            found += [form for form in near if run.startswith(form.text, start)]
+                # The same words stand in exchange after exchange; what was clean once is so again.
+                if len(run) < _BEGINNING or run in clean:
+                    continue
+                near = [
+                    form
+                    for start in range(len(run) - _BEGINNING + 1)
+                    for form in beginnings.get(run[start : start + _BEGINNING], ())
+                    if run.startswith(form.text, start)
+                ]
+                found += near
+                if not near and len(run) <= 128 and len(clean) < 20_000:
+                    clean.add(run)
         if found:
             found = [form for form in dict.fromkeys(found) if form.stands_in(data)]
             found.sort(key=lambda form: form.longest, reverse=True)
@@ -409,7 +434,7 @@ def _spellings(part: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _search_for(secret: str) -> _Search:
-    return _Search(_forms(secret))
+    return _Search().changed(_forms(secret), ())
 
 
 @lru_cache(maxsize=512)

@@ -356,6 +356,12 @@ class Sampler:
         self._schemas: dict[int, tuple[Json, Schema]] = {}
         self._flats: dict[int, tuple[Json, _Flat]] = {}
 
+    def bound(self, rng: random.Random, resolve: Callable[[str], Json]) -> Sampler:
+        """Return a sampler that draws from elsewhere and finds other identifiers, and shares what was compiled."""
+        other = Sampler(rng, self.fresh, resolve)
+        other._schemas, other._flats = self._schemas, self._flats
+        return other
+
     def sample(self, schema: Json | Schema, *, optional: Optional = "none") -> Json:
         """Return a value that a bundled schema (`Param.schema`, `Method.data`) lets pass.
 
