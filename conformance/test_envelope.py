@@ -32,7 +32,7 @@ def test_each_way_to_answer(talk: Talk, function: Method) -> None:
         talk.call(function, valid, as_=user)
         talk.call(function, [], as_=user)
         talk.call(function, {param.name: {"no": []} for param in function.params} or "x", as_=user)
-        for param in function.params:
+        for param in talk.some(function.params, 1):
             talk.call(function, {**talk.data_for(function, user), param.name: {"no": []}}, as_=user)
         if talk.estate.harmless(function):
             talk.call(

@@ -64,7 +64,7 @@ def test_published_names_spelt_otherwise(talk: Talk, function: Method) -> None:
         f"{function.entity}.{name}",
     ]
     data = talk.valid(function, user)
-    for spelt in talk.some(dict.fromkeys(s for s in spellings if s not in published), 4):
+    for spelt in talk.some(dict.fromkeys(s for s in spellings if s not in published), 3):
         exchange = talk.caller.call(
             function,
             user=user,
@@ -108,7 +108,7 @@ def test_other_spellings_of_an_endpoint(talk: Talk, function: Method) -> None:
         f"/{entity}" if not talk.client.address.path.startswith("//") else f"{entity}//",
         f"{entity}//",
     ]
-    for target in talk.some(nowhere, 4):
+    for target in talk.some(nowhere, 3):
         path = talk.client.address.path + target
         exchange = talk.call(function, data, as_=user, target=path)
         talk.status(

@@ -98,11 +98,12 @@ def filtered(
     """Yield the list under filters that are known to leave at least two rows, or to order them otherwise."""
     sample = Lister(talk, function, user, data).rows()
     optional = [param for param in function.params if not param.required]
-    for param in talk.some(optional, 4):
+    for param in talk.some(optional, 2):
         if param.required:
             continue
         found: list[tuple[int, Any]] = []
-        for value in _candidates(talk, param.name, param.schema, sample):
+        candidates = _candidates(talk, param.name, param.schema, sample)
+        for value in talk.some(candidates, 3):
             filled = {**data, param.name: value}
             if not function.data.valid(filled):
                 continue

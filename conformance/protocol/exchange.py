@@ -267,10 +267,13 @@ class _Form:
     text: bytes
     pattern: bytes | None = None
     longest: int = 0
+    parts: tuple[bytes, ...] = ()
 
     def stands_in(self, data: bytes) -> bool:
-        # Few patterns are ever needed, so each is compiled (and kept by `re`) when its bytes are met.
-        return self.pattern is None or re.search(self.pattern, data) is not None
+        if self.pattern is None:
+            return True
+        # Few patterns are ever needed, so each is compiled (and kept by `re`) when all its bytes are met.
+        return all(part in data for part in self.parts) and re.search(self.pattern, data) is not None
 
     def replace(self, data: bytes) -> bytes:
         if self.pattern is not None:
@@ -281,64 +284,60 @@ class _Form:
 #: Most forms of a secret are of these bytes alone and long; they can stand only where a run of them does.
 _SOLID = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-+/=%\\")
 _GAPS = bytes(byte if byte in _SOLID else 32 for byte in range(256))
-_BEGINNING = 12
+#: A run is looked up every so many bytes, by so many bytes; a form this long or longer is met by one of them.
+_STEP = 6
+_LEAST = 2 * _STEP - 1
 
 
-def _solid(form: _Form) -> bool:
-    return len(form.text) >= _BEGINNING and _SOLID.issuperset(form.text)
+def _windows(form: _Form) -> tuple[bytes, ...]:
+    """Return the pieces of a form of which one stands wherever the form does; none if it must be searched for."""
+    text = form.text
+    if len(text) < _LEAST or not _SOLID.issuperset(text):
+        return ()
+    return tuple(text[start : start + _STEP] for start in range(_STEP))
 
 
 class _Search:
     """Finds forms of secrets in bytes, for every exchange, at a cost that hardly grows with their number."""
 
     def __init__(self) -> None:
-        self._beginnings: dict[bytes, tuple[_Form, ...]] = {}
+        self._windows: dict[bytes, tuple[_Form, ...]] = {}
         self._others: tuple[_Form, ...] = ()
-        self._clean: set[bytes] = set()
         self.longest = 1
 
     def changed(self, new: Iterable[_Form], gone: Iterable[Iterable[_Form]]) -> _Search:
         """Return a search for other forms, too, and for some no more; this one goes on as it is."""
         after = _Search()
         after.longest = self.longest
-        after._beginnings = dict(self._beginnings)
+        index = after._windows = dict(self._windows)
         after._others = self._others
         for form in (form for forms in gone for form in forms):
-            if _solid(form):
-                near = tuple(one for one in after._beginnings.get(form.text[:_BEGINNING], ()) if one != form)
-                after._beginnings[form.text[:_BEGINNING]] = near
-                if not near:
-                    del after._beginnings[form.text[:_BEGINNING]]
-            else:
+            windows = _windows(form)
+            for window in windows:
+                index[window] = tuple(one for one in index.get(window, ()) if one != form)
+                if not index[window]:
+                    del index[window]
+            if not windows:
                 after._others = tuple(one for one in after._others if one != form)
         for form in new:
             after.longest = max(after.longest, form.longest)
-            if _solid(form):
-                beginning = form.text[:_BEGINNING]
-                after._beginnings[beginning] = (*after._beginnings.get(beginning, ()), form)
-            else:
+            windows = _windows(form)
+            for window in windows:
+                index[window] = (*index.get(window, ()), form)
+            if not windows:
                 after._others = (*after._others, form)
         return after
 
     def found(self, data: bytes) -> list[_Form]:
         """Return the forms that the bytes hold, the longest first."""
         found = [form for form in self._others if form.text in data]
-        beginnings = self._beginnings
-        if beginnings:
-            clean = self._clean
+        index = self._windows
+        if index:
             for run in data.translate(_GAPS).split():
-                # The same words stand in exchange after exchange; what was clean once is so again.
-                if len(run) < _BEGINNING or run in clean:
-                    continue
-                near = [
-                    form
-                    for start in range(len(run) - _BEGINNING + 1)
-                    for form in beginnings.get(run[start : start + _BEGINNING], ())
-                    if run.startswith(form.text, start)
-                ]
-                found += near
-                if not near and len(run) <= 128 and len(clean) < 20_000:
-                    clean.add(run)
+                for start in range(0, len(run) - _STEP + 1, _STEP):
+                    window = run[start : start + _STEP]
+                    if window in index:
+                        found += [form for form in index[window] if form.text in run]
         if found:
             found = [form for form in dict.fromkeys(found) if form.stands_in(data)]
             found.sort(key=lambda form: form.longest, reverse=True)
@@ -377,8 +376,8 @@ def _forms(secret: str) -> tuple[_Form, ...]:
         spelled: list[_Form] = []
     else:
         pattern = b"".join(_spellings(part) for part in _PARTS.findall(secret))
-        anchor = max(solid, key=len, default="").encode()
-        spelled = [_Form(anchor, pattern, 16 * len(plain))]
+        parts = sorted((part.encode() for part in solid), key=len, reverse=True)
+        spelled = [_Form(parts[0] if parts else b"", pattern, 16 * len(plain), tuple(parts[1:]))]
     return (*(_Form(text, None, len(text)) for text in texts), *spelled)
 
 
@@ -523,8 +522,8 @@ class Exchange:
         sent, came = _heads(request.headers), _heads(response.headers) if response else []
         everything = [
             url,
-            *(value for _, value in sent),
-            *(value for _, value in came),
+            # What stands in a secret header is never shown, so it is not looked at either.
+            *(value for name, value in (*sent, *came) if not _is_secret_header(name)),
             request.body[:window],
             response.body[:window] if response else b"",
             _text_bytes(failure.detail) if failure else b"",
