@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from conformance.protocol.caller import OMIT, Caller
-from conformance.protocol.catalog import Catalog, Method
+from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
 from conformance.protocol.client import Client, OutOfTimeError
 from conformance.protocol.environment import Environment
 from conformance.protocol.estate import Estate, Thing
@@ -547,10 +547,10 @@ class Talk:
         """Return an endpoint that the target shows to have: one of the documentation's own, for want of a catalogue."""
         if self.run.guessed is None:
             self.run.guessed = ""
-            for entity, name in (("auth", "login"), ("user", "find"), ("course", "find")):
-                shown = self.caller.call(f"{entity}.{name}", {}, in_session=False)
+            for name in DOCUMENTED:
+                shown = self.caller.call(name, {}, in_session=False)
                 if shown.status in (200, 400, 401, 403):
-                    self.run.guessed = entity
+                    self.run.guessed = name.partition(".")[0]
                     break
         return self.run.guessed or None
 

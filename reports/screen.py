@@ -272,7 +272,9 @@ def _came_back(group: Sequence[Mapping[str, Any]]) -> str:
     faint = [text for text in told if (m := re.fullmatch(r"(\d+)/(\d+)", text)) and int(m[1]) < int(m[2])]
     if faint:
         return f"intermittent {', '.join(faint[:3])}"
-    return f"came back {', '.join(told[:3])}" if told else ""
+    # Of a rule that many places break, only the first few are sent again.
+    again = [text for text in told if text != "1/1"]
+    return f"came back {', '.join(again[:3])}" if again else ""
 
 
 def _example(group: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -364,9 +366,15 @@ def _footer(page: _Page, report: Mapping[str, Any], folder: Path | None) -> None
         if len(report["waivers"]) > 5:
             page.field("", f"and {len(report['waivers']) - 5} more waivers to look at, in report.json")
     if report["leftovers"]:
-        kinds = Counter(str(left["kind"]) for left in report["leftovers"])
-        told = ", ".join(f"{count} {cut(kind, 40)}" for kind, count in kinds.most_common(8))
-        page.field("left over", f"{told} (could not be removed; listed in report.json)")
+        reasons: dict[str, Counter[str]] = {}
+        for left in report["leftovers"]:
+            why = str(left["reason"] or "it could not be removed")
+            reasons.setdefault(why, Counter())[str(left["kind"])] += 1
+        for why, kinds in sorted(reasons.items(), key=lambda pair: -pair[1].total())[:3]:
+            told = ", ".join(f"{count} {cut(kind, 40)}" for kind, count in kinds.most_common(8))
+            page.field("left over", f"{told}: {cut(why, 120)}")
+        if len(reasons) > 3:
+            page.field("", "and more for other reasons, in report.json")
     for note in report["notes"][:5]:
         page.field("note", note)
     facts = [] if report["seed"] is None else [f"seed {report['seed']}"]

@@ -111,7 +111,7 @@ def test_the_footer_tells_the_run(tmp_path: Path) -> None:
     for line in (
         "  report     reports/runs/x/report.json",
         "  run        seed 7 · 5210 requests · 41.3 s · 1 reset of the target",
-        "  left over  2 course (could not be removed; listed in report.json)",
+        "  left over  2 course: 403",
         "  waiver     HTTP-1: ran out on 2026-01-01",
         "  ENV-3 auth.login · 1 of 380 exchanges: known: ENV-3",
     ):

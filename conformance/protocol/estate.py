@@ -359,7 +359,7 @@ class Estate:
         """Delete an object; return why it could not be done, or None."""
         method = self.catalog.delete(thing.kind)
         if method is None or method.object is None:
-            return f"the catalogue has no function that deletes a {thing.kind}"
+            return "the catalogue has no function that deletes it"
         users = [user for user in (thing.user, *self.profile.users) if self.may_call(user, method)]
         why = "no user of the profile may delete it"
         for user in dict.fromkeys(users[:3]):
