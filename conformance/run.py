@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
+from conformance.generation import Allowance, Coverage, Portion
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
 from conformance.protocol.client import Client, OutOfTimeError
@@ -76,6 +77,8 @@ class Options:
     rules: frozenset[str] = frozenset(RULES)
     deadline: float = 1800.0
     strict: bool = False
+    #: Seconds for generated payloads, where the budget is not to decide (`--for`).
+    generate_for: float | None = None
 
 
 @dataclass(slots=True)
@@ -150,6 +153,8 @@ class Run:
             leftover=self._leftover,
         )
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
+        self.allowance = Allowance(options.budget, options.generate_for)
+        self.coverage = Coverage()
         self.resets = 0
         self._confirming = confirm
         self.notes: list[str] = []
@@ -259,11 +264,13 @@ class Run:
         self._publish(self.referee.take())
         self.referee.settle()
 
-    def _attempt(self, name: str, rules: Sequence[str], body: Body) -> Conclusion:
-        """Hold a conversation once."""
+    def _attempt(
+        self, name: str, rules: Sequence[str], body: Body, only: frozenset[Key] | None = None
+    ) -> Conclusion:
+        """Hold a conversation once; with `only` to see those findings again."""
         self.referee.begin(name)
         self.estate.rng = random.Random(f"{self.options.seed}/{name}/data")
-        talk = Talk(self, name, rules)
+        talk = Talk(self, name, rules, only)
         conclusion = Conclusion(events=talk.skips)
         try:
             body(talk)
@@ -373,7 +380,7 @@ class Run:
             again = set(self.referee.take())
             self.referee.settle()
             if fresh.keys() - again:
-                self._attempt(name, rules, body)
+                self._attempt(name, rules, body, frozenset(fresh))
                 again |= set(self.referee.take())
             doubtful = resets < _MOST_RESETS and fresh.keys() - again and self.sessions.mains()
             if doubtful and self.environment.diagnose().state == "reset":
@@ -429,15 +436,32 @@ class Run:
         if why is not None:
             for thing in self.estate.owned():
                 self._leftover(thing, why)
+        self._tell_coverage()
         for note in dict.fromkeys(self.notes):
             self.emit({"event": "note", "message": self.vault.mask(note)})
         self.client.close()
+
+    def _tell_coverage(self) -> None:
+        event = self.coverage.event()
+        if event is None:
+            return
+        self.emit(event)
+        refused = self.coverage.never_accepted()
+        if refused:
+            told = ", ".join(refused[:8]) + (f" and {len(refused) - 8} more" if refused[8:] else "")
+            self.notes.append(
+                f"no valid data was ever accepted by {told}: what is said of their data rests on refusals"
+            )
+        if self.allowance.late:
+            self.notes.append(
+                f"generated payloads took all of their {self.allowance.seconds:.0f} s before all of them were sent"
+            )
 
 
 class Talk:
     """One conversation with the target, and the words in which it judges."""
 
-    def __init__(self, run: Run, name: str, rules: Sequence[str]) -> None:
+    def __init__(self, run: Run, name: str, rules: Sequence[str], only: frozenset[Key] | None = None) -> None:
         self.run = run
         self.name = name
         self.rules = tuple(rules)
@@ -451,6 +475,9 @@ class Talk:
         self.vault = run.vault
         self.skips: list[dict[str, Any]] = []
         self.subject: str | None = None
+        self.only = only
+        self.put_to: Any = None
+        self.scope: Callable[[Run], Any] | None = None
 
     # -- budgets -----------------------------------------------------------------------------------------------
 
@@ -463,6 +490,21 @@ class Talk:
     def deep(self) -> bool:
         """Whether the run has all the time it needs."""
         return self.run.options.budget == "deep"
+
+    def portion(self, share: float, weight: Callable[[Any], float] | None = None) -> Portion:
+        """Return what this conversation may spend of the share of all generated payloads that its kind has.
+
+        The share is divided among what the conversation is put to, equally or by `weight`.
+        """
+        found = self.scope(self.run) if self.scope is not None else None
+        every = found if isinstance(found, list) and found else [self.put_to]
+        weigh = weight or (lambda each: 1.0)
+        part = weigh(self.put_to) / (sum(map(weigh, every)) or 1.0)
+        return self.run.allowance.portion(share * part, lambda: self.client.sent, again=self.only is not None)
+
+    def seeks(self, rule: str, kind: str) -> bool:
+        """Whether an example that could show this is to be sent: always, but when something else is to be confirmed."""
+        return self.only is None or any(key[0] == rule and key[2] == kind for key in self.only)
 
     def some(self, items: Iterable[T], quick: int, standard: int | None = None) -> list[T]:
         """Return as many of the items as the budget allows, chosen by the seed, in their own order."""

@@ -193,4 +193,8 @@ def hold(talk: Talk, test: Callable[..., None], parameters: dict[str, Any]) -> N
             talk.give_up(value.reason, value.lines)
         if isinstance(value, Method):
             talk.subject = value.name
+        talk.put_to = value
+    scope: Scope | None = getattr(test, "scope", None)
+    if scope is not None:
+        talk.scope = scope.values
     test(talk, **parameters)

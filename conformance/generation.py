@@ -1,0 +1,184 @@
+"""What generated payloads may cost, and what became of them.
+
+The requests of a conversation are a fixed share of the run's, so that a seed decides all of them. Its time is a share,
+too, and what an earlier conversation left over; only where the target is so slow that the time ends first does the
+clock decide, and the run says so.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+__all__ = ["Allowance", "Coverage", "Portion"]
+
+#: Requests and seconds that generated payloads may take on top of a run's other conversations.
+COSTS: Mapping[str, tuple[int | None, float]] = {
+    "quick": (2_400, 8.0),
+    "standard": (9_000, 30.0),
+    "deep": (None, 600.0),
+}
+
+
+class Portion:
+    """One conversation's part: use it as a context, and ask `more` before each example.
+
+    `requests` is how many calls it may send (None: as many as its time allows).
+    """
+
+    def __init__(
+        self, allowance: Allowance, requests: int | None, until: float, sent: Callable[[], int]
+    ) -> None:
+        self._allowance = allowance
+        self._until = until
+        self._sent = sent
+        self._first = sent()
+        self._began = 0.0
+        self.requests = requests
+        self.late = False
+
+    def __enter__(self) -> Portion:
+        self._began = self._allowance.clock()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._allowance.spent += self._allowance.clock() - self._began
+        self._allowance.late |= self.late
+
+    @property
+    def left(self) -> int:
+        """How many calls may still be sent; where there is no limit, a large number."""
+        if self.requests is None:
+            return 1_000_000
+        return max(0, self.requests - (self._sent() - self._first))
+
+    @property
+    def seconds(self) -> float:
+        """How much time is left."""
+        now = self._allowance.spent + self._allowance.clock() - self._began
+        return max(0.0, self._until - now)
+
+    def more(self, calls: int = 1) -> bool:
+        """Whether so many more calls may be sent."""
+        if self.left < calls:
+            return False
+        if self.seconds <= 0:
+            self.late = True
+            return False
+        return True
+
+
+class Allowance:
+    """What a run's generated payloads may cost in all: requests, and seconds of wall time."""
+
+    def __init__(
+        self, budget: str, seconds: float | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take a budget's costs; `seconds` is another time, in which as much is sent as fits."""
+        self.requests, self.seconds = COSTS[budget]
+        if seconds is not None:
+            self.requests, self.seconds = None, seconds
+        self.clock = clock
+        self.spent = 0.0
+        self.late = False
+        self._share = 0.0
+
+    def portion(self, share: float, sent: Callable[[], int], *, again: bool = False) -> Portion:
+        """Return the portion of a conversation with this share (0 to 1) of it all.
+
+        `again` says that it is held once more, to confirm what it found: such a portion is small, and on top.
+        """
+        if again:
+            return Portion(self, 60, self.spent + max(2.0, self.seconds / 15), sent)
+        self._share += share
+        requests = None if self.requests is None else max(4, round(self.requests * share))
+        return Portion(self, requests, self.seconds * min(1.0, self._share), sent)
+
+
+@dataclass
+class _Heard:
+    """What one function made of generated data."""
+
+    examples: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+    refused: int = 0
+    beyond: int = 0
+    parameters: dict[str, list[int]] = field(default_factory=dict)
+    keywords: dict[str, list[int]] = field(default_factory=dict)
+
+
+class Coverage:
+    """Which functions, parameters and keywords were exercised, and how the target took it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._functions: dict[str, _Heard] = {}
+
+    def tell(
+        self,
+        function: str,
+        kind: str,
+        status: int | None,
+        *,
+        valid: bool | None = None,
+        place: tuple[str, str] | None = None,
+        beyond: bool = False,
+    ) -> None:
+        """Count an example: its kind ("valid", "edge", "violation", …), what the schema says of it, the answer.
+
+        `place` is the (parameter, "pointer keyword") that an edge or a violation is about; `beyond` says that a
+        rule beyond the schema may be why it was refused.
+        """
+        with self._lock:
+            heard = self._functions.setdefault(function, _Heard())
+            heard.examples[kind] += 1
+            heard.beyond += beyond
+            if valid is None or status is None:
+                return
+            if valid:
+                heard.accepted += status == 200
+                heard.refused += status != 200
+            if place is not None:
+                # Two counts: taken as allowed (within), refused as forbidden (without).
+                within = valid and status == 200
+                without = not valid and status == 400
+                for table, name in ((heard.parameters, place[0]), (heard.keywords, place[1])):
+                    both = table.setdefault(name, [0, 0])
+                    both[0] += within
+                    both[1] += without
+
+    def never_accepted(self) -> list[str]:
+        """Return the functions that refused whatever valid data they were sent."""
+        with self._lock:
+            return [name for name, heard in self._functions.items() if heard.refused and not heard.accepted]
+
+    def event(self) -> dict[str, Any] | None:
+        """Return the event that tells of it; None where nothing was generated."""
+        with self._lock:
+            if not self._functions:
+                return None
+            return {
+                "event": "coverage",
+                "functions": {
+                    name: {
+                        "examples": dict(heard.examples),
+                        "accepted": heard.accepted,
+                        "refused": heard.refused,
+                        "beyond_schema": heard.beyond,
+                        "parameters": {key: _both(pair) for key, pair in heard.parameters.items()},
+                        "keywords": {key: _both(pair) for key, pair in heard.keywords.items()},
+                    }
+                    for name, heard in self._functions.items()
+                },
+            }
+
+
+def _both(pair: list[int]) -> dict[str, int]:
+    return {"accepted": pair[0], "refused": pair[1]}
