@@ -99,7 +99,8 @@ class Allowance:
             return Portion(self, 60, self.spent + max(2.0, self.seconds / 15), sent)
         self._share += share
         requests = None if self.requests is None else max(4, round(self.requests * share))
-        return Portion(self, requests, self.seconds * min(1.0, self._share), sent)
+        # A conversation may run ahead of its time by as much as another may need more than it was given.
+        return Portion(self, requests, self.seconds * min(1.0, self._share + 0.25), sent)
 
 
 @dataclass

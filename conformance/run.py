@@ -155,6 +155,8 @@ class Run:
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
         self.allowance = Allowance(options.budget, options.generate_for)
         self.coverage = Coverage()
+        #: What showed a finding, by conversation, so that confirming it needs no search.
+        self.remembered: dict[tuple[str, Key], list[Any]] = {}
         self.resets = 0
         self._confirming = confirm
         self.notes: list[str] = []

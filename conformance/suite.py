@@ -37,6 +37,7 @@ SUITES = (
     "test_naming",
     "test_state",
     "test_security",
+    "test_data",
 )
 
 F = TypeVar("F", bound=Callable[..., Any])

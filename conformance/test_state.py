@@ -13,7 +13,7 @@ from conformance.protocol.schema import Schema
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Run, Talk
 from conformance.suite import each_function, each_kind, judges
-from conformance.watch import bound, equal, listers, read, seen
+from conformance.watch import bound, equal, listers, pairs, read, seen
 
 
 def creators(talk: Talk, kind: str) -> list[str]:
@@ -33,18 +33,6 @@ def creators(talk: Talk, kind: str) -> list[str]:
     if not users:
         talk.give_up(f"no user of the profile may make a {kind}")
     return users
-
-
-def pairs(
-    talk: Talk, function: Method, sent: dict[str, Any], shown: Any
-) -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
-    """Yield (name, sent, shown, schema) of the members that an object shows by the name of an argument."""
-    if not isinstance(shown, dict):
-        return
-    for param in function.params:
-        hidden = param.schema.get("writeOnly") or param.schema.get("format") == "password"
-        if param.name in sent and param.name in shown and not hidden:
-            yield param.name, sent[param.name], shown[param.name], param.schema
 
 
 @judges("STA-1")

@@ -12,7 +12,7 @@ from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import NotJudgedError, Talk
 
-__all__ = ["Lister", "Trace", "canonical", "equal", "listers", "same_answer", "seen", "snapshot"]
+__all__ = ["Lister", "Trace", "canonical", "equal", "listers", "pairs", "same_answer", "seen", "snapshot"]
 
 
 def canonical(value: Any) -> Any:
@@ -202,6 +202,18 @@ def bound(talk: Talk, function: Method, thing: Any, **more: Any) -> dict[str, An
         if param.required and param.ref and param.name in thing.sent:
             fixed.setdefault(param.name, thing.sent[param.name])
     return talk.valid(function, thing.user, optional="none", **{**fixed, **more})
+
+
+def pairs(
+    talk: Talk, function: Method, sent: dict[str, Any], shown: Any
+) -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
+    """Yield (name, sent, shown, schema) of the members that an object shows by the name of an argument."""
+    if not isinstance(shown, dict):
+        return
+    for param in function.params:
+        hidden = param.schema.get("writeOnly") or param.schema.get("format") == "password"
+        if param.name in sent and param.name in shown and not hidden:
+            yield param.name, sent[param.name], shown[param.name], param.schema
 
 
 class Trace:

@@ -1,0 +1,263 @@
+"""A function as one user offers it generated data: identifiers bound, the account left alone, traces removed.
+
+What is drawn from strategies holds symbols for identifiers, so that the same seed draws the same whatever the target's
+identifiers are; they are bound when the data is sent and judged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from conformance.protocol import payloads
+from conformance.protocol.catalog import Method
+from conformance.protocol.estate import Thing
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.pointer import resolve
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import Talk
+from conformance.watch import read
+
+__all__ = ["Offer", "breadth"]
+
+#: Objects that no function deletes are made so often at most, in a quick and in a longer run.
+_KEPT = (6, 24)
+
+
+def breadth(function: Method) -> float:
+    """Return how much there is to try with a function: the length of its arguments' schemas."""
+    return 40.0 + sum(len(json.dumps(param.schema, default=str)) for param in function.params)
+
+
+class Symbol(str):
+    """Stands for the identifier of an object of a kind until data is sent."""
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        """The kind of the object."""
+        return str(self)
+
+
+class Offer:
+    """Sends one function generated data; a context that removes what it made.
+
+    `user` is who calls it (None: nobody), `thing` the object that an update is tried on, `control` the answer to data
+    that the suite would send otherwise, or None before `open_with_control`.
+    """
+
+    def __init__(self, talk: Talk, function: Method) -> None:
+        self.talk = talk
+        self.function = function
+        self.user = talk.who(function)
+        self.login = function.name in talk.caller.logins
+        role = function.object
+        self.role = role
+        self.own = role.id if role is not None and role.does in ("read", "update", "delete") else None
+        self.creates = role is not None and role.does == "create"
+        changes = role is not None and role.does in ("create", "update", "list")
+        self._spends = function.effect != "read" and not changes
+        self.thing: Thing | None = None
+        self._original: Any = None
+        self._deletes = role is not None and talk.catalog.delete(role.kind) is not None
+        self._made = 0
+
+    # -- before and after --------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Offer:
+        talk, role = self.talk, self.role
+        if role is not None and role.does == "update" and self.user is not None:
+            self.thing = talk.estate.new(role.kind, self.user)
+            reader = talk.catalog.read(role.kind)
+            if not self.thing.made and reader is not None and reader.object is not None:
+                shown = read(talk, self.thing)
+                self._original = resolve(shown.data, reader.object.at) if shown.status == 200 else None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.thing is None or (kind is not None and not issubclass(kind, SetUpFailedError)):
+            return
+        if self.thing.made:
+            self.talk.estate.remove(self.thing)
+        elif isinstance(self._original, dict):
+            # What the run found, and did not make, gets its values back.
+            values = {
+                param.name: self._original[param.name]
+                for param in self.function.params
+                if param.name in self._original and not self.hands_off(param.name) and param.name != self.own
+            }
+            for given in (values, *({name: value} for name, value in values.items())):
+                data = {**given, str(self.own): self.thing.id}
+                if self.function.data.valid(data) and self.send(data).status == 200:
+                    break
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether more objects may be made: of what cannot be deleted only a few are."""
+        return self._deletes or not self.creates or self._made < _KEPT[0 if self.talk.quick else 1]
+
+    @property
+    def cost(self) -> int:
+        """How many calls an accepted example takes, with the clean-up."""
+        return 2 if (self.creates and self._deletes) or self._spends else 1
+
+    # -- data --------------------------------------------------------------------------------------------------
+
+    def hands_off(self, parameter: str) -> bool:
+        """Whether a parameter must not be given: it may lock the profile's user out of the account."""
+        return self.talk.estate.locks_out(self.function, parameter)
+
+    def identify(self, kind: str) -> Any:
+        """Return the identifier of an object of a kind that the user may use.
+
+        Raises:
+            SetUpFailedError: there is none.
+
+        """
+        if self.thing is not None and self.thing.kind == kind:
+            return self.thing.id
+        if self.user is None:
+            raise SetUpFailedError(f"nobody to find or make a {kind} for")
+        estate = self.talk.estate
+        return (estate.new(kind, self.user) if self._spends else estate.any(kind, self.user)).id
+
+    @staticmethod
+    def symbols(kind: str) -> SearchStrategy[Any]:
+        """Return the strategy of identifiers of a kind: a symbol."""
+        return st.just(Symbol(kind))
+
+    def bind(self, value: Any) -> Any:
+        """Return the value with the symbols replaced by identifiers of standing objects."""
+        if isinstance(value, Symbol):
+            if self.thing is not None and self.thing.kind == value.kind:
+                return self.thing.id
+            if self.user is None:
+                raise SetUpFailedError(f"nobody to find or make a {value.kind} for")
+            return self.talk.estate.any(value.kind, self.user).id
+        if isinstance(value, dict):
+            return {name: self.bind(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.bind(item) for item in value]
+        return value
+
+    def final(self, value: Any) -> Any:
+        """Return the value as it is sent: bound, with objects of its own where the call uses them up."""
+        if isinstance(value, Symbol):
+            return self.identify(value.kind)
+        if isinstance(value, dict):
+            return {name: self.final(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.final(item) for item in value]
+        return value
+
+    def fit(self, data: Any, about: str | None = None) -> Any:
+        """Return data that acts on the object that is tried, by its own parents, and leaves the account alone.
+
+        `about` is the parameter that is being tried; it stays as it is.
+        """
+        if not isinstance(data, dict):
+            return data
+        fitted = {name: value for name, value in data.items() if not self.hands_off(name) or name == about}
+        thing = self.thing
+        if self.own is not None and self.own in fitted and self.own != about and self.user is not None:
+            assert self.role is not None
+            if thing is None:
+                known = self.talk.estate.thing(self.role.kind, fitted[self.own], self.user)
+                if not known.sent:
+                    param = self.function.param(self.own)
+                    if param is None or not param.ref:
+                        fitted[self.own] = self.identify(self.role.kind)
+                        known = self.talk.estate.thing(self.role.kind, fitted[self.own], self.user)
+                thing = known
+            else:
+                fitted[self.own] = thing.id
+        if thing is not None:
+            for param in self.function.params:
+                if param.required and param.ref and param.name in thing.sent and param.name != about:
+                    fitted[param.name] = thing.sent[param.name]
+        return fitted
+
+    def allows(self, data: Any) -> bool:
+        """Whether the schema lets data pass, as it is sent."""
+        try:
+            return bool(self.function.data.valid(json.loads(payloads.encode(data))))
+        except (ValueError, RecursionError):
+            return False
+
+    # -- calls -------------------------------------------------------------------------------------------------
+
+    def body(self, data: Any) -> bytes:
+        """Return the call with this data, numbers by the letter."""
+        return payloads.encode({"method": self.function.name.partition(".")[2], "data": data})
+
+    def send(self, data: Any = None, *, body: bytes | None = None) -> Exchange:
+        """Call the function with data, or with a body as it is."""
+        sent = self.body(data) if body is None else body
+        return self.talk.call(self.function, as_=None if self.login else self.user, body=sent)
+
+    def clear(self, exchange: Exchange, data: Any) -> None:
+        """After a call: remove what it made, so that lists stay short."""
+        if exchange.status != 200 or not self.creates:
+            return
+        self._made += 1
+        if self._deletes:
+            thing = self.made(exchange, data)
+            if thing is not None:
+                self.talk.estate.remove(thing)
+
+    def made(self, exchange: Exchange, data: Any) -> Thing | None:
+        """Return the object that a call made."""
+        return self.talk.estate.learn(exchange, self.function, data, self.user)
+
+    def accepts_by_rule(self, data: Any) -> set[int]:
+        """Return the statuses with which data that the schema allows may be answered (DAT-1)."""
+        accepted = {200, 403, 404}
+        if self.login:
+            accepted |= {400, 401}
+        if self.function.beyond_schema or payloads.oddities(data):
+            accepted.add(400)
+        return accepted
+
+    def tell(
+        self, kind: str, exchange: Exchange, *, valid: bool | None, place: tuple[str, str] | None = None
+    ) -> None:
+        """Count an example for the report."""
+        beyond = bool(valid) and exchange.status == 400 and self.function.beyond_schema
+        self.talk.run.coverage.tell(
+            self.function.name, kind, exchange.status, valid=valid, place=place, beyond=beyond
+        )
+
+    def plain(self) -> Any:
+        """Return valid data as the suite makes it otherwise, and count its answer.
+
+        Raises:
+            SetUpFailedError: there is none.
+
+        """
+        return self.talk.valid(self.function, self.user)
+
+    def shown(self, exchange: Exchange, data: Any) -> Iterable[tuple[str, Any, Exchange]]:
+        """Yield where what was just stored is shown again: (what shows it, the object there, the exchange)."""
+        role, talk = self.role, self.talk
+        if role is None or role.does not in ("create", "update") or exchange.status != 200:
+            return
+        thing = self.thing if role.does == "update" else self.made(exchange, data)
+        if thing is None:
+            return
+        at = resolve(exchange.data, role.at)
+        if isinstance(at, dict):
+            yield self.function.name, at, exchange
+        reader = talk.catalog.read(role.kind)
+        if reader is not None and reader.object is not None and talk.estate.may_call(thing.user, reader):
+            seen = read(talk, thing)
+            at = resolve(seen.data, reader.object.at) if seen.status == 200 else None
+            if isinstance(at, dict):
+                yield reader.name, at, seen

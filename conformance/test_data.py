@@ -1,0 +1,405 @@
+"""DAT-1 to DAT-4: «all the function arguments go here», with data at the edges, anywhere, and beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from conformance.generation import Portion
+from conformance.offer import Offer, breadth
+from conformance.protocol import payloads
+from conformance.protocol.catalog import Method
+from conformance.protocol.damage import Damaged, any_bytes
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.payloads import CannotGenerate, Case, Way
+from conformance.protocol.pointer import MISSING
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import Talk
+from conformance.suite import each_function, judges
+from conformance.watch import equal, pairs, seen
+
+T = TypeVar("T")
+
+#: What a documented answer may have for a status; 5xx is COD-8's, and no answer to data either.
+DOCUMENTED = frozenset({200, 400, 401, 403, 404})
+
+#: Shares of the generated requests, of all functions together.
+EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.30, 0.10, 0.08, 0.03, 0.04
+
+#: So many examples of one conversation may fail before it is enough.
+_ENOUGH = 24
+
+
+def batches(talk: Talk, portion: Portion, cost: int, draw: Callable[[int, int], list[T]]) -> Iterator[T]:
+    """Yield drawn examples, as many as the portion has calls for; where only time ends it, one batch after another."""
+    while portion.more(cost):
+        many = portion.left // cost if portion.requests is not None else 200
+        try:
+            drawn = draw(talk.rng.getrandbits(64), many)
+        except CannotGenerate:
+            return
+        for each in drawn:
+            if not portion.more(cost):
+                return
+            yield each
+        if portion.requests is not None or not drawn:
+            return
+
+
+def control(offer: Offer) -> bool:
+    """Call the function with data as the suite makes it otherwise; say whether it succeeds."""
+    data = offer.plain()
+    exchange = offer.talk.call(offer.function, data, as_=None if offer.login else offer.user)
+    offer.tell("plain", exchange, valid=True)
+    offer.clear(exchange, data)
+    return exchange.status == 200
+
+
+# -- at the edges --------------------------------------------------------------------------------------------
+
+
+@judges("DAT-1", "DAT-2")
+@each_function()
+def test_data_at_the_edges(talk: Talk, function: Method) -> None:
+    """Before anything random: each keyword of each argument, from within and from without."""
+    offer = Offer(talk, function)
+    with talk.portion(EDGES, breadth) as portion, offer:
+        good = control(offer)
+        if not good:
+            talk.skip("DAT-2", "valid data does not succeed either", function=function.name)
+        failed = 0
+        for case in _chosen(talk, offer, portion):
+            if not portion.more(offer.cost) or failed >= _ENOUGH:
+                break
+            if case.valid and not offer.may_go_on:
+                continue
+            if case.valid or good:
+                failed += not _edge(talk, offer, case)
+
+
+def _chosen(talk: Talk, offer: Offer, portion: Portion) -> list[Case]:
+    """Return as many of the edges as there are calls for, the plainest data among them, in their own order."""
+    plain, *rest = payloads.boundaries(offer.function)
+    rest = [case for case in rest if not offer.hands_off(case.parameter)]
+    room = max(1, portion.left // offer.cost - 1)
+    if len(rest) > room:
+        kept = sorted(talk.rng.sample(range(len(rest)), room))
+        rest = [rest[index] for index in kept]
+    return [plain, *rest]
+
+
+def _told(kind: str, keyword: str) -> str:
+    return f"{kind.partition(':')[0]} ({keyword})"
+
+
+def _edge(talk: Talk, offer: Offer, case: Case) -> bool:
+    rule = "DAT-1" if case.valid else "DAT-2"
+    what = "is refused" if case.valid else "is not refused"
+    kind = f"{'valid' if case.valid else 'forbidden'} data {what}: {_told(case.kind, case.keyword)}"
+    if not talk.seeks(rule, kind):
+        return True
+    try:
+        data = offer.fit(case.build(offer.identify), case.parameter)
+    except (CannotGenerate, SetUpFailedError):
+        return True
+    if offer.allows(data) is not case.valid:
+        return True
+    exchange = offer.send(data)
+    place = (case.parameter or "data", f"{case.pointer} {case.keyword}")
+    offer.tell("edge" if case.valid else "violation", exchange, valid=case.valid, place=place)
+    accepted = offer.accepts_by_rule(data) if case.valid else {400}
+    held = talk.status(rule, exchange, accepted, kind=kind, because=case.kind)
+    offer.clear(exchange, data)
+    return held
+
+
+# -- anywhere ------------------------------------------------------------------------------------------------
+
+
+@judges("DAT-1", "DAT-5", "DAT-6")
+@each_function()
+def test_any_data_that_the_schema_allows(talk: Talk, function: Method) -> None:
+    """Drawn from all that the schema lets pass; what is stored is read again."""
+    offer = Offer(talk, function)
+    with talk.portion(ANYWHERE, breadth) as portion, offer:
+        if not control(offer):
+            talk.skip("DAT-1", "plain valid data does not succeed", function=function.name)
+            return
+        try:
+            strategy = payloads.valid(function, offer.symbols, bind=offer.bind)
+        except (CannotGenerate, SetUpFailedError) as error:
+            talk.skip("DAT-1", f"no data can be made: {error}", function=function.name)
+            return
+        if talk.only is not None:
+            for key in talk.only:
+                for value in talk.run.remembered.get((talk.name, key), ())[:1]:
+                    _anywhere(talk, offer, portion, value)
+            return
+        failed = 0
+
+        def some(seed: int, count: int) -> list[Any]:
+            return payloads.draw(strategy, seed, count)
+
+        for value in batches(talk, portion, offer.cost + 1, some):
+            if failed >= 4 or not offer.may_go_on:
+                break
+            failed += not _anywhere(talk, offer, portion, value)
+
+
+def _anywhere(talk: Talk, offer: Offer, portion: Portion, value: Any) -> bool:
+    try:
+        data = offer.fit(offer.final(value))
+    except SetUpFailedError:
+        return True
+    if not offer.allows(data):
+        return True
+    exchange = offer.send(data)
+    offer.tell("valid", exchange, valid=True)
+    if exchange.status in offer.accepts_by_rule(data):
+        talk.run.referee.judged("DAT-1")
+        held = _kept(talk, offer, exchange, data, value)
+        offer.clear(exchange, data)
+        return held
+    name, smaller, shown = _blame(talk, offer, portion, data, exchange)
+    kind = f"valid data is refused: {name}" if name else "valid data is refused"
+    key = ("DAT-1", offer.function.name, kind)
+    talk.run.remembered.setdefault((talk.name, key), [value])
+    accepted = offer.accepts_by_rule(smaller)
+    talk.status("DAT-1", shown, accepted, kind=kind, because="the schema allows this data")
+    return False
+
+
+def _blame(
+    talk: Talk, offer: Offer, portion: Portion, data: dict[str, Any], exchange: Exchange
+) -> tuple[str | None, dict[str, Any], Exchange]:
+    """Return the parameter to blame for a refusal (None: several together), with the least data that shows it."""
+    plain = talk.valid(offer.function, offer.user, optional="none") if isinstance(data, dict) else {}
+    for name in data if isinstance(data, dict) else ():
+        alone = offer.fit({**plain, name: data[name]}, name)
+        if not portion.more() or name == offer.own or not offer.allows(alone):
+            continue
+        shown = offer.send(alone)
+        offer.clear(shown, alone)
+        if shown.status not in offer.accepts_by_rule(alone):
+            return name, alone, shown
+    small, last = dict(data) if isinstance(data, dict) else data, exchange
+    for name in list(small) if isinstance(small, dict) else ():
+        less = {other: item for other, item in small.items() if other != name}
+        if not portion.more() or not offer.allows(less):
+            continue
+        shown = offer.send(less)
+        offer.clear(shown, less)
+        if shown.status not in offer.accepts_by_rule(less):
+            small, last = less, shown
+    return None, small, last
+
+
+def _kept(talk: Talk, offer: Offer, exchange: Exchange, data: Any, value: Any) -> bool:
+    """Judge that texts and numbers that were stored come back as they went in."""
+    held = True
+    if not isinstance(data, dict):
+        return held
+    for source, there, shown in offer.shown(exchange, data):
+        for name, sent, got, schema in pairs(talk, offer.function, data, there):
+            param = offer.function.param(name)
+            if name == offer.own or param is None or param.ref:
+                continue
+            if seen(sent, got, schema):
+                for rule, kinds in (("DAT-5", str), ("DAT-6", (int, float))):
+                    if any(isinstance(leaf, kinds) and not isinstance(leaf, bool) for leaf in leaves(sent)):
+                        talk.run.referee.judged(rule)
+                continue
+            pointer, one, other = departure(sent, got)
+            if not isinstance(one, (str, int, float)) or isinstance(one, bool):
+                continue
+            rule = "DAT-5" if isinstance(one, str) else "DAT-6"
+            kind = f"{param.name} does not come back as it went in"
+            talk.run.remembered.setdefault((talk.name, (rule, offer.function.name, kind)), [value])
+            held = talk.judge(
+                rule,
+                False,
+                kind=kind,
+                expected=f"{param.name}{pointer}: {brief(one)}",
+                actual=f"{brief(other) if other is not MISSING else 'nothing'} in {source}",
+                exchange=shown if len(shown.request.body) > 400 else exchange,
+                function=offer.function.name,
+            )
+    return held
+
+
+def brief(value: Any) -> str:
+    """Return a value as text of a bearable length, its own length told."""
+    told = repr(value)
+    if len(told) <= 120:
+        return told
+    more = f" ({len(value)} characters)" if isinstance(value, str) else ""
+    return f"{told[:80]}…{told[-20:]}{more}"
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield the scalars of a value."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item
+        else:
+            yield item
+
+
+def departure(sent: Any, got: Any, pointer: str = "") -> tuple[str, Any, Any]:
+    """Return where what came departs first from what was sent: (JSON pointer, what was sent there, what came)."""
+    if isinstance(sent, dict) and isinstance(got, dict):
+        for name, item in sent.items():
+            if name not in got:
+                return f"{pointer}/{name}", next(leaves(item), item), MISSING
+            if not equal(item, got[name]):
+                return departure(item, got[name], f"{pointer}/{name}")
+    if isinstance(sent, list) and isinstance(got, list) and len(sent) == len(got):
+        for index, (one, other) in enumerate(zip(sent, got, strict=True)):
+            if not equal(one, other):
+                return departure(one, other, f"{pointer}/{index}")
+    return pointer, sent, got
+
+
+# -- spoiled -------------------------------------------------------------------------------------------------
+
+
+@judges("DAT-2")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments")
+def test_any_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
+    """One violation at a time, at any depth, in the middle of data that is interesting otherwise."""
+    offer = Offer(talk, function)
+    with talk.portion(SPOILED, breadth) as portion, offer:
+        if not control(offer):
+            talk.skip("DAT-2", "valid data does not succeed either", function=function.name)
+            return
+        ways: dict[str, Way] = payloads.violations(function)
+
+        def spoilable(way: Way) -> bool:
+            return not offer.hands_off(way.parameter)
+
+        try:
+            strategy = payloads.spoiled(function, offer.symbols, bind=offer.bind, only=spoilable)
+        except CannotGenerate as error:
+            talk.skip("DAT-2", f"no argument can be spoiled: {error}", function=function.name)
+            return
+        if talk.only is not None:
+            again = [v for key in talk.only for v in talk.run.remembered.get((talk.name, key), ())[:1]]
+        failed = 0
+
+        def some(seed: int, count: int) -> list[Any]:
+            return again if talk.only is not None else payloads.draw(strategy, seed, count)
+
+        for name, value in batches(talk, portion, 1, some):
+            if failed >= _ENOUGH:
+                break
+            way = ways[name]
+            try:
+                data = offer.fit(offer.bind(value), way.parameter)
+            except SetUpFailedError:
+                continue
+            if offer.allows(data):
+                continue
+            exchange = offer.send(data)
+            place = (way.parameter or "data", f"{way.pointer} {way.keyword}")
+            offer.tell("violation", exchange, valid=False, place=place)
+            kind = f"forbidden data is not refused: {_told(name, way.keyword)}"
+            talk.run.remembered.setdefault((talk.name, ("DAT-2", function.name, kind)), [(name, value)])
+            failed += not talk.status("DAT-2", exchange, {400}, kind=kind, because=name)
+            offer.clear(exchange, data)
+
+
+# -- any JSON, any bytes -------------------------------------------------------------------------------------
+
+
+def documented(talk: Talk, rule: str, exchange: Exchange, what: str) -> bool:
+    """Judge that an answer has a documented code and the envelope."""
+    if exchange.status is None:
+        kind, actual = f"{what} gets no answer", exchange.summary()
+    elif exchange.status not in DOCUMENTED:
+        kind, actual = f"{what} is answered {exchange.status}", exchange.summary()
+    else:
+        envelope = exchange.envelope
+        whole = envelope is not None and {"isError", "errMsg", "data"} <= envelope.keys()
+        came = exchange.response.body[:120] if exchange.response else b""
+        kind, actual = ("", "") if whole else (f"{what} is answered without the envelope", f"{came!r}")
+    return talk.judge(
+        rule,
+        not kind,
+        kind=kind,
+        expected="status 200, 400, 401, 403 or 404, and the envelope",
+        actual=actual,
+        exchange=exchange,
+    )
+
+
+@judges("DAT-3")
+@each_function()
+def test_any_json_as_data(talk: Talk, function: Method) -> None:
+    """Whatever JSON stands where the arguments belong, callers get an answer that they can read."""
+    offer = Offer(talk, function)
+    with talk.portion(ANY_JSON) as portion, offer:
+        strategy = payloads.any_json()
+
+        def some(seed: int, count: int) -> list[Any]:
+            if talk.only is not None:
+                return [v for key in talk.only for v in talk.run.remembered.get((talk.name, key), ())[:1]]
+            return payloads.draw(strategy, seed, count)
+
+        def broken(value: Any) -> bool:
+            return portion.more() and not answered(value)
+
+        def answered(value: Any) -> bool:
+            exchange = offer.send(value)
+            offer.clear(exchange, value)
+            offer.tell("any JSON", exchange, valid=None)
+            held = documented(talk, "DAT-3", exchange, "JSON as data")
+            if not held:
+                for key in talk.run.referee.take():
+                    if key[0] == "DAT-3":
+                        talk.run.remembered.setdefault((talk.name, key), [value])
+            return held
+
+        for value in batches(talk, portion, 1, some):
+            if not answered(value) and talk.only is None:
+                calls = min(portion.left, 15 if talk.quick else 40)
+                payloads.smallest(
+                    strategy, broken, talk.rng.getrandbits(64), calls, min(2.0, portion.seconds)
+                )
+                break
+
+
+@judges("DAT-4")
+@each_function()
+def test_any_bytes_as_body(talk: Talk, function: Method) -> None:
+    """The bytes of a good call, damaged where the grammar of JSON breaks, and elsewhere."""
+    offer = Offer(talk, function)
+    with talk.portion(ANY_BYTES) as portion, offer:
+        if offer.login:
+            # A damaged password is one that nothing would mask.
+            data = {param.name: talk.estate.fresh() for param in function.params}
+        else:
+            data = talk.valid(function, offer.user)
+        strategy = any_bytes(offer.body(data))
+
+        def some(seed: int, count: int) -> list[Damaged]:
+            if talk.only is not None:
+                return [v for key in talk.only for v in talk.run.remembered.get((talk.name, key), ())[:1]]
+            return payloads.draw(strategy, seed, count)
+
+        failed = 0
+        for damaged in batches(talk, portion, 1, some):
+            if failed >= 6:
+                break
+            exchange = offer.send(body=damaged.body)
+            offer.clear(exchange, data)
+            offer.tell("any bytes", exchange, valid=None)
+            held = documented(talk, "DAT-4", exchange, f"a damaged body ({damaged.kind.partition(',')[0]})")
+            if not held:
+                failed += 1
+                for key in talk.run.referee.take():
+                    if key[0] == "DAT-4":
+                        talk.run.remembered.setdefault((talk.name, key), [damaged])
