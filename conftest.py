@@ -349,6 +349,7 @@ def _area(item: pytest.Item) -> str:
         "security": "SEC",
         "http": "HTTP",
         "data": "DAT",
+        "stored": "DAT",
     }
     return by_file.get(name) or (rules[0].split("-")[0] if rules else next(iter(AREAS)))
 

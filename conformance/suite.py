@@ -38,6 +38,7 @@ SUITES = (
     "test_state",
     "test_security",
     "test_data",
+    "test_stored",
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
