@@ -42,6 +42,13 @@ class Portion:
         self.requests = requests
         self.late = False
 
+    @property
+    def over(self) -> bool:
+        """Whether there is no time for it at all."""
+        self.late = self._allowance.spent >= self._until
+        self._allowance.late |= self.late
+        return self.late
+
     def __enter__(self) -> Portion:
         self._began = self._allowance.clock()
         return self

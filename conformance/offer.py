@@ -45,6 +45,18 @@ class Symbol(str):
         return str(self)
 
 
+class Binder:
+    """Binds symbols for whoever offers a function now: one for each function, so that its strategies are made once."""
+
+    def __init__(self) -> None:
+        self.offer: Offer | None = None
+
+    def __call__(self, value: Any) -> Any:
+        """Return the value with the symbols replaced by identifiers."""
+        assert self.offer is not None
+        return self.offer.bind(value)
+
+
 class Offer:
     """Sends one function generated data; a context that removes what it made.
 
@@ -63,6 +75,8 @@ class Offer:
         self.creates = role is not None and role.does == "create"
         changes = role is not None and role.does in ("create", "update", "list")
         self._spends = function.effect != "read" and not changes
+        self.binder: Binder = talk.run.binders.setdefault(function.name, Binder())
+        self.binder.offer = self
         self.thing: Thing | None = None
         self._original: Any = None
         self._deletes = role is not None and talk.catalog.delete(role.kind) is not None

@@ -155,6 +155,8 @@ class Run:
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
         self.allowance = Allowance(options.budget, options.generate_for)
         self.coverage = Coverage()
+        #: What turns symbols in generated data into identifiers, by function.
+        self.binders: dict[str, Any] = {}
         #: What showed a finding, by conversation, so that confirming it needs no search.
         self.remembered: dict[tuple[str, Key], list[Any]] = {}
         self.resets = 0
@@ -497,12 +499,20 @@ class Talk:
         """Return what this conversation may spend of the share of all generated payloads that its kind has.
 
         The share is divided among what the conversation is put to, equally or by `weight`.
+
+        Raises:
+            NotJudgedError: no time is left.
+
         """
         found = self.scope(self.run) if self.scope is not None else None
         every = found if isinstance(found, list) and found else [self.put_to]
         weigh = weight or (lambda each: 1.0)
         part = weigh(self.put_to) / (sum(map(weigh, every)) or 1.0)
-        return self.run.allowance.portion(share * part, lambda: self.client.sent, again=self.only is not None)
+        again = self.only is not None
+        portion = self.run.allowance.portion(share * part, lambda: self.client.sent, again=again)
+        if portion.over:
+            raise NotJudgedError("the time for generated payloads was over")
+        return portion
 
     def seeks(self, rule: str, kind: str) -> bool:
         """Whether an example that could show this is to be sent: always, but when something else is to be confirmed."""

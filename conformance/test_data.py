@@ -126,7 +126,7 @@ def test_any_data_that_the_schema_allows(talk: Talk, function: Method) -> None:
             talk.skip("DAT-1", "plain valid data does not succeed", function=function.name)
             return
         try:
-            strategy = payloads.valid(function, offer.symbols, bind=offer.bind)
+            strategy = payloads.valid(function, offer.symbols, bind=offer.binder)
         except (CannotGenerate, SetUpFailedError) as error:
             talk.skip("DAT-1", f"no data can be made: {error}", function=function.name)
             return
@@ -282,7 +282,7 @@ def test_any_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
             return not offer.hands_off(way.parameter)
 
         try:
-            strategy = payloads.spoiled(function, offer.symbols, bind=offer.bind, only=spoilable)
+            strategy = payloads.spoiled(function, offer.symbols, bind=offer.binder, only=spoilable)
         except CannotGenerate as error:
             talk.skip("DAT-2", f"no argument can be spoiled: {error}", function=function.name)
             return

@@ -62,6 +62,8 @@ def _kind(item: Text | Number | Injection) -> str:
 def _loads(talk: Talk, offer: Offer) -> Iterator[list[Carrier]]:
     """Yield what goes into one call together: at most one item for each argument, long texts by themselves."""
     items: Sequence[Text | Number | Injection] = (*payloads.TEXTS, *payloads.NUMBERS, *payloads.INJECTIONS)
+    if talk.only is None:
+        items = talk.some(items, 30)
     by: dict[str, list[Carrier]] = {}
     alone: list[list[Carrier]] = []
     for carrier in payloads.carrying(offer.function, items):
@@ -341,7 +343,7 @@ def _spoiled(talk: Talk, offer: Offer, kind: str) -> dict[str, Any] | None:
         return None
     try:
         strategy = payloads.spoiled(
-            offer.function, offer.symbols, bind=offer.bind, only=lambda way: way.kind == kind
+            offer.function, offer.symbols, bind=offer.binder, only=lambda way: way.kind == kind
         )
         drawn = payloads.draw(strategy, talk.rng.getrandbits(64), 1)
     except (CannotGenerate, SetUpFailedError):
@@ -433,6 +435,8 @@ def test_injections(talk: Talk, function: Method) -> None:
             if shown is not None and shown.status == 200:
                 baseline[carrier.pointer] = len(talk.estate.rows(function, shown))
         items = (*payloads.INJECTIONS, *payloads.OPERATORS)
+        if talk.only is None:
+            items = tuple(talk.some(items, 14))
         carriers = [
             carrier
             for carrier in payloads.carrying(function, items, forbidden=True)
