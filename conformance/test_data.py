@@ -108,9 +108,38 @@ def _edge(talk: Talk, offer: Offer, case: Case) -> bool:
     place = (case.parameter or "data", f"{case.pointer} {case.keyword}")
     offer.tell("edge" if case.valid else "violation", exchange, valid=case.valid, place=place)
     accepted = offer.accepts_by_rule(data) if case.valid else {400}
+    if case.valid and exchange.status == 400 and _length_alone(offer, data, case):
+        accepted = accepted - {400}
     held = talk.status(rule, exchange, accepted, kind=kind, because=case.kind)
     offer.clear(exchange, data)
     return held
+
+
+def _length_alone(offer: Offer, data: Any, case: Case) -> bool:
+    """Whether a refusal of unusual text is one of its length alone: shorter such text, and plain text as long, pass.
+
+    Lengths are counted in characters (JSON Schema); unusual characters may be refused (DAT-5), but not for that.
+    """
+    if case.keyword not in ("maxLength", "minLength", "pattern") or not payloads.oddities(data):
+        return False
+    plain, short = _respelled(data, lambda text: "x" * len(text)), _respelled(data, lambda text: text[:1])
+    answers = []
+    for other in (plain, short):
+        if other == data or not offer.allows(other):
+            return False
+        exchange = offer.send(other)
+        offer.clear(exchange, other)
+        answers.append(exchange.status)
+    return answers == [200, 200]
+
+
+def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
+    """Return the value with each text that holds unusual characters spelt otherwise."""
+    if isinstance(value, str):
+        return spell(value) if payloads.oddities(value) else value
+    if isinstance(value, dict):
+        return {name: _respelled(item, spell) for name, item in value.items()}
+    return [_respelled(item, spell) for item in value] if isinstance(value, list) else value
 
 
 # -- anywhere ------------------------------------------------------------------------------------------------

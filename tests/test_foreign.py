@@ -11,10 +11,8 @@ from tests.servers.library import DEFECTS
 from tests.servers.tickets import BREAKS
 from tests.test_faults import GENERATED
 
-#: Defects that show themselves under generated payloads alone, or by a rule beside the one they name.
+#: Defects that show themselves by a rule beside the one they name.
 ELSEWHERE = {
-    "date-by-shape": "only a date between two others is compared by shape",
-    "surrogate-crash": "only text with half a surrogate pair in a declared member crashes it",
     "unknown-identifier-crash": "COD-10 sends the identifiers; the survey of pure rules alone does not",
 }
 CAUGHT = [

@@ -41,7 +41,7 @@ DEFECTS: dict[str, tuple[str, ...]] = {
     "bool-as-int": ("REQ-8",),  # the copies of a new book
     "numeric-text-as-number": ("REQ-8",),  # the floor of a new shelf
     "object-as-pass-phrase": ("REQ-8",),  # any object signs in
-    "date-by-shape": ("REQ-9",),  # 2023-02-30 is a day
+    "date-by-shape": ("DAT-2",),  # 2023-02-30 is a day
     "email-unchecked": ("REQ-9",),
     "enum-unchecked-on-change": ("REQ-9",),
     "maximum-off-by-one": ("REQ-9",),
