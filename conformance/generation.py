@@ -106,8 +106,9 @@ class Allowance:
             return Portion(self, 60, self.spent + max(2.0, self.seconds / 15), sent)
         self._share += share
         requests = None if self.requests is None else max(4, round(self.requests * share))
-        # A conversation may run ahead of its time by as much as another may need more than it was given.
-        return Portion(self, requests, self.seconds * min(1.0, self._share + 0.25), sent)
+        # A conversation may run ahead of its time, the less the later it comes: the last is to have its part, too.
+        ahead = self._share + 0.25 * max(0.0, 1 - self._share)
+        return Portion(self, requests, self.seconds * min(1.0, ahead), sent)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -26,6 +28,8 @@ DOCUMENTED = frozenset({200, 400, 401, 403, 404})
 #: Shares of the generated requests, of all functions together.
 EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.30, 0.10, 0.08, 0.03, 0.04
 
+_NOT_REFUSED = "forbidden data is not refused"
+
 #: So many examples of one conversation may fail before it is enough.
 _ENOUGH = 24
 
@@ -44,6 +48,19 @@ def batches(talk: Talk, portion: Portion, cost: int, draw: Callable[[int, int], 
             yield each
         if portion.requests is not None or not drawn:
             return
+
+
+def answers(
+    talk: Talk, offer: Offer, prepared: Iterator[tuple[T, Any]], more: Callable[[], bool]
+) -> Iterator[tuple[T, Any, Exchange]]:
+    """Send data, `--jobs` calls at a time, while there is `more`; yield (what it is for, the data, the exchange)."""
+    while more():
+        batch = list(itertools.islice(prepared, max(1, talk.run.options.jobs)))
+        if not batch:
+            return
+        calls = [functools.partial(offer.send, data) for _, data in batch]
+        for (what, data), exchange in zip(batch, talk.together(calls), strict=True):
+            yield what, data, exchange
 
 
 def control(offer: Offer) -> bool:
@@ -67,14 +84,26 @@ def test_data_at_the_edges(talk: Talk, function: Method) -> None:
         good = control(offer)
         if not good:
             talk.skip("DAT-2", "valid data does not succeed either", function=function.name)
-        failed = 0
-        for case in _chosen(talk, offer, portion):
-            if not portion.more(offer.cost) or failed >= _ENOUGH:
-                break
-            if case.valid and not offer.may_go_on:
-                continue
-            if case.valid or good:
-                failed += not _edge(talk, offer, case)
+        failed: list[str] = []
+        prepared = _prepared(talk, offer, _chosen(talk, offer, portion), good)
+        for case, data, exchange in answers(
+            talk, offer, prepared, lambda: portion.more(offer.cost) and len(failed) < _ENOUGH
+        ):
+            if not _edge(talk, offer, case, data, exchange):
+                failed.append(case.kind)
+
+
+def _prepared(talk: Talk, offer: Offer, cases: list[Case], good: bool) -> Iterator[tuple[Case, Any]]:
+    """Yield the edges that can be built here, each with its data."""
+    for case in cases:
+        if not (offer.may_go_on if case.valid else good) or not talk.seeks(*_edge_kind(case)):
+            continue
+        try:
+            data = offer.fit(case.build(offer.identify), case.parameter)
+        except (CannotGenerate, SetUpFailedError):
+            continue
+        if offer.allows(data) is case.valid:
+            yield case, data
 
 
 def _chosen(talk: Talk, offer: Offer, portion: Portion) -> list[Case]:
@@ -92,19 +121,14 @@ def _told(kind: str, keyword: str) -> str:
     return f"{kind.partition(':')[0]} ({keyword})"
 
 
-def _edge(talk: Talk, offer: Offer, case: Case) -> bool:
-    rule = "DAT-1" if case.valid else "DAT-2"
-    what = "is refused" if case.valid else "is not refused"
-    kind = f"{'valid' if case.valid else 'forbidden'} data {what}: {_told(case.kind, case.keyword)}"
-    if not talk.seeks(rule, kind):
-        return True
-    try:
-        data = offer.fit(case.build(offer.identify), case.parameter)
-    except (CannotGenerate, SetUpFailedError):
-        return True
-    if offer.allows(data) is not case.valid:
-        return True
-    exchange = offer.send(data)
+def _edge_kind(case: Case) -> tuple[str, str]:
+    """Return the rule that an edge is about, and the kind of a finding there."""
+    told = _told(case.kind, case.keyword)
+    return ("DAT-1", f"valid data is refused: {told}") if case.valid else ("DAT-2", f"{_NOT_REFUSED}: {told}")
+
+
+def _edge(talk: Talk, offer: Offer, case: Case, data: Any, exchange: Exchange) -> bool:
+    rule, kind = _edge_kind(case)
     place = (case.parameter or "data", f"{case.pointer} {case.keyword}")
     offer.tell("edge" if case.valid else "violation", exchange, valid=case.valid, place=place)
     accepted = offer.accepts_by_rule(data) if case.valid else {400}
@@ -317,27 +341,30 @@ def test_any_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
             return
         if talk.only is not None:
             again = [v for key in talk.only for v in talk.run.remembered.get((talk.name, key), ())[:1]]
-        failed = 0
+        failed: list[str] = []
 
         def some(seed: int, count: int) -> list[Any]:
             return again if talk.only is not None else payloads.draw(strategy, seed, count)
 
-        for name, value in batches(talk, portion, 1, some):
-            if failed >= _ENOUGH:
-                break
+        def prepared() -> Iterator[tuple[tuple[str, Any], Any]]:
+            for name, value in batches(talk, portion, 1, some):
+                try:
+                    data = offer.fit(offer.bind(value), ways[name].parameter)
+                except SetUpFailedError:
+                    continue
+                if not offer.allows(data):
+                    yield (name, value), data
+
+        for (name, value), data, exchange in answers(
+            talk, offer, prepared(), lambda: portion.more() and len(failed) < _ENOUGH
+        ):
             way = ways[name]
-            try:
-                data = offer.fit(offer.bind(value), way.parameter)
-            except SetUpFailedError:
-                continue
-            if offer.allows(data):
-                continue
-            exchange = offer.send(data)
             place = (way.parameter or "data", f"{way.pointer} {way.keyword}")
             offer.tell("violation", exchange, valid=False, place=place)
-            kind = f"forbidden data is not refused: {_told(name, way.keyword)}"
+            kind = f"{_NOT_REFUSED}: {_told(name, way.keyword)}"
             talk.run.remembered.setdefault((talk.name, ("DAT-2", function.name, kind)), [(name, value)])
-            failed += not talk.status("DAT-2", exchange, {400}, kind=kind, because=name)
+            if not talk.status("DAT-2", exchange, {400}, kind=kind, because=name):
+                failed.append(name)
             offer.clear(exchange, data)
 
 

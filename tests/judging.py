@@ -81,6 +81,8 @@ def judge(
             deadline=300.0,
         )
         run = Run(harness.profile, harness.catalog, options, emit, confirm=not until_found)
+        # The requests of a budget decide here; how fast this machine sends them must not.
+        run.allowance.seconds *= 20
         try:
             for conversation in conversations(run, harness.wanted):
                 run.conduct(
