@@ -16,6 +16,7 @@ import pytest
 
 from conformance import __version__, plan
 from conformance.harness import Harness, Request, named_path, positive
+from conformance.history import lately
 from conformance.interrupt import Interruption
 from conformance.plan import StandIn
 from conformance.protocol.client import OutOfTimeError
@@ -117,6 +118,8 @@ class Gate:
                 client=stand_in,
                 confirm=stand_in is None,
             )
+            target = harness.header(__version__)["target"]
+            self.run.first = lately(harness.out.parent, target, harness.catalog.methods)
         return self.run
 
     def emit(self, event: dict[str, Any]) -> None:

@@ -153,6 +153,8 @@ class Run:
             leftover=self._leftover,
         )
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
+        #: Functions that generated payloads are tried on before the others.
+        self.first: frozenset[str] = frozenset()
         self.allowance = Allowance(options.budget, options.generate_for)
         self.coverage = Coverage()
         #: What turns symbols in generated data into identifiers, by function.

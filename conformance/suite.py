@@ -85,12 +85,14 @@ def each_function(
     otherwise: str = "the catalogue has no such function",
     harmless: bool = True,
     silent: bool = False,
+    doubtful_first: bool = False,
 ) -> Callable[[F], F]:
     """Put a conversation to each function of the catalogue that it applies to.
 
     With `harmless` the conversation lets the function run, so functions are left out that the run must not let run
     (what writes, in a read-only run; what deletes something that the run has not made). A `silent` conversation says
-    nothing where it has nothing to be put to: its rules are judged elsewhere, too.
+    nothing where it has nothing to be put to: its rules are judged elsewhere, too. `doubtful_first` puts those
+    functions first that failed lately or are new, so that a conversation whose time is short does not end before them.
     """
 
     def values(run: Run) -> list[Any] | Nothing:
@@ -108,7 +110,7 @@ def each_function(
             if not run.writable:
                 return Nothing("only a test environment is written to", LINES["test"])
             return Nothing("the functions that it applies to act on what the run has not made")
-        return allowed
+        return sorted(allowed, key=lambda method: method.name not in run.first) if doubtful_first else allowed
 
     def heard(run: Run) -> list[Any] | Nothing:
         found = values(run)

@@ -76,7 +76,7 @@ def control(offer: Offer) -> bool:
 
 
 @judges("DAT-1", "DAT-2")
-@each_function()
+@each_function(doubtful_first=True)
 def test_data_at_the_edges(talk: Talk, function: Method) -> None:
     """Before anything random: each keyword of each argument, from within and from without."""
     offer = Offer(talk, function)
@@ -170,7 +170,7 @@ def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
 
 
 @judges("DAT-1", "DAT-5", "DAT-6")
-@each_function()
+@each_function(doubtful_first=True)
 def test_any_data_that_the_schema_allows(talk: Talk, function: Method) -> None:
     """Drawn from all that the schema lets pass; what is stored is read again."""
     offer = Offer(talk, function)
@@ -321,7 +321,7 @@ def departure(sent: Any, got: Any, pointer: str = "") -> tuple[str, Any, Any]:
 
 
 @judges("DAT-2")
-@each_function(lambda method: bool(method.params), otherwise="no function has arguments")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_any_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
     """One violation at a time, at any depth, in the middle of data that is interesting otherwise."""
     offer = Offer(talk, function)
@@ -393,7 +393,7 @@ def documented(talk: Talk, rule: str, exchange: Exchange, what: str) -> bool:
 
 
 @judges("DAT-3")
-@each_function()
+@each_function(doubtful_first=True)
 def test_any_json_as_data(talk: Talk, function: Method) -> None:
     """Whatever JSON stands where the arguments belong, callers get an answer that they can read."""
     offer = Offer(talk, function)
@@ -429,7 +429,7 @@ def test_any_json_as_data(talk: Talk, function: Method) -> None:
 
 
 @judges("DAT-4")
-@each_function()
+@each_function(doubtful_first=True)
 def test_any_bytes_as_body(talk: Talk, function: Method) -> None:
     """The bytes of a good call, damaged where the grammar of JSON breaks, and elsewhere."""
     offer = Offer(talk, function)

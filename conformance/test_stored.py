@@ -42,7 +42,7 @@ _ALTERED = {
 
 
 @judges("DAT-5", "DAT-6", "DAT-8")
-@each_function(lambda method: bool(method.params), otherwise="no function has arguments")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_texts_and_numbers(talk: Talk, function: Method) -> None:
     """Each in each place that may hold it; where it was stored it is read again."""
     offer = Offer(talk, function)
@@ -199,7 +199,7 @@ def _same(sent: Any, got: Any) -> bool:
 
 
 @judges("DAT-7")
-@each_function(lambda method: method.effect != "read", otherwise="no function writes")
+@each_function(lambda method: method.effect != "read", otherwise="no function writes", doubtful_first=True)
 def test_refused_writes(talk: Talk, function: Method) -> None:
     """Refused for one member among others that are valid and new, for its identifier, or for who asks."""
     talk.need_writing()
@@ -429,7 +429,7 @@ def _culprit(
 
 
 @judges("DAT-8")
-@each_function(lambda method: bool(method.params), otherwise="no function has arguments")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_injections(talk: Talk, function: Method) -> None:
     """In every argument: no internal error, no more rows than what matches nothing, no way in."""
     offer = Offer(talk, function)
@@ -551,7 +551,7 @@ _LETTERS = 1_000_000
 
 
 @judges("DAT-9")
-@each_function()
+@each_function(doubtful_first=True)
 def test_deep_wide_and_large_data(talk: Talk, function: Method) -> None:
     """10,000 levels, 10,000 members, a megabyte: in each argument, and in one that nobody declared."""
     offer = Offer(talk, function)
