@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fixtures.faults import FAULTS
-from tests.probing import Desk, is_answered, of_modules
+from tests.probing import Ask, Desk, is_answered, of_modules
 
 Probe = Callable[[Desk], bool]
 PROBES: dict[str, Probe] = {}
@@ -436,16 +436,16 @@ probe("state.concurrent-change-outlives-delete")(lambda desk: deleted_while_chan
 innocent("state.concurrent-change-outlives-delete")(lambda desk: deleted_while_changed(desk, False))
 
 
-def made_while_read(desk: Desk, read: bool) -> bool:
+def made_while_listed(desk: Desk, listed: bool) -> bool:
     token = desk.token("owner")
     asks = [("course.add", {"title": text}, token) for text in ("One", "Two")]
-    replies = desk.together(*([("course.find", {}, token)] * read), *asks)[-2:]
+    replies = desk.together(*([("course.find", {}, token)] * listed), *asks)[-2:]
     identifiers = [reply.data["courseId"] for reply in replies]
     return [title(desk, identifier) for identifier in identifiers] == ["One", "Two"]
 
 
-probe("state.concurrent-same-id-while-read")(lambda desk: made_while_read(desk, True))
-innocent("state.concurrent-same-id-while-read")(lambda desk: made_while_read(desk, False))
+probe("state.concurrent-same-id-while-listed")(lambda desk: made_while_listed(desk, True))
+innocent("state.concurrent-same-id-while-listed")(lambda desk: made_while_listed(desk, False))
 
 
 def called_while_leaving(desk: Desk, who: str) -> bool:
@@ -485,14 +485,15 @@ probe("authentication.concurrent-create-changes-owner")(lambda desk: made_at_onc
 innocent("authentication.concurrent-create-changes-owner")(lambda desk: made_at_once(desk, "peer", "peer"))
 
 
-def listed_at_once(desk: Desk, *users: str) -> bool:
-    alone = {user: desk.ask("course.find", {}, desk.token(user)).data for user in users}
-    replies = desk.together(*(("course.find", {}, desk.token(user)) for user in users))
-    return [reply.data for reply in replies] == [alone[user] for user in users]
+def answered_at_once(desk: Desk, *users: str) -> bool:
+    names = ("message.find", "payment.find", "dashboard.read")
+    asks: list[Ask] = [(name, {}, desk.token(user)) for name in names for user in users]
+    alone = [desk.ask(*ask).data for ask in asks]
+    return [reply.data for reply in desk.together(*asks)] == alone
 
 
-probe("authentication.concurrent-lists-shared")(lambda desk: listed_at_once(desk, "owner", "peer"))
-innocent("authentication.concurrent-lists-shared")(lambda desk: listed_at_once(desk, "owner", "owner"))
+probe("authentication.concurrent-answers-shared")(lambda desk: answered_at_once(desk, "owner", "peer"))
+innocent("authentication.concurrent-answers-shared")(lambda desk: answered_at_once(desk, "owner", "owner"))
 
 
 # all of them
