@@ -19,7 +19,7 @@ from pathlib import Path
 from fixtures.faults import FAULTS
 from tests.judging import broken, judge, profile_of, serving_here
 
-MODULES = ("data", "sequences", "races")
+MODULES = ("data", "values", "effects", "shapes", "sequences", "sessions", "races")
 
 
 def once(name: str, seed: int, budget: str) -> tuple[list[str], int, float]:

@@ -13,10 +13,10 @@ FUNCTIONS = ("a.read", "a.add", "b.find")
 
 
 def run(folder: Path, name: str, target: dict[str, Any], failed: str | None, known: list[str] | None) -> None:
-    report = {
+    report: dict[str, Any] = {
         "target": target,
         "rules": [{"findings": [{"function": failed}]}],
-        "coverage": None if known is None else {"functions": dict.fromkeys(known, {})},
+        "coverage": None if known is None else {"functions": {key: {} for key in known}},
     }
     (folder / name).mkdir()
     (folder / name / "report.json").write_text(json.dumps(report))
