@@ -19,8 +19,8 @@ __all__ = ["Allowance", "Coverage", "Portion"]
 
 #: Requests and seconds that generated payloads may take on top of a run's other conversations.
 COSTS: Mapping[str, tuple[int | None, float]] = {
-    "quick": (2_400, 8.0),
-    "standard": (9_000, 30.0),
+    "quick": (2_600, 8.0),
+    "standard": (11_000, 30.0),
     "deep": (None, 600.0),
 }
 

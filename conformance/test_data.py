@@ -26,7 +26,7 @@ T = TypeVar("T")
 DOCUMENTED = frozenset({200, 400, 401, 403, 404})
 
 #: Shares of the generated requests, of all functions together.
-EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.30, 0.10, 0.08, 0.03, 0.04
+EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.25, 0.12, 0.07, 0.03, 0.03
 
 _NOT_REFUSED = "forbidden data is not refused"
 

@@ -10,22 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from conformance.generation import Portion
-from conformance.offer import Offer, breadth
+from conformance.offer import Offer, Symbol, breadth
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.payloads import CannotGenerate, Carrier, Injection, Number, Text
+from conformance.protocol.payloads import CannotGenerate, Carrier, Injection, Number, Text, Way
 from conformance.protocol.pointer import MISSING
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import NotJudgedError, Talk
 from conformance.suite import each_function, judges
 from conformance.test_codes import identifiers, strangers
-from conformance.test_data import DOCUMENTED, brief, control
+from conformance.test_data import DOCUMENTED, brief, control, leaves
 from conformance.views import fill
 from conformance.watch import equal, listers, read
 
 #: Shares of the generated requests, of all functions together.
-STORED, REFUSED, INJECTED, LARGE = 0.13, 0.05, 0.06, 0.03
+STORED, REFUSED, INJECTED, LARGE = 0.16, 0.07, 0.06, 0.03
 
 #: Longer texts than this are sent one at a time.
 _LONG = 16_000
@@ -46,15 +46,22 @@ _ALTERED = {
 def test_texts_and_numbers(talk: Talk, function: Method) -> None:
     """Each in each place that may hold it; where it was stored it is read again."""
     offer = Offer(talk, function)
-    with talk.portion(STORED, breadth) as portion, offer:
+    with talk.portion(STORED, _keeps) as portion, offer:
         if not control(offer):
             for rule in ("DAT-5", "DAT-6", "DAT-8"):
                 talk.skip(rule, "valid data does not succeed", function=function.name)
             return
+        _numbers_out_of_bounds(talk, offer, portion)
         for load in _loads(talk, offer):
             if not portion.more(2 * offer.cost) or not offer.may_go_on:
                 return
             _carry(talk, offer, portion, load)
+
+
+def _keeps(function: Method) -> float:
+    """Return how much a function may keep of what it is given."""
+    role = function.object
+    return breadth(function) * (6 if role is not None and role.does in ("create", "update") else 1)
 
 
 def _kind(item: Text | Number | Injection) -> str:
@@ -62,12 +69,18 @@ def _kind(item: Text | Number | Injection) -> str:
 
 
 def _loads(talk: Talk, offer: Offer) -> Iterator[list[Carrier]]:
-    """Yield what goes into one call together: at most one item for each argument, long texts by themselves."""
-    items: Sequence[Text | Number | Injection] = (*payloads.TEXTS, *payloads.NUMBERS, *payloads.INJECTIONS)
+    """Yield what goes into one call together: at most one item for each argument.
+
+    What many targets refuse goes by itself, in all arguments at once, and long texts one by one.
+    """
+    items: list[Text | Number | Injection] = [*payloads.TEXTS, *payloads.NUMBERS, *payloads.INJECTIONS]
     if talk.only is None:
         items = talk.some(items, 30)
-    by: dict[str, list[Carrier]] = {}
-    alone: list[list[Carrier]] = []
+    talk.rng.shuffle(items)
+    order = {item.name: number for number, item in enumerate(items)}
+    by: dict[str, dict[str, dict[int, Carrier]]] = {}
+    odd: dict[str, dict[str, Carrier]] = {}
+    others: list[list[Carrier]] = []
     for carrier in payloads.carrying(offer.function, items):
         item = carrier.item
         if (
@@ -77,23 +90,79 @@ def _loads(talk: Talk, offer: Offer) -> Iterator[list[Carrier]]:
         ):
             continue
         if isinstance(item, Text) and len(item.value) >= _LONG:
-            alone.append([carrier])
+            others.append([carrier])
+        elif _doubtful(item):
+            odd.setdefault(item.name, {}).setdefault(carrier.parameter, carrier)
         else:
-            by.setdefault(carrier.parameter, []).append(carrier)
-    for carriers in by.values():
-        talk.rng.shuffle(carriers)
-    talk.rng.shuffle(alone)
-    rounds = max((len(carriers) for carriers in by.values()), default=0)
-    together = [
-        [carriers[number % len(carriers)] for carriers in by.values() if number < 2 * len(carriers)]
-        for number in range(rounds)
+            by.setdefault(carrier.parameter, {}).setdefault(carrier.pointer, {})[order[item.name]] = carrier
+    others += [list(found.values()) for found in odd.values()]
+    talk.rng.shuffle(others)
+    rows = [_diagonal(list(places.values()), len(items)) for places in by.values()]
+    for number in range(max(map(len, rows), default=0)):
+        # Each argument begins elsewhere, so that all the items have been somewhere soon.
+        yield [
+            row[(number + index * len(row) // len(rows)) % len(row)]
+            for index, row in enumerate(rows)
+            if number < len(row)
+        ]
+        if others and number % 3 == 2:
+            yield others.pop()
+    yield from others
+
+
+def _doubtful(item: Text | Number | Injection) -> bool:
+    """Whether many targets refuse it, by right."""
+    if isinstance(item, Number):
+        return "number of unusual size" in payloads.oddities(item.literal)
+    text = str(item.value)
+    return any(sign < " " or "\ud800" <= sign <= "\udfff" or sign in "\x7f\ufffe\uffff" for sign in text)
+
+
+def _diagonal(places: list[dict[int, Carrier]], count: int) -> list[Carrier]:
+    """Return the carriers of an argument's places so that neither a place nor an item comes last."""
+    return [
+        places[(turn + item) % len(places)][item]
+        for turn in range(len(places))
+        for item in range(count)
+        if item in places[(turn + item) % len(places)]
     ]
-    # The long ones come in between, so that they are not always what is left out.
-    for number, load in enumerate(together):
-        yield load
-        if alone and number % 8 == 7:
-            yield alone.pop()
-    yield from alone
+
+
+def _numbers_out_of_bounds(talk: Talk, offer: Offer, portion: Portion) -> None:
+    """Numbers that the schema forbids, identifiers among them: refused, and no more."""
+    numbers = [number for number in payloads.NUMBERS if _doubtful(number)]
+    wrong: list[tuple[str, str, Any]] = [
+        (carrier.label, carrier.item.name, carrier)
+        for carrier in payloads.carrying(offer.function, numbers, forbidden=True)
+        if not carrier.allowed and not offer.hands_off(carrier.parameter)
+    ]
+    plain = talk.valid(offer.function, offer.user, optional="none") if not offer.login else {}
+    for name, _ in identifiers(offer.function):
+        param = offer.function.param(name)
+        if param is not None and "integer" in json.dumps(param.schema.get("type")):
+            wrong += [(name, number.name, {**plain, name: number.literal}) for number in numbers]
+    for label, name, given in talk.some(wrong, 4, max(8, len(wrong) // 3)):
+        kind = f"a number out of bounds breaks it: {name}"
+        if not portion.more() or not talk.seeks("DAT-6", kind):
+            continue
+        try:
+            data = (
+                offer.fit(given.build(offer.identify), given.parameter)
+                if isinstance(given, Carrier)
+                else given
+            )
+        except (CannotGenerate, SetUpFailedError):
+            continue
+        exchange = offer.send(data)
+        offer.clear(exchange, data)
+        talk.judge(
+            "DAT-6",
+            exchange.status is not None and exchange.status < 500,
+            kind=kind,
+            expected=f"{label}: status 400",
+            actual=exchange.summary(),
+            exchange=exchange,
+        )
 
 
 def _laden(offer: Offer, load: Sequence[Carrier]) -> dict[str, Any] | None:
@@ -293,8 +362,9 @@ def _settled(look: Callable[[], Any]) -> tuple[Any, bool]:
 def _refusals(talk: Talk, offer: Offer) -> Iterator[tuple[str, Callable[[], Exchange]]]:
     """Yield (what is wrong, the call) for ever new calls that must be refused."""
     function, user = offer.function, offer.user
-    ways = [way for way in payloads.violations(function).values() if not offer.hands_off(way.parameter)]
-    talk.rng.shuffle(ways)
+    ways = _spread(
+        talk, [way for way in payloads.violations(function).values() if not offer.hands_off(way.parameter)]
+    )
     others = [name for name in talk.profile.users if name != user]
     for number, way in enumerate(ways or [None] * 8):
         if way is not None:
@@ -328,6 +398,19 @@ def _refusals(talk: Talk, offer: Offer) -> Iterator[tuple[str, Callable[[], Exch
                         return talk.call(function, data, as_=other)
 
                     yield "refused to another user", strange
+
+
+def _spread(talk: Talk, ways: list[Way]) -> list[Way]:
+    """Return the violations in an order in which no keyword and no argument comes last."""
+    talk.rng.shuffle(ways)
+    turns: dict[tuple[str, str], int] = {}
+    by_keyword: dict[str, int] = {}
+    placed: list[tuple[int, int, Way]] = []
+    for way in ways:
+        own = turns[way.keyword, way.parameter] = turns.get((way.keyword, way.parameter), -1) + 1
+        rank = by_keyword[way.keyword] = by_keyword.get(way.keyword, -1) + 1
+        placed.append((own, rank, way))
+    return [way for _, _, way in sorted(placed, key=lambda each: each[:2])]
 
 
 def _fresh(talk: Talk, offer: Offer) -> dict[str, Any] | None:
@@ -381,6 +464,42 @@ def _dangling(talk: Talk, offer: Offer) -> Iterator[tuple[str, dict[str, Any]]]:
             changed = {**data, name: value}
             if offer.allows(changed):
                 yield f"refused for a {kind} that does not exist", changed
+    yield from _dangling_within(talk, offer)
+
+
+def _dangling_within(talk: Talk, offer: Offer) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the same for identifiers that stand deeper in the data, in an array or an object."""
+    top = {name for name, _ in identifiers(offer.function)}
+    refs = json.dumps([param.schema for param in offer.function.params if param.name not in top], default=str)
+    fresh = _fresh(talk, offer) if '"x-ref"' in refs else None
+    if fresh is None:
+        return
+    try:
+        strategy = payloads.valid(offer.function, offer.symbols, bind=offer.binder)
+        drawn = payloads.draw(strategy, talk.rng.getrandbits(64), 12)
+    except (CannotGenerate, SetUpFailedError):
+        return
+    for value in drawn:
+        for param in offer.function.params:
+            given = value.get(param.name) if isinstance(value, dict) else None
+            symbol = next((leaf for leaf in leaves(given) if isinstance(leaf, Symbol)), None)
+            if symbol is None or param.name in top:
+                continue
+            for stranger in strangers(talk, offer.bind(symbol))[:1]:
+                changed = {name: item for name, item in fresh.items() if name != param.name}
+                changed[param.name] = offer.bind(_instead(given, symbol, stranger))
+                if offer.allows(changed):
+                    yield f"refused for a {symbol.kind} that does not exist", changed
+                    return
+
+
+def _instead(value: Any, symbol: Symbol, stranger: Any) -> Any:
+    """Return the value with another identifier in one symbol's place."""
+    if value is symbol:
+        return stranger
+    if isinstance(value, dict):
+        return {name: _instead(item, symbol, stranger) for name, item in value.items()}
+    return [_instead(item, symbol, stranger) for item in value] if isinstance(value, list) else value
 
 
 def _unmoved(
@@ -458,8 +577,8 @@ def test_injections(talk: Talk, function: Method) -> None:
             carriers = talk.some(carriers, 8, max(24, len(carriers) // 6))
         else:
             talk.rng.shuffle(carriers)
-            # What the schema lets pass gets furthest.
-            carriers.sort(key=lambda carrier: not carrier.allowed)
+            # What gets furthest goes first: what the schema lets pass, and operators where a text belongs.
+            carriers.sort(key=lambda carrier: not (carrier.allowed or carrier.pointer in baseline))
         for carrier in carriers:
             if not portion.more() or not offer.may_go_on:
                 return
