@@ -156,6 +156,10 @@ TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "data.day-by-shape": ("invitation.add", {"expiresOn": "2026-02-30"}),
     "data.amount-by-currency": ("payment.add", {"amount": 1}),
+    "data.later-questions-unjudged": (
+        "lesson.update",
+        {"quiz": {"weight": 1, "questions": [{"ask": "Why?", "answers": ["Yes", "No"]}, 7]}},
+    ),
 }
 STILL_BAD: dict[str, dict[str, Any]] = {
     "data.nested-bound-inclusive": quiz(weight=-0.5),
@@ -173,6 +177,7 @@ STILL_BAD: dict[str, dict[str, Any]] = {
     "data.nested-enum-unjudged": {"method": {"kind": 1, "token": "tok_visa0001"}},
     "data.day-by-shape": {"expiresOn": "soon"},
     "data.amount-by-currency": {"amount": 1, "currency": "EUR"},
+    "data.later-questions-unjudged": {"quiz": {"weight": 1, "questions": [7]}},
 }
 
 
