@@ -353,6 +353,8 @@ def _area(item: pytest.Item) -> str:
         "http": "HTTP",
         "data": "DAT",
         "stored": "DAT",
+        "refused": "DAT",
+        "injected": "DAT",
     }
     return by_file.get(name) or (rules[0].split("-")[0] if rules else next(iter(AREAS)))
 

@@ -39,6 +39,8 @@ SUITES = (
     "test_security",
     "test_data",
     "test_stored",
+    "test_refused",
+    "test_injected",
 )
 
 F = TypeVar("F", bound=Callable[..., Any])

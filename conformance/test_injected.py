@@ -1,0 +1,241 @@
+"""DAT-8 and DAT-9: what arguments do to interpreters behind the target, and sheer size."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import string
+from typing import Any
+
+from conformance.offer import Offer, breadth
+from conformance.protocol import payloads
+from conformance.protocol.catalog import Method
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.payloads import CannotGenerate, Carrier, Injection
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import NotJudgedError, Talk
+from conformance.suite import each_function, judges
+from conformance.test_data import DOCUMENTED
+from conformance.test_refused import fresh
+from conformance.views import fill
+
+#: Shares of the generated requests, of all functions together.
+INJECTED, LARGE = 0.06, 0.03
+
+
+# -- injections ----------------------------------------------------------------------------------------------
+
+
+@judges("DAT-8")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
+def test_injections(talk: Talk, function: Method) -> None:
+    """In every argument: no internal error, no more rows than what matches nothing, no way in."""
+    offer = Offer(talk, function)
+    with talk.portion(INJECTED, _openness) as portion, offer:
+        if function.object is not None and function.object.does == "list" and offer.user is not None:
+            with contextlib.suppress(SetUpFailedError, CannotGenerate):
+                fill(talk, function, offer.user, talk.valid(function, offer.user, optional="none"), 3)
+        word = Injection("nothing", "".join(talk.rng.choices(string.ascii_lowercase, k=14)))
+        baseline: dict[str, int] = {}
+        for carrier in payloads.carrying(function, [word]):
+            if not portion.more() or offer.hands_off(carrier.parameter) or not carrier.allowed:
+                continue
+            shown = _inject(talk, offer, carrier)
+            if shown is not None and shown.status == 200:
+                baseline[carrier.pointer] = len(talk.estate.rows(function, shown))
+        items = (*payloads.INJECTIONS, *payloads.OPERATORS)
+        if talk.only is None:
+            items = tuple(talk.some(items, 14))
+        carriers = [
+            carrier
+            for carrier in payloads.carrying(function, items, forbidden=True)
+            if not offer.hands_off(carrier.parameter)
+        ]
+        if not offer.login and function.rows is None:
+            # Where nothing is searched, that nothing breaks is all that can be seen; a few in each place do.
+            carriers = talk.some(carriers, 8, max(24, len(carriers) // 6))
+        else:
+            talk.rng.shuffle(carriers)
+            # What gets furthest goes first: what the schema lets pass, and operators where a text belongs.
+            carriers.sort(key=lambda carrier: not (carrier.allowed or carrier.pointer in baseline))
+        for carrier in carriers:
+            if not portion.more() or not offer.may_go_on:
+                return
+            if talk.seeks("DAT-8", _injected(carrier)):
+                _judge_injection(
+                    talk, offer, carrier, baseline.get(carrier.pointer, None if carrier.allowed else 0)
+                )
+
+
+def _openness(function: Method) -> float:
+    """Return how much may come of an injection: where rows are searched it shows, elsewhere hardly."""
+    strings = sum(json.dumps(param.schema, default=str).count('"string"') for param in function.params)
+    return 1.0 + strings * (12 if function.rows is not None or function.auth == "none" else 1)
+
+
+def _injected(carrier: Carrier) -> str:
+    return f"an injection in {carrier.label} is not taken as data"
+
+
+def _inject(talk: Talk, offer: Offer, carrier: Carrier) -> Exchange | None:
+    try:
+        data = offer.fit(carrier.build(offer.identify), carrier.parameter)
+    except (CannotGenerate, SetUpFailedError):
+        return None
+    exchange = offer.send(data)
+    offer.clear(exchange, data)
+    return exchange
+
+
+def _judge_injection(talk: Talk, offer: Offer, carrier: Carrier, nothing: int | None) -> None:
+    exchange = _inject(talk, offer, carrier)
+    if exchange is None:
+        return
+    offer.tell("injection", exchange, valid=None)
+    item = carrier.item
+    assert isinstance(item, Injection)
+    trouble = ""
+    if exchange.status is None or exchange.status >= 500:
+        trouble = exchange.summary()
+    elif exchange.response is not None and any(
+        name.lower() == "x-injected" for name, _ in exchange.response.headers
+    ):
+        trouble = "a header of the text's own in the response"
+    elif offer.login and exchange.status == 200:
+        trouble = "it signs in"
+    elif exchange.status == 200 and offer.function.rows is not None and nothing is not None:
+        rows = [row for row in talk.estate.rows(offer.function, exchange) if not _holds(row, item.value)]
+        if len(rows) > nothing:
+            instead = (
+                f"a word that matches nothing gives {nothing}" if carrier.allowed else "it is no valid value"
+            )
+            trouble = f"{len(rows)} rows, where {instead}"
+    talk.judge(
+        "DAT-8",
+        not trouble,
+        kind=_injected(carrier),
+        expected=f"{carrier.item.name}: taken as the text that it is, or refused",
+        actual=trouble,
+        exchange=exchange,
+    )
+
+
+def _holds(row: Any, value: Any) -> bool:
+    """Whether a row has the text in it, so that it may match by right."""
+    if not isinstance(value, str):
+        return False
+    stack = [row]
+    wanted = value.casefold()
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item
+        elif isinstance(item, str) and wanted in item.casefold():
+            return True
+    return False
+
+
+# -- deep, wide, large ---------------------------------------------------------------------------------------
+
+#: Times a small call's time that a large one may take.
+_SLOWER = 100.0
+#: Seconds of a small call below which its time is more the network's than the target's.
+_LEAST = 0.003
+_LEVELS = 10_000
+_MEMBERS = 10_000
+_LETTERS = 1_000_000
+
+
+@judges("DAT-9")
+@each_function(doubtful_first=True)
+def test_deep_wide_and_large_data(talk: Talk, function: Method) -> None:
+    """10,000 levels, 10,000 members, a megabyte: in each argument, and in one that nobody declared."""
+    offer = Offer(talk, function)
+    with talk.portion(LARGE, breadth) as portion, offer:
+        plain = fresh(talk, offer) if not offer.login else {p.name: "x" for p in function.params}
+        if plain is None:
+            raise NotJudgedError("no data can be made")
+        body = offer.body(plain)
+        small: list[float] = []
+        for _ in range(3):
+            exchange = offer.send(body=body)
+            offer.clear(exchange, plain)
+            small.append(exchange.seconds)
+        places = [param.name for param in function.params if not offer.hands_off(param.name)]
+        talk.rng.shuffle(places)
+        for number, name in enumerate(["", "undeclaredMember", *places]):
+            for what in _monsters(part=1000):
+                if number > 1 and talk.quick and talk.rng.random() < 0.6:
+                    continue
+                if not name and not what.endswith("members"):
+                    continue
+                if not portion.more():
+                    return
+                kind = f"{what} is not answered in time"
+                if talk.seeks("DAT-9", kind) or talk.seeks("DAT-9", f"{what} gets no documented answer"):
+                    _monster(talk, offer, plain, name, what, small)
+
+
+def _monsters(part: int = 1) -> dict[str, str]:
+    """Return what is large, as JSON, by name; `part` gives a tenth of it, say."""
+    levels, members, letters = _LEVELS // part, _MEMBERS // part, (_LETTERS - 2_000) // part
+    return {
+        "10,000 levels of arrays": "[" * levels + "]" * levels,
+        "10,000 levels of objects": '{"a":' * levels + "1" + "}" * levels,
+        "a megabyte of text": '"' + "x" * letters + '"',
+        "10,000 members": "{" + ",".join(f'"m{number}":{number}' for number in range(members)) + "}",
+        "10,000 items": "[" + ",".join(map(str, range(members))) + "]",
+    }
+
+
+def _monster(
+    talk: Talk, offer: Offer, plain: dict[str, Any], name: str, what: str, small: list[float]
+) -> None:
+    mark = "\ue000here\ue001"
+
+    def send(text: str | None) -> Exchange:
+        data = plain
+        if text is not None:
+            data = {**plain, name: mark} if name else {**json.loads(text), **plain}
+        body = offer.body(data).replace(
+            json.dumps(mark, ensure_ascii=False).encode(), (text or "").encode(), 1
+        )
+        exchange = offer.send(body=body)
+        offer.clear(exchange, plain)
+        return exchange
+
+    where = f"as {name}" if name else "in data itself"
+    text = _monsters()[what]
+    exchange = send(text)
+    offer.tell("large data", exchange, valid=None)
+    accepted = DOCUMENTED | {413}
+    talk.judge(
+        "DAT-9",
+        exchange.status in accepted,
+        kind=f"{what} gets no documented answer",
+        expected="status 200, 400, 401, 403, 404 or 413",
+        actual=f"{exchange.summary()}, with {what} {where}",
+        exchange=exchange,
+    )
+    took = exchange.seconds
+    slow = exchange.status in accepted and took > _SLOWER * statistics.median(small)
+    if slow:
+        # A noisy machine is not slow three times, and what is slow is compared with small calls of that moment.
+        for _ in range(2):
+            small.append(send(None).seconds)
+            took = min(took, send(text).seconds)
+        usual = statistics.median(small)
+        # Where small calls take next to nothing, a cost in proportion to the size is no fault of the target's.
+        less = min(send(_monsters(part=10)[what]).seconds for _ in range(2))
+        slow = took > _SLOWER * usual and (took > 25 * less or took > _SLOWER * max(usual, _LEAST))
+    talk.judge(
+        "DAT-9",
+        not slow,
+        kind=f"{what} is not answered in time",
+        expected=f"at most {_SLOWER:.0f} times as long as a small call",
+        actual=f"{took / statistics.median(small):.0f} times as long, with {what} {where}",
+        exchange=exchange,
+    )
