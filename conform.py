@@ -81,6 +81,35 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--endpoint", metavar="ENTITY")
     call.set_defaults(run=_call)
 
+    catalog = verbs.add_parser("catalog", allow_abbrev=False, help="write a catalogue in another form")
+    deeds = catalog.add_subparsers(parser_class=_Parser, dest="deed", metavar="VERB", required=True)
+    export = deeds.add_parser(
+        "export", allow_abbrev=False, help="write an OpenAPI 3.1 description of the functions"
+    )
+    export.add_argument(
+        "catalog",
+        nargs="?",
+        type=named_path,
+        metavar="CATALOGUE",
+        help="default: that of the profile, or of the embedded service",
+    )
+    export.add_argument(
+        "--openapi", required=True, type=named_path, metavar="FILE", help="what to write; - is the screen"
+    )
+    export.add_argument(
+        "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
+    )
+    export.add_argument(
+        "--target", metavar="URL", help="the base URL to name (default: the profile's, if it has one)"
+    )
+    export.add_argument(
+        "--per-function",
+        action="store_true",
+        help="an operation for each function (POST /course#find) instead of one for each endpoint",
+    )
+    export.add_argument("--strict", action="store_true", help="describe what should hold, too")
+    export.set_defaults(run=_catalog_export)
+
     serve = verbs.add_parser("serve", allow_abbrev=False, help="run the reference service on its own")
     serve.add_argument("--port", type=int, default=0, help="default: a free one")
     serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
@@ -218,6 +247,21 @@ def _call(options: argparse.Namespace) -> int:
 
     with _pipe():
         return print_call(_request(options), options)
+    return 0
+
+
+def _catalog_export(options: argparse.Namespace) -> int:
+    from conformance.catalog import export_openapi
+
+    with _pipe():
+        export_openapi(
+            options.openapi,
+            catalog=options.catalog,
+            profile=options.profile,
+            target=options.target,
+            per_function=options.per_function,
+            strict=options.strict,
+        )
     return 0
 
 
