@@ -22,7 +22,6 @@ from tests.judging import ROOT, serving_here
 from tests.servers import library_catalog
 
 EMBEDDED = ROOT / "fixtures" / "service" / "coursio.openrpc.json"
-PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
 STATUSES = {"200", "400", "401", "403", "404", "500"}
 BOTH = pytest.mark.parametrize("per_function", [False, True], ids=["endpoints", "functions"])
 
@@ -434,7 +433,13 @@ def test_mistakes_are_one_line(arguments: list[str], told: str, tmp_path: Path) 
     assert json.loads((tmp_path / "good.json").read_text("utf-8")) == good
 
 
-def test_a_catalogue_without_functions(tmp_path: Path) -> None:
+def test_a_verb_of_the_catalogue_is_needed() -> None:
+    command = [sys.executable, str(ROOT / "conform.py"), "catalog"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+
+
+def test_a_catalogue_without_functions() -> None:
     document = describe(catalogue())
     assert OpenAPIV31SpecValidator(document).is_valid()
     assert document["paths"] == {}
