@@ -64,7 +64,7 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_options_exist(name: str) -> None:
-    every = told("check") | told("call") | told("serve")
+    every = told("check") | told("call") | told("serve") | told("catalog", "export")
     others = {"--data-raw"}  # curl's
     used = set(OPTION.findall(PAGES[name])) - others
     assert used <= every, sorted(used - every)

@@ -15,6 +15,8 @@ by function (`per_function`)
     body holds the one constant `method`. A tool calls, counts and filters functions one at a time, and each has its
     own security and its own result. A tool that takes the path for mere text and encodes `#` as `%23` cannot use it.
     Only this form has links, from what creates or lists objects to what takes the identifier of one and nothing else.
+    Their body is a literal with a runtime expression inside, as tools for stateful tests read it; OpenAPI itself speaks
+    of a whole body that is one or the other.
 
 What is described is what the rulebook's *must* rules promise; with `strict`, what its *should* rules promise as well,
 as far as a schema can say it (ENV-8, ENV-9, SEC-5). Where the rulebook leaves it open whether a value is accepted (a
