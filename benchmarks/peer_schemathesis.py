@@ -15,6 +15,8 @@ How the peer is run, so that it does its best (all of it is in `peer_command` an
   header. With one token given by `-H`, its first call of the logout function would leave it outside for the rest.
 
 Ours is `conform check` as a process, interrupted when the time is over; it is not told which rules the fault breaks.
+A machine that is busy with other things gives it too few seconds for all its conversations: then `--named-rules` asks
+it, for each fault, for the rules that the fault names alone (the clean service is judged by all of them still).
 Each run has a fresh service, a process of its own. The seconds of ours count from the start of the process, those of
 the peer from the start of its engine, about a second later.
 
@@ -230,6 +232,7 @@ class Bench:
     seconds: int
     seed: int
     budget: str
+    named_rules: bool
 
     def peer(self, fault: str | None, seed: int) -> Outcome:
         """Run Schemathesis on a fresh service."""
@@ -258,6 +261,7 @@ class Bench:
                 "--seed", str(seed),
                 "--out", str(folder / "ours"),
                 "--quiet",
+                *(f"--rule={rule}" for rule in (FAULTS[fault].trips if fault and self.named_rules else ())),
             ]  # fmt: skip
             log = folder / "ours.log"
             measured = run(command, folder, self.seconds, log)
@@ -320,8 +324,9 @@ def table(records: Sequence[Record]) -> str:
     clean = [record for record in records if record["record"] == "clean"]
     faults = [record for record in records if record["record"] == "fault"]
     lines = [
-        f"{header['version']} and conform check --budget {header['budget']}: {len(faults)} faults, "
-        f"{header['seconds']} s each, seed {header['seed']}",
+        f"{header['version']} and conform check --budget {header['budget']}"
+        f"{' with the rules that each fault names' if header['named_rules'] else ''}: "
+        f"{len(faults)} faults, {header['seconds']} s each, seed {header['seed']}",
         "",
         f"{'caught':<16}{'gross':>6}{PEER:>14}{OURS:>14}{'subtle':>10}{PEER:>14}{OURS:>14}",
     ]
@@ -407,6 +412,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clean", type=positive, default=3, metavar="N", help="runs without a fault (3)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--budget", choices=("quick", "standard", "deep"), default="standard")
+    parser.add_argument(
+        "--named-rules", action="store_true", help="ours judges the rules that each fault names"
+    )
     parser.add_argument("--schemathesis", metavar="PATH", help="its executable (default: install it)")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="default: reports/runs/<UTC time>-peer.jsonl"
@@ -449,13 +457,14 @@ def main() -> int:
             log.flush()
 
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-        bench = Bench(program, options.seconds, options.seed, options.budget)
+        bench = Bench(program, options.seconds, options.seed, options.budget, options.named_rules)
         put(
             "run",
             version=told.stdout.strip().replace(", version", ""),
             seconds=bench.seconds,
             seed=bench.seed,
             budget=bench.budget,
+            named_rules=bench.named_rules,
         )
         known: dict[str, frozenset[Failure]] = dict.fromkeys(TOOLS, frozenset())
         for number in range(options.clean):
