@@ -157,11 +157,13 @@ def outcome(
 ) -> Outcome:
     """Read what a run left behind."""
     try:
-        read = json.loads(report.read_text(encoding="utf-8"))
+        found = json.loads(report.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         said = log.read_text(encoding="utf-8", errors="replace").strip()
         return Outcome(frozenset(), 0, *measured, note=f"no report: …{said[-300:]}")
-    return Outcome(failures(read), cases(read), *measured)
+    # A run that had no time to try anything has not passed anything.
+    note = None if cases(found) else "no test case in this time"
+    return Outcome(failures(found), cases(found), *measured, note=note)
 
 
 def peer_config(profile: Profile, url: str, folder: Path) -> Path:

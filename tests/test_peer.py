@@ -101,7 +101,10 @@ def test_a_run_without_a_report_says_why(tmp_path: Path) -> None:
     assert len(found.note) < 330
     report = tmp_path / "peer.json"
     report.write_text(json.dumps(PEER_REPORT), encoding="utf-8")
-    assert outcome((2.0, 1.0), report, log, peer_failures, peer_cases).cases == 1599
+    found = outcome((2.0, 1.0), report, log, peer_failures, peer_cases)
+    assert (found.cases, found.note) == (1599, None)
+    report.write_text(json.dumps({**PEER_REPORT, "test_cases": {"generated": 0}}), encoding="utf-8")
+    assert outcome((2.0, 1.0), report, log, peer_failures, peer_cases).note == "no test case in this time"
 
 
 def test_a_process_is_measured_and_ended_in_time(tmp_path: Path) -> None:
