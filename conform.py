@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from conformance import __version__
-from conformance.harness import Harness, Request, named_path, positive
+from conformance.harness import Harness, Request, duration, named_path, positive
 from conformance.protocol.profile import UsageError
 
 if TYPE_CHECKING:
@@ -64,6 +64,16 @@ def _parser() -> argparse.ArgumentParser:
         "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
     )
     check.add_argument("--budget", choices=("quick", "standard", "deep"), default="standard")
+    check.add_argument(
+        "--for",
+        dest="generate_for",
+        type=duration,
+        metavar="DURATION",
+        help="time for generated payloads, as in 90s, 10m, 2h",
+    )
+    check.add_argument(
+        "--cases", type=named_path, metavar="DIR", help="play the case files of this folder first"
+    )
     check.add_argument("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
     check.add_argument("--plan", action="store_true", help="send nothing; print what would be sent")
     check.set_defaults(run=_check)
@@ -110,6 +120,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--strict", action="store_true", help="describe what should hold, too")
     export.set_defaults(run=_catalog_export)
 
+    replay = verbs.add_parser(
+        "replay", parents=[common], allow_abbrev=False, help="play case files again, on any target"
+    )
+    replay.add_argument(
+        "files", nargs="+", type=named_path, metavar="FILE", help="a case file, or a folder of them"
+    )
+    replay.set_defaults(run=_replay)
+
     serve = verbs.add_parser("serve", allow_abbrev=False, help="run the reference service on its own")
     serve.add_argument("--port", type=int, default=0, help="default: a free one")
     serve.add_argument("--host", default="127.0.0.1", help="a loopback address")
@@ -144,6 +162,8 @@ def _request(options: argparse.Namespace) -> Request:
         rules=tuple(getattr(options, "rule", ())),
         areas=tuple(getattr(options, "area", ())),
         plan=getattr(options, "plan", False),
+        generate_for=getattr(options, "generate_for", None),
+        cases=getattr(options, "cases", None),
         quiet=options.quiet,
         color=False if options.no_color or os.environ.get("NO_COLOR") else None,
         verb=options.verb,
@@ -262,6 +282,14 @@ def _catalog_export(options: argparse.Namespace) -> int:
             per_function=options.per_function,
             strict=options.strict,
         )
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from conformance.replay import print_replay
+
+    with _pipe():
+        return print_replay(_request(options), options)
     return 0
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from conformance import __version__, plan
-from conformance.harness import Harness, Request, named_path, positive
+from conformance.cases import Case, save
+from conformance.harness import Harness, Request, duration, named_path, positive
 from conformance.history import lately
 from conformance.interrupt import Interruption
 from conformance.plan import StandIn
@@ -51,6 +52,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--read-only", action="store_true", help="call only functions that read")
     group.addoption("--seed", type=int, metavar="N", help="the same seed sends the same requests")
     group.addoption("--budget", choices=("quick", "standard", "deep"), default="standard")
+    group.addoption(
+        "--for",
+        dest="generate_for",
+        type=duration,
+        metavar="DURATION",
+        help="time for generated payloads, as in 90s, 10m, 2h",
+    )
+    group.addoption(
+        "--cases", type=named_path, metavar="DIR", help="play the case files of this folder first"
+    )
     group.addoption("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
     group.addoption("--rule", action="append", default=[], metavar="ID", help="judge this rule (repeatable)")
     group.addoption(
@@ -106,8 +117,11 @@ class Gate:
                 read_only=request.read_only,
                 jobs=max(1, request.jobs),
                 rules=harness.wanted,
-                deadline={"quick": 300.0, "standard": 1800.0, "deep": 36_000.0}[request.budget],
+                deadline={"quick": 300.0, "standard": 1800.0, "deep": 36_000.0}[request.budget]
+                + (request.generate_for or 0.0),
                 strict=request.strict,
+                generate_for=request.generate_for,
+                cases=tuple(case for case in harness.cases if case.rule in harness.wanted),
             )
             stand_in = StandIn(harness.profile, harness.catalog) if request.plan else None
             self.run = Run(
@@ -127,9 +141,14 @@ class Gate:
         if self.log is None:
             return
         try:
+            if event["event"] == "case":
+                event = dict(event)
+                save(self.harness.out / event["file"], event.pop("case"))
             self.log.write(event)
         except LogError as error:
             self.lost = error
+        except OSError as error:
+            self.lost = LogError(f"cannot write {self.harness.out / event['file']}: {error.strerror}")
         if event["event"] == "exchange":
             self.interruption.answered()
         elif event["event"] == "finding" and event["count"] and self.progress is not None:
@@ -251,6 +270,8 @@ def _request(config: pytest.Config) -> Request:
         rules=tuple(option("--rule")),
         areas=tuple(option("--area")),
         plan=option("--plan"),
+        generate_for=option("generate_for"),
+        cases=option("--cases"),
         color=False if option("--no-color") or option("color") == "no" else None,
     )
 
@@ -288,6 +309,9 @@ def talk() -> None:
 
 def _rules(item: pytest.Item) -> tuple[str, ...]:
     marker = item.get_closest_marker("judges")
+    case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+    if isinstance(case, Case):
+        return (case.rule,)
     return tuple(marker.args) if marker else ()
 
 
@@ -305,13 +329,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         rules = _rules(item)
         if item.name.startswith("test_every_exchange"):
             return any(rule in wanted for rule in item.callspec.params.values())  # type: ignore[attr-defined]
-        return everything or any(rule in wanted for rule in rules)
+        return (everything and bool(rules)) or any(rule in wanted for rule in rules)
+
+    def turn(item: pytest.Item) -> int:
+        # Cases first, and last the run's word on every exchange.
+        if item.name.startswith("test_a_case"):
+            return 0
+        return 2 if item.name.startswith("test_every_exchange") else 1
 
     chosen = [item for item in items if item not in set(suites) or kept(item)]
     dropped = [item for item in suites if not kept(item)]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
-    chosen.sort(key=lambda item: item.name.startswith("test_every_exchange"))
+    chosen.sort(key=turn)
     items[:] = chosen
     judged = {rule for item in chosen for rule in _rules(item)}
     option = config.option

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import re
 import secrets
 import shlex
 import subprocess
@@ -13,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conformance.cases import FOLDER, Case, CaseError, load_folder
 from conformance.protocol import profile as profiles
 from conformance.protocol.catalog import Catalog
 from conformance.protocol.profile import Profile, UsageError
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
 
-__all__ = ["Embedded", "Harness", "Request", "named_path", "positive"]
+__all__ = ["Embedded", "Harness", "Request", "duration", "named_path", "positive"]
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
@@ -39,6 +41,15 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def duration(text: str) -> float:
+    """Read a duration from the command line, as in 90s, 10m or 2h; return seconds."""
+    found = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)([smh])", text)
+    seconds = float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration, as in 90s, 10m or 2h")
+    return seconds
+
+
 @dataclass(frozen=True)
 class Request:
     """What was asked for on the command line, of `conform check` or of pytest."""
@@ -54,6 +65,8 @@ class Request:
     rules: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
     plan: bool = False
+    generate_for: float | None = None
+    cases: Path | None = None
     quiet: bool = False
     color: bool | None = None
     verb: str = "check"
@@ -139,6 +152,7 @@ class Harness:
     plan: str | None = None
     problem: str | None = None
     interrupted: bool = False
+    cases: list[Case] = field(default_factory=list)
     started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
 
     @classmethod
@@ -150,6 +164,7 @@ class Harness:
 
         """
         wanted = _wanted(request)
+        cases = _cases(request)
         embedded: Embedded | None = None
         path = request.profile
         if path is None and Path("conform.toml").is_file():
@@ -177,7 +192,7 @@ class Harness:
             started = datetime.datetime.now(datetime.UTC)
             out = request.out or Path("reports/runs") / f"{started:%Y%m%dT%H%M%SZ}-{request.verb}"
             seed = request.seed if request.seed is not None else secrets.randbelow(2**31)
-            return cls(request, profile, catalog, seed, wanted, out, embedded, started=started)
+            return cls(request, profile, catalog, seed, wanted, out, embedded, cases=cases, started=started)
         except BaseException:
             if embedded is not None:
                 embedded.stop()
@@ -240,6 +255,10 @@ class Harness:
             parts += ["--profile", str(request.profile)]
         if request.budget != "standard":
             parts += ["--budget", request.budget]
+        if request.generate_for is not None:
+            parts += ["--for", f"{request.generate_for:.10g}s"]
+        if request.cases is not None:
+            parts += ["--cases", str(request.cases)]
         if request.jobs != 1:
             parts += ["--jobs", str(request.jobs)]
         parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
@@ -262,6 +281,8 @@ class Harness:
             "seed": self.seed,
             "strict": self.request.strict,
             "budget": self.request.budget,
+            "for": self.request.generate_for,
+            "cases": len(self.cases),
             "rerun": self.command(),
             "rules": [rule.record() for rule in RULES.values()],
             "waivers": [
@@ -297,6 +318,18 @@ def _wanted(request: Request) -> frozenset[str]:
             raise UsageError("--rule and --area together select nothing: no rule named lies in an area named")
         return frozenset(both)
     return frozenset(chosen or {rule.id for rule in RULES.values() if rule.area in wanted_areas})
+
+
+def _cases(request: Request) -> list[Case]:
+    """Read the cases that are to be played first."""
+    if request.cases is None:
+        return []
+    if request.out is not None and request.cases.resolve() == (request.out / FOLDER).resolve():
+        raise UsageError(f"--cases {request.cases}: this run's own cases go there; choose another --out")
+    try:
+        return load_folder(request.cases)
+    except CaseError as error:
+        raise UsageError(f"--cases {error}") from error
 
 
 def _check_waivers(profile: Profile) -> None:

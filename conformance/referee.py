@@ -32,6 +32,10 @@ class Finding:
     actual: str
     exchange: Exchange | None
     count: int = 1
+    #: The statuses that would have been right, where it is about the status alone.
+    accepted: tuple[int, ...] | None = None
+    #: The steps that show it, where it takes more than one: `conformance.cases.Step.to_json` each.
+    case: list[dict[str, Any]] | None = None
 
     @property
     def key(self) -> Key:
@@ -126,6 +130,7 @@ class Referee:
             new, old = finding.exchange, known.exchange
             if new is not None and old is not None and len(new.request.body) < len(old.request.body):
                 known.exchange, known.actual = new, finding.actual
+                known.accepted, known.case = finding.accepted, finding.case
 
     def begin(self, test: str) -> None:
         """Start an attempt."""

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
+from conformance.cases import Case, CaseError
 from conformance.generation import Allowance, Coverage, Portion
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
@@ -22,6 +23,7 @@ from conformance.protocol.exchange import Exchange, Vault
 from conformance.protocol.profile import Profile
 from conformance.protocol.samples import Optional
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
+from conformance.recorder import Recorder
 from conformance.referee import Finding, Key, Referee
 from conformance.rulebook import RULES
 
@@ -79,6 +81,8 @@ class Options:
     strict: bool = False
     #: Seconds for generated payloads, where the budget is not to decide (`--for`).
     generate_for: float | None = None
+    #: Cases to play before anything else (`--cases`).
+    cases: tuple[Case, ...] = ()
 
 
 @dataclass(slots=True)
@@ -152,6 +156,7 @@ class Run:
             writable=self.writable,
             leftover=self._leftover,
         )
+        self.recorder = Recorder(profile, catalog, self.caller, self.sessions, self.estate, self.vault)
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
         #: Functions that generated payloads are tried on before the others.
         self.first: frozenset[str] = frozenset()
@@ -179,6 +184,7 @@ class Run:
 
     def _observe(self, exchange: Exchange) -> None:
         self.sessions.learn(exchange)
+        self.recorder.signed(exchange)
         method = self.catalog.methods.get(exchange.function or "")
         if method is not None and method.object is not None and exchange.succeeded:
             self._account(exchange, method)
@@ -189,11 +195,14 @@ class Run:
         assert method.object is not None
         if method.object.does == "create":
             sent = _sent_data(exchange)
-            self.estate.learn(exchange, method, sent, exchange.user)
+            thing = self.estate.learn(exchange, method, sent, exchange.user)
+            if thing is not None:
+                self.recorder.born(exchange, method, thing.id, thing.user, sent)
         elif method.object.does == "delete":
             sent = _sent_data(exchange)
             if isinstance(sent, dict) and method.object.id in sent:
                 self.estate.forget(method.object.kind, sent[method.object.id])
+                self.recorder.died(exchange, method.object.kind, sent[method.object.id])
 
     def _leftover(self, thing: Thing, why: str) -> None:
         self.emit(
@@ -366,6 +375,17 @@ class Run:
                 # Enough of this rule's findings were confirmed; of this one it is told that it was seen once.
                 reproduced = self.referee.confirmed[key] = "1/1"
             self.emit(finding.event(count=finding.count, reproduced=reproduced))
+            self._keep_case(finding)
+
+    def _keep_case(self, finding: Finding) -> None:
+        """Tell of the case of a finding; one that cannot be made is no reason to lose the run."""
+        try:
+            event = self.recorder.event(finding)
+        except (CaseError, ValueError) as error:
+            self.notes.append(f"no case file for {finding.rule} in {finding.function}: {error}")
+            return
+        if event is not None:
+            self.emit(event)
 
     def _confirm(self, name: str, rules: Sequence[str], body: Body, fresh: dict[Key, Finding]) -> None:
         """See it again, with fresh sessions and fresh data, and count what comes back.
@@ -695,14 +715,30 @@ class Talk:
         exchange: Exchange | None = None,
         function: str | None = None,
         message: str | None = None,
+        accepted: Collection[int] | None = None,
+        case: list[dict[str, Any]] | None = None,
     ) -> bool:
-        """Judge a rule: count it, and take a finding down where it does not hold. Returns `good`."""
+        """Judge a rule: count it, and take a finding down where it does not hold. Returns `good`.
+
+        `accepted` are the statuses that would have been right, where it is about the status alone; `case` the steps
+        that show it, where the exchange alone does not (`conformance.cases.Step`, as JSON).
+        """
         self.run.referee.judged(rule)
         if not good:
             name = function if function is not None else exchange.function if exchange else None
             title = RULES[rule].title
             self.run.referee.found(
-                Finding(rule, name, kind, message or kind or title, expected, actual, exchange)
+                Finding(
+                    rule,
+                    name,
+                    kind,
+                    message or kind or title,
+                    expected,
+                    actual,
+                    exchange,
+                    accepted=tuple(sorted(accepted)) if accepted is not None else None,
+                    case=case,
+                )
             )
         return good
 
@@ -726,6 +762,7 @@ class Talk:
             actual=exchange.summary(),
             exchange=exchange,
             function=function,
+            accepted=accepted,
         )
 
     def skip(self, rule: str, reason: str, lines: str | None = None, function: str | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -40,6 +41,10 @@ __all__ = [
 
 EVENTS = "events.jsonl"
 REPORT = "report.json"
+CASES = "cases"
+
+#: The names that a run gives to its case files.
+_CASE = re.compile(r"[A-Z]+-[0-9]+-[A-Za-z0-9._]+-[0-9a-f]{8}\.json")
 FORMAT = 1
 
 #: What is said of a rule that no conversation judged and that nobody gave a reason for.
@@ -152,14 +157,15 @@ class RunLog:
 
 
 def begin(folder: Path) -> RunLog:
-    """Begin the log of a run in a folder; a report of an earlier run there goes, it would pass for this one's."""
+    """Begin the log of a run in a folder; what an earlier run left there goes, it would pass for this one's."""
     log = RunLog(folder)
-    for name in (REPORT, junit.NAME, "report.html", "report.md"):
+    cases = [path for path in (Path(folder) / CASES).glob("*.json") if _CASE.fullmatch(path.name)]
+    for path in (*(Path(folder) / name for name in (REPORT, junit.NAME, "report.html", "report.md")), *cases):
         try:
-            (Path(folder) / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as error:
             log.close()
-            raise LogError(f"cannot replace {Path(folder) / name}: {error.strerror}") from error
+            raise LogError(f"cannot replace {path}: {error.strerror}") from error
     return log
 
 
@@ -196,6 +202,7 @@ class _Finding:
     count: int = 0
     reproduced: str | None = None
     example: dict[str, Any] = field(default_factory=dict)
+    case: str | None = None
 
     _PARTS = ("expected", "actual", "exchange", "request", "response", "failure", "curl")
 
@@ -229,6 +236,7 @@ class _Finding:
             "request": self.example.get("request"),
             "response": self.example.get("response"),
             "failure": self.example.get("failure"),
+            "case": self.case,
         }
 
 
@@ -278,6 +286,7 @@ class _Builder:
         self.errors: dict[tuple[str | None, str, bool], dict[str, Any]] = {}
         self.leftovers: dict[object, dict[str, Any]] = {}
         self.notes: dict[str, None] = {}
+        self.coverage: dict[str, Any] | None = None
         self.interrupted = False
         self.end: Mapping[str, Any] | None = None
 
@@ -322,6 +331,15 @@ class _Builder:
             if key not in found.findings:
                 found.findings[key] = _Finding(key[0], kind, str(event.get("message") or ""))
             found.findings[key].add(event)
+
+    def on_case(self, event: Mapping[str, Any]) -> None:
+        if found := self.rule(event):
+            finding = found.findings.get((event.get("function"), str(event.get("kind") or "")))
+            if finding is not None:
+                finding.case = str(event["file"])
+
+    def on_coverage(self, event: Mapping[str, Any]) -> None:
+        self.coverage = {name: value for name, value in event.items() if name not in ("event", "at")}
 
     def on_not_judged(self, event: Mapping[str, Any]) -> None:
         if found := self.rule(event):
@@ -423,6 +441,7 @@ class _Builder:
             "leftovers": list(self.leftovers.values()),
             "errors": errors,
             "notes": list(self.notes),
+            "coverage": self.coverage,
             "load": None,
         }
 

@@ -355,6 +355,8 @@ def _in_full(
         page.raw("repeat", cut(example["curl"], 1000, " (in full in report.json)"))
     if report["rerun"]:
         page.raw("rerun", f"{report['rerun']} --rule {rule['id']}")
+    if example.get("case"):
+        page.raw("case", example["case"])
 
 
 def _footer(page: _Page, report: Mapping[str, Any], folder: Path | None) -> None:
@@ -375,6 +377,7 @@ def _footer(page: _Page, report: Mapping[str, Any], folder: Path | None) -> None
             page.field("left over", f"{told}: {cut(why, 120)}")
         if len(reasons) > 3:
             page.field("", "and more for other reasons, in report.json")
+    _coverage(page, report.get("coverage"))
     for note in report["notes"][:5]:
         page.field("note", note)
     facts = [] if report["seed"] is None else [f"seed {report['seed']}"]
@@ -383,3 +386,26 @@ def _footer(page: _Page, report: Mapping[str, Any], folder: Path | None) -> None
     page.field("run", " · ".join(facts))
     if folder is not None:
         page.raw("report", str(folder / "report.json"))
+
+
+def _coverage(page: _Page, coverage: Mapping[str, Any] | None) -> None:
+    """Say what became of generated data: how much was sent, and what was never accepted."""
+    if not coverage:
+        return
+    functions = coverage["functions"]
+    examples = sum(sum(heard["examples"].values()) for heard in functions.values())
+    accepted = sum(heard["accepted"] for heard in functions.values())
+    refused = sum(heard["refused"] for heard in functions.values())
+    told = [
+        f"{plural(len(functions), 'function')}: {examples:,} {'example' if examples == 1 else 'examples'}, "
+        f"of the valid {accepted:,} accepted and {refused:,} refused"
+    ]
+    both = [pair for heard in functions.values() for pair in heard["parameters"].values()]
+    if both:
+        ways = sum(pair["accepted"] > 0 and pair["refused"] > 0 for pair in both)
+        told.append(f"{ways} of {plural(len(both), 'parameter')} both ways")
+    never = [name for name, heard in functions.items() if heard["refused"] and not heard["accepted"]]
+    if never:
+        more = f" and {len(never) - 4} more" if never[4:] else ""
+        told.append("never accepted: " + ", ".join(cut(name, 40) for name in never[:4]) + more)
+    page.field("coverage", " · ".join(told))

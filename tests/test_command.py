@@ -459,7 +459,8 @@ def test_no_secret_is_told(fault: str, tmp_path: Path) -> None:
         )
     assert done.returncode == 1, done.stdout + done.stderr
     told = done.stdout + done.stderr
-    told += "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "o").iterdir())
+    told += "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "o").rglob("*") if p.is_file())
+    assert list((tmp_path / "o" / "cases").iterdir())
     secrets = [*env.values(), "Battery-Staple-8-peer", "Quiet-Harbour-9-admin", "owner-private-key-4c1f9a"]
     assert [form for secret in secrets for form in _spellings(secret) if form in told] == []
 

@@ -328,6 +328,11 @@ class Estate:
             raise SetUpFailedError(f"there is no {kind} that {user} could use, and no function to make one")
         return Thing(kind, rows[0], user, made=False)
 
+    def finder(self, kind: str, identifier: Any) -> str | None:
+        """Return the user in whose list an object was found that the run did not make, or None."""
+        found = (user for (name, user), rows in self._found.items() if name == kind and identifier in rows)
+        return next(found, None)
+
     def rows(self, method: Method, exchange: Exchange) -> list[Any]:
         """Return the rows of a list's answer; none where there are none to be read."""
         if exchange.status != 200 or not isinstance(exchange.envelope, dict):
