@@ -10,8 +10,8 @@ objects of one member whose name begins with a dollar sign:
 - `{"$secret": "users.owner.secret"}`: this user's password (`{"of": …, "cut": 5}`: its first five characters,
   `{"of": …, "case": "upper"|"lower"|"swap"}`: in another case); `"auth.key_login.public"`; `"auth.key_login.apikey"`,
   `"….time"`, `"….random"` and `"….hmac"`: the four values of a right key login; `"wrong"`: a secret of nobody.
-- `{"$session": {"of": "owner", "session": 1}}`: the identifier of that session; `{"$token": 32}`: a session identifier
-  of so many characters that no login gave.
+- `{"$session": {"of": "owner", "session": 1}}`: the identifier of that session (`"cut"` and `"case"` as above;
+  `"from"`: from that character on); `{"$token": 32}`: one of so many characters that no login gave.
 - `{"$text": ["a", symbol, …]}`: these pieces as one text; `{"$bytes": "…"}`: bytes, in base64.
 - `{"$base": "authority"}` and `{"$base": "path"}`: the target's host with its port, and its base path.
 - `{"$literal": …}`: a value that only looks like a symbol.
@@ -62,6 +62,8 @@ _SYMBOLS = frozenset(
     {"$object", "$user", "$secret", "$session", "$token", "$text", "$bytes", "$base", "$literal"}
 )
 _KEY_VALUES = frozenset(f"auth.key_login.{name}" for name in ("public", "apikey", "time", "random", "hmac"))
+
+_USERS = re.compile(r"users\..+\.secret")
 
 T = TypeVar("T")
 
@@ -125,21 +127,22 @@ def _is_secret(value: Any) -> bool:
     if isinstance(value, dict):
         return (
             value.keys() <= {"of", "cut", "case"}
-            and re.fullmatch(r"users\..+\.secret", str(value.get("of"))) is not None
+            and (str(value.get("of")) in _KEY_VALUES or _USERS.fullmatch(str(value.get("of"))) is not None)
             and _is_count(value.get("cut", 0))
             and value.get("case", "swap") in ("upper", "lower", "swap")
         )
     return isinstance(value, str) and (
-        value == "wrong" or value in _KEY_VALUES or re.fullmatch(r"users\..+\.secret", value) is not None
+        value == "wrong" or value in _KEY_VALUES or _USERS.fullmatch(value) is not None
     )
 
 
 def _is_session(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and value.keys() <= {"of", "session"}
+        and value.keys() <= {"of", "session", "from", "cut", "case"}
         and isinstance(value.get("of"), str)
-        and _is_count(value.get("session", 0))
+        and all(_is_count(value.get(name, 0)) for name in ("session", "from", "cut"))
+        and value.get("case", "swap") in ("upper", "lower", "swap")
     )
 
 

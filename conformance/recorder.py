@@ -75,6 +75,7 @@ class Recorder:
         self.vault = vault
         self._lives: dict[tuple[str, str], list[_Life]] = {}
         self._tokens: dict[str, _Session] = {}
+        self._offered: dict[str, str | None] = {}
         self._sizes: dict[str, int] = {}
         #: The kind that a member of this name identifies, wherever it stands.
         self.kinds: dict[str, str] = {}
@@ -90,7 +91,11 @@ class Recorder:
         """Take note of a session that a login gave or that a logout ended."""
         if exchange.login:
             token = self.sessions.found(exchange)
-            if isinstance(token, str) and token:
+            offered = exchange.request.header("Token")
+            if offered and offered not in self._tokens and exchange.succeeded:
+                # Whatever becomes of it, no login gave it.
+                self._offered.setdefault(offered, exchange.user or self._named(exchange))
+            if isinstance(token, str) and token and token != offered:
                 owner = self.vault.sessions().get(token)
                 self._tokens[token] = _Session(owner or exchange.user or "")
         elif exchange.status == 200 and exchange.function == self.profile.auth.logout:
@@ -98,6 +103,19 @@ class Recorder:
             known = self._tokens.get(token or "")
             if known is not None and known.ended is None:
                 known.ended = exchange.number
+
+    def _named(self, exchange: Exchange) -> str | None:
+        """Return the user of the profile whose name a login was sent with."""
+        login = self.profile.auth.login
+        body = exchange.request.body
+        return next(
+            (
+                name
+                for name, user in self.profile.users.items()
+                if login is not None and exchange.function == login.function and user.user.encode() in body
+            ),
+            None,
+        )
 
     def born(self, exchange: Exchange, method: Method, identifier: Any, owner: str, sent: Any) -> None:
         """Take note of an object that a call created."""
@@ -174,12 +192,10 @@ class Recorder:
             return None
         tell = writer.tell
         kind, message = tell(finding.kind), tell(finding.message)
-        users = {step.user for step in steps} | {
-            str(argument.get("of"))
-            for step in steps
-            for name, argument in symbols(step.to_json())
-            if name in ("$object", "$session") and isinstance(argument, dict)
-        }
+        users = {step.user for step in steps}
+        for _, argument in (each for step in steps for each in symbols(step.to_json())):
+            of = argument.get("of") if isinstance(argument, dict) else argument
+            users.add(of.removeprefix("users.").removesuffix(".secret") if isinstance(of, str) else None)
         return Case(
             finding.rule,
             finding.function,
@@ -375,7 +391,7 @@ class _Writer:
                 for piece in ([part] if isinstance(part, dict) else _split(part, plain, known))
             ]
         if login:
-            parts = [each for part in parts for each in self._rest(part)]
+            parts = [each for part in parts for each in self._rest(part, last=part is parts[-1])]
         out: list[Any] = []
         for part in parts:
             if isinstance(part, dict):
@@ -391,10 +407,11 @@ class _Writer:
         """Return the members of a JSON text, whole or damaged, whose value is an identifier: as written, and symbol."""
         found: dict[bytes, dict[str, Any]] = {}
         for name, kind in self.recorder.kinds.items():
-            pattern = rb'("%s"\s*:\s*)("(?:[^"\\]|\\.)*"|-?[0-9]+)' % re.escape(name.encode())
+            pattern = rb'("%s"\s*:\s*)("(?:[^"\\]|\\.)*(?:"|\Z)|-?[0-9]+)' % re.escape(name.encode())
             for match in re.finditer(pattern, data):
+                written = match.group(2).removesuffix(b'"').removeprefix(b'"')
                 try:
-                    value = json.loads(match.group(2))
+                    value = json.loads(b'"%s"' % written if match.group(2)[:1] == b'"' else written)
                 except ValueError:
                     continue
                 known = self._life(kind, value)
@@ -403,16 +420,16 @@ class _Writer:
                 quoted = isinstance(value, str)
                 # Only so far as the value itself reaches: what stands around it may be what the case is about.
                 head = match.group(1) + (b'"' if quoted else b"")
-                inner = match.group(2)[1:-1] if quoted else match.group(2)
-                found[head + inner] = {"head": head, **known}
+                found[head + written] = {"head": head, **known}
         return list(found.items())
 
-    def _rest(self, part: bytes | dict[str, Any]) -> list[bytes | dict[str, Any]]:
+    def _rest(self, part: bytes | dict[str, Any], *, last: bool) -> list[bytes | dict[str, Any]]:
         """Take what is left of a secret out of a piece of a login: cut short at the end, or nearly right."""
         login = self.profile.auth.login
         if isinstance(part, dict) or login is None:
             return [part]
-        pattern = rb'("%s"\s*:\s*")((?:[^"\\]|\\.)+)' % re.escape(login.secret.encode())
+        ends = rb'(?="|\Z)' if last else rb'(?=")'
+        pattern = rb'("%s"\s*:\s*")((?:[^"\\]|\\.)+)%s' % (re.escape(login.secret.encode()), ends)
         match = re.search(pattern, part)
         if match is None:
             return [part]
@@ -427,7 +444,7 @@ class _Writer:
         return [
             part[: match.end(1)],
             *(each.encode() if isinstance(each, str) else each for each in middle),
-            *self._rest(part[match.end() :] or b" "),
+            *([part[match.end() :]] if part[match.end() :] else []),
         ]
 
     # -- steps -------------------------------------------------------------------------------------------------
@@ -448,6 +465,15 @@ class _Writer:
                 step = replace(step, session=1)
             else:
                 step = replace(step, user=None, token={"$token": len(token or "")})
+        login = self.profile.auth.login
+        if token in self.recorder._offered and not exchange.login and login is not None:
+            owner = self.recorder._offered[token]
+            if owner is not None:
+                # It is about a session of the client's own choosing.
+                right = {login.user: {"$user": owner}, login.secret: {"$secret": f"users.{owner}.secret"}}
+                chosen = {"$token": len(token)}
+                first = [Step(function=login.function, data=right, token=chosen)]
+                step = replace(step, user=None, token=chosen)
         return [*first, replace(step, saw=self._saw(exchange, step))]
 
     def _session(self, exchange: Exchange, step: Step) -> Step:
@@ -465,7 +491,31 @@ class _Writer:
         step = replace(step, token_header=name)
         if session is not None and owner in self.profile.users:
             return replace(step, user=owner)
-        return replace(step, token={"$token": len(token)})
+        return replace(step, token=self._token(token))
+
+    def _token(self, token: str) -> Any:
+        """Return a session identifier that no login gave: made of one that a login gave, or made up."""
+        best: tuple[int, Any] = (5, None)
+        for known, session in reversed(self.recorder._tokens.items()):
+            if session.owner not in self.profile.users:
+                continue
+            of = {"of": session.owner}
+            for way in ("upper", "lower", "swap"):
+                if token == in_case(known, way):
+                    return {"$session": of | {"case": way}}
+            most = min(len(token), len(known))
+            head = next((n for n in range(most) if token[n] != known[n]), most)
+            tail = next((n for n in range(most - head) if token[-1 - n] != known[-1 - n]), most - head)
+            if head + tail > best[0]:
+                middle = token[head : len(token) - tail]
+                parts: list[Any] = [{"$session": of | {"cut": head}}] * bool(head)
+                parts += [middle] * bool(middle)
+                parts += [{"$session": of | {"from": len(known) - tail}}] * bool(tail)
+                best = (head + tail, {"$text": parts})
+        if best[1] is not None:
+            return best[1]
+        # What nobody would take for an identifier is told as it is.
+        return {"$token": len(token)} if re.fullmatch(r"[\w.~+/=-]*", token, re.ASCII) else token
 
     def _request(self, exchange: Exchange) -> Step:
         request = exchange.request
@@ -492,10 +542,10 @@ class _Writer:
             "headers": self._headers(exchange),
         }
         plain = self._plain(exchange, target)
-        if plain is not None and not self._signed(exchange):
-            return replace(plain, **common)
         if plain is not None:
-            return replace(plain, **{**common, **self._key_login(exchange, plain)})
+            plain = replace(plain, **common)
+            signed = self._key_values(exchange)
+            return plain if signed is None else self._key_login(signed, plain)
         entity = (exchange.function or "").partition(".")[0]
         return Step(
             function=exchange.function if "." in (exchange.function or "") else None,
@@ -514,7 +564,7 @@ class _Writer:
         if not isinstance(call, dict) or not isinstance(call.get("method"), str) or not call["method"]:
             return None
         name = f"{target}.{call['method']}"
-        if not target or name.partition(".")[0] != target or target.startswith("/"):
+        if re.fullmatch(r"[A-Za-z0-9_-]+", target) is None:
             return None
         members = {"data": OMIT, "pageStart": OMIT, "pageLength": OMIT} | call
         members.pop("method")
@@ -573,24 +623,25 @@ class _Writer:
             values[name] = value
         return values
 
-    def _signed(self, exchange: Exchange) -> bool:
-        """Whether it is a key login, whose values have to be made anew."""
-        return self._key_values(exchange) is not None
-
-    def _key_login(self, exchange: Exchange, step: Step) -> dict[str, Any]:
-        values = self._key_values(exchange)
+    def _key_login(self, values: Mapping[str, str], step: Step) -> Step:
+        """Return a key login that is signed anew, as far as its signature was right."""
         key = self.profile.auth.key_login
-        assert values is not None
         assert key is not None
         right = sign(key, values["time"], values["random"])
-        told: dict[str, Any] = {
-            name: {"$secret": f"auth.key_login.{name}"} if values == right else values[name]
-            for name in values
-        }
-        if values != right:
-            told["hmac"] = {"$secret": "wrong"}
-            if values["apikey"] == key.public:
-                told["apikey"] = {"$secret": "auth.key_login.public"}
+        told: dict[str, Any] = {name: {"$secret": f"auth.key_login.{name}"} for name in right}
+        if values["apikey"] != key.public:
+            told["apikey"] = values["apikey"]
+        of, sent = "auth.key_login.hmac", values["hmac"]
+        same = next(
+            (n for n, pair in enumerate(zip(sent, right["hmac"], strict=False)) if pair[0] != pair[1]),
+            min(len(sent), len(right["hmac"])),
+        )
+        if sent == right["hmac"].upper():
+            told["hmac"] = {"$secret": {"of": of, "case": "upper"}}
+        elif same >= 8 and sent != right["hmac"]:
+            told["hmac"] = {"$text": [{"$secret": {"of": of, "cut": same}}, sent[same:]]}
+        elif sent != right["hmac"]:
+            told = {**values, "apikey": told["apikey"], "hmac": {"$secret": "wrong"} if sent else sent}
         data = step.data
         if isinstance(data, dict):
             for name in told:
@@ -599,7 +650,7 @@ class _Writer:
         headers = tuple(
             (name, told.get(name.lower().removeprefix("x-coursio-"), value)) for name, value in step.headers
         )
-        return {"data": data, "headers": headers}
+        return replace(step, data=data, headers=headers)
 
     def _wire(self, raw: bytes) -> Any:
         """Return a request as it went over the wire, with the target's address as symbols."""

@@ -223,7 +223,7 @@ class Player:
         if name == "$secret":
             return self._secret(argument)
         if name == "$session":
-            return self.session(argument["of"], argument.get("session", 0)).token
+            return spoiled(self.session(argument["of"], argument.get("session", 0)).token, argument)
         if name == "$token":
             return ("conformNobodysSession0" * (argument // 22 + 1))[:argument]
         if name == "$base":
@@ -239,6 +239,8 @@ class Player:
 
     def _secret(self, told: Any) -> str:
         if told == "wrong":
+            # It counts as a password: no answer may repeat it either.
+            self.run.vault.password(_WRONG)
             return _WRONG
         of = told if isinstance(told, str) else str(told["of"])
         if of.startswith("auth.key_login."):
@@ -246,12 +248,14 @@ class Player:
             if key is None:
                 raise UnplayableError("the profile does not say how to sign in with a key", LINES["key"])
             name = of.rpartition(".")[2]
-            return key.public if name == "public" else self._signed()[name]
-        text = self.run.profile.users[self.user(of.removeprefix("users.").removesuffix(".secret"))].secret
+            text = key.public if name == "public" else self._signed()[name]
+        else:
+            name = of.removeprefix("users.").removesuffix(".secret")
+            text = self.run.profile.users[self.user(name)].secret
         if isinstance(told, dict):
-            if "case" in told:
-                text = in_case(text, told["case"])
-            text = text[: told.get("cut", len(text))]
+            text = spoiled(text, told)
+            if not of.startswith("auth."):
+                self.run.vault.password(text)
         return text
 
     def _signed(self) -> dict[str, str]:
@@ -286,7 +290,7 @@ class Player:
         user = self.user(step.user) if step.user is not None else None
         options: dict[str, Any] = {"user": user}
         if step.token is not None:
-            options["token"] = str(self.bound(step.token))
+            options["token"] = self._token(step)
             options["in_session"] = False
         elif step.user is not None and step.opens is None:
             options["token"] = self.session(step.user, step.session).token
@@ -310,6 +314,15 @@ class Player:
             if value is not OMIT:
                 options[name] = self.bound(value)
         return step, options
+
+    def _token(self, step: Step) -> str:
+        """Return what the Token header holds that is no session: by chance a spoiled one may be whole again."""
+        for _ in range(8):
+            token = str(self.bound(step.token))
+            if token not in self.run.vault.sessions():
+                return token
+            self.run.sessions.drop()
+        return token
 
     def _data(self, step: Step) -> Any:
         """Return a step's data; what it would delete must be of the run's own making.
@@ -399,6 +412,12 @@ class Player:
             yield f"a row of {_short(value)}", self.bound(value) in shown, f"no row of {_short(value)}"
         for value in expect.lacks:
             yield f"no row of {_short(value)}", self.bound(value) not in shown, f"a row of {_short(value)}"
+
+
+def spoiled(text: str, how: dict[str, Any]) -> str:
+    """Return a secret that is not quite it: "case" in another case, "from" and "cut" a part of it."""
+    text = in_case(text, how["case"]) if "case" in how else text
+    return text[how.get("from", 0) : how.get("cut", len(text))]
 
 
 def _same(found: Any, wanted: Any) -> bool:
@@ -693,7 +712,7 @@ def _told(value: Any) -> str:
     if name == "$secret":
         return f"<{told if isinstance(told, str) else told['of'] + ', not quite'}>"
     if name == "$session":
-        return f"<session of {told['of']}>"
+        return f"<session of {told['of']}{', not quite' * bool(told.keys() & {'from', 'cut', 'case'})}>"
     if name == "$token":
         return f"<a session of nobody, {told} characters>"
     return json.dumps(told, ensure_ascii=False) if name == "$literal" else f"<{told}>"
