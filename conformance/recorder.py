@@ -18,7 +18,7 @@ from conformance.protocol.exchange import MASK, Exchange, Vault, field_bytes
 from conformance.protocol.pointer import assign
 from conformance.protocol.profile import Profile
 from conformance.protocol.session import Sessions, sign
-from conformance.referee import Finding
+from conformance.referee import Finding, Key
 from conformance.rulebook import RULES
 
 __all__ = ["Recorder"]
@@ -76,7 +76,7 @@ class Recorder:
         self._lives: dict[tuple[str, str], list[_Life]] = {}
         self._tokens: dict[str, _Session] = {}
         self._offered: dict[str, str | None] = {}
-        self._sizes: dict[str, int] = {}
+        self._sizes: dict[Key, tuple[int, int]] = {}
         #: The kind that a member of this name identifies, wherever it stands.
         self.kinds: dict[str, str] = {}
         for method in catalog.methods.values():
@@ -149,20 +149,17 @@ class Recorder:
         "file" is where it belongs in the run's folder, "case" what belongs into that file.
         """
         mask = self.vault.mask
-        try:
-            case = self.case(finding)
-        except RecursionError:
+        size = _size(finding)
+        if size is None or self._sizes.get(finding.key, (size[0] + 1, 0)) <= size:
             return None
+        self._sizes[finding.key] = size
+        case = self.case(finding)
         if case is None:
             return None
         name = file_name(case.rule, case.function, case.kind)
         text = json.dumps(case.to_json(), ensure_ascii=False, allow_nan=False)
         masked = mask(text)
         content = json.loads(masked) if masked is not text else case.to_json()
-        size = sum(len(json.dumps({**step, "saw": None})) for step in content["steps"])
-        if self._sizes.get(name, size + 1) <= size:
-            return None
-        self._sizes[name] = size
         return {
             "event": "case",
             "rule": finding.rule,
@@ -185,11 +182,12 @@ class Recorder:
             ]
         elif finding.exchange is not None:
             steps = writer.steps(finding.exchange)
-            steps[-1] = replace(steps[-1], expect=_expectation(finding))
         else:
             return None
         if not steps:
             return None
+        if not any(step.expect for step in steps):
+            steps[-1] = replace(steps[-1], expect=_expectation(finding))
         tell = writer.tell
         kind, message = tell(finding.kind), tell(finding.message)
         users = {step.user for step in steps}
@@ -210,6 +208,13 @@ class Recorder:
 
     def _method(self, function: str | None) -> Method | None:
         return self.catalog.methods.get(function or "")
+
+
+def _size(finding: Finding) -> tuple[int, int] | None:
+    """Return how large an example is: its steps, and the characters of its requests; None where there is none."""
+    if finding.case is not None:
+        return len(finding.case), len(json.dumps(finding.case, default=str))
+    return (1, len(finding.exchange.request.body)) if finding.exchange is not None else None
 
 
 def _expectation(finding: Finding) -> Expect:

@@ -317,6 +317,9 @@ class Player:
 
     def _token(self, step: Step) -> str:
         """Return what the Token header holds that is no session: by chance a spoiled one may be whole again."""
+        found = symbol(step.token)
+        if found is not None and found[0] == "$session" and not found[1].keys() & {"from", "cut", "case"}:
+            return str(self.bound(step.token))
         for _ in range(8):
             token = str(self.bound(step.token))
             if token not in self.run.vault.sessions():
@@ -673,17 +676,17 @@ def _lines(played: Played) -> list[str]:
 
 def _sent(step: Step) -> str:
     if step.raw is not None:
-        return f"bytes that are no well-formed request: {_told(step.raw)}"
-    extra = "".join(f", {name}: {_told(text)}" for name, text in step.headers)
+        return f"bytes that are no well-formed request: {_text(step.raw)}"
+    extra = "".join(f", {name}: {_text(text)}" for name, text in step.headers)
     if step.token is not None:
-        extra += f", {step.token_header}: {_told(step.token)}"
+        extra += f", {step.token_header}: {_text(step.token)}"
     if step.content_type != "application/json":
         extra += f", Content-Type: {step.content_type}" if step.content_type else ", no Content-Type"
     extra += ", chunked" if step.chunked else ""
     verb = "" if step.verb == "POST" else f"{step.verb} "
     if step.body is not None:
         target = step.target if step.target is not None else (step.function or "").partition(".")[0]
-        return f"{verb}{_told(target)} with the body {_told(step.body) or 'of no bytes'}{extra}"
+        return f"{verb}{_text(target)} with {_text(step.body) or 'no bytes'} as its body{extra}"
     pages = "".join(
         f", {name} {_told(value)}"
         for name, value in (("pageStart", step.page_start), ("pageLength", step.page_length))
@@ -716,6 +719,10 @@ def _told(value: Any) -> str:
     if name == "$token":
         return f"<a session of nobody, {told} characters>"
     return json.dumps(told, ensure_ascii=False) if name == "$literal" else f"<{told}>"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else _told(value)
 
 
 def _short(value: Any) -> str:

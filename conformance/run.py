@@ -381,7 +381,7 @@ class Run:
         """Tell of the case of a finding; one that cannot be made is no reason to lose the run."""
         try:
             event = self.recorder.event(finding)
-        except (CaseError, ValueError) as error:
+        except (CaseError, ValueError, RecursionError) as error:
             self.notes.append(f"no case file for {finding.rule} in {finding.function}: {error}")
             return
         if event is not None:

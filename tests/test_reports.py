@@ -611,3 +611,59 @@ def test_a_report_is_written_beside_its_events(tmp_path: Path) -> None:
 def test_an_interrupted_run_still_knows_how_long_it_went(tmp_path: Path) -> None:
     report = report_of(header(), ALL, {"event": "exchange", "number": 1, "at": 2.5})
     assert (report["seconds"], report["requests"]) == (2.5, 1)
+
+
+COVERAGE: Event = {
+    "event": "coverage",
+    "functions": {
+        "course.add": {
+            "examples": {"valid": 900, "edge": 300, "violation": 1000},
+            "accepted": 1100,
+            "refused": 100,
+            "beyond_schema": 3,
+            "parameters": {"title": {"accepted": 4, "refused": 2}, "price": {"accepted": 1, "refused": 0}},
+            "keywords": {"/title minLength": {"accepted": 1, "refused": 1}},
+        },
+        "payment.add": {
+            "examples": {"valid": 7},
+            "accepted": 0,
+            "refused": 7,
+            "beyond_schema": 0,
+            "parameters": {},
+            "keywords": {},
+        },
+    },
+}
+
+
+def test_the_coverage_of_generated_data_is_kept_as_it_was_told() -> None:
+    assert report_of(header(), ALL, END)["coverage"] is None
+    report = report_of(header(), ALL, COVERAGE | {"at": 3.0}, END)
+    assert report["coverage"] == {"functions": COVERAGE["functions"]}
+
+
+def a_case(
+    rule: str, function: str | None = "course.read", kind: str = "blank", digest: str = "0" * 8
+) -> Event:
+    name = f"cases/{rule}-course.read-{digest}.json"
+    return {"event": "case", "rule": rule, "function": function, "kind": kind, "file": name}
+
+
+def test_a_finding_names_its_case() -> None:
+    report = report_of(
+        header(), ALL, finding("ENV-1"), a_case("ENV-1"), finding("ENV-1", kind="null"), finding("ENV-8"),
+        a_case("ENV-8", kind="of no finding"), END,
+    )  # fmt: skip
+    cases = {(f["kind"], rule["id"]): f["case"] for rule in report["rules"] for f in rule["findings"]}
+    assert cases == {
+        ("blank", "ENV-1"): "cases/ENV-1-course.read-00000000.json",
+        ("null", "ENV-1"): None,
+        ("blank", "ENV-8"): None,
+    }
+
+
+@pytest.mark.parametrize("name", ["cases/../x.json", "/cases/ENV-1-a-00000000.json", "ENV-1-a-00000000.json"])
+def test_a_case_lies_in_its_folder(name: str) -> None:
+    report = build(iter([header(), ALL, finding("ENV-1"), a_case("ENV-1") | {"file": name}, END]))
+    with pytest.raises(ValueError, match="case"):
+        validate(report)

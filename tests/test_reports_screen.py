@@ -13,7 +13,20 @@ from rich.cells import cell_len
 from reports.progress import Progress
 from reports.screen import print_closing, render
 from reports.text import cut, merge_lines, reveal
-from tests.test_reports import ALL, END, Event, a_rule, error, finding, header, judged, report_of, waiver
+from tests.test_reports import (
+    ALL,
+    COVERAGE,
+    END,
+    Event,
+    a_case,
+    a_rule,
+    error,
+    finding,
+    header,
+    judged,
+    report_of,
+    waiver,
+)
 
 AREAS = ("HTTP", "ENV", "AUT", "SEC")
 RULES = [a_rule(f"{area}-{n}", "should" if n == 4 else "must") for area in AREAS for n in range(1, 5)]
@@ -146,6 +159,23 @@ def test_one_page_however_much_is_found() -> None:
     assert len(re.findall(r"^  says ", text, re.M)) == 12
     assert len(re.findall(r"^✗ ENV-\d+ must", text, re.M)) == 27
     assert "and 33 more findings in report.json" in text
+
+
+def test_a_finding_names_its_case_below_the_line_that_repeats_it() -> None:
+    lines = screen(header(), ALL, finding("ENV-1"), a_case("ENV-1"), END).splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("  rerun "))
+    assert lines[at + 1] == "  case       cases/ENV-1-course.read-00000000.json"
+    assert not any(line.startswith("  case ") for line in screen(*a_run()).splitlines())
+
+
+def test_the_coverage_is_two_lines() -> None:
+    text = screen(header(), ALL, COVERAGE, END, width=100)
+    start = text.index("  coverage")
+    assert text[start : text.index("  run ")].splitlines() == [
+        "  coverage   2 functions: 2,207 examples, of the valid 1,100 accepted and 107 refused · 1 of 2",
+        "             parameters both ways · never accepted: payment.add",
+    ]
+    assert "coverage" not in screen(header(), ALL, END)
 
 
 def test_errors_say_whose_they_are() -> None:
