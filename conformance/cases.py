@@ -13,6 +13,7 @@ objects of one member whose name begins with a dollar sign:
 - `{"$session": {"of": "owner", "session": 1}}`: the identifier of that session (`"cut"` and `"case"` as above;
   `"from"`: from that character on); `{"$token": 32}`: one of so many characters that no login gave.
 - `{"$text": ["a", symbol, …]}`: these pieces as one text; `{"$bytes": "…"}`: bytes, in base64.
+- `{"$escaped": symbol}`: its text in JSON's escapes, `\\u0061` and so on.
 - `{"$base": "authority"}` and `{"$base": "path"}`: the target's host with its port, and its base path.
 - `{"$literal": …}`: a value that only looks like a symbol.
 
@@ -42,6 +43,7 @@ __all__ = [
     "CaseError",
     "Expect",
     "Step",
+    "escaped",
     "file_name",
     "load",
     "load_folder",
@@ -59,7 +61,7 @@ FOLDER = "cases"
 _LARGEST = 16 * 1024 * 1024
 
 _SYMBOLS = frozenset(
-    {"$object", "$user", "$secret", "$session", "$token", "$text", "$bytes", "$base", "$literal"}
+    {"$object", "$user", "$secret", "$session", "$token", "$text", "$bytes", "$escaped", "$base", "$literal"}
 )
 _KEY_VALUES = frozenset(f"auth.key_login.{name}" for name in ("public", "apikey", "time", "random", "hmac"))
 
@@ -94,6 +96,8 @@ def symbols(value: Any) -> Iterator[tuple[str, Any]]:
             yield found
             if found[0] == "$text":
                 stack += reversed(found[1]) if isinstance(found[1], list) else []
+            elif found[0] == "$escaped":
+                stack.append(found[1])
             elif found[0] == "$object" and isinstance(found[1], dict):
                 stack.append(found[1].get("with"))
         elif isinstance(each, dict):
@@ -163,6 +167,7 @@ _SHAPES: Mapping[str, Callable[[Any], bool]] = {
         isinstance(value, list) and all(isinstance(each, str) or symbol(each) is not None for each in value)
     ),
     "$bytes": _is_base64,
+    "$escaped": lambda value: symbol(value) is not None,
     "$base": lambda value: value in ("authority", "path"),
     "$literal": lambda value: True,
 }
@@ -491,6 +496,12 @@ _FORMS: Mapping[type, str] = {str: "string", int: "integer", bool: "boolean", li
 
 def _wrong(where: str, why: str) -> NoReturn:
     raise CaseError(f"{where}: {why}" if where else why)
+
+
+def escaped(text: str) -> str:
+    """Return a text in JSON's escapes, every character of it."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 # --- files ---

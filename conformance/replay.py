@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.cases import Case, CaseError, Expect, Step, load, load_folder, symbol, symbols
+from conformance.cases import Case, CaseError, Expect, Step, escaped, load, load_folder, symbol, symbols
 from conformance.harness import Harness, Request
 from conformance.protocol.caller import OMIT
 from conformance.protocol.catalog import Catalog, Method
@@ -231,6 +231,8 @@ class Player:
             return address.authority if argument == "authority" else address.path
         if name == "$literal":
             return argument
+        if name == "$escaped":
+            return escaped(str(self.bound(argument)))
         data = self.bytes(argument if name == "$text" else [{name: argument}])
         try:
             return data.decode("utf-8", "surrogatepass")
@@ -718,6 +720,8 @@ def _told(value: Any) -> str:
         return f"<session of {told['of']}{', not quite' * bool(told.keys() & {'from', 'cut', 'case'})}>"
     if name == "$token":
         return f"<a session of nobody, {told} characters>"
+    if name == "$escaped":
+        return _told(told)
     return json.dumps(told, ensure_ascii=False) if name == "$literal" else f"<{told}>"
 
 
