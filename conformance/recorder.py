@@ -569,10 +569,20 @@ class _Writer:
         entity = (exchange.function or "").partition(".")[0]
         return Step(
             function=exchange.function if "." in (exchange.function or "") else None,
-            target=None if target == entity and "." in (exchange.function or "") else self.text(target),
+            target=None
+            if target == entity and "." in (exchange.function or "")
+            else self._target(target, whole),
             body=self.raw(request.body, login=exchange.login),
             **common,
         )
+
+    def _target(self, target: str, whole: str) -> Any:
+        """Return what is appended to the base; a slash at its beginning must not make it a path of its own."""
+        shown = self.text(target)
+        if target == whole or not target.startswith("/"):
+            return shown
+        rest = shown["$text"] if isinstance(shown, dict) and "$text" in shown else [shown]
+        return {"$text": [{"$base": "path"}, *rest]}
 
     def _plain(self, exchange: Exchange, target: str) -> Step | None:
         """Return the plain call that a request is, or None."""

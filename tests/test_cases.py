@@ -490,6 +490,7 @@ def test_how_it_is_sent_is_kept(run: Run, elsewhere: Run, talk: Talk, tmp_path: 
         {"chunked": True},
         {"headers": [("X-One", "1"), ("X-One", "2")]},
         {"target": "course/", "body": body},
+        {"target": run.client.address.path + "/course", "body": body},
         {"target": "/elsewhere/%2e%2e/course", "body": body},
         {"verb": "PUT"},
         {"target": f"course?token={token}", "body": body},
