@@ -379,6 +379,7 @@ def _area(item: pytest.Item) -> str:
         "naming": "NAM",
         "paging": "PAG",
         "state": "STA",
+        "concurrency": "STA",
         "security": "SEC",
         "http": "HTTP",
         "data": "DAT",

@@ -36,6 +36,7 @@ SUITES = (
     "test_paging",
     "test_naming",
     "test_state",
+    "test_concurrency",
     "test_security",
     "test_data",
     "test_stored",

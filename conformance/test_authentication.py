@@ -449,6 +449,16 @@ def test_sessions_do_not_mix(talk: Talk) -> None:
     order = [session for session in sessions for _ in range(rounds * 3)]
     talk.rng.shuffle(order)
     at_once = [functools.partial(ask, session, False) for session in order]
+    # Others sign in meanwhile: a login must not make anybody else its user.
+    entered: list[Session] = []
+
+    def enter(user: str, session: Session) -> tuple[Session, Exchange]:
+        entered.append(talk.session(user))
+        return ask(session, False)
+
+    for place in range(4 if talk.quick else 12):
+        entering = functools.partial(enter, users[place % len(users)], sessions[(place + 1) % len(sessions)])
+        at_once.insert(talk.rng.randrange(len(at_once)), entering)
     for how, answers in (("one after another", asked), ("at once", talk.together(at_once, at_once=8))):
         for session, exchange in answers:
             found = resolve(exchange.data, whoami.field)
@@ -464,7 +474,7 @@ def test_sessions_do_not_mix(talk: Talk) -> None:
                 else repr(None if found is MISSING else found),
                 exchange=exchange,
             )
-    for session in sessions:
+    for session in (*sessions, *entered):
         talk.sessions.end(session)
 
 

@@ -1,0 +1,172 @@
+"""AUT-11 and STA-5 where several users call at the same time: each is answered as himself, and keeps what he made."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import Any
+
+from conformance.protocol.catalog import Method
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.pointer import resolve
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import Talk
+from conformance.suite import each_function, each_kind, judges
+from conformance.test_state import creators
+from conformance.watch import equal, listers, pairs, read, seen
+
+#: Calls at the same time.
+_AT_ONCE = 8
+
+
+def _asks_for_nothing(method: Method) -> bool:
+    return (
+        method.effect == "read"
+        and method.auth not in ("none", None)
+        and not any(param.required for param in method.params)
+    )
+
+
+@judges("AUT-11")
+@each_function(
+    _asks_for_nothing, otherwise="no protected function that reads can be called without arguments"
+)
+def test_answers_at_once(talk: Talk, function: Method) -> None:
+    """The same question from several users at the same time: each gets the answer that he gets alone."""
+    users = [name for name in talk.need_users(2) if talk.estate.may_call(name, function)][:3]
+    if len(users) < 2:
+        talk.give_up(f"only one user of the profile may call {function.name}")
+    role = function.object
+    for user in users:
+        if role is not None and talk.estate.creator(role.kind, user) is not None:
+            with contextlib.suppress(SetUpFailedError):
+                talk.estate.any(role.kind, user)
+    alone = {user: _told(function, talk.call(function, {}, as_=user)) for user in users}
+    steady = [
+        user for user in users if equal(alone[user], _told(function, talk.call(function, {}, as_=user)))
+    ]
+    apart = [user for user in steady if any(not equal(alone[user], alone[other]) for other in steady)]
+    if len(apart) < 2:
+        # Where all get the same there is nothing that could be mixed up.
+        talk.run.referee.judged("AUT-11")
+        return
+    order = [user for user in apart for _ in range(4 if talk.quick else 10)]
+    talk.rng.shuffle(order)
+    calls = [functools.partial(talk.call, function, {}, as_=user) for user in order]
+    for user, exchange in zip(order, talk.together(calls, at_once=_AT_ONCE), strict=True):
+        told = _told(function, exchange)
+        others = [other for other in apart if other != user and equal(told, alone[other])]
+        mixed = bool(others) and not equal(told, alone[user])
+        talk.judge(
+            "AUT-11",
+            not mixed,
+            kind="users who ask at the same time get each other's answer",
+            expected=f"what {user} gets alone",
+            actual=f"what {', '.join(others)} gets",
+            exchange=exchange,
+        )
+
+
+def _told(function: Method, exchange: Exchange) -> Any:
+    return [exchange.status, function.volatile_mask(exchange.data)]
+
+
+@judges("AUT-11", "STA-5")
+@each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
+def test_creates_of_several_users(talk: Talk, kind: str) -> None:
+    """Made at the same time by several users: each object is its maker's, with his values, and is kept."""
+    create, reader = talk.catalog.create(kind), talk.catalog.read(kind)
+    assert create is not None
+    assert create.object is not None
+    users = creators(talk, kind)[:3]
+    if len(users) < 2:
+        talk.give_up(f"only one user of the profile may make a {kind}")
+    each = 3 if talk.quick or talk.catalog.delete(kind) is None else 6
+    order: list[tuple[str, dict[str, Any]]] = []
+    for user in users:
+        first = talk.estate.new(kind, user)
+        shared = {
+            param.name: first.sent[param.name]
+            for param in create.params
+            if param.required and param.ref and param.name in first.sent
+        }
+        order += [(user, talk.valid(create, user, **shared)) for _ in range(each)]
+    talk.rng.shuffle(order)
+    calls = [functools.partial(talk.call, create, data, as_=user) for user, data in order]
+    made = []
+    for (user, data), exchange in zip(order, talk.together(calls, at_once=_AT_ONCE), strict=True):
+        if exchange.status == 200:
+            made.append((user, data, resolve(exchange.data, create.object.id), exchange))
+        elif not create.beyond_schema:
+            talk.judge(
+                "STA-5",
+                False,
+                kind=f"concurrent creates of a {kind} are not all accepted",
+                expected="status 200, as one alone",
+                actual=exchange.summary(),
+                exchange=exchange,
+            )
+    for user, data, identifier, exchange in made:
+        thing = talk.estate.thing(kind, identifier, user)
+        thing.sent = thing.sent or data
+        if reader is not None and reader.object is not None:
+            _judge_kept(talk, create, reader, thing, data)
+        else:
+            _judge_listed(talk, kind, user, thing, exchange)
+    if talk.catalog.delete(kind) is not None:
+        for user, _, identifier, _ in made:
+            talk.estate.remove(talk.estate.thing(kind, identifier, user))
+
+
+def _judge_kept(talk: Talk, create: Method, reader: Method, thing: Any, data: dict[str, Any]) -> None:
+    assert reader.object is not None
+    exchange = read(talk, thing)
+    if exchange.status in (403, 404):
+        others = [
+            name for name in talk.profile.users if name != thing.user and talk.estate.may_call(name, reader)
+        ]
+        theirs = [
+            name
+            for name in others
+            if not talk.estate.privileges(name) and read(talk, thing, name).status == 200
+        ]
+        if theirs:
+            talk.judge(
+                "AUT-11",
+                False,
+                kind=f"a {thing.kind} that was made at the same time belongs to another user",
+                expected=f"it is {thing.user}'s, who made it",
+                actual=f"{thing.user} gets {exchange.summary()}, {theirs[0]} may read it",
+                exchange=exchange,
+                function=create.name,
+            )
+            return
+    shown = resolve(exchange.data, reader.object.at) if exchange.status == 200 else None
+    wrong = [
+        name for name, sent, got, schema in pairs(talk, create, data, shown) if not seen(sent, got, schema)
+    ]
+    talk.run.referee.judged("AUT-11")
+    talk.judge(
+        "STA-5",
+        exchange.status == 200 and not wrong,
+        kind=f"of concurrent creates of a {thing.kind} not all are kept",
+        expected=f"each {thing.kind} can be read by who made it, with its own values",
+        actual=f"{', '.join(wrong)} are another's" if wrong else exchange.summary(),
+        exchange=exchange,
+        function=create.name,
+    )
+
+
+def _judge_listed(talk: Talk, kind: str, user: str, thing: Any, exchange: Exchange) -> None:
+    for lister in listers(talk, kind, user, thing):
+        listed = [repr(identifier) for identifier in lister.ids()]
+        talk.run.referee.judged("AUT-11")
+        talk.judge(
+            "STA-5",
+            repr(thing.id) in listed,
+            kind=f"of concurrent creates of a {kind} not all are in the list",
+            expected=f"it is in {lister.function.name} of who made it",
+            actual="it is not there",
+            exchange=exchange,
+            function=lister.function.name,
+        )
