@@ -386,6 +386,7 @@ def _area(item: pytest.Item) -> str:
         "stored": "DAT",
         "refused": "DAT",
         "injected": "DAT",
+        "sequences": "STA",
     }
     return by_file.get(name) or (rules[0].split("-")[0] if rules else next(iter(AREAS)))
 

@@ -38,6 +38,7 @@ SUITES = (
     "test_state",
     "test_concurrency",
     "test_security",
+    "test_sequences",
     "test_data",
     "test_stored",
     "test_refused",

@@ -1,0 +1,1166 @@
+"""Random walks for the model: which calls are made, of whom, with what, and in which order.
+
+A walk is put together of patterns that people and programs follow (change it twice, delete the middle one and page, ask
+again in another session, try again after a refusal), each with random objects, sessions and data. Everything is
+drawn from the seed and from what the target answered so far.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from conformance.model import Being, Disagreement, Ref, Shape, Step, put_in
+from conformance.model_world import World
+from conformance.protocol import payloads
+from conformance.protocol.catalog import Method, Param, refs
+from conformance.protocol.pointer import MISSING
+from conformance.protocol.samples import CannotGenerate
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import Talk
+from conformance.watch import equal
+
+__all__ = ["Field", "Walk", "field_of"]
+
+#: Payloads are drawn so many at a time, and used in any order; longer ones than this (in characters) are not.
+_BATCH = 16
+_LONGEST = 3_000
+
+#: A walk has no more sessions of one user at a time, and no more objects of one kind.
+_SESSIONS = 4
+_OBJECTS = 7
+
+
+class _Found(Exception):  # noqa: N818
+    """The target and the model disagree."""
+
+    def __init__(self, disagreement: Disagreement) -> None:
+        super().__init__(disagreement.nature)
+        self.disagreement = disagreement
+
+
+class _Enough(Exception):  # noqa: N818
+    """The walk is long enough."""
+
+
+@dataclass
+class Field:
+    """What there is to walk on: the kinds that can be made, who may make them, and the draws.
+
+    `makers` has the users who may make and look at objects of each kind; `made` counts what cannot be deleted.
+    """
+
+    talk: Talk
+    kinds: dict[str, Shape]
+    makers: dict[str, list[str]]
+    made: dict[str, int] = field(default_factory=dict)
+    found: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _drawn: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def focuses(self, known: set[str]) -> list[str]:
+        """Return the kinds in the order in which walks turn to them, those with more to them more often."""
+        weights: dict[str, int] = {}
+        for kind, shape in self.kinds.items():
+            if kind not in known:
+                weights[kind] = 1 + (shape.delete is not None) + (shape.update is not None)
+        rounds = max(weights.values(), default=0)
+        return [kind for turn in range(rounds) for kind, weight in weights.items() if weight > turn]
+
+    def drawn(self, method: Method) -> list[dict[str, Any]]:
+        """Return valid payloads of a function, none that a target may refuse for an oddity (DAT-5, DAT-6)."""
+        if method.name not in self._drawn:
+            seed = random.Random(f"{self.talk.run.options.seed}/{method.name}/sequence").randrange(2**32)
+            try:
+                every = payloads.draw(payloads.valid(method), seed, _BATCH)
+            except CannotGenerate:
+                every = []
+            self._drawn[method.name] = [each for each in every if isinstance(each, dict)]
+        return self._drawn[method.name]
+
+
+def field_of(talk: Talk) -> Field:
+    """Return what there is to walk on: the kinds that some user can make, and read or list."""
+    catalog, estate = talk.catalog, talk.estate
+    kinds: dict[str, Shape] = {}
+    makers: dict[str, list[str]] = {}
+    for kind in catalog.kinds:
+        shape = Shape.of(catalog, kind)
+        if shape.create is None or (shape.read is None and not shape.lists):
+            continue
+        users = [
+            user
+            for user in estate.callers(shape.create)
+            if estate.creator(kind, user) is not None
+            and (shape.read is None or estate.may_call(user, shape.read))
+        ]
+        if users:
+            kinds[kind], makers[kind] = shape, users
+    return Field(talk, kinds, makers)
+
+
+class Walk:
+    """One walk: `owner` does most of it, `other` now and then; `limit` is how many calls it may send."""
+
+    def __init__(self, ground: Field, world: World, focus: str, number: int, limit: int) -> None:
+        self.ground = ground
+        self.world = world
+        self.talk = world.talk
+        self.focus = focus
+        self.rng = random.Random(f"{self.talk.run.options.seed}/{self.talk.name}/{number}")
+        self._until = self.talk.client.sent + limit
+        self._names = itertools.count(1)
+        self._tokens: dict[str, int] = {}
+        self._groups = itertools.count(1)
+        makers = ground.makers[focus]
+        self.owner = makers[number % len(makers)]
+        account = self.talk.profile.users[self.owner].user
+        others = [user for user in self.talk.profile.users if self.talk.profile.users[user].user != account]
+        peers = [user for user in others if user in makers]
+        self.other = self.rng.choice(peers) if peers else self.rng.choice(others) if others else None
+        self._barren: set[str] = set()
+
+    # -- playing -------------------------------------------------------------------------------------------------
+
+    def run(self) -> Disagreement | None:
+        """Walk until the limit, or until the target and the model disagree.
+
+        Raises:
+            SetUpFailedError: nothing can be made, or a user cannot be signed in.
+
+        """
+        try:
+            self._begin()
+            for pattern in self._order():
+                pattern()
+        except _Enough:
+            pass
+        except _Found as found:
+            return found.disagreement
+        try:
+            self._until += 12
+            self._sweep()
+            self._list_pages()
+        except _Enough:
+            pass
+        except _Found as found:
+            return found.disagreement
+        return None
+
+    def do(self, *group: Step) -> None:
+        """Play a step, or several at the same time."""
+        if self.talk.client.sent >= self._until:
+            raise _Enough
+        found = self.world.play(group)
+        if found is not None:
+            raise _Found(found)
+
+    def _begin(self) -> None:
+        if self.talk.profile.auth.whoami is not None:
+            for user in (self.owner, self.other):
+                if user is not None:
+                    self.do(self._whoami(user))
+        first = self._make(self.focus, self.owner)
+        if first is None:
+            raise SetUpFailedError(f"could not make a {self.focus} to walk with")
+        self._make(self.focus, self.owner)
+        if self.rng.random() < 0.6:
+            self._make(self.focus, self.owner)
+        if self.other in self.ground.makers[self.focus] and self.rng.random() < 0.4:
+            assert self.other is not None
+            self._make(self.focus, self.other)
+        for being in self._alive():
+            self._read(being)
+
+    def _order(self) -> list[Callable[[], None]]:
+        """Return patterns enough for any walk, the likely ones more often, none long in coming."""
+        shape = self.ground.kinds[self.focus]
+        weighted: list[tuple[int, Callable[[], None]]] = [
+            (2, self._twins),
+            (3, self._sweep),
+            (3, self._list_pages),
+            (3, self._trespass),
+            (2, self._spoil_create),
+            (2, self._outside),
+            (4, self._sessions),
+            (2, self._renew),
+            (1, self._race_creates),
+            (2, self._race_reads),
+            (1, self._acts),
+            (1, self._same_again),
+            (3, self._family),
+        ]
+        if shape.update is not None:
+            weighted += [
+                (5, self._change),
+                (6, self._change_more),
+                (3, self._change_back),
+                (5, self._spoil),
+                (3, self._race_changes),
+                (3, self._race_one),
+            ]
+        if shape.delete is not None:
+            weighted += [
+                (4, self._remove),
+                (4, self._remove_middle),
+                (5, self._haunt),
+                (2, self._dead_parent),
+                (2, self._remake),
+            ]
+        chosen: list[tuple[float, Callable[[], None]]] = []
+        for weight, pattern in weighted:
+            # The times at which something of this weight comes round.
+            moment = 0.0
+            for _ in range(weight):
+                moment += self.rng.expovariate(weight)
+                chosen.append((moment, pattern))
+        return [pattern for _, pattern in sorted(chosen, key=lambda each: each[0])] * 3
+
+    # -- who and what --------------------------------------------------------------------------------------------
+
+    def _open(self, user: str) -> list[str]:
+        sessions = self.world.model.sessions
+        mine = [name for name in sessions if name.partition("/")[0] == user]
+        return [name for name in mine if sessions[name] == "open"] or [
+            name for name in mine if sessions[name] == "unsure"
+        ]
+
+    def _session(self, user: str, *, but: str = "") -> str:
+        """Return a session of the user, another than `but` where there is one; the first is begun unasked."""
+        names = self._open(user)
+        others = [name for name in names if name != but]
+        if others:
+            return self.rng.choice(others)
+        return names[0] if names else self._next_session(user)
+
+    def _next_session(self, user: str) -> str:
+        number = self._tokens[user] = self._tokens.get(user, 0) + 1
+        return user if number == 1 else f"{user}/{number}"
+
+    def _second(self, user: str) -> str:
+        """Return another session of the user than the last one, begun where there is but one."""
+        names = self._open(user)
+        if len(names) < 2:
+            name = self._next_session(user)
+            self.do(self.world.login(name))
+            return name
+        return self.rng.choice(names[1:])
+
+    def _alive(self, kind: str | None = None, owner: str | None = None) -> list[Being]:
+        return [
+            being
+            for being in self.world.model.beings.values()
+            if being.state == "here"
+            and (kind is None or being.kind == kind)
+            and (owner is None or being.owner == owner)
+        ]
+
+    def _gone(self) -> list[Being]:
+        return [being for being in self.world.model.beings.values() if being.state == "gone"]
+
+    def _pick(self, where: Callable[[Being], bool] = lambda being: True) -> Being | None:
+        """Return an object, mostly one of the walk's own kind."""
+        every = [being for being in self._alive() if where(being)]
+        focus = [being for being in every if being.kind == self.focus]
+        if focus and (self.rng.random() < 0.8 or len(focus) == len(every)):
+            return self.rng.choice(focus)
+        return self.rng.choice(every) if every else None
+
+    def _changeable(self, being: Being) -> bool:
+        update = self.ground.kinds[being.kind].update
+        return (
+            update is not None
+            and self.talk.estate.harmless(update)
+            and self.talk.estate.may_call(being.owner, update)
+        )
+
+    def _deletable(self, being: Being) -> bool:
+        delete = self.ground.kinds[being.kind].delete
+        return delete is not None and self.talk.estate.may_call(being.owner, delete)
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def _refer(self, kind: str, user: str) -> Any:
+        """Return what stands in data for an object of a kind that the user may use.
+
+        Raises:
+            SetUpFailedError: there is none.
+
+        """
+        beings = self._alive(kind, user)
+        if beings:
+            return Ref(self.rng.choice(beings).name)
+        if kind in self.ground.kinds and user in self.ground.makers[kind]:
+            being = self._make(kind, user)
+            if being is None:
+                raise SetUpFailedError(f"could not make a {kind}")
+            return Ref(being.name)
+        return self._literal(kind, user)
+
+    def _literal(self, kind: str, user: str) -> Any:
+        """Return the identifier of an object that nobody of the walk can make."""
+        key = (kind, user)
+        if key not in self.ground.found:
+            self.ground.found[key] = self.talk.estate.any(kind, user).id
+        return self.ground.found[key]
+
+    def _sample(self, param: Param, user: str) -> Any:
+        """Return a value of a parameter; identifiers in it are of the walk's own objects.
+
+        Raises:
+            CannotGenerate, SetUpFailedError: there is none.
+
+        """
+        if param.ref:
+            return self._refer(param.ref, user)
+        names: dict[str, str] = {}
+
+        def resolve(kind: str) -> Any:
+            standing = self._refer(kind, user)
+            if not isinstance(standing, Ref):
+                return standing
+            identifier = self.world.model.beings[standing.name].id
+            names[json.dumps(identifier)] = standing.name
+            return identifier
+
+        sampler = self.talk.estate.sampler(user).bound(self.rng, resolve)
+        value = sampler.sample(param.schema, optional=self.rng.choice(("all", "some")))
+        places = refs(param.schema)
+        return _symbolic(value, [pointer.split("/")[1:] for pointer, _ in places], names) if names else value
+
+    def _create_data(self, method: Method, user: str) -> dict[str, Any]:
+        optional = self.rng.choice((0.0, 0.5, 1.0))
+        drawn = self._draw(method) if self.rng.random() < 0.3 else {}
+        data: dict[str, Any] = {}
+        for param in method.params:
+            if not param.required:
+                chance = optional if not refs(param.schema) else 0.3 * optional
+                if self.talk.estate.locks_out(method, param.name) or self.rng.random() >= chance:
+                    continue
+            if param.name in drawn and not refs(param.schema):
+                data[param.name] = drawn[param.name]
+                continue
+            try:
+                data[param.name] = self._sample(param, user)
+            except (CannotGenerate, SetUpFailedError):
+                if param.required:
+                    raise
+        return data
+
+    def _draw(self, method: Method) -> dict[str, Any]:
+        every = self.ground.drawn(method)
+        if not every:
+            return {}
+        chosen = self.rng.choice(every)
+        return {
+            name: value
+            for name, value in chosen.items()
+            if not payloads.oddities(value) and len(json.dumps(value)) <= _LONGEST
+        }
+
+    def _sound(self, method: Method, data: dict[str, Any]) -> bool:
+        """Whether data is as the schema asks, with identifiers in place of the names."""
+        beings = self.world.model.beings
+        return method.data.valid(put_in(data, lambda name: beings[name].id))
+
+    def _update_data(self, being: Being, most: int = 3, *, only: Sequence[str] = ()) -> dict[str, Any] | None:
+        """Return data that changes so many members at most, or just those named; None where nothing can be changed."""
+        update = self.ground.kinds[being.kind].update
+        assert update is not None
+        assert update.object is not None
+        data: dict[str, Any] = {update.object.id: Ref(being.name)}
+        params = [
+            param
+            for param in update.params
+            if param.name != update.object.id and not self.talk.estate.locks_out(update, param.name)
+        ]
+        plain = [param for param in params if not refs(param.schema)]
+        if only:
+            chosen = [param for param in params if param.name in only]
+        else:
+            if not plain:
+                return None
+            visible = [param for param in plain if being.value(param.name) is not MISSING] or plain
+            count = self.rng.choice((1, 1, 2, most))
+            chosen = self.rng.sample(visible, min(count, len(visible)))
+            main = [param for param in visible if param.name in self._main(being.kind)]
+            if main and self.rng.random() < 0.4:
+                # What an object cannot be without is what most is done with.
+                chosen = [self.rng.choice(main), *chosen[1:]]
+            if len(params) > len(plain) and self.rng.random() < 0.1:
+                chosen.append(self.rng.choice([param for param in params if param not in plain]))
+        drawn = self._draw(update) if self.rng.random() < 0.3 else {}
+        for param in params:
+            if param not in chosen:
+                if param.required:
+                    value = being.value(param.name)
+                    if value is MISSING:
+                        value = self._try(param, being.owner)
+                    if value is MISSING:
+                        return None
+                    data[param.name] = value
+                continue
+            current = being.value(param.name)
+            value = drawn.get(param.name, MISSING)
+            if value is MISSING or refs(param.schema) or (current is not MISSING and equal(value, current)):
+                value = self._other(param, being.owner, current)
+            if value is not MISSING:
+                data[param.name] = value
+        return data if len(data) > 1 and self._sound(update, data) else None
+
+    def _main(self, kind: str) -> set[str]:
+        create = self.ground.kinds[kind].create
+        return {param.name for param in create.params if param.required} if create else set()
+
+    def _other(self, param: Param, user: str, current: Any) -> Any:
+        value: Any = MISSING
+        for _ in range(6):
+            value = self._try(param, user)
+            if value is MISSING or current is MISSING or not equal(value, current):
+                return value
+        return MISSING
+
+    def _try(self, param: Param, user: str) -> Any:
+        try:
+            return self._sample(param, user)
+        except (CannotGenerate, SetUpFailedError):
+            return MISSING
+
+    # -- single steps --------------------------------------------------------------------------------------------
+
+    def _whoami(self, user: str, session: str | None = None) -> Step:
+        whoami = self.talk.profile.auth.whoami
+        assert whoami is not None
+        return Step(session or self._session(user), "whoami", whoami.function)
+
+    def _make(
+        self, kind: str, user: str, data: dict[str, Any] | None = None, session: str | None = None
+    ) -> Being | None:
+        """Make an object; None where the target refuses it."""
+        step = self._creation(kind, user, data, session)
+        if step is None:
+            return None
+        for _ in range(3):
+            assert step.about is not None
+            self.do(step)
+            being = self.world.model.beings.get(step.about)
+            if being is not None:
+                return being
+            again = self._creation(kind, user, None, session)
+            if again is None or data is not None:
+                return None
+            step = again
+        self._barren.add(kind)
+        return None
+
+    def _creation(
+        self, kind: str, user: str, data: dict[str, Any] | None = None, session: str | None = None
+    ) -> Step | None:
+        shape = self.ground.kinds[kind]
+        assert shape.create is not None
+        if kind in self._barren or len(self._alive(kind)) >= _OBJECTS:
+            return None
+        if shape.delete is None or not self.talk.estate.may_call(user, shape.delete):
+            if self.ground.made.get(kind, 0) >= (12 if self.talk.quick else 40):
+                return None
+            self.ground.made[kind] = self.ground.made.get(kind, 0) + 1
+        if data is None:
+            for _ in range(4):
+                try:
+                    data = self._create_data(shape.create, user)
+                except (CannotGenerate, SetUpFailedError):
+                    data = None
+                    continue
+                if self._sound(shape.create, data):
+                    break
+            else:
+                return None
+        name = f"{kind}#{next(self._names)}"
+        return Step(session or self._session(user), "create", shape.create.name, data, name, kind)
+
+    def _on(self, being: Being, method: Method) -> dict[str, Any] | None:
+        """Return the data of a function that takes an object: its identifier, and those that it stands under."""
+        assert method.object is not None
+        data: dict[str, Any] = {method.object.id: Ref(being.name)}
+        for param in method.params:
+            if not param.required or param.name == method.object.id:
+                continue
+            if param.ref and param.name in being.sent:
+                data[param.name] = self._back(param.ref, being.sent[param.name])
+                continue
+            value = self._try(param, being.owner)
+            if value is MISSING:
+                return None
+            data[param.name] = value
+        return data
+
+    def _back(self, kind: str, identifier: Any) -> Any:
+        for other in self.world.model.beings.values():
+            if other.kind == kind and equal(other.id, identifier):
+                return Ref(other.name)
+        return identifier
+
+    def _reading(self, being: Being, session: str) -> Step | None:
+        read = self.ground.kinds[being.kind].read
+        if read is None:
+            return None
+        data = self._on(being, read)
+        return None if data is None else Step(session, "read", read.name, data, being.name, being.kind)
+
+    def _read(self, being: Being, session: str | None = None) -> None:
+        step = self._reading(being, session or self._session(being.owner))
+        if step is not None:
+            self.do(step)
+
+    def _update(
+        self, being: Being, data: dict[str, Any], session: str | None = None, at_once: int = 0
+    ) -> Step:
+        update = self.ground.kinds[being.kind].update
+        assert update is not None
+        return Step(
+            session or self._session(being.owner),
+            "update",
+            update.name,
+            data,
+            being.name,
+            being.kind,
+            at_once=at_once,
+        )
+
+    def _deletion(self, being: Being, session: str | None = None) -> Step | None:
+        delete = self.ground.kinds[being.kind].delete
+        assert delete is not None
+        data = self._on(being, delete)
+        if data is None:
+            return None
+        return Step(
+            session or self._session(being.owner), "delete", delete.name, data, being.name, being.kind
+        )
+
+    def _listings(self, being: Being) -> list[Step]:
+        """Return the lists in which an object must stand, as its owner calls them."""
+        steps = []
+        for method in self.ground.kinds[being.kind].lists:
+            if not self.talk.estate.may_call(being.owner, method):
+                continue
+            required = [param for param in method.params if param.required]
+            if any(not param.ref or param.name not in being.sent for param in required):
+                continue
+            data = {param.name: self._back(param.ref or "", being.sent[param.name]) for param in required}
+            steps.append(Step(self._session(being.owner), "list", method.name, data, None, being.kind))
+        return steps
+
+    def _list(self, being: Being) -> None:
+        for step in self._listings(being):
+            self.do(step)
+
+    def _look(self, being: Being, session: str | None = None) -> None:
+        """Look at an object, and at random at another one, or at the list."""
+        self._read(being, session)
+        chance = self.rng.random()
+        if chance < 0.45:
+            others = [other for other in self._alive() if other is not being]
+            akin = [other for other in others if other.kind == being.kind]
+            if others:
+                self._read(self.rng.choice(akin if akin and self.rng.random() < 0.8 else others))
+        elif chance < 0.7:
+            self._list(being)
+
+    # -- patterns ------------------------------------------------------------------------------------------------
+
+    def _twins(self) -> None:
+        """Two made in a row: each has its own values."""
+        first = self._make(self.focus, self.owner)
+        second = self._make(self.focus, self.owner)
+        for being in (second, first):
+            if being is not None:
+                self._read(being)
+        if second is not None:
+            self._list(second)
+
+    def _same_again(self) -> None:
+        """The same once more, by another session: a new object all the same."""
+        being = self._pick()
+        if being is None:
+            return
+        create = self.ground.kinds[being.kind].create
+        assert create is not None
+        data = {
+            name: self._back(param.ref, value) if (param := create.param(name)) and param.ref else value
+            for name, value in being.sent.items()
+            if (param := create.param(name)) and (param.ref or not refs(param.schema))
+        }
+        if self._sound(create, data):
+            twin = self._make(being.kind, being.owner, data)
+            if twin is not None:
+                self._read(twin)
+                self._read(being)
+
+    def _sweep(self) -> None:
+        """Read everything, in any order and session."""
+        beings = self._alive()
+        gone = self._gone()
+        doubtful = [being for being in self.world.model.beings.values() if being.state == "doubtful"]
+        beings += self.rng.sample(gone, min(2, len(gone))) + doubtful
+        self.rng.shuffle(beings)
+        for being in beings:
+            self._read(being)
+
+    def _change(self) -> None:
+        being = self._pick(self._changeable)
+        if being is None:
+            return
+        writer = self._session(being.owner)
+        reader = writer
+        if self.rng.random() < 0.4:
+            # Whoever has read it before may have kept what it held.
+            reader = self._second(being.owner)
+            writer = self._session(being.owner, but=reader)
+            self._read(being, reader)
+        data = self._update_data(being)
+        if data is not None:
+            self.do(self._update(being, data, writer))
+            self._look(being, reader)
+
+    def _change_more(self) -> None:
+        """Twice or more often, the same members or others, with a look between them or none."""
+        being = self._pick(self._changeable)
+        if being is None:
+            return
+        only: Sequence[str] = ()
+        between = self.rng.random() < 0.4
+        for _ in range(self.rng.choice((2, 2, 3, 4))):
+            data = self._update_data(being, only=only)
+            if data is None:
+                break
+            if self.rng.random() < 0.6:
+                own = self.ground.kinds[being.kind].update
+                assert own is not None
+                assert own.object is not None
+                only = [name for name in data if name != own.object.id]
+            elif self.rng.random() < 0.5:
+                only = ()
+            self.do(self._update(being, data))
+            if between:
+                self._read(being)
+        self._look(being)
+        self._list(being)
+
+    def _change_back(self) -> None:
+        """There and back again: to what it held before."""
+        being = self._pick(self._changeable)
+        if being is None:
+            return
+        update = self.ground.kinds[being.kind].update
+        assert update is not None
+        data = self._update_data(being, most=2)
+        if data is None:
+            return
+        back = {
+            name: being.value(name) if not isinstance(value, Ref) else value for name, value in data.items()
+        }
+        self.do(self._update(being, data))
+        if self.rng.random() < 0.7:
+            self._read(being)
+        given = [param.name for param in update.params if refs(param.schema) and param.name in back]
+        own = update.object.id if update.object else ""
+        if MISSING in back.values() or set(given) - {own} or not self._sound(update, back):
+            return
+        self.do(self._update(being, back))
+        self._look(being)
+
+    def _remove(self) -> None:
+        being = self._pick(self._deletable)
+        if being is None:
+            return
+        if self.rng.random() < 0.5:
+            self._read(being, self._second(being.owner))
+        step = self._deletion(being)
+        if step is None:
+            return
+        self.do(step)
+        self._read(being, self._session(being.owner, but=step.session))
+        self._list(being)
+        others = self._alive(being.kind)
+        for other in self.rng.sample(others, min(2, len(others))):
+            self._read(other)
+        doubtful = [other for other in self.world.model.beings.values() if other.state == "doubtful"]
+        for other in doubtful[:3]:
+            self._read(other)
+
+    def _remove_middle(self) -> None:
+        """Of three or more one between the others: the pages close up."""
+        kind = self.focus
+        while len(self._alive(kind, self.owner)) < 4:
+            if self._make(kind, self.owner) is None:
+                break
+        beings = self._alive(kind, self.owner)
+        if len(beings) < 3 or not self._deletable(beings[1]):
+            return
+        being = self.rng.choice(beings[1:-1])
+        step = self._deletion(being)
+        if step is not None:
+            self.do(step)
+            self._list_pages()
+            for other in (beings[0], beings[-1]):
+                self._read(other)
+
+    def _haunt(self) -> None:
+        """Use of what was deleted: changed, deleted again, read; by now, or later."""
+        gone = self._gone()
+        if not gone:
+            self._remove()
+            gone = self._gone()
+        if not gone:
+            return
+        being = self.rng.choice(gone)
+        if self._changeable(being) and self.rng.random() < 0.8:
+            data = self._update_data(being)
+            if data is not None:
+                self.do(self._update(being, data))
+        if self._deletable(being) and self.rng.random() < 0.6:
+            step = self._deletion(being)
+            if step is not None:
+                self.do(step)
+        self._read(being)
+        self._list(being)
+        akin = self._alive(being.kind)
+        if akin:
+            self._read(self.rng.choice(akin))
+
+    def _remake(self) -> None:
+        """After a deletion another is made: the old one stays gone, the new one is itself."""
+        gone = [being for being in self._gone() if being.owner == self.owner and being.kind == self.focus]
+        if not gone:
+            return
+        old = self.rng.choice(gone)
+        new = self._make(old.kind, self.owner)
+        if new is not None:
+            self._read(new)
+        self._read(old)
+        if new is not None:
+            self._list(new)
+
+    def _dead_parent(self) -> None:
+        """What is made under something, and what is then made under it after it was deleted."""
+        shapes = self.ground.kinds
+        children = [
+            (kind, param)
+            for kind, shape in shapes.items()
+            if shape.create is not None and self.owner in self.ground.makers[kind]
+            for param in shape.create.params
+            if param.ref == self.focus
+        ]
+        if not children:
+            return
+        kind, param = self.rng.choice(children)
+        parent = self._make(self.focus, self.owner)
+        if parent is None or not self._deletable(parent):
+            return
+        child = self._made_under(kind, param, parent)
+        if child is not None and self.rng.random() < 0.7:
+            self._read(child)
+        step = self._deletion(parent)
+        if step is None:
+            return
+        self.do(step)
+        if child is not None:
+            self._read(child)
+            self._read(child)
+        if parent.state == "gone":
+            self._made_under(kind, param, parent)
+            self._read(parent)
+
+    def _made_under(self, kind: str, param: Param, parent: Being) -> Being | None:
+        create = self.ground.kinds[kind].create
+        assert create is not None
+        try:
+            data = self._create_data(create, self.owner)
+        except (CannotGenerate, SetUpFailedError):
+            return None
+        data[param.name] = Ref(parent.name)
+        return self._make(kind, self.owner, data) if self._sound(create, data) else None
+
+    def _trespass(self) -> None:
+        """Another user tries, is refused, and has changed nothing."""
+        being = self._pick(lambda each: each.owner == self.owner)
+        if being is None or self.other is None:
+            return
+        estate, shape = self.talk.estate, self.ground.kinds[being.kind]
+        session = self._session(self.other)
+        if shape.read is not None and estate.may_call(self.other, shape.read):
+            step = self._reading(being, session)
+            if step is not None:
+                self.do(step)
+        if (being.kind, being.owner, self.other, "read") not in self.world.model.lore.refused:
+            # Whoever may read it may perhaps do more: that is not for this rule to say.
+            return
+        if shape.update is not None and estate.may_call(self.other, shape.update) and self._changeable(being):
+            data = self._update_data(being)
+            if data is not None:
+                self.do(self._update(being, data, session))
+        if shape.delete is not None and estate.may_call(self.other, shape.delete) and self.rng.random() < 0.5:
+            deletion = self._deletion(being, session)
+            if deletion is not None:
+                self.do(deletion)
+        self._look(being)
+        if self.rng.random() < 0.5:
+            mine = self._alive(being.kind, self.other)
+            if mine:
+                self._list(mine[0])
+                self._read(mine[0])
+
+    def _spoil(self) -> None:
+        """A change that is not valid in one place does nothing in the others; a valid one after it does."""
+        being = self._pick(self._changeable)
+        if being is None:
+            return
+        update = self.ground.kinds[being.kind].update
+        assert update is not None
+        data = self._update_data(being, most=4)
+        if data is None:
+            return
+        bad = self._spoiled(update, data)
+        if bad is None:
+            return
+        step = self._update(being, bad)
+        self.do(Step(step.session, "update", step.function, bad, being.name, being.kind, valid=False))
+        if self.rng.random() < 0.75:
+            self._look(being)
+        if self.rng.random() < 0.5:
+            good = self._update_data(being)
+            if good is not None:
+                self.do(self._update(being, good))
+                self._read(being)
+
+    def _spoiled(self, method: Method, data: dict[str, Any]) -> dict[str, Any] | None:
+        """Return data with one member spoiled, beside others that are as they should be."""
+        own = method.object.id if method.object else ""
+        plain = {param.name for param in method.params if param.name != own and not refs(param.schema)}
+        ways = [spoil for spoil in self.talk.estate.spoils(method) if spoil.parameter in plain]
+        beings = self.world.model.beings
+        bound = put_in(data, lambda name: beings[name].id)
+        # What is changed beside others tells more than what is refused alone.
+        for _ in range(8):
+            if not ways:
+                break
+            spoil = self.rng.choice(ways)
+            try:
+                value = spoil.apply(bound).get(spoil.parameter, MISSING)
+            except (CannotGenerate, SetUpFailedError):
+                continue
+            bad = {name: each for name, each in data.items() if name != spoil.parameter}
+            if value is not MISSING:
+                bad[spoil.parameter] = value
+            if len(json.dumps(value, default=str)) <= _LONGEST and not self._sound(method, bad):
+                return bad
+        return None
+
+    def _spoil_create(self) -> None:
+        """What is refused when it is made is not there afterwards."""
+        beings = self._alive(self.focus, self.owner)
+        shape = self.ground.kinds[self.focus]
+        if not beings or shape.create is None:
+            return
+        try:
+            data = self._create_data(shape.create, self.owner)
+        except (CannotGenerate, SetUpFailedError):
+            return
+        bad = self._spoiled(shape.create, data)
+        if bad is None:
+            return
+        being = self.rng.choice(beings)
+        self._list(being)
+        name = f"{self.focus}#{next(self._names)}"
+        session = self._session(self.owner)
+        self.do(Step(session, "create", shape.create.name, bad, name, self.focus, valid=False))
+        self._list(being)
+        self._read(being)
+
+    def _outside(self) -> None:
+        """Without a session, or in one that was ended: refused, and nothing happens."""
+        being = self._pick()
+        if being is None:
+            return
+        sessions = self.world.model.sessions
+        ended = [name for name, state in sessions.items() if state == "ended"]
+        session = self.rng.choice([*ended, ""])
+        data = self._update_data(being) if self._changeable(being) else None
+        if data is not None:
+            step = self._update(being, data, "x")
+            self.do(Step(session, "update", step.function, data, being.name, being.kind))
+        elif self._deletable(being):
+            deletion = self._deletion(being, "x")
+            if deletion is not None:
+                self.do(Step(session, "delete", deletion.function, deletion.data, being.name, being.kind))
+        reading = self._reading(being, "x")
+        if reading is not None:
+            self.do(Step(session, "read", reading.function, reading.data, being.name, being.kind))
+        self._read(being)
+
+    def _sessions(self) -> None:
+        """One more session, perhaps one less; each is still its own user's."""
+        users = [self.owner, *([self.other] if self.other else [])]
+        user = self.rng.choice([self.owner, *users])
+        logout = self.talk.profile.auth.logout
+        if len(self._open(user)) < _SESSIONS:
+            self.do(self.world.login(self._next_session(user)))
+        elif logout is None:
+            return
+        ends = self._open(user)
+        if logout is not None and len(ends) > 1 and self.rng.random() < 0.7:
+            session = self.rng.choice(ends)
+            self.do(Step(session, "logout", logout))
+            self._use_ended(session)
+        for each in users:
+            for session in self._open(each):
+                if self.talk.profile.auth.whoami is not None:
+                    self.do(self._whoami(each, session))
+        ended = [name for name, state in self.world.model.sessions.items() if state == "ended"]
+        if ended and self.rng.random() < 0.6:
+            self._use_ended(self.rng.choice(ended))
+        being = self._pick(lambda each: each.owner == user)
+        if being is not None:
+            self._read(being)
+
+    def _use_ended(self, session: str) -> None:
+        user = session.partition("/")[0]
+        beings = self._alive(None, user)
+        if beings and self.rng.random() < 0.5:
+            step = self._reading(self.rng.choice(beings), session)
+            if step is not None:
+                self.do(step)
+                return
+        if self.talk.profile.auth.whoami is not None:
+            self.do(self._whoami(user, session))
+
+    def _renew(self) -> None:
+        """Out and in again: what was there is there."""
+        logout = self.talk.profile.auth.logout
+        user = self.owner
+        being = self._pick(lambda each: each.owner == user)
+        if being is None:
+            return
+        if self._changeable(being) and self.rng.random() < 0.7:
+            data = self._update_data(being)
+            if data is not None:
+                self.do(self._update(being, data))
+        if logout is not None:
+            for session in self._open(user):
+                self.do(Step(session, "logout", logout))
+        self.do(self.world.login(self._next_session(user)))
+        if self.talk.profile.auth.whoami is not None:
+            self.do(self._whoami(user))
+        self._look(being)
+        ended = [name for name, state in self.world.model.sessions.items() if state == "ended"]
+        if ended and self.rng.random() < 0.6:
+            self._use_ended(self.rng.choice(ended))
+
+    def _family(self) -> None:
+        """What an object stands under is changed, then something is made, changed or deleted under it."""
+        pairs = [
+            (kind, param)
+            for kind, shape in self.ground.kinds.items()
+            if shape.create is not None and self.owner in self.ground.makers[kind]
+            for param in shape.create.params
+            if param.ref in self.ground.kinds and self.focus in (kind, param.ref)
+        ]
+        if not pairs:
+            return
+        kind, param = self.rng.choice(pairs)
+        parents = [each for each in self._alive(param.ref, self.owner) if self._changeable(each)]
+        if not parents:
+            return
+        parent = self.rng.choice(parents)
+        for _ in range(self.rng.choice((1, 1, 2))):
+            data = self._update_data(parent, most=20)
+            if data is not None:
+                self.do(self._update(parent, data))
+        children = [each for each in self._alive(kind, self.owner) if parent.name in each.refers]
+        child = self.rng.choice(children) if children and self.rng.random() < 0.5 else None
+        if child is None:
+            self._made_under(kind, param, parent)
+        elif self._changeable(child) and self.rng.random() < 0.5:
+            data = self._update_data(child)
+            if data is not None:
+                self.do(self._update(child, data))
+        elif self._deletable(child):
+            step = self._deletion(child)
+            if step is not None:
+                self.do(step)
+        self._read(parent)
+        self._list(parent)
+
+    def _list_pages(self) -> None:
+        """The whole list, and its pages laid end to end, or some of them where it is long."""
+        beings = self._alive(self.focus, self.owner)
+        if not beings:
+            return
+        being = self.rng.choice(beings)
+        for step in self._listings(being):
+            self.do(step)
+            method = self.talk.catalog.methods[step.function]
+            count = self._length(step)
+            if method.rows is None or not count:
+                continue
+            length = self.rng.choice(
+                [size for size in (1, 2, 3, 5, (count + 1) // 2, count) if size <= count]
+            )
+            starts = list(range(0, count, length))
+            # The objects of the walk are at an end of the list, mostly.
+            chosen = starts if len(starts) <= 4 else [*starts[:1], *starts[-2:], self.rng.choice(starts)]
+            for start in sorted(set(chosen)):
+                page = Step(step.session, "list", step.function, step.data, None, step.kind, (start, length))
+                self.do(page)
+
+    def _length(self, step: Step) -> int:
+        played = self.world.transcript[-1]
+        if played.step.does != "list" or played.status != 200:
+            return 0
+        return len(self.talk.estate.rows(self.talk.catalog.methods[step.function], played.exchange))
+
+    def _acts(self) -> None:
+        """Call another function on an object, and learn what it shows then."""
+        being = self._pick()
+        if being is None:
+            return
+        estate = self.talk.estate
+        every = [
+            (method, param)
+            for method in self.talk.catalog
+            if method.object is None and method.effect == "write" and estate.harmless(method)
+            if estate.may_call(being.owner, method)
+            for param in method.params
+            if param.ref == being.kind and param.required
+        ]
+        if not every:
+            return
+        method, param = self.rng.choice(every)
+        data: dict[str, Any] = {param.name: Ref(being.name)}
+        for other in method.params:
+            if other.required and other.name not in data:
+                value = self._try(other, being.owner)
+                if value is MISSING:
+                    return
+                data[other.name] = value
+        session = self._session(being.owner)
+        self.do(Step(session, "act", method.name, data, being.name, being.kind))
+        self._read(being)
+        self._read(being)
+
+    # -- at the same time ----------------------------------------------------------------------------------------
+
+    def _race_changes(self) -> None:
+        """Two objects are changed at the same time: each gets its own."""
+        beings = [being for being in self._alive() if self._changeable(being)]
+        self.rng.shuffle(beings)
+        for first, second in itertools.combinations(beings, 2):
+            if second in self.world.model.related(first):
+                continue
+            pair = [(being, self._update_data(being)) for being in (first, second)]
+            number = next(self._groups)
+            steps = [self._update(being, data, at_once=number) for being, data in pair if data is not None]
+            if len(steps) == 2:
+                self.do(*steps)
+                self._read(first)
+                self._read(second)
+            return
+
+    def _race_one(self) -> None:
+        """Two members of one object are changed at the same time: both changes are kept."""
+        being = self._pick(self._changeable)
+        if being is None:
+            return
+        update = self.ground.kinds[being.kind].update
+        assert update is not None
+        own = update.object.id if update.object else ""
+        if any(param.required and param.name != own for param in update.params):
+            return
+        names = [
+            param.name
+            for param in update.params
+            if param.name != own
+            and not refs(param.schema)
+            and being.value(param.name) is not MISSING
+            and not self.talk.estate.locks_out(update, param.name)
+        ]
+        if len(names) < 2:
+            return
+        first = self._session(being.owner)
+        second = self._second(being.owner)
+        number = next(self._groups)
+        steps = []
+        for name, session in zip(self.rng.sample(names, 2), (first, second), strict=True):
+            data = self._update_data(being, only=[name])
+            if data is not None:
+                steps.append(self._update(being, data, session, number))
+        if len(steps) == 2:
+            self.do(*steps)
+            self._look(being)
+
+    def _race_creates(self) -> None:
+        number = next(self._groups)
+        steps = []
+        for user in (self.owner, self.owner, self.other):
+            if user in self.ground.makers[self.focus] and user is not None:
+                step = self._creation(self.focus, user)
+                if step is not None:
+                    steps.append(_beside(step, number))
+        if len(steps) < 2:
+            return
+        self.do(*steps)
+        made = [self.world.model.beings.get(step.about or "") for step in steps]
+        for being in made:
+            if being is not None:
+                self._read(being)
+        if made[0] is not None:
+            self._list(made[0])
+
+    def _race_reads(self) -> None:
+        """Reads beside a change of something else, and beside each other, in sessions of different users."""
+        beings = self._alive()
+        self.rng.shuffle(beings)
+        number = next(self._groups)
+        steps: list[Step] = []
+        changed = next((being for being in beings if self._changeable(being)), None)
+        if changed is not None:
+            data = self._update_data(changed)
+            if data is not None:
+                steps.append(self._update(changed, data, at_once=number))
+        for being in beings:
+            if being is changed or (changed is not None and being in self.world.model.related(changed)):
+                continue
+            step = self._reading(being, self._session(being.owner))
+            if step is not None and len(steps) < 3:
+                steps.append(_beside(step, number))
+        if self.talk.profile.auth.whoami is not None:
+            for user in (self.owner, self.other):
+                if user is not None and self._open(user):
+                    steps.append(_beside(self._whoami(user), number))
+        if len(steps) > 1:
+            self.do(*steps)
+            if changed is not None:
+                self._read(changed)
+
+
+def _beside(step: Step, number: int) -> Step:
+    return replace(step, at_once=number)
+
+
+def _symbolic(value: Any, places: Sequence[Sequence[str]], names: dict[str, str]) -> Any:
+    """Return a value with names where it holds identifiers; `places` are the ways to them, `*` is any item."""
+    if any(not way for way in places):
+        name = names.get(json.dumps(value))
+        return value if name is None else Ref(name)
+    if isinstance(value, dict):
+        return {
+            key: _symbolic(item, [way[1:] for way in places if way[0] in (key, "*")], names)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        below = [way[1:] for way in places]
+        return [_symbolic(item, below, names) for item in value]
+    return value

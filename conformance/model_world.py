@@ -1,0 +1,166 @@
+"""Scripts played against a target: names become identifiers and sessions, answers go to the model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from conformance.model import Disagreement, Lore, Model, Played, Step, put_in
+from conformance.protocol.caller import OMIT
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
+from conformance.run import Talk
+from conformance.watch import bound
+
+__all__ = ["World", "groups"]
+
+
+class World:
+    """A model, and the target beside it. `transcript` has every step that was played."""
+
+    def __init__(self, talk: Talk, lore: Lore) -> None:
+        self.talk = talk
+        self.model = Model(talk.catalog, talk.profile, lore)
+        self.transcript: list[Played] = []
+        self._tokens: dict[str, str] = {}
+
+    def play(self, group: Sequence[Step]) -> Disagreement | None:
+        """Play a step, or several at the same time, and say where the target and the model disagree.
+
+        A step on an object that there is not in this world is left out.
+
+        Raises:
+            SetUpFailedError: a user cannot be signed in.
+
+        """
+        calls: list[tuple[Step, Any, Callable[[], Exchange]]] = []
+        for step in group:
+            try:
+                sent = put_in(step.data, lambda name: self.model.beings[name].id)
+            except LookupError:
+                continue
+            if step.about is not None and step.does != "create" and step.about not in self.model.beings:
+                continue
+            if step.session and step.does != "login" and step.session not in self._tokens:
+                self.sign_in(step.session)
+            calls.append((step, sent, functools.partial(self._send, step, sent)))
+        exchanges = self.talk.together([call for _, _, call in calls], at_once=len(calls))
+        played = [
+            Played(step, sent, exchange) for (step, sent, _), exchange in zip(calls, exchanges, strict=True)
+        ]
+        for each in played:
+            if each.step.does == "login":
+                self._keep(each)
+            self._count(each)
+        self.transcript += played
+        return self.model.take(played)
+
+    def _send(self, step: Step, sent: Any) -> Exchange:
+        talk = self.talk
+        if step.does == "login":
+            exchange, _ = talk.sessions.attempt(sent, user=step.user)
+            return exchange
+        options: dict[str, Any] = {}
+        if step.page is not None:
+            options["page_start"], options["page_length"] = step.page
+        token = self._tokens.get(step.session)
+        alive = self.model.sessions.get(step.session) == "open"
+        return talk.caller.call(
+            step.function,
+            OMIT if sent is None else sent,
+            user=step.user or None,
+            token=token,
+            in_session=alive and token is not None,
+            **options,
+        )
+
+    def _count(self, played: Played) -> None:
+        step = played.step
+        method = self.talk.catalog.methods.get(step.function)
+        if method is not None and step.does not in ("login", "logout", "whoami"):
+            sound = step.valid and step.does in ("create", "update") and step.session != ""
+            self.talk.run.coverage.tell(
+                step.function,
+                "sequence",
+                played.status,
+                valid=True if sound and played.status == 200 else None,
+                beyond=sound and method.beyond_schema and played.status == 400,
+            )
+
+    # -- sessions ------------------------------------------------------------------------------------------------
+
+    def login(self, session: str) -> Step:
+        """Return the step that begins a session of this name."""
+        user = session.partition("/")[0]
+        sessions = self.talk.sessions
+        return Step(session, "login", sessions.login.function, sessions.credentials(user))
+
+    def sign_in(self, session: str) -> None:
+        """Begin a session without a step of its own, as a script does that only names it.
+
+        Raises:
+            SetUpFailedError: it is refused, or gives no session.
+
+        """
+        step = self.login(session)
+        exchange = self._send(step, step.data)
+        played = Played(step, step.data, exchange)
+        self._keep(played)
+        self.model.take([played])
+
+    def _keep(self, played: Played) -> None:
+        token = self.talk.sessions.found(played.exchange)
+        if played.status != 200 or not isinstance(token, str) or not token:
+            raise SetUpFailedError(
+                f"could not sign in as {played.step.user}: {played.step.function} gave "
+                f"{played.exchange.summary()}",
+                played.exchange,
+            )
+        self._tokens[played.step.session] = token
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def clean_up(self) -> None:
+        """Remove what the script made, the latest first, and end its sessions."""
+        talk, model = self.talk, self.model
+        for being in reversed(list(model.beings.values())):
+            thing = talk.estate.thing(being.kind, being.id, being.owner)
+            delete = talk.catalog.delete(being.kind)
+            if being.state == "gone" and not being.missed:
+                talk.estate.forget(being.kind, being.id)
+                continue
+            if delete is None or thing.gone or not talk.estate.may_call(being.owner, delete):
+                continue
+            thing.sent = thing.sent or being.sent
+            try:
+                token = self._living(being.owner)
+                exchange = talk.call(delete, bound(talk, delete, thing), as_=being.owner, token=token)
+            except SetUpFailedError:
+                continue
+            if exchange.status == 404 or (exchange.status in (400, 403) and being.state == "doubtful"):
+                talk.estate.forget(being.kind, being.id)
+        logout = talk.profile.auth.logout
+        if logout is not None:
+            for session, token in self._tokens.items():
+                if model.sessions.get(session) != "ended":
+                    talk.caller.call(logout, user=session.partition("/")[0], token=token, in_session=False)
+
+    def _living(self, user: str) -> str:
+        for session, token in self._tokens.items():
+            if session.partition("/")[0] == user and self.model.sessions.get(session) == "open":
+                return token
+        name = f"{user}/end"
+        self.sign_in(name)
+        return self._tokens[name]
+
+
+def groups(script: Sequence[Step]) -> list[list[Step]]:
+    """Return a script as it is sent: step by step, those of one number together."""
+    found: list[list[Step]] = []
+    for step in script:
+        if step.at_once and found and found[-1][0].at_once == step.at_once:
+            found[-1].append(step)
+        else:
+            found.append([step])
+    return found
