@@ -122,7 +122,8 @@ class Being:
     `state` is "here", "gone", or "doubtful" where the rules leave open whether it went with another. `fresh` has what
     was given and not yet seen: the acceptable values of each member. `shown` is what the last look agreed on,
     None where it has to be learnt. `loose` says that a related object changed since, `own` that it was changed itself;
-    `missed` that it is gone without having been deleted.
+    `missed` that it is gone without having been deleted; `made` is false for what was there before. `refused` has
+    the (user, does) of what other users were refused, as long as nothing was done that may have let them in.
     """
 
     name: str
@@ -138,7 +139,9 @@ class Being:
     loose: bool = False
     own: bool = False
     missed: bool = False
+    made: bool = True
     refers: set[str] = field(default_factory=set)
+    refused: set[tuple[str, str]] = field(default_factory=set)
 
     def value(self, name: str) -> Any:
         """Return what a member holds as far as is known, or MISSING."""
@@ -205,14 +208,14 @@ def _firm(schema: Any) -> bool:
 class Lore:
     """What a conversation learns of the target once and for all its scripts.
 
-    `refused` has (kind, owner, other user, does) of what was refused; `moving` the (kind, member) that move by
-    themselves; `known` the areas in which a defect was found already, so that no more is said of them.
+    `moving` has the (kind, member) that move by themselves; `known` the areas in which a defect was found already,
+    so that no more is said of them; `found` the objects that were there before, for targets that are not written to.
     """
 
     identities: dict[str, Any] = field(default_factory=dict)
-    refused: set[tuple[str, str, str, str]] = field(default_factory=set)
     moving: set[tuple[str, str]] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
+    found: list[Being] = field(default_factory=list)
 
 
 @dataclass
@@ -231,7 +234,10 @@ class Model:
         self.catalog = catalog
         self.profile = profile
         self.lore = lore
-        self.beings: dict[str, Being] = {}
+        self.beings: dict[str, Being] = {
+            being.name: replace(being, fresh={}, given=set(), refers=set(), refused=set())
+            for being in lore.found
+        }
         self.sessions: dict[str, str] = {}
         self._wholes: dict[tuple[str, str, str], _Whole] = {}
         self._shapes: dict[str, Shape] = {}
@@ -316,10 +322,20 @@ class Model:
             if name != but and state == "open" and name.partition("/")[0] == user:
                 self.sessions[name] = "unsure"
 
-    def _differ(self, played: Played, nature: str, expected: str, actual: str, **more: Any) -> Disagreement:
-        area = "sessions" if nature.startswith("session") else played.step.kind or "sessions"
+    def _differ(
+        self,
+        played: Played,
+        nature: str,
+        expected: str,
+        actual: str,
+        *,
+        about: str | None = None,
+        member: str | None = None,
+    ) -> Disagreement:
+        step = played.step
+        area = "sessions" if nature.startswith("session") else step.kind or "sessions"
         return Disagreement(
-            nature, area, played.step.function, expected, actual, played.exchange, played.step.about, **more
+            nature, area, step.function, expected, actual, played.exchange, about or step.about, member
         )
 
     # -- sessions ------------------------------------------------------------------------------------------------
@@ -423,10 +439,17 @@ class Model:
         being.refers |= named_in(step.data) - {being.name}
         if step.valid and isinstance(played.sent, dict):
             being.own = True
+            if (
+                not played.sent.keys() - {method.object.id if method.object else ""}
+                <= self.shape(being.kind).firm
+            ):
+                # It may have been given to others (a state, a flag), but not by a new title.
+                being.refused.clear()
             self._give(being, method, played.sent)
         else:
             # It ought to have been refused (REQ-7 to REQ-9, DAT-2); what it did is learnt anew.
             being.forget()
+            being.refused.clear()
         self._loosen(being)
         return self._dead_reference(played)
 
@@ -452,18 +475,19 @@ class Model:
     def _strange(self, played: Played, being: Being) -> Disagreement | None:
         """Judge a call of another user: what was refused to him before stays refused (ACC-2 says what must be)."""
         step = played.step
-        key = (being.kind, being.owner, step.user, step.does)
+        key = (step.user, step.does)
         if played.status != 200:
             if played.status in (403, 404) and being.state == "here" and step.valid:
-                self.lore.refused.add(key)
+                being.refused.add(key)
             return None
+        before = key in being.refused
         if step.does != "read":
             self._stir(None)
             being.forget()
             self._loosen(being)
             if step.does == "delete":
                 being.state = "doubtful"
-        if key in self.lore.refused:
+        if before:
             return self._differ(
                 played,
                 "stranger",
@@ -499,6 +523,7 @@ class Model:
         if being.state == "gone":
             return self._dead(played, being, "dead used")
         being.forget()
+        being.refused.clear()
         being.state = "doubtful"
         self._loosen(being)
         return None
@@ -622,7 +647,7 @@ class Model:
         for being in self._of(kind):
             times = sum(equal(being.id, identifier) for identifier in ids)
             if being.owner != user:
-                if times and (kind, being.owner, user, "read") in self.lore.refused and being.state == "here":
+                if times and (user, "read") in being.refused and being.state == "here":
                     return self._differ(
                         played,
                         "list foreign",
@@ -676,6 +701,7 @@ class Model:
                     f"{being.name} is listed with {name}: {expected}",
                     f"{name}: {_short(got)}",
                     member=name,
+                    about=being.name,
                 )
         return None
 
@@ -735,6 +761,7 @@ class Model:
     def _loosen(self, being: Being) -> None:
         for other in self.related(being):
             other.loose = True
+            other.refused.clear()
 
     def _stir(self, kind: str | None) -> None:
         """Something was written: pages are not comparable any more; with None, anything may have come or gone."""

@@ -62,6 +62,7 @@ class _Shrinker:
 
     def holds(self, script: Sequence[Step]) -> list[Step] | None:
         """Play a script; return what of it was played where it shows the same, else None."""
+        script = _single(script)
         key = repr(script)
         if not script or key in self.tried or self.spent:
             return None
@@ -75,6 +76,15 @@ class _Shrinker:
             if self.spent:
                 break
         return None
+
+
+def _single(script: Sequence[Step]) -> list[Step]:
+    """Return a script in which nothing is said to be at the same time as nothing."""
+    return [
+        replace(group[0], at_once=0) if len(group) == 1 else step
+        for group in groups(script)
+        for step in group
+    ]
 
 
 def shrink(
@@ -106,7 +116,7 @@ def _slices(script: list[Played], found: Disagreement) -> Iterator[list[Step]]:
     before = script[: len(script) - len(last)]
     made = {each.step.about: each.step for each in before if each.step.does == "create"}
     names = {step.about for step in last if step.about} if found.about is None else {found.about}
-    if not names or found.nature.startswith("list"):
+    if not names:
         names |= {name for name, step in made.items() if name and step.kind == found.area}
     more = list(names)
     while more:
@@ -204,9 +214,7 @@ def _plainer(shrinker: _Shrinker, script: list[Step]) -> list[Step]:
         required = {param.name for param in method.params if param.required}
         own = method.object.id if method.object and step.does == "update" else ""
         data = {
-            name: value
-            for name, value in step.data.items()
-            if name in required or name == own or isinstance(value, Ref) or keep(name)
+            name: value for name, value in step.data.items() if name in required or name == own or keep(name)
         }
         bare = step.does == "update" and len(data) < 2
         return step if bare else replace(step, data=data)
@@ -218,19 +226,37 @@ def _plainer(shrinker: _Shrinker, script: list[Step]) -> list[Step]:
             script = kept
             break
     for index in range(len(script)):
-        if index >= len(script) or shrinker.spent:
+        script = _barer(shrinker, script, index, cut)
+    return script
+
+
+def _barer(
+    shrinker: _Shrinker, script: list[Step], index: int, cut: Callable[[Step, Callable[[str], bool]], Step]
+) -> list[Step]:
+    """Leave members out of one step's data: by halves, quarters, …, one by one."""
+    if index >= len(script) or not isinstance(script[index].data, dict):
+        return script
+    names = list(script[index].data)
+    size = max(1, len(names) // 2)
+    while not shrinker.spent:
+        for start in range(0, len(names), size):
+            some = names[start : start + size]
+            step = cut(script[index], lambda name, some=some: name not in some)  # type: ignore[misc]
+            if step == script[index]:
+                continue
+            kept = shrinker.holds([*script[:index], step, *script[index + 1 :]])
+            if kept is not None and len(kept) == len(script):
+                script = kept
+        if size == 1:
             break
-        for name in list(script[index].data or ()) if isinstance(script[index].data, dict) else ():
-            step = cut(script[index], lambda other, name=name: other != name)  # type: ignore[misc]
-            if step != script[index]:
-                kept = shrinker.holds([*script[:index], step, *script[index + 1 :]])
-                if kept is not None and len(kept) == len(script):
-                    script = kept
+        names = [name for name in names if name in (script[index].data or {})]
+        size = max(1, size // 2)
     return script
 
 
 # --- what it is called --------------------------------------------------------------------------------------
 
+_MOVED = "a change of one object moves another"
 _KINDS = {
     "dead read": "an object that was deleted can still be read",
     "dead changed": "an object that was deleted can still be changed",
@@ -266,6 +292,7 @@ def verdict(found: Disagreement, script: Sequence[Played], *, minimal: bool) -> 
         if played.status not in (200, None) and played.step.does in ("create", "update", "delete", "act")
     ]
     value = found.nature in ("unlike", "moved")
+    elsewhere = found.nature == "list row" and causes and causes[-1].step.about != found.about
     changed = [
         played for played in causes if played.status == 200 and played.step.does not in ("login", "logout")
     ]
@@ -274,7 +301,7 @@ def verdict(found: Disagreement, script: Sequence[Played], *, minimal: bool) -> 
     elif minimal and any(played.step.at_once for played in script):
         kind = "calls at the same time get in each other's way"
         function = next(played.step.function for played in script if played.step.at_once)
-    elif value:
+    elif value or elsewhere:
         own = [played for played in changed if played.step.about == found.about]
         naming = [
             played
@@ -283,6 +310,8 @@ def verdict(found: Disagreement, script: Sequence[Played], *, minimal: bool) -> 
         ]
         if minimal and found.nature == "moved" and len(own) <= 1 and len(changed) == len(own):
             return None
+        if not changed:
+            return None if minimal else Verdict(_MOVED, function, found.expected, found.actual)
         if naming and naming[-1] is changed[-1] and naming[-1].step.does == "update":
             kind = "an update is lost"
         elif own and own[-1] is changed[-1] and own[-1].step.does == "update":
@@ -290,9 +319,10 @@ def verdict(found: Disagreement, script: Sequence[Played], *, minimal: bool) -> 
         elif naming and changed and naming[-1] is changed[-1]:
             kind = "an object does not read as it was made"
         else:
-            kind = "a change of one object moves another"
-        if changed:
-            function = changed[-1].step.function
+            kind = _MOVED
+        function = changed[-1].step.function
+    elif minimal and not changed and found.area != "sessions" and found.nature not in ("page", "stranger"):
+        return None
     else:
         kind = _KINDS[found.nature]
         if found.nature in ("missing", "list lost", "not found") and changed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from conformance.model import Being, Disagreement, Ref, Shape, Step, put_in
 from conformance.model_world import World
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method, Param, refs
-from conformance.protocol.pointer import MISSING
+from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Talk
@@ -51,7 +51,8 @@ class _Enough(Exception):  # noqa: N818
 class Field:
     """What there is to walk on: the kinds that can be made, who may make them, and the draws.
 
-    `makers` has the users who may make and look at objects of each kind; `made` counts what cannot be deleted.
+    `makers` has the users who may make and look at objects of each kind; `made` counts what cannot be deleted; `decks`
+    has the patterns of each kind that are still to come.
     """
 
     talk: Talk
@@ -59,13 +60,20 @@ class Field:
     makers: dict[str, list[str]]
     made: dict[str, int] = field(default_factory=dict)
     found: dict[tuple[str, str], Any] = field(default_factory=dict)
+    decks: dict[str, list[str]] = field(default_factory=dict)
     _drawn: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def full(self, kind: str) -> bool:
+        """Whether no more of a kind is to be made, since what is made stays."""
+        return (
+            self.made.get(kind, 0) >= {"quick": 6, "standard": 16, "deep": 40}[self.talk.run.options.budget]
+        )
 
     def focuses(self, known: set[str]) -> list[str]:
         """Return the kinds in the order in which walks turn to them, those with more to them more often."""
         weights: dict[str, int] = {}
         for kind, shape in self.kinds.items():
-            if kind not in known:
+            if kind not in known and not self.full(kind):
                 weights[kind] = 1 + (shape.delete is not None) + (shape.update is not None)
         rounds = max(weights.values(), default=0)
         return [kind for turn in range(rounds) for kind, weight in weights.items() if weight > turn]
@@ -83,12 +91,21 @@ class Field:
 
 
 def field_of(talk: Talk) -> Field:
-    """Return what there is to walk on: the kinds that some user can make, and read or list."""
+    """Return what there is to walk on: the kinds that some user can make, and read or list.
+
+    Where nothing may be written these are the kinds that some user can list.
+    """
     catalog, estate = talk.catalog, talk.estate
     kinds: dict[str, Shape] = {}
     makers: dict[str, list[str]] = {}
     for kind in catalog.kinds:
         shape = Shape.of(catalog, kind)
+        if not talk.run.writable:
+            lists = [method for method in shape.lists if not any(param.required for param in method.params)]
+            users = [user for method in lists[:1] for user in estate.callers(method)]
+            if users:
+                kinds[kind], makers[kind] = shape, users
+            continue
         if shape.create is None or (shape.read is None and not shape.lists):
             continue
         users = [
@@ -103,17 +120,29 @@ def field_of(talk: Talk) -> Field:
 
 
 class Walk:
-    """One walk: `owner` does most of it, `other` now and then; `limit` is how many calls it may send."""
+    """One walk: `owner` does most of it, `other` now and then.
 
-    def __init__(self, ground: Field, world: World, focus: str, number: int, limit: int) -> None:
+    It sends `limit` calls, and a few to end with, as long as there may be `more`.
+    """
+
+    def __init__(
+        self,
+        ground: Field,
+        world: World,
+        focus: str,
+        number: int,
+        limit: int,
+        more: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.ground = ground
         self.world = world
         self.talk = world.talk
         self.focus = focus
         self.rng = random.Random(f"{self.talk.run.options.seed}/{self.talk.name}/{number}")
+        self._more = more
         self._until = self.talk.client.sent + limit
         self._names = itertools.count(1)
-        self._tokens: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
         self._groups = itertools.count(1)
         makers = ground.makers[focus]
         self.owner = makers[number % len(makers)]
@@ -132,16 +161,23 @@ class Walk:
             SetUpFailedError: nothing can be made, or a user cannot be signed in.
 
         """
+        idle = 0
         try:
             self._begin()
             for pattern in self._order():
+                before = self.talk.client.sent
                 pattern()
+                # Not every pattern can be followed everywhere; where none can, the walk is at its end.
+                idle = idle + 1 if self.talk.client.sent == before else 0
+                if idle > 40:
+                    break
         except _Enough:
             pass
         except _Found as found:
             return found.disagreement
         try:
             self._until += 12
+            self._use_any_ended(3)
             self._sweep()
             self._list_pages()
         except _Enough:
@@ -152,7 +188,7 @@ class Walk:
 
     def do(self, *group: Step) -> None:
         """Play a step, or several at the same time."""
-        if self.talk.client.sent >= self._until:
+        if self.talk.client.sent >= self._until or not self._more():
             raise _Enough
         found = self.world.play(group)
         if found is not None:
@@ -163,6 +199,9 @@ class Walk:
             for user in (self.owner, self.other):
                 if user is not None:
                     self.do(self._whoami(user))
+        if not self.talk.run.writable:
+            self._find()
+            return
         first = self._make(self.focus, self.owner)
         if first is None:
             raise SetUpFailedError(f"could not make a {self.focus} to walk with")
@@ -175,14 +214,50 @@ class Walk:
         for being in self._alive():
             self._read(being)
 
-    def _order(self) -> list[Callable[[], None]]:
-        """Return patterns enough for any walk, the likely ones more often, none long in coming."""
+    def _find(self) -> None:
+        """Find objects to look at, where none may be made."""
         shape = self.ground.kinds[self.focus]
+        found = self.world.model.lore.found
+        if shape.read is None or any(each.kind == self.focus and each.owner == self.owner for each in found):
+            return
+        for method in shape.lists:
+            if any(param.required for param in method.params) or not self.talk.estate.may_call(
+                self.owner, method
+            ):
+                continue
+            step = Step(self._session(self.owner), "list", method.name, {}, None, self.focus)
+            self.do(step)
+            assert method.object is not None
+            rows = self.talk.estate.rows(method, self.world.transcript[-1].exchange)
+            ids = [resolve(row, method.object.id) for row in rows]
+            if not self.talk.estate.may_call(self.owner, shape.read):
+                ids = []
+            for identifier in self.rng.sample(ids, min(4, len(ids))):
+                name = f"{self.focus}{sum(each.kind == self.focus for each in found) + 1}"
+                being = Being(name, self.focus, self.owner, identifier, {}, made=False)
+                found.append(being)
+                self.world.model.beings[name] = replace(being)
+            return
+
+    def _order(self) -> Iterator[Callable[[], None]]:
+        """Yield patterns, the likely ones more often, none long in coming."""
+        shape = self.ground.kinds[self.focus]
+        looking: list[tuple[int, Callable[[], None]]] = [
+            (3, self._sweep),
+            (3, self._list_pages),
+            (4, self._sessions),
+            (2, self._renew),
+            (2, self._race_reads),
+            (2, self._outside),
+            (1, self._trespass),
+        ]
+        if not self.talk.run.writable:
+            return self._dealt([pattern for weight, pattern in looking for _ in range(weight)])
         weighted: list[tuple[int, Callable[[], None]]] = [
             (2, self._twins),
             (3, self._sweep),
             (3, self._list_pages),
-            (3, self._trespass),
+            (4, self._trespass),
             (2, self._spoil_create),
             (2, self._outside),
             (4, self._sessions),
@@ -191,7 +266,7 @@ class Walk:
             (2, self._race_reads),
             (1, self._acts),
             (1, self._same_again),
-            (3, self._family),
+            (5, self._family),
         ]
         if shape.update is not None:
             weighted += [
@@ -210,14 +285,17 @@ class Walk:
                 (2, self._dead_parent),
                 (2, self._remake),
             ]
-        chosen: list[tuple[float, Callable[[], None]]] = []
-        for weight, pattern in weighted:
-            # The times at which something of this weight comes round.
-            moment = 0.0
-            for _ in range(weight):
-                moment += self.rng.expovariate(weight)
-                chosen.append((moment, pattern))
-        return [pattern for _, pattern in sorted(chosen, key=lambda each: each[0])] * 3
+        return self._dealt([pattern for weight, pattern in weighted for _ in range(weight)])
+
+    def _dealt(self, patterns: list[Callable[[], None]]) -> Iterator[Callable[[], None]]:
+        """Yield patterns in a random order, each as often as the others over all the walks of this kind."""
+        deck = self.ground.decks.setdefault(self.focus, [])
+        by_name = {pattern.__name__: pattern for pattern in patterns}
+        while True:
+            if not deck:
+                deck += [pattern.__name__ for pattern in patterns]
+                self.rng.shuffle(deck)
+            yield by_name[deck.pop()]
 
     # -- who and what --------------------------------------------------------------------------------------------
 
@@ -237,17 +315,23 @@ class Walk:
         return names[0] if names else self._next_session(user)
 
     def _next_session(self, user: str) -> str:
-        number = self._tokens[user] = self._tokens.get(user, 0) + 1
+        number = self._numbers[user] = self._numbers.get(user, 0) + 1
         return user if number == 1 else f"{user}/{number}"
 
     def _second(self, user: str) -> str:
         """Return another session of the user than the last one, begun where there is but one."""
         names = self._open(user)
         if len(names) < 2:
-            name = self._next_session(user)
-            self.do(self.world.login(name))
-            return name
+            return self._login(user)
         return self.rng.choice(names[1:])
+
+    def _login(self, user: str) -> str:
+        """Begin a session, and ask whose it is."""
+        name = self._next_session(user)
+        self.do(self.world.login(name))
+        if self.talk.profile.auth.whoami is not None:
+            self.do(self._whoami(user, name))
+        return name
 
     def _alive(self, kind: str | None = None, owner: str | None = None) -> list[Being]:
         return [
@@ -279,7 +363,11 @@ class Walk:
 
     def _deletable(self, being: Being) -> bool:
         delete = self.ground.kinds[being.kind].delete
-        return delete is not None and self.talk.estate.may_call(being.owner, delete)
+        return (
+            delete is not None
+            and self.talk.estate.harmless(delete)
+            and self.talk.estate.may_call(being.owner, delete)
+        )
 
     # -- data ----------------------------------------------------------------------------------------------------
 
@@ -366,8 +454,10 @@ class Walk:
         beings = self.world.model.beings
         return method.data.valid(put_in(data, lambda name: beings[name].id))
 
-    def _update_data(self, being: Being, most: int = 3, *, only: Sequence[str] = ()) -> dict[str, Any] | None:
-        """Return data that changes so many members at most, or just those named; None where nothing can be changed."""
+    def _update_data(
+        self, being: Being, count: int = 0, *, only: Sequence[str] = ()
+    ) -> dict[str, Any] | None:
+        """Return data that changes so many members, or just those named; None where nothing can be changed."""
         update = self.ground.kinds[being.kind].update
         assert update is not None
         assert update.object is not None
@@ -384,7 +474,7 @@ class Walk:
             if not plain:
                 return None
             visible = [param for param in plain if being.value(param.name) is not MISSING] or plain
-            count = self.rng.choice((1, 1, 2, most))
+            count = count or self.rng.choice((1, 1, 2, 3))
             chosen = self.rng.sample(visible, min(count, len(visible)))
             main = [param for param in visible if param.name in self._main(being.kind)]
             if main and self.rng.random() < 0.4:
@@ -464,7 +554,7 @@ class Walk:
         if kind in self._barren or len(self._alive(kind)) >= _OBJECTS:
             return None
         if shape.delete is None or not self.talk.estate.may_call(user, shape.delete):
-            if self.ground.made.get(kind, 0) >= (12 if self.talk.quick else 40):
+            if self.ground.full(kind):
                 return None
             self.ground.made[kind] = self.ground.made.get(kind, 0) + 1
         if data is None:
@@ -656,7 +746,7 @@ class Walk:
             return
         update = self.ground.kinds[being.kind].update
         assert update is not None
-        data = self._update_data(being, most=2)
+        data = self._update_data(being, self.rng.choice((1, 2)))
         if data is None:
             return
         back = {
@@ -795,18 +885,19 @@ class Walk:
             step = self._reading(being, session)
             if step is not None:
                 self.do(step)
-        if (being.kind, being.owner, self.other, "read") not in self.world.model.lore.refused:
+        if (self.other, "read") not in being.refused:
             # Whoever may read it may perhaps do more: that is not for this rule to say.
             return
         if shape.update is not None and estate.may_call(self.other, shape.update) and self._changeable(being):
             data = self._update_data(being)
             if data is not None:
                 self.do(self._update(being, data, session))
-        if shape.delete is not None and estate.may_call(self.other, shape.delete) and self.rng.random() < 0.5:
+        if shape.delete is not None and estate.may_call(self.other, shape.delete) and self.rng.random() < 0.7:
             deletion = self._deletion(being, session)
             if deletion is not None:
                 self.do(deletion)
         self._look(being)
+        self._list(being)
         if self.rng.random() < 0.5:
             mine = self._alive(being.kind, self.other)
             if mine:
@@ -820,7 +911,7 @@ class Walk:
             return
         update = self.ground.kinds[being.kind].update
         assert update is not None
-        data = self._update_data(being, most=4)
+        data = self._update_data(being, self.rng.choice((2, 4, 20)))
         if data is None:
             return
         bad = self._spoiled(update, data)
@@ -907,7 +998,7 @@ class Walk:
         user = self.rng.choice([self.owner, *users])
         logout = self.talk.profile.auth.logout
         if len(self._open(user)) < _SESSIONS:
-            self.do(self.world.login(self._next_session(user)))
+            self._login(user)
         elif logout is None:
             return
         ends = self._open(user)
@@ -919,12 +1010,16 @@ class Walk:
             for session in self._open(each):
                 if self.talk.profile.auth.whoami is not None:
                     self.do(self._whoami(each, session))
-        ended = [name for name, state in self.world.model.sessions.items() if state == "ended"]
-        if ended and self.rng.random() < 0.6:
-            self._use_ended(self.rng.choice(ended))
+        self._use_any_ended(1)
         being = self._pick(lambda each: each.owner == user)
         if being is not None:
             self._read(being)
+
+    def _use_any_ended(self, most: int) -> None:
+        """Use sessions that were ended, not always the last one."""
+        ended = [name for name, state in self.world.model.sessions.items() if name and state == "ended"]
+        for session in self.rng.sample(ended, min(most, len(ended))):
+            self._use_ended(session)
 
     def _use_ended(self, session: str) -> None:
         user = session.partition("/")[0]
@@ -951,13 +1046,9 @@ class Walk:
         if logout is not None:
             for session in self._open(user):
                 self.do(Step(session, "logout", logout))
-        self.do(self.world.login(self._next_session(user)))
-        if self.talk.profile.auth.whoami is not None:
-            self.do(self._whoami(user))
+        self._login(user)
         self._look(being)
-        ended = [name for name, state in self.world.model.sessions.items() if state == "ended"]
-        if ended and self.rng.random() < 0.6:
-            self._use_ended(self.rng.choice(ended))
+        self._use_any_ended(2)
 
     def _family(self) -> None:
         """What an object stands under is changed, then something is made, changed or deleted under it."""
@@ -976,7 +1067,7 @@ class Walk:
             return
         parent = self.rng.choice(parents)
         for _ in range(self.rng.choice((1, 1, 2))):
-            data = self._update_data(parent, most=20)
+            data = self._update_data(parent, self.rng.choice((1, 3, 20)))
             if data is not None:
                 self.do(self._update(parent, data))
         children = [each for each in self._alive(kind, self.owner) if parent.name in each.refers]
@@ -999,6 +1090,7 @@ class Walk:
         beings = self._alive(self.focus, self.owner)
         if not beings:
             return
+        # Which of them matters where a list is of what stands under another object.
         being = self.rng.choice(beings)
         for step in self._listings(being):
             self.do(step)

@@ -130,7 +130,12 @@ class World:
             if being.state == "gone" and not being.missed:
                 talk.estate.forget(being.kind, being.id)
                 continue
-            if delete is None or thing.gone or not talk.estate.may_call(being.owner, delete):
+            if (
+                not being.made
+                or delete is None
+                or thing.gone
+                or not talk.estate.may_call(being.owner, delete)
+            ):
                 continue
             thing.sent = thing.sent or being.sent
             try:

@@ -206,7 +206,7 @@ class StandIn(Client):
             return 200, _place(shape, role.id, identifier)
         if role.does == "list":
             rows = [
-                _place(_first_row(shape, method), role.id, k.data[""])
+                _place(_told(_first_row(shape, method), k.data), role.id, k.data[""])
                 for k in kept.values()
                 if k.owner == user
             ]
@@ -234,6 +234,11 @@ class StandIn(Client):
 def _first_row(shape: Any, method: Method) -> Any:
     rows = resolve(shape, method.rows or "")
     return rows[0] if isinstance(rows, list) and rows else {}
+
+
+def _told(row: Any, data: dict[str, Any]) -> Any:
+    """Return a row with what the object was given of its members."""
+    return {name: data.get(name, value) for name, value in row.items()} if isinstance(row, dict) else row
 
 
 def _place(value: Any, pointer: str, new: Any) -> Any:
