@@ -53,7 +53,8 @@ class Step:
     is create, read, update, delete or list as in x-object, `act` for any other function that takes an object, or
     login, logout, whoami. `data` has a `Ref` for each identifier. `about` names the object that is made or
     acted on. Steps of one number in `at_once` (not 0) are sent at the same time. `valid` is false where the data is
-    not: the target is to refuse it.
+    not: the target is to refuse it. `page` has the first
+    row and how many; a negative first row counts from the end of the whole list, as it was shown last.
     """
 
     session: str
@@ -79,11 +80,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Played:
-    """A step that was played: the data as it was sent, and what came."""
+    """A step that was played: the data and the page as they were sent, and what came."""
 
     step: Step
     sent: Any
     exchange: Exchange
+    page: tuple[int, int] | None = None
 
     @property
     def status(self) -> int | None:
@@ -620,10 +622,10 @@ class Model:
             return None
         pointer = method.object.id
         ids = [resolve(row, pointer) for row in rows]
-        key = (step.function, json.dumps(played.sent, sort_keys=True, default=str), step.user)
+        key = _key(step, played.sent)
         whole = self._wholes.get(key)
-        if step.page is not None:
-            start, length = step.page
+        if played.page is not None:
+            start, length = played.page
             if whole is None or not whole.exact or equal(ids, whole.ids[start : start + length]):
                 return None
             return self._differ(
@@ -638,6 +640,11 @@ class Model:
         if found is None and whole is not None and whole.quiet:
             found = self._strays(played, method, whole.ids, ids)
         return found
+
+    def listed(self, step: Step, sent: Any) -> list[Any] | None:
+        """Return the identifiers that a list showed last, unpaged; None where that is not known."""
+        whole = self._wholes.get(_key(step, sent))
+        return whole.ids if whole is not None else None
 
     def _beings_of_list(
         self, played: Played, method: Method, rows: list[Any], ids: list[Any]
@@ -772,6 +779,10 @@ class Model:
                 whole.quiet = False
 
 
+def _key(step: Step, sent: Any) -> tuple[str, str, str]:
+    return step.function, json.dumps(sent, sort_keys=True, default=str), step.user
+
+
 def _rows(played: Played, method: Method) -> list[Any]:
     rows = resolve(played.exchange.data, method.rows or "")
     return rows if isinstance(rows, list) else []
@@ -855,8 +866,8 @@ def render(played: Played) -> str:
     line = f"{step.session or 'nobody'}: {step.function}"
     if step.does not in ("login", "logout", "whoami") and step.data:
         line += f" {_line(step.data)}"
-    if step.page is not None:
-        line += f" rows {step.page[0]} to {step.page[0] + step.page[1] - 1}"
+    if played.page is not None:
+        line += f" rows {played.page[0]} to {played.page[0] + played.page[1] - 1}"
     came = "no answer" if played.status is None else str(played.status)
     if step.does == "create" and played.status == 200 and step.about:
         came = step.about

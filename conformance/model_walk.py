@@ -211,6 +211,8 @@ class Walk:
         if self.other in self.ground.makers[self.focus] and self.rng.random() < 0.4:
             assert self.other is not None
             self._make(self.focus, self.other)
+        if self.rng.random() < 0.5:
+            self._second(self.owner)
         for being in self._alive():
             self._read(being)
 
@@ -300,11 +302,9 @@ class Walk:
     # -- who and what --------------------------------------------------------------------------------------------
 
     def _open(self, user: str) -> list[str]:
+        """Return the user's sessions that were not ended, as far as is known."""
         sessions = self.world.model.sessions
-        mine = [name for name in sessions if name.partition("/")[0] == user]
-        return [name for name in mine if sessions[name] == "open"] or [
-            name for name in mine if sessions[name] == "unsure"
-        ]
+        return [name for name in sessions if name.partition("/")[0] == user and sessions[name] != "ended"]
 
     def _session(self, user: str, *, but: str = "") -> str:
         """Return a session of the user, another than `but` where there is one; the first is begun unasked."""
@@ -451,8 +451,10 @@ class Walk:
 
     def _sound(self, method: Method, data: dict[str, Any]) -> bool:
         """Whether data is as the schema asks, with identifiers in place of the names."""
-        beings = self.world.model.beings
-        return method.data.valid(put_in(data, lambda name: beings[name].id))
+        return method.data.valid(put_in(data, self._id))
+
+    def _id(self, name: str) -> Any:
+        return self.world.model.beings[name].id
 
     def _update_data(
         self, being: Being, count: int = 0, *, only: Sequence[str] = ()
@@ -705,7 +707,7 @@ class Walk:
             return
         writer = self._session(being.owner)
         reader = writer
-        if self.rng.random() < 0.4:
+        if self.rng.random() < 0.5:
             # Whoever has read it before may have kept what it held.
             reader = self._second(being.owner)
             writer = self._session(being.owner, but=reader)
@@ -932,8 +934,7 @@ class Walk:
         own = method.object.id if method.object else ""
         plain = {param.name for param in method.params if param.name != own and not refs(param.schema)}
         ways = [spoil for spoil in self.talk.estate.spoils(method) if spoil.parameter in plain]
-        beings = self.world.model.beings
-        bound = put_in(data, lambda name: beings[name].id)
+        bound = put_in(data, self._id)
         # What is changed beside others tells more than what is refused alone.
         for _ in range(8):
             if not ways:
@@ -1010,7 +1011,7 @@ class Walk:
             for session in self._open(each):
                 if self.talk.profile.auth.whoami is not None:
                     self.do(self._whoami(each, session))
-        self._use_any_ended(1)
+        self._use_any_ended(2)
         being = self._pick(lambda each: each.owner == user)
         if being is not None:
             self._read(being)
@@ -1095,24 +1096,21 @@ class Walk:
         for step in self._listings(being):
             self.do(step)
             method = self.talk.catalog.methods[step.function]
-            count = self._length(step)
+            ids = self.world.model.listed(step, put_in(step.data, self._id)) or []
+            count = len(ids)
             if method.rows is None or not count:
                 continue
             length = self.rng.choice(
                 [size for size in (1, 2, 3, 5, (count + 1) // 2, count) if size <= count]
             )
             starts = list(range(0, count, length))
-            # The objects of the walk are at an end of the list, mostly.
+            # The objects of the walk are at an end of the list, mostly; told from there, a page stays the same
+            # whatever else is in the list.
             chosen = starts if len(starts) <= 4 else [*starts[:1], *starts[-2:], self.rng.choice(starts)]
+            at_end = any(equal(each.id, ids[-1]) for each in self.world.model.beings.values())
             for start in sorted(set(chosen)):
-                page = Step(step.session, "list", step.function, step.data, None, step.kind, (start, length))
-                self.do(page)
-
-    def _length(self, step: Step) -> int:
-        played = self.world.transcript[-1]
-        if played.step.does != "list" or played.status != 200:
-            return 0
-        return len(self.talk.estate.rows(self.talk.catalog.methods[step.function], played.exchange))
+                page = (start - count if at_end else start, length)
+                self.do(replace(step, page=page))
 
     def _acts(self) -> None:
         """Call another function on an object, and learn what it shows then."""

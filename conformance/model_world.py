@@ -34,7 +34,7 @@ class World:
             SetUpFailedError: a user cannot be signed in.
 
         """
-        calls: list[tuple[Step, Any, Callable[[], Exchange]]] = []
+        calls: list[tuple[Step, Any, tuple[int, int] | None, Callable[[], Exchange]]] = []
         for step in group:
             try:
                 sent = put_in(step.data, lambda name: self.model.beings[name].id)
@@ -44,10 +44,17 @@ class World:
                 continue
             if step.session and step.does != "login" and step.session not in self._tokens:
                 self.sign_in(step.session)
-            calls.append((step, sent, functools.partial(self._send, step, sent)))
-        exchanges = self.talk.together([call for _, _, call in calls], at_once=len(calls))
+            page = step.page
+            if page is not None and page[0] < 0:
+                listed = self.model.listed(step, sent)
+                if listed is None:
+                    continue
+                page = (max(0, len(listed) + page[0]), page[1])
+            calls.append((step, sent, page, functools.partial(self._send, step, sent, page)))
+        exchanges = self.talk.together([call for *_, call in calls], at_once=len(calls))
         played = [
-            Played(step, sent, exchange) for (step, sent, _), exchange in zip(calls, exchanges, strict=True)
+            Played(step, sent, exchange, page)
+            for (step, sent, page, _), exchange in zip(calls, exchanges, strict=True)
         ]
         for each in played:
             if each.step.does == "login":
@@ -56,14 +63,14 @@ class World:
         self.transcript += played
         return self.model.take(played)
 
-    def _send(self, step: Step, sent: Any) -> Exchange:
+    def _send(self, step: Step, sent: Any, page: tuple[int, int] | None = None) -> Exchange:
         talk = self.talk
         if step.does == "login":
             exchange, _ = talk.sessions.attempt(sent, user=step.user)
             return exchange
         options: dict[str, Any] = {}
-        if step.page is not None:
-            options["page_start"], options["page_length"] = step.page
+        if page is not None:
+            options["page_start"], options["page_length"] = page
         token = self._tokens.get(step.session)
         alive = self.model.sessions.get(step.session) == "open"
         return talk.caller.call(

@@ -120,7 +120,8 @@ def _again(talk: Talk, lore: Lore) -> None:
         if kept is None:
             continue
         likeness, script = kept
-        for _ in range(3 if any(step.at_once for step in script) else 1):
+        chancy = likeness[1] == "sessions" or any(step.at_once for step in script)
+        for _ in range(3 if chancy else 1):
             shown, played = replay(talk, lore, script)
             if shown is None or shown.likeness != likeness:
                 continue

@@ -190,24 +190,16 @@ def stale_in_another_session(service: Service) -> Service:
 
 @defect
 def third_login_is_anothers(service: Service) -> Service:
-    """Of the sessions of one user that are open at a time, the third is another user's."""
-    open_: dict[int, set[bytes]] = {}
+    """Each third login of a user gives a session of another user."""
+    logins: dict[int, int] = {}
     users = [user["userId"] for user in service.store.select(Query("user"), Page())]
 
     def create(inner: Any, user_id: int) -> str:
-        mine = open_.setdefault(user_id, set())
+        logins[user_id] = logins.get(user_id, 0) + 1
         other = next(each for each in users if each != user_id)
-        token: str = inner(other if len(mine) == 2 else user_id)
-        mine.add(token.encode())
-        return token
-
-    def end(inner: Any, token: bytes) -> None:
-        for mine in open_.values():
-            mine.discard(token)
-        inner(token)
+        return inner(other if logins[user_id] % 3 == 0 else user_id)  # type: ignore[no-any-return]
 
     replace(service.sessions, "create", create)
-    replace(service.sessions, "end", end)
     return service
 
 
