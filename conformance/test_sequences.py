@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.model import Disagreement, Lore, Played
 from conformance.model_shrink import Verdict, case_of, replay, shrink, verdict
-from conformance.model_walk import Field, Walk, field_of
+from conformance.model_walk import Walk, field_of
 from conformance.model_world import World
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import LINES, Talk
@@ -129,6 +129,3 @@ def _again(talk: Talk, lore: Lore) -> None:
             if judged is not None:
                 _judge(talk, Verdict(key[2], key[1] or "", judged.expected, judged.actual), shown, played)
             break
-
-
-__all__ = ["Field", "field_of", "test_sequences_agree_with_a_model"]
