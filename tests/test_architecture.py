@@ -19,9 +19,6 @@ from conformance.rulebook import RULES
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("conform", "conftest", "conformance", "fixtures", "load", "reports", "tests", "benchmarks")
 
-#: Rules that no conversation judges yet. Whoever writes one takes its rule off this list.
-NOT_YET: set[str] = set()
-
 
 @dataclass(frozen=True)
 class Import:
@@ -228,10 +225,7 @@ def test_every_judge_names_rules_that_exist() -> None:
 @pytest.mark.parametrize("rule", list(RULES))
 def test_every_rule_has_a_judge(rule: str) -> None:
     has_one = RULES[rule].check is not None or rule in JUDGED
-    if rule in NOT_YET:
-        assert not has_one, f"{rule} has a judge now: take it off NOT_YET"
-    else:
-        assert has_one, f"{rule} is neither judged on every exchange nor by a conversation"
+    assert has_one, f"{rule} is neither judged on every exchange nor by a conversation"
 
 
 def test_every_conversation_says_what_it_judges() -> None:
