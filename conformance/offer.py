@@ -26,7 +26,7 @@ from conformance.watch import equal, listers, read
 __all__ = ["Offer", "breadth"]
 
 #: Objects that no function deletes are made so often at most, in a quick and in a longer run.
-_KEPT = (8, 60)
+_KEPT = (6, 36)
 
 
 def breadth(function: Method) -> float:

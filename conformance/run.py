@@ -482,7 +482,7 @@ class Run:
             )
         if self.allowance.late:
             self.notes.append(
-                f"generated payloads took all of their {self.allowance.seconds:.0f} s before all of them were sent"
+                f"some generated payloads were not sent: their {self.allowance.seconds:.0f} s were over"
             )
 
 

@@ -26,7 +26,7 @@ T = TypeVar("T")
 DOCUMENTED = frozenset({200, 400, 401, 403, 404})
 
 #: Shares of the generated requests, of all functions together.
-EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.25, 0.12, 0.07, 0.03, 0.03
+EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.30, 0.12, 0.05, 0.02, 0.03
 
 _NOT_REFUSED = "forbidden data is not refused"
 
@@ -80,14 +80,14 @@ def control(offer: Offer) -> bool:
 def test_data_at_the_edges(talk: Talk, function: Method) -> None:
     """Before anything random: each keyword of each argument, from within and from without."""
     offer = Offer(talk, function)
-    with talk.portion(EDGES, breadth) as portion, offer:
+    with talk.portion(EDGES, _edges) as portion, offer:
         good = control(offer)
         if not good:
             talk.skip("DAT-2", "valid data does not succeed either", function=function.name)
         failed: list[str] = []
         prepared = _prepared(talk, offer, _chosen(talk, offer, portion), good)
         for case, data, exchange in answers(
-            talk, offer, prepared, lambda: portion.more(offer.cost) and len(failed) < _ENOUGH
+            talk, offer, prepared, lambda: portion.more() and len(failed) < _ENOUGH
         ):
             if not _edge(talk, offer, case, data, exchange):
                 failed.append(case.kind)
@@ -110,11 +110,23 @@ def _chosen(talk: Talk, offer: Offer, portion: Portion) -> list[Case]:
     """Return as many of the edges as there are calls for, the plainest data among them, in their own order."""
     plain, *rest = payloads.boundaries(offer.function)
     rest = [case for case in rest if not offer.hands_off(case.parameter)]
-    room = max(1, portion.left // offer.cost - 1)
-    if len(rest) > room:
-        kept = sorted(talk.rng.sample(range(len(rest)), room))
-        rest = [rest[index] for index in kept]
-    return [plain, *rest]
+    costs = [offer.cost if case.valid else 1 for case in rest]
+    order = list(range(len(rest)))
+    room = portion.left - offer.cost
+    if sum(costs) > room:
+        talk.rng.shuffle(order)
+        kept = itertools.takewhile(lambda pair: pair[1] <= room, zip(order, _sums(costs, order), strict=True))
+        order = sorted(index for index, _ in kept)
+    return [plain, *(rest[index] for index in order)]
+
+
+def _sums(costs: list[int], order: list[int]) -> Iterator[int]:
+    return itertools.accumulate(costs[index] for index in order)
+
+
+def _edges(function: Method) -> float:
+    """Return how many edges a function's data has."""
+    return float(sum(1 for _ in payloads.boundaries(function)))
 
 
 def _told(kind: str, keyword: str) -> str:
