@@ -30,6 +30,9 @@ EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.30, 0.12, 0.05, 0.02, 0.03
 
 _NOT_REFUSED = "forbidden data is not refused"
 
+#: Keywords of numbers, of which a target may hold several bounds.
+_BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+
 #: So many examples of one conversation may fail before it is enough.
 _ENOUGH = 24
 
@@ -104,6 +107,21 @@ def _prepared(talk: Talk, offer: Offer, cases: list[Case], good: bool) -> Iterat
             continue
         if offer.allows(data) is case.valid:
             yield case, data
+            if not case.valid and case.keyword in _BOUNDS and not talk.quick:
+                yield from ((case, other) for other in _among_others(talk, offer, case, data))
+
+
+def _among_others(talk: Talk, offer: Offer, case: Case, data: Any) -> Iterator[Any]:
+    """Yield the same violation among other values of the other members: a bound may be kept beside one of them only."""
+    for _ in range(2):
+        try:
+            other = offer.fit(talk.valid(offer.function, offer.user, optional="some"), case.parameter)
+        except SetUpFailedError:
+            return
+        if case.parameter in data:
+            other[case.parameter] = data[case.parameter]
+            if not offer.allows(other):
+                yield other
 
 
 def _chosen(talk: Talk, offer: Offer, portion: Portion) -> list[Case]:
