@@ -74,7 +74,7 @@ class Portion:
 
     def more(self, calls: int = 1) -> bool:
         """Whether so many more calls may be sent."""
-        if self.left < calls:
+        if self.left < calls or self._allowance.enough():
             return False
         if self.seconds <= 0:
             self.late = True
@@ -93,6 +93,8 @@ class Allowance:
         if seconds is not None:
             self.requests, self.seconds = None, seconds
         self.clock = clock
+        #: Whether there is nothing left to be found; asked before each example.
+        self.enough: Callable[[], bool] = lambda: False
         self.spent = 0.0
         self.late = False
         self._share = 0.0

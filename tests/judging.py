@@ -83,6 +83,10 @@ def judge(
         run = Run(harness.profile, harness.catalog, options, emit, confirm=not until_found)
         # The requests of a budget decide here; how fast this machine sends them must not.
         run.allowance.seconds *= 20
+        if until_found:
+            run.allowance.enough = lambda: (
+                harness.wanted <= {key[0] for key in (*run.referee.every, *run.referee.take())}
+            )
         try:
             for conversation in conversations(run, harness.wanted):
                 run.conduct(
