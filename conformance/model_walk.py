@@ -476,7 +476,8 @@ class Walk:
             if not plain:
                 return None
             visible = [param for param in plain if being.value(param.name) is not MISSING] or plain
-            count = count or self.rng.choice((1, 1, 2, 3))
+            # Few members tell what leaks into the others; all of them tell what is lost of any.
+            count = count or self.rng.choice((1, 1, 2, 3, len(visible)))
             chosen = self.rng.sample(visible, min(count, len(visible)))
             main = [param for param in visible if param.name in self._main(being.kind)]
             if main and self.rng.random() < 0.4:
@@ -1012,8 +1013,12 @@ class Walk:
                 if self.talk.profile.auth.whoami is not None:
                     self.do(self._whoami(each, session))
         self._use_any_ended(2)
-        being = self._pick(lambda each: each.owner == user)
-        if being is not None:
+        self._read_some(user)
+
+    def _read_some(self, user: str) -> None:
+        """Read some of a user's objects: who has signed in anew sees what he left."""
+        beings = self._alive(None, user)
+        for being in self.rng.sample(beings, min(3, len(beings))):
             self._read(being)
 
     def _use_any_ended(self, most: int) -> None:
@@ -1040,8 +1045,8 @@ class Walk:
         being = self._pick(lambda each: each.owner == user)
         if being is None:
             return
-        if self._changeable(being) and self.rng.random() < 0.7:
-            data = self._update_data(being)
+        if self._changeable(being):
+            data = self._update_data(being, self.rng.choice((0, 20)))
             if data is not None:
                 self.do(self._update(being, data))
         if logout is not None:
@@ -1049,6 +1054,7 @@ class Walk:
                 self.do(Step(session, "logout", logout))
         self._login(user)
         self._look(being)
+        self._read_some(user)
         self._use_any_ended(2)
 
     def _family(self) -> None:

@@ -95,7 +95,11 @@ def _report(talk: Talk, lore: Lore, found: Disagreement, script: list[Played]) -
         return 0
     lore.known.add(found.area)
     _judge(talk, judged, shown, played)
-    talk.run.scripts[("STA-6", judged.function, judged.kind)] = (shown.likeness, [p.step for p in played])
+    talk.run.scripts[("STA-6", judged.function, judged.kind)] = (
+        shown.likeness,
+        [each.step for each in played],
+        dict(lore.identities),
+    )
     return 1
 
 
@@ -119,7 +123,8 @@ def _again(talk: Talk, lore: Lore) -> None:
         kept: Any = talk.run.scripts.get(key)
         if kept is None:
             continue
-        likeness, script = kept
+        # Who a user is was learnt before the script began.
+        likeness, script, lore.identities = kept
         chancy = likeness[1] == "sessions" or any(step.at_once for step in script)
         for _ in range(3 if chancy else 1):
             shown, played = replay(talk, lore, script)
