@@ -71,6 +71,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-color", action="store_true", help="the same as --color=no")
 
 
+#: Seconds in which a plan draws payloads that a run would draw for longer.
+PLANNED = 5.0
+
+
 class Gate:
     """One run of the suites inside one run of pytest."""
 
@@ -132,6 +136,9 @@ class Gate:
                 client=stand_in,
                 confirm=stand_in is None,
             )
+            if stand_in is not None and self.run.allowance.requests is None:
+                # Where only time ends generated payloads, a plan shows how they begin.
+                self.run.allowance.seconds = PLANNED
             target = harness.header(__version__)["target"]
             self.run.first = lately(harness.out.parent, target, harness.catalog.methods)
         return self.run
@@ -185,6 +192,7 @@ class Gate:
                     client.tally,
                     url=self.harness.shown_url,
                     budget=self.harness.request.budget,
+                    endless=self.run.allowance.requests is None,
                 )
             if self.lost is not None:
                 raise self.lost

@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from conformance.cases import Expect
+from conformance.cases import Step as CaseStep
 from conformance.model import Disagreement, Lore, Played, Ref, Step, named_in, render, told
 from conformance.model_world import World, groups
+from conformance.protocol.catalog import Catalog
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Talk
 
@@ -332,36 +335,88 @@ def verdict(found: Disagreement, script: Sequence[Played], *, minimal: bool) -> 
     return Verdict(kind, function, found.expected[:300], f"{found.actual[:300]}, after: {lines}")
 
 
-def case_of(script: Sequence[Played]) -> list[dict[str, Any]]:
-    """Return a script as it is written down: who called what with which data, and what came."""
-    steps = []
+#: The statuses that are right where a check of this nature fails.
+_RIGHT: dict[str, tuple[int, ...]] = {
+    "dead read": (400, 403, 404),
+    "dead changed": (400, 403, 404),
+    "dead deleted": (400, 403, 404),
+    "dead used": (400, 403, 404),
+    "missing": (200,),
+    "not found": (200,),
+    "stranger": (403, 404),
+    "session dead": (401,),
+    "session refused": (200,),
+}
+
+
+def case_of(catalog: Catalog, found: Disagreement, script: Sequence[Played]) -> list[dict[str, Any]]:
+    """Return a script as the steps of a case file, with what is expected of the last one."""
+    owners: dict[str, dict[str, Any]] = {}
+    steps: list[CaseStep] = []
     for played in told(script):
         step = played.step
-        each: dict[str, Any] = {
-            "user": step.user or None,
-            "session": step.session or None,
-            "function": step.function,
-            "status": played.status,
-        }
-        if step.does not in ("login",):
-            each["data"] = _marked(step.data)
-        if step.does == "create" and played.status == 200:
-            each["makes"] = step.about
+        if step.does == "create" and step.about is not None and step.kind is not None:
+            owners.setdefault(step.about, {"kind": step.kind, "of": step.user, "name": step.about})
+        number = int(step.session.partition("/")[2] or 1) if step.session else 0
+        message = played.exchange.message
+        saw: dict[str, Any] = {"status": played.status}
+        if isinstance(message, str):
+            saw["errMsg"] = message[:200]
+        paging: dict[str, Any] = {}
         if played.page is not None:
-            each["pageStart"], each["pageLength"] = played.page
-        if step.at_once:
-            each["atOnce"] = step.at_once
-        if step.does in ("login", "logout"):
-            each["does"] = step.does
-        steps.append(each)
-    return steps
+            paging = {"page_start": played.page[0], "page_length": played.page[1]}
+        steps.append(
+            CaseStep(
+                user=step.user or None,
+                session=0 if step.does == "login" else number,
+                function=step.function,
+                data=_symbolic(step.data, owners),
+                opens=number if step.does == "login" else None,
+                gives=step.about if step.does == "create" and played.status == 200 else None,
+                together=step.at_once or None,
+                saw=saw,
+                **paging,
+            )
+        )
+    if steps:
+        steps[-1] = replace(steps[-1], expect=_expected(catalog, found, script, owners))
+    return [step.to_json() for step in steps]
 
 
-def _marked(data: Any) -> Any:
+def _expected(
+    catalog: Catalog, found: Disagreement, script: Sequence[Played], owners: dict[str, dict[str, Any]]
+) -> Expect:
+    last = script[-1].step
+    about = owners.get(found.about or "")
+    if found.nature in _RIGHT:
+        return Expect(status=_RIGHT[found.nature])
+    if about is not None and found.nature == "list dead":
+        return Expect(status=(200,), lacks=({"$object": about},))
+    if about is not None and found.nature == "list missing":
+        return Expect(status=(200,), has=({"$object": about},))
+    method = catalog.methods.get(last.function)
+    if found.member is None or last.does != "read" or method is None or method.object is None:
+        return Expect()
+    given = [
+        played.step.data[found.member]
+        for played in script
+        if played.step.about == found.about
+        and played.step.does in ("create", "update")
+        and played.status == 200
+        and isinstance(played.step.data, dict)
+        and found.member in played.step.data
+    ]
+    if not given:
+        return Expect(status=(200,))
+    pointer = f"{method.object.at}/{found.member.replace('~', '~0').replace('/', '~1')}"
+    return Expect(status=(200,), equals={pointer: _symbolic(given[-1], owners)})
+
+
+def _symbolic(data: Any, owners: dict[str, dict[str, Any]]) -> Any:
     if isinstance(data, Ref):
-        return {"$ref": data.name}
+        return {"$object": owners.get(data.name, {"name": data.name})}
     if isinstance(data, dict):
-        return {name: _marked(value) for name, value in data.items()}
+        return {name: _symbolic(value, owners) for name, value in data.items()}
     if isinstance(data, list):
-        return [_marked(value) for value in data]
+        return [_symbolic(value, owners) for value in data]
     return data

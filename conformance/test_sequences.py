@@ -112,7 +112,7 @@ def _judge(talk: Talk, judged: Verdict, shown: Disagreement, played: list[Played
         actual=judged.actual,
         exchange=shown.exchange,
         function=judged.function,
-        case=case_of(played),
+        case=case_of(talk.catalog, shown, played),
     )
 
 

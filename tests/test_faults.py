@@ -23,7 +23,7 @@ def test_fault_is_caught(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("seed", "budget"),
-    [*((seed, "quick") for seed in range(1, 8)), *((seed, "standard") for seed in (8, 9, 10))],
+    [*((seed, "quick") for seed in range(1, 10)), (10, "standard")],
 )
 def test_clean_service_breaks_nothing(seed: int, budget: str, tmp_path: Path) -> None:
     with serving_here() as (url, catalogue):

@@ -17,10 +17,10 @@ ELSEWHERE = {
 CAUGHT = [name for name in DEFECTS if name not in ELSEWHERE]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_library_is_clean(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "budget"), [(1, "standard"), (2, "quick"), (3, "quick")])
+def test_library_is_clean(seed: int, budget: str) -> None:
     with foreign("library") as server:
-        report = judge(profile=Path(server["profile"]), target=server["url"], seed=seed)
+        report = judge(profile=Path(server["profile"]), target=server["url"], seed=seed, budget=budget)
     assert broken(report) == {}
     assert {rule for rule, verdict in verdicts(report).items() if verdict != "pass"} == set()
     assert report["leftovers"] == []
@@ -40,10 +40,10 @@ def test_unknown_identifier_crash_is_caught_by_the_rule_that_asks() -> None:
     assert {"COD-8", "COD-10"} <= set(broken(report))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_tickets_breaks_what_it_says_and_no_more(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "budget"), [(1, "standard"), (2, "quick"), (3, "quick")])
+def test_tickets_breaks_what_it_says_and_no_more(seed: int, budget: str) -> None:
     with foreign("tickets") as server:
-        report = judge(profile=Path(server["profile"]), target=server["url"], seed=seed)
+        report = judge(profile=Path(server["profile"]), target=server["url"], seed=seed, budget=budget)
     assert set(broken(report)) == set(BREAKS)
     assert report["verdict"] == "conformant"
     assert all(rule["reason"] for rule in report["rules"] if rule["verdict"] == "not judged")
