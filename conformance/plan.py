@@ -258,8 +258,9 @@ def _place(value: Any, pointer: str, new: Any) -> Any:
 def render(catalog: Catalog, tally: Tally, *, url: str, budget: str, endless: bool = False) -> str:
     """Return the plan as a table: each function, how often it would be called, how many calls would write."""
     calls = sum(tally.calls.values()) + tally.others
+    about = "at least" if endless else "about"
     lines = [
-        f"A {budget} check of {url} would send {'at least' if endless else 'about'} {calls} requests; nothing was sent.",
+        f"A {budget} check of {url} would send {about} {calls} requests; nothing was sent.",
         *(
             ["Generated payloads go on for as long as their time lasts; this is how they begin."]
             if endless
