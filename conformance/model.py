@@ -211,12 +211,14 @@ class Lore:
     """What a conversation learns of the target once and for all its scripts.
 
     `moving` has the (kind, member) that move by themselves; `known` the areas in which a defect was found already,
-    so that no more is said of them; `found` the objects that were there before, for targets that are not written to.
+    so that no more is said of them; `takes_others` says that a logout was seen to end another session; `found` has
+    the objects that were there before, for targets that are not written to.
     """
 
     identities: dict[str, Any] = field(default_factory=dict)
     moving: set[tuple[str, str]] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
+    takes_others: bool = False
     found: list[Being] = field(default_factory=list)
 
 
@@ -227,6 +229,41 @@ class _Whole:
     ids: list[Any]
     exact: bool = True
     quiet: bool = True
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What is done at the same time as a step: objects `written`, those of them `going`, and users `leaving`.
+
+    All are empty for a step by itself.
+    """
+
+    written: frozenset[str] = frozenset()
+    going: frozenset[str] = frozenset()
+    leaving: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, group: Sequence[Played]) -> _Beside:
+        """Return what the steps of a group do."""
+        if len(group) < 2:
+            return cls()
+        wrote = [each for each in group if each.step.about and not each.step.looks]
+        # Whether a deletion came to pass is not known where nothing came of it.
+        gone = [each for each in wrote if each.step.does == "delete" and _may_have_happened(each)]
+        return cls(
+            frozenset(each.step.about or "" for each in wrote),
+            frozenset(each.step.about or "" for each in gone),
+            frozenset(each.step.user for each in group if each.step.does == "logout"),
+        )
+
+
+def _may_have_happened(played: Played) -> bool:
+    return played.status is None or played.status == 200 or played.status >= 500
+
+
+def _turn(played: Played) -> int:
+    """Say in which order the steps of a group are taken: what ends a session at first, what ends an object last."""
+    return {"logout": 0, "list": 2, "delete": 3}.get(played.step.does, 1)
 
 
 class Model:
@@ -244,6 +281,9 @@ class Model:
         self._wholes: dict[tuple[str, str, str], _Whole] = {}
         self._shapes: dict[str, Shape] = {}
         self._group: list[tuple[str, str]] = []
+        self._beside = _Beside()
+        #: How often a session went on when another one of its user was ended by itself, nothing running beside it.
+        self.left = 0
 
     def shape(self, kind: str) -> Shape:
         """Return the functions and members of a kind."""
@@ -254,12 +294,15 @@ class Model:
     def take(self, group: Sequence[Played]) -> Disagreement | None:
         """Learn of a step and its answer, or of several sent at the same time; say where it disagrees, or None.
 
-        The steps of a group do not depend on each other, but that two may give one member of one object: then
-        either value is right. Where an area is known to be broken, what the target shows is believed.
+        The steps of a group do not depend on each other, but that two may give one member of one object (then
+        either value is right), that one may delete what others use (then they may find it or not, and afterwards
+        it is gone), that lists may be of what others write, and that one may end another session of its user.
+        Where an area is known to be broken, what the target shows is believed.
         """
         self._group = []
+        self._beside = _Beside.of(group)
         found: Disagreement | None = None
-        for played in group:
+        for played in sorted(group, key=_turn):
             disagreement = self._take(played)
             if disagreement is not None and disagreement.area in self.lore.known:
                 disagreement = None
@@ -272,7 +315,7 @@ class Model:
         step, status = played.step, played.status
         if step.does == "login":
             self.sessions[step.session] = "open"
-            self._unsettle(step.user, step.session)
+            self._unsettle(step, "unsure")
             self._stir(None)
             return None
         if status is None or status >= 500:
@@ -315,14 +358,31 @@ class Model:
             return False, self._differ(
                 played, "session refused", "the session works: nobody ended it", played.exchange.summary()
             )
-        self.sessions[step.session] = "ended" if status == 401 else "open"
-        return status != 401, None
+        if status == 401:
+            self.sessions[step.session] = "ended"
+            self.lore.takes_others |= state == "left"
+            if state == "beside" and self.left and not self.lore.takes_others:
+                return False, self._differ(
+                    played,
+                    "session taken",
+                    "the session works: a logout leaves the user's other sessions, as it did before",
+                    played.exchange.summary(),
+                )
+            return False, None
+        self.left += state == "left"
+        if step.user not in self._beside.leaving:
+            self.sessions[step.session] = "open"
+        return True, None
 
-    def _unsettle(self, user: str, but: str) -> None:
-        """After a login or a logout: whether the user's other sessions go on is for other rules (AUT-9, AUT-10)."""
+    def _unsettle(self, step: Step, to: str) -> None:
+        """After a login or a logout: whether the user's other sessions go on is for other rules (AUT-9, AUT-10).
+
+        But where a logout left the others (`left`), one must not take them for what is sent in them meanwhile
+        (`beside`).
+        """
         for name, state in self.sessions.items():
-            if name != but and state == "open" and name.partition("/")[0] == user:
-                self.sessions[name] = "unsure"
+            if name != step.session and state != "ended" and name.partition("/")[0] == step.user:
+                self.sessions[name] = to if state == "open" else "unsure"
 
     def _differ(
         self,
@@ -345,7 +405,7 @@ class Model:
     def _logout(self, played: Played) -> Disagreement | None:
         step = played.step
         self.sessions[step.session] = "ended" if played.status == 200 else "unsure"
-        self._unsettle(step.user, step.session)
+        self._unsettle(step, "beside" if step.user in self._beside.leaving else "left")
         return None
 
     def _whoami(self, played: Played) -> Disagreement | None:
@@ -459,7 +519,8 @@ class Model:
         """Judge a refusal of one's own object: whatever else is wrong, it is not that there is none."""
         others = (self.beings.get(name) for name in named_in(played.step.data))
         sound = all(other is not None and other.state == "here" for other in others)
-        if played.status == 404 and played.step.valid and being.state == "here" and sound:
+        going = being.name in self._beside.going and played.step.does != "delete"
+        if played.status == 404 and played.step.valid and being.state == "here" and sound and not going:
             being.state = "doubtful"
             return self._differ(
                 played, "not found", f"{being.name} exists: it was never deleted", played.exchange.summary()
@@ -540,6 +601,8 @@ class Model:
         if step.user != being.owner:
             return self._strange(played, being)
         if status != 200:
+            if being.name in self._beside.going:
+                return None
             if being.state == "here" and status in GONE:
                 being.state, being.missed = "gone", True
                 return self._differ(
@@ -635,6 +698,10 @@ class Model:
                 f"{self._named(method.object.kind, whole.ids[start : start + length])}",
                 self._named(method.object.kind, ids),
             )
+        if self._beside.written:
+            # Whether it shows what was written meanwhile is left open.
+            self._wholes.pop(key, None)
+            return self._beings_of_list(played, method, rows, ids)
         self._wholes[key] = _Whole(ids)
         found = self._beings_of_list(played, method, rows, ids)
         if found is None and whole is not None and whole.quiet:
@@ -652,6 +719,8 @@ class Model:
         assert method.object is not None
         user, kind = played.step.user, method.object.kind
         for being in self._of(kind):
+            if self._beside.written & {being.name, *(other.name for other in self.related(being))}:
+                continue
             times = sum(equal(being.id, identifier) for identifier in ids)
             if being.owner != user:
                 if times and (user, "read") in being.refused and being.state == "here":

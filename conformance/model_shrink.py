@@ -281,6 +281,7 @@ _KINDS = {
     "session other": "a session is another user's",
     "session dead": "a session that was ended is still heard",
     "session refused": "a good session is refused",
+    "session taken": "a logout ends another session that is in use",
 }
 
 
