@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.model import Being, Disagreement, Ref, Shape, Step, put_in
-from conformance.model_world import World
+from conformance.model_world import OLDEST, World
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method, Param, refs
 from conformance.protocol.pointer import MISSING, resolve
@@ -33,6 +33,9 @@ _LONGEST = 3_000
 #: A walk has no more sessions of one user at a time, and no more objects of one kind.
 _SESSIONS = 4
 _OBJECTS = 7
+
+#: So often one session is ended beside the others' calls, over all walks: it is not a matter of the kind.
+_DEPARTURES = {"quick": 1, "standard": 4, "deep": 30}
 
 
 class _Found(Exception):  # noqa: N818
@@ -52,7 +55,8 @@ class Field:
     """What there is to walk on: the kinds that can be made, who may make them, and the draws.
 
     `makers` has the users who may make and look at objects of each kind; `made` counts what cannot be deleted; `decks`
-    has the patterns of each kind that are still to come.
+    has the patterns of each kind that are still to come, `rare` those that each kind is due once, before others;
+    `departures` counts the logouts beside other calls.
     """
 
     talk: Talk
@@ -61,6 +65,8 @@ class Field:
     made: dict[str, int] = field(default_factory=dict)
     found: dict[tuple[str, str], Any] = field(default_factory=dict)
     decks: dict[str, list[str]] = field(default_factory=dict)
+    rare: dict[str, list[str]] = field(default_factory=dict)
+    departures: int = 0
     _drawn: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def full(self, kind: str) -> bool:
@@ -254,7 +260,13 @@ class Walk:
             (1, self._trespass),
         ]
         if not self.talk.run.writable:
-            return self._dealt([pattern for weight, pattern in looking for _ in range(weight)])
+            return self._dealt([pattern for weight, pattern in looking for _ in range(weight)], [])
+        rare: list[Callable[[], None]] = [
+            self._third_session,
+            self._next_in,
+            self._race_logout,
+            self._race_listed,
+        ]
         weighted: list[tuple[int, Callable[[], None]]] = [
             (2, self._twins),
             (3, self._sweep),
@@ -279,7 +291,11 @@ class Walk:
                 (3, self._race_changes),
                 (3, self._race_one),
             ]
+            rare += [self._late_trespass]
         if shape.delete is not None:
+            rare += [self._same_page]
+            if shape.update is not None:
+                rare += [self._change_haunt, self._race_removal]
             weighted += [
                 (4, self._remove),
                 (4, self._remove_middle),
@@ -287,13 +303,25 @@ class Walk:
                 (2, self._dead_parent),
                 (2, self._remake),
             ]
-        return self._dealt([pattern for weight, pattern in weighted for _ in range(weight)])
+        return self._dealt([pattern for weight, pattern in weighted for _ in range(weight)] + rare, rare)
 
-    def _dealt(self, patterns: list[Callable[[], None]]) -> Iterator[Callable[[], None]]:
-        """Yield patterns in a random order, each as often as the others over all the walks of this kind."""
+    def _dealt(
+        self, patterns: list[Callable[[], None]], rare: list[Callable[[], None]]
+    ) -> Iterator[Callable[[], None]]:
+        """Yield patterns in a random order, each as often as the others over all the walks of this kind.
+
+        Each of the rare ones, which take many calls to something that chance seldom puts together, comes once before,
+        in turn with the others.
+        """
         deck = self.ground.decks.setdefault(self.focus, [])
         by_name = {pattern.__name__: pattern for pattern in patterns}
+        if self.focus not in self.ground.rare:
+            due = self.ground.rare[self.focus] = [pattern.__name__ for pattern in rare]
+            self.rng.shuffle(due)
+        due = self.ground.rare[self.focus]
         while True:
+            if due:
+                yield by_name[due.pop()]
             if not deck:
                 deck += [pattern.__name__ for pattern in patterns]
                 self.rng.shuffle(deck)
@@ -304,7 +332,11 @@ class Walk:
     def _open(self, user: str) -> list[str]:
         """Return the user's sessions that were not ended, as far as is known."""
         sessions = self.world.model.sessions
-        return [name for name in sessions if name.partition("/")[0] == user and sessions[name] != "ended"]
+        return [
+            name
+            for name in sessions
+            if name.partition("/")[0] == user and sessions[name] != "ended" and not name.endswith(OLDEST)
+        ]
 
     def _session(self, user: str, *, but: str = "") -> str:
         """Return a session of the user, another than `but` where there is one; the first is begun unasked."""
@@ -503,6 +535,20 @@ class Walk:
             if value is not MISSING:
                 data[param.name] = value
         return data if len(data) > 1 and self._sound(update, data) else None
+
+    def _members(self, being: Being) -> list[str]:
+        """Return the members that an update of an object can change by themselves, and that it shows."""
+        update = self.ground.kinds[being.kind].update
+        assert update is not None
+        own = update.object.id if update.object else ""
+        return [
+            param.name
+            for param in update.params
+            if param.name != own
+            and not refs(param.schema)
+            and being.value(param.name) is not MISSING
+            and not self.talk.estate.locks_out(update, param.name)
+        ]
 
     def _main(self, kind: str) -> set[str]:
         create = self.ground.kinds[kind].create
@@ -824,6 +870,55 @@ class Walk:
         if akin:
             self._read(self.rng.choice(akin))
 
+    def _change_haunt(self) -> None:
+        """Changed, deleted, and changed again, which is refused: still gone."""
+        being = self._spare()
+        if being is None or not self._changeable(being):
+            return
+        data = self._update_data(being)
+        if data is not None:
+            self.do(self._update(being, data))
+        data, step = self._update_data(being), self._deletion(being)
+        if data is None or step is None:
+            return
+        self.do(step)
+        self.do(self._update(being, data))
+        self._read(being)
+        self._list(being)
+
+    def _spare(self) -> Being | None:
+        """Return one that may be deleted: made for it, unless there are many."""
+        beings = [being for being in self._alive(self.focus, self.owner) if self._deletable(being)]
+        if len(beings) < 4:
+            return self._make(self.focus, self.owner) or (self.rng.choice(beings) if beings else None)
+        return self.rng.choice(beings)
+
+    def _same_page(self) -> None:
+        """A page with one that is then deleted, and the same page again."""
+        being = self._spare()
+        if being is None or not self._deletable(being):
+            return
+        steps = self._listings(being)
+        pages: dict[str, int] = {}
+        for step in steps:
+            self.do(step)
+            ids = self.world.model.listed(step, put_in(step.data, self._id)) or []
+            index = next((at for at, each in enumerate(ids) if equal(each, being.id)), None)
+            if index and self.talk.catalog.methods[step.function].rows is not None:
+                # Told from the end, which is where the objects of the walk are, mostly.
+                pages[step.function] = index - 1
+                self.do(replace(step, page=(index - 1 - len(ids), 2)))
+        deletion = self._deletion(being)
+        if deletion is None or not pages:
+            return
+        self.do(deletion)
+        for step in steps:
+            if step.function in pages:
+                self.do(step)
+                count = len(self.world.model.listed(step, put_in(step.data, self._id)) or [])
+                if pages[step.function] < count:
+                    self.do(replace(step, page=(pages[step.function] - count, 2)))
+
     def _remake(self) -> None:
         """After a deletion another is made: the old one stays gone, the new one is itself."""
         gone = [being for being in self._gone() if being.owner == self.owner and being.kind == self.focus]
@@ -906,6 +1001,35 @@ class Walk:
             if mine:
                 self._list(mine[0])
                 self._read(mine[0])
+
+    def _late_trespass(self) -> None:
+        """What another user was refused to change is not changed either when its owner changes something else."""
+        being = self._pick(lambda each: each.owner == self.owner and self._changeable(each))
+        if being is None or self.other is None:
+            return
+        shape, estate = self.ground.kinds[being.kind], self.talk.estate
+        if shape.read is None or shape.update is None:
+            return
+        if not (estate.may_call(self.other, shape.read) and estate.may_call(self.other, shape.update)):
+            return
+        session = self._session(self.other)
+        self._read(being)
+        self._read(being, session)
+        data = self._update_data(being, 20)
+        names = self._members(being)
+        if (self.other, "read") not in being.refused or data is None or not names:
+            return
+        mine = self._update_data(being, only=[self.rng.choice(names)])
+        if mine is not None:
+            required = {param.name for param in shape.update.params if param.required}
+            required |= {shape.update.object.id} if shape.update.object else set()
+            given = data.keys() - mine.keys()
+            if given:
+                # What both give would hide what comes later.
+                data = {name: value for name, value in data.items() if name in given | required}
+            self.do(self._update(being, data, session))
+            self.do(self._update(being, mine))
+            self._read(being)
 
     def _spoil(self) -> None:
         """A change that is not valid in one place does nothing in the others; a valid one after it does."""
@@ -1020,6 +1144,55 @@ class Walk:
         beings = self._alive(None, user)
         for being in self.rng.sample(beings, min(3, len(beings))):
             self._read(being)
+
+    def _third_session(self) -> None:
+        """What is written in one of many sessions of a user is read in each of the others, the oldest among them."""
+        while len(self._open(self.owner)) < _SESSIONS - 1:
+            self._login(self.owner)
+        newest = self._open(self.owner)[-1]
+        being = self._make(self.focus, self.owner, session=newest)
+        if being is None:
+            being = self._pick(lambda each: each.owner == self.owner)
+        if being is None:
+            return
+        oldest = self.owner + OLDEST
+        for session in (oldest, *self._open(self.owner)):
+            self._read(being, session)
+        for step in self._listings(being):
+            self.do(replace(step, session=oldest))
+        if self._changeable(being):
+            data = self._update_data(being)
+            if data is not None:
+                self.do(self._update(being, data, newest))
+                for session in (oldest, *self._open(self.owner)[:-1]):
+                    self._read(being, session)
+
+    def _next_in(self) -> None:
+        """One user goes, the next one comes: he sees his own, not what the other one left."""
+        logout = self.talk.profile.auth.logout
+        being = self._pick(lambda each: each.owner == self.owner)
+        if being is None or self.other is None or logout is None:
+            return
+        estate, shape = self.talk.estate, self.ground.kinds[being.kind]
+        lists = [
+            Step("", "list", method.name, {}, None, being.kind)
+            for method in shape.lists
+            if estate.may_call(self.other, method) and not any(param.required for param in method.params)
+        ]
+        if not lists:
+            return
+        if len(self._open(self.other)) >= _SESSIONS:
+            self.do(Step(self._session(self.other), "logout", logout))
+        before = self._session(self.other)
+        if shape.read is not None and estate.may_call(self.other, shape.read):
+            self._read(being, before)
+        for step in lists:
+            self.do(replace(step, session=before))
+        self.do(Step(self._second(self.owner), "logout", logout))
+        now = self._login(self.other)
+        for step in lists:
+            self.do(replace(step, session=now))
+        self._read(being)
 
     def _use_any_ended(self, most: int) -> None:
         """Use sessions that were ended, not always the last one."""
@@ -1175,14 +1348,7 @@ class Walk:
         own = update.object.id if update.object else ""
         if any(param.required and param.name != own for param in update.params):
             return
-        names = [
-            param.name
-            for param in update.params
-            if param.name != own
-            and not refs(param.schema)
-            and being.value(param.name) is not MISSING
-            and not self.talk.estate.locks_out(update, param.name)
-        ]
+        names = self._members(being)
         if len(names) < 2:
             return
         first = self._session(being.owner)
@@ -1214,6 +1380,82 @@ class Walk:
                 self._read(being)
         if made[0] is not None:
             self._list(made[0])
+
+    def _race_listed(self) -> None:
+        """Some are made while they are listed: each is itself, and there."""
+        beings = self._alive(self.focus, self.owner)
+        if not beings:
+            return
+        number = next(self._groups)
+        listings = self._listings(self.rng.choice(beings))[:2]
+        creations = [step for _ in range(2) if (step := self._creation(self.focus, self.owner)) is not None]
+        if not listings or len(creations) < 2:
+            return
+        # A list comes first, so that it is under way when the others come.
+        self.do(*(_beside(step, number) for step in (*listings, *creations, listings[0])))
+        for step in creations:
+            being = self.world.model.beings.get(step.about or "")
+            if being is not None:
+                self._read(being)
+        self._list(beings[0])
+
+    def _race_removal(self) -> None:
+        """One is deleted while it is changed: whichever comes first, it is gone when both are done."""
+        being = self._spare()
+        if being is None or not self._changeable(being):
+            return
+        first, second = self._session(being.owner), self._second(being.owner)
+        data, step = self._update_data(being), self._deletion(being, second)
+        if data is None or step is None:
+            return
+        number = next(self._groups)
+        self.do(self._update(being, data, first, number), _beside(step, number))
+        self._read(being, first)
+        self._list(being)
+
+    def _race_logout(self) -> None:
+        """A session is ended while its user's others are in use: they go on as they do after any other logout."""
+        logout = self.talk.profile.auth.logout
+        if logout is None or self.ground.departures >= _DEPARTURES[self.talk.run.options.budget]:
+            return
+        known = self.world.model.left > 0
+        while len(self._open(self.owner)) < (2 if known else 3):
+            self._login(self.owner)
+        self.ground.departures += 1
+        if not known:
+            # How it is when nothing runs beside it has to be seen first.
+            last = self._open(self.owner)[-1]
+            for session in self._open(self.owner):
+                if session != last:
+                    self._use(session)
+            self.do(Step(last, "logout", logout))
+        stay = self._open(self.owner)[:-1]
+        for session in stay:
+            self._use(session)
+        if self.world.model.lore.takes_others or not self.world.model.left:
+            return
+        number = next(self._groups)
+        uses = [step for session in stay[:2] for step in self._uses(session)]
+        self.do(
+            Step(self._open(self.owner)[-1], "logout", logout, at_once=number),
+            *(_beside(step, number) for step in uses),
+        )
+        for session in stay:
+            self._use(session)
+
+    def _uses(self, session: str) -> list[Step]:
+        """Return calls that tell whether a session is good."""
+        user = session.partition("/")[0]
+        steps = [self._whoami(user, session)] if self.talk.profile.auth.whoami is not None else []
+        beings = self._alive(None, user)
+        if beings:
+            step = self._reading(self.rng.choice(beings), session)
+            steps += [step] if step is not None else []
+        return steps
+
+    def _use(self, session: str) -> None:
+        for step in self._uses(session)[:1]:
+            self.do(step)
 
     def _race_reads(self) -> None:
         """Reads beside a change of something else, and beside each other, in sessions of different users."""

@@ -13,7 +13,10 @@ from conformance.protocol.session import SetUpFailedError
 from conformance.run import Talk
 from conformance.watch import bound
 
-__all__ = ["World", "groups"]
+__all__ = ["OLDEST", "World", "groups"]
+
+#: What is put behind a user's name for the session that he had before the script, which no script ends.
+OLDEST = "/oldest"
 
 
 class World:
@@ -50,7 +53,9 @@ class World:
                 if listed is None:
                     continue
                 page = (max(0, len(listed) + page[0]), page[1])
-            calls.append((step, sent, page, functools.partial(self._send, step, sent, page)))
+            # What a logout does to the user's other sessions is for the model to say; it is no sign of a reset.
+            settled = not any(each.does == "logout" and each.user == step.user for each in group)
+            calls.append((step, sent, page, functools.partial(self._send, step, sent, page, settled=settled)))
         exchanges = self.talk.together([call for *_, call in calls], at_once=len(calls))
         played = [
             Played(step, sent, exchange, page)
@@ -63,7 +68,9 @@ class World:
         self.transcript += played
         return self.model.take(played)
 
-    def _send(self, step: Step, sent: Any, page: tuple[int, int] | None = None) -> Exchange:
+    def _send(
+        self, step: Step, sent: Any, page: tuple[int, int] | None = None, *, settled: bool = True
+    ) -> Exchange:
         talk = self.talk
         if step.does == "login":
             exchange, _ = talk.sessions.attempt(sent, user=step.user)
@@ -78,7 +85,7 @@ class World:
             OMIT if sent is None else sent,
             user=step.user or None,
             token=token,
-            in_session=alive and token is not None,
+            in_session=settled and alive and token is not None,
             **options,
         )
 
@@ -106,10 +113,16 @@ class World:
     def sign_in(self, session: str) -> None:
         """Begin a session without a step of its own, as a script does that only names it.
 
+        The user's oldest one is there already: whether it is still good is not known.
+
         Raises:
             SetUpFailedError: it is refused, or gives no session.
 
         """
+        if session.endswith(OLDEST):
+            self._tokens[session] = self.talk.sessions.oldest(session.partition("/")[0]).token
+            self.model.sessions[session] = "unsure"
+            return
         step = self.login(session)
         exchange = self._send(step, step.data)
         played = Played(step, step.data, exchange)
@@ -155,7 +168,7 @@ class World:
         logout = talk.profile.auth.logout
         if logout is not None:
             for session, token in self._tokens.items():
-                if model.sessions.get(session) != "ended":
+                if model.sessions.get(session) != "ended" and not session.endswith(OLDEST):
                     talk.caller.call(logout, user=session.partition("/")[0], token=token, in_session=False)
 
     def _living(self, user: str) -> str:

@@ -147,6 +147,19 @@ class Sessions:
                 self.caller.client.vault.session(session.token, user, lasting=True)
             return session
 
+    def oldest(self, user: str) -> Session:
+        """Return the session of a user that was begun before all others that are open, signing in when there is none.
+
+        Whether the target still knows it is not known.
+
+        Raises:
+            SetUpFailedError: the login is refused, or gives no session.
+
+        """
+        return next((session for session in self._open.values() if session.user == user), None) or self.of(
+            user
+        )
+
     def mains(self) -> list[Session]:
         """Return the main sessions there are."""
         return list(self._main.values())
