@@ -293,7 +293,7 @@ class Walk:
             ]
             rare += [self._late_trespass]
         if shape.delete is not None:
-            rare += [self._same_page]
+            rare += [self._same_page, self._late_removal]
             if shape.update is not None:
                 rare += [self._change_haunt, self._race_removal]
             weighted += [
@@ -1030,6 +1030,36 @@ class Walk:
             self.do(self._update(being, data, session))
             self.do(self._update(being, mine))
             self._read(being)
+            own = self._alive(being.kind, self.other)
+            if not own and self.other in self.ground.makers[being.kind]:
+                made = self._make(being.kind, self.other)
+                own = [made] if made is not None else []
+            if own and self._changeable(own[-1]):
+                # Nor does the refusal stay with the one who was refused.
+                data = self._update_data(own[-1])
+                if data is not None:
+                    self.do(self._update(own[-1], data, session))
+                    self._read(own[-1])
+
+    def _late_removal(self) -> None:
+        """What another user was refused to delete its owner deletes: it is gone."""
+        being = self._spare()
+        if being is None or self.other is None:
+            return
+        shape, estate = self.ground.kinds[being.kind], self.talk.estate
+        if shape.read is None or shape.delete is None or not self._deletable(being):
+            return
+        if not (estate.may_call(self.other, shape.read) and estate.may_call(self.other, shape.delete)):
+            return
+        session = self._session(self.other)
+        self._read(being, session)
+        theirs, mine = self._deletion(being, session), self._deletion(being)
+        if (self.other, "read") not in being.refused or theirs is None or mine is None:
+            return
+        self.do(theirs)
+        self.do(mine)
+        self._read(being)
+        self._list(being)
 
     def _spoil(self) -> None:
         """A change that is not valid in one place does nothing in the others; a valid one after it does."""
@@ -1170,9 +1200,11 @@ class Walk:
     def _next_in(self) -> None:
         """One user goes, the next one comes: he sees his own, not what the other one left."""
         logout = self.talk.profile.auth.logout
-        being = self._pick(lambda each: each.owner == self.owner)
-        if being is None or self.other is None or logout is None:
+        beings = self._alive(self.focus, self.owner)
+        if not beings or self.other is None or logout is None:
             return
+        # What nobody has listed yet may still be closed to the other one.
+        being = self._make(self.focus, self.owner) or beings[-1]
         estate, shape = self.talk.estate, self.ground.kinds[being.kind]
         lists = [
             Step("", "list", method.name, {}, None, being.kind)
@@ -1184,14 +1216,19 @@ class Walk:
         if len(self._open(self.other)) >= _SESSIONS:
             self.do(Step(self._session(self.other), "logout", logout))
         before = self._session(self.other)
-        if shape.read is not None and estate.may_call(self.other, shape.read):
+        readable = shape.read is not None and estate.may_call(self.other, shape.read)
+        if readable:
             self._read(being, before)
         for step in lists:
             self.do(replace(step, session=before))
+        self._list(being)
         self.do(Step(self._second(self.owner), "logout", logout))
         now = self._login(self.other)
         for step in lists:
             self.do(replace(step, session=now))
+        self._list(being)
+        if readable:
+            self._read(being, now)
         self._read(being)
 
     def _use_any_ended(self, most: int) -> None:
@@ -1228,6 +1265,7 @@ class Walk:
         self._login(user)
         self._look(being)
         self._read_some(user)
+        self._list(being)
         self._use_any_ended(2)
 
     def _family(self) -> None:
@@ -1405,11 +1443,14 @@ class Walk:
         if being is None or not self._changeable(being):
             return
         first, second = self._session(being.owner), self._second(being.owner)
-        data, step = self._update_data(being), self._deletion(being, second)
-        if data is None or step is None:
-            return
         number = next(self._groups)
-        self.do(self._update(being, data, first, number), _beside(step, number))
+        # Two changes, so that one is under way when the deletion comes.
+        drawn = [(session, self._update_data(being)) for session in (first, second)]
+        updates = [self._update(being, data, session, number) for session, data in drawn if data is not None]
+        step = self._deletion(being, second)
+        if not updates or step is None:
+            return
+        self.do(*updates, _beside(step, number))
         self._read(being, first)
         self._list(being)
 
