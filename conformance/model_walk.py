@@ -321,7 +321,9 @@ class Walk:
         due = self.ground.rare[self.focus]
         while True:
             if due:
-                yield by_name[due.pop()]
+                # What a walk's end cuts short is due again in the next one.
+                yield by_name[due[-1]]
+                due.pop()
             if not deck:
                 deck += [pattern.__name__ for pattern in patterns]
                 self.rng.shuffle(deck)
