@@ -193,12 +193,24 @@ class Walk:
         return None
 
     def do(self, *group: Step) -> None:
-        """Play a step, or several at the same time."""
+        """Play a step, or several at the same time; what may not be sent to this target is left out."""
+        group = tuple(step for step in group if self._may_send(step))
+        if not group:
+            return
         if self.talk.client.sent >= self._until or not self._more():
             raise _Enough
         found = self.world.play(group)
         if found is not None:
             raise _Found(found)
+
+    def _may_send(self, step: Step) -> bool:
+        """Whether a step is harmless here: where nothing may be written only reads are, and what was found stays."""
+        if step.does in ("login", "logout", "whoami"):
+            return True
+        if self.talk.catalog.methods[step.function].effect == "read":
+            return True
+        being = self.world.model.beings.get(step.about or "")
+        return self.talk.run.writable and (step.does != "delete" or being is None or being.made)
 
     def _begin(self) -> None:
         if self.talk.profile.auth.whoami is not None:
