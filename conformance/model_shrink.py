@@ -354,11 +354,18 @@ def case_of(catalog: Catalog, found: Disagreement, script: Sequence[Played]) -> 
     """Return a script as the steps of a case file, with what is expected of the last one."""
     owners: dict[str, dict[str, Any]] = {}
     steps: list[CaseStep] = []
+    sessions: dict[str, list[str]] = {}
     for played in told(script):
         step = played.step
         if step.does == "create" and step.about is not None and step.kind is not None:
             owners.setdefault(step.about, {"kind": step.kind, "of": step.user, "name": step.about})
-        number = int(step.session.partition("/")[2] or 1) if step.session else 0
+        number = 0
+        if step.session:
+            own = sessions.setdefault(step.user, [step.user])
+            if step.session not in own:
+                own.append(step.session)
+            # The main session of a run is none of the script's: its own ones are counted from 1.
+            number = own.index(step.session) + 1
         message = played.exchange.message
         saw: dict[str, Any] = {"status": played.status}
         if isinstance(message, str):
