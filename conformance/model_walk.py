@@ -305,7 +305,7 @@ class Walk:
             ]
             rare += [self._late_trespass]
         if shape.delete is not None:
-            rare += [self._same_page, self._late_removal]
+            rare += [self._same_page, self._late_removal, self._dead_parent]
             if shape.update is not None:
                 rare += [self._change_haunt, self._race_removal]
             weighted += [
@@ -885,7 +885,7 @@ class Walk:
             self._read(self.rng.choice(akin))
 
     def _change_haunt(self) -> None:
-        """Changed, deleted, and changed again, which is refused: still gone."""
+        """Changed, deleted, and changed and deleted again, which is refused: still gone, and nothing else is."""
         being = self._spare()
         if being is None or not self._changeable(being):
             return
@@ -898,6 +898,7 @@ class Walk:
         self.do(step)
         self.do(self._update(being, data))
         self._read(being)
+        self.do(replace(step, session=self._session(being.owner)))
         self._list(being)
 
     def _spare(self) -> Being | None:
@@ -959,6 +960,7 @@ class Walk:
         if not children:
             return
         kind, param = self.rng.choice(children)
+        elders = self._alive(self.focus, self.owner)
         parent = self._make(self.focus, self.owner)
         if parent is None or not self._deletable(parent):
             return
@@ -968,7 +970,11 @@ class Walk:
         step = self._deletion(parent)
         if step is None:
             return
+        if elders:
+            self._read(elders[-1])
         self.do(step)
+        if elders:
+            self._read(elders[-1])
         if child is not None:
             self._read(child)
             self._read(child)
