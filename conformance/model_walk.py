@@ -960,21 +960,17 @@ class Walk:
         if not children:
             return
         kind, param = self.rng.choice(children)
-        elders = self._alive(self.focus, self.owner)
         parent = self._make(self.focus, self.owner)
         if parent is None or not self._deletable(parent):
             return
         child = self._made_under(kind, param, parent)
-        if child is not None and self.rng.random() < 0.7:
+        # One not seen before is to read as it was made, the reference with the rest.
+        if child is not None and self.rng.random() < 0.3:
             self._read(child)
         step = self._deletion(parent)
         if step is None:
             return
-        if elders:
-            self._read(elders[-1])
         self.do(step)
-        if elders:
-            self._read(elders[-1])
         if child is not None:
             self._read(child)
             self._read(child)
