@@ -360,11 +360,11 @@ def case_of(catalog: Catalog, found: Disagreement, script: Sequence[Played]) -> 
         if step.does == "create" and step.about is not None and step.kind is not None:
             owners.setdefault(step.about, {"kind": step.kind, "of": step.user, "name": step.about})
         number = 0
-        if step.session:
+        # The oldest session of a user is the run's own, which a case file counts as 0.
+        if step.session and not step.session.endswith("/oldest"):
             own = sessions.setdefault(step.user, [step.user])
             if step.session not in own:
                 own.append(step.session)
-            # The main session of a run is none of the script's: its own ones are counted from 1.
             number = own.index(step.session) + 1
         message = played.exchange.message
         saw: dict[str, Any] = {"status": played.status}
