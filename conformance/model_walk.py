@@ -1271,13 +1271,8 @@ class Walk:
         being = self._pick(lambda each: each.owner == user)
         if being is None:
             return
-<<<<<<< HEAD
-        if self._changeable(being):
-            data = self._update_data(being, self.rng.choice((0, 20)))
-=======
         if self._changeable(being) and self.rng.random() < 0.8:
             data = self._update_data(being, self.rng.choice((1, 3, 20)))
->>>>>>> 4056a23 (Change more before a renewed session, and renew one early for each kind)
             if data is not None:
                 self.do(self._update(being, data))
         if logout is not None:
