@@ -122,6 +122,8 @@ def test_fault_decides_the_exit_status(
             area,
             "--budget",
             "quick",
+            "--for",
+            "1s",
             "--out",
             "o",
             *extra,
@@ -251,7 +253,7 @@ def test_nothing_can_be_said_of_a_target_that_does_not_answer(kind: str, tmp_pat
 
 
 def test_target_alone_is_judged_without_credentials(clean: str, tmp_path: Path) -> None:
-    done = conform("check", "--target", clean, "--budget", "quick", "--out", "o", cwd=tmp_path)
+    done = conform("check", "--target", clean, "--budget", "quick", "--for", "1s", "--out", "o", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     found = report(tmp_path / "o")
     said = verdicts(found)
@@ -284,6 +286,8 @@ def test_read_only_calls_only_what_reads(clean: str, tmp_path: Path) -> None:
         str(PROFILE),
         "--budget",
         "quick",
+        "--for",
+        "1s",
         "--out",
         "o",
         cwd=tmp_path,
@@ -452,6 +456,8 @@ def test_no_secret_is_told(fault: str, tmp_path: Path) -> None:
             "SEC",
             "--budget",
             "quick",
+            "--for",
+            "1s",
             "--out",
             "o",
             cwd=tmp_path,
@@ -501,6 +507,8 @@ def test_waivers_count_until_their_day(tmp_path: Path) -> None:
                 "ENV",
                 "--budget",
                 "quick",
+                "--for",
+                "1s",
                 "--out",
                 until,
                 cwd=tmp_path,
@@ -542,6 +550,8 @@ def test_same_seed_sends_the_same_requests(tmp_path: Path) -> None:
                 "ACC",
                 "--budget",
                 "quick",
+                "--for",
+                "1s",
                 "--seed",
                 "11",
                 "--out",

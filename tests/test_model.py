@@ -111,7 +111,13 @@ def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
 # --- what only sequences show -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", DEFECTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.thorough] if number % 3 else [])
+        for number, name in enumerate(DEFECTS)
+    ],
+)
 def test_a_defect_of_sequences_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A seed misses one defect in fifty, so that a second one is tried before it counts as missed."""
     monkeypatch.setattr(test_sequences, "MOST", 1)
