@@ -112,15 +112,20 @@ class Environment:
         refused: list[str] = []
         evidence: list[Exchange] = []
         judged = 0
+        later = True
         for session in self.sessions.mains():
             held, exchange = self.holds(session)
             if held is not None:
                 judged += 1
+                # Sessions come in the order in which they were made: those made after a reset are good.
+                later = later and not (held is False and len(refused) < judged - 1)
             if held is False and exchange is not None:
                 refused.append(session.user)
                 evidence.append(exchange)
         present = self._present(self.marker) if self.marker is not None else None
         if refused and len(refused) == judged and present is not True:
+            return Diagnosis("reset", tuple(refused))
+        if refused and later and present is False:
             return Diagnosis("reset", tuple(refused))
         if refused:
             return Diagnosis("sessions lost", tuple(refused), evidence[0], tuple(evidence))
