@@ -19,7 +19,7 @@ __all__ = ["Allowance", "Coverage", "Portion"]
 
 #: Requests and seconds that generated payloads may take on top of a run's other conversations.
 COSTS: Mapping[str, tuple[int | None, float]] = {
-    "quick": (2_600, 8.0),
+    "quick": (1_600, 8.0),
     "standard": (11_000, 30.0),
     "deep": (None, 600.0),
 }
@@ -108,8 +108,8 @@ class Allowance:
             return Portion(self, 60, self.spent + max(2.0, self.seconds / 15), sent)
         self._share += share
         requests = None if self.requests is None else max(4, round(self.requests * share))
-        # A conversation may run ahead of its time, the less the later it comes: the last is to have its part, too.
-        ahead = self._share + 0.25 * max(0.0, 1 - self._share)
+        # A conversation may run ahead of its time; but the last ones are to have their part, too.
+        ahead = 0.6 + 0.4 * min(1.0, self._share)
         return Portion(self, requests, self.seconds * min(1.0, ahead), sent)
 
 
