@@ -26,6 +26,7 @@ from conformance.referee import Finding
 from conformance.rulebook import RULES, Level
 from conformance.rulebook.model import AREAS
 from conformance.run import Options, Run, Talk, TargetDownError
+from conformance.suite import SUITES as ORDER
 from conformance.suite import Scope, describe, hold
 from reports.progress import Progress
 from reports.run import LogError, RunLog, begin, exit_status, write_report
@@ -339,11 +340,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             return any(rule in wanted for rule in item.callspec.params.values())  # type: ignore[attr-defined]
         return (everything and bool(rules)) or any(rule in wanted for rule in rules)
 
-    def turn(item: pytest.Item) -> int:
-        # Cases first, and last the run's word on every exchange.
+    def turn(item: pytest.Item) -> tuple[int, int]:
+        # Cases first, then the suites in their order, and last the run's word on every exchange.
         if item.name.startswith("test_a_case"):
-            return 0
-        return 2 if item.name.startswith("test_every_exchange") else 1
+            return 0, 0
+        stem = item.path.stem
+        place = ORDER.index(stem) if stem in ORDER else len(ORDER)
+        return (2 if item.name.startswith("test_every_exchange") else 1), place
 
     chosen = [item for item in items if item not in set(suites) or kept(item)]
     dropped = [item for item in suites if not kept(item)]
