@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ from conformance.offer import Offer, Symbol, breadth
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.payloads import CannotGenerate, Way
+from conformance.protocol.payloads import CannotGenerate, Case
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Talk
 from conformance.suite import each_function, judges
@@ -117,55 +119,40 @@ def _settled(look: Callable[[], Any]) -> tuple[Any, bool]:
 def _refusals(talk: Talk, offer: Offer) -> Iterator[tuple[str, Callable[[], Exchange]]]:
     """Yield (what is wrong, the call) for ever new calls that must be refused."""
     function, user = offer.function, offer.user
-    ways = _spread(
-        talk, [way for way in payloads.violations(function).values() if not offer.hands_off(way.parameter)]
-    )
+    spoils = [
+        case
+        for case in payloads.boundaries(function)
+        if not case.valid and not offer.hands_off(case.parameter)
+    ]
     others = [name for name in talk.profile.users if name != user]
-    for number, way in enumerate(ways or [None] * 8):
-        if way is not None:
-            data = _spoiled(talk, offer, way.kind)
-            if data is not None:
-                told = f"refused for {way.kind}"
-
-                def send(data: Any = data) -> Exchange:
-                    return offer.send(data)
-
-                yield told, send
+    for number, case in enumerate(_spread(talk, spoils) or [None] * 8):
+        data = None if case is None else _spoiled(talk, offer, case)
+        if case is not None and data is not None:
+            yield f"refused for {case.kind}", functools.partial(offer.send, data)
         if number % 4 == 1:
-            for told, data in _dangling(talk, offer):
-
-                def dangle(data: Any = data) -> Exchange:
-                    return offer.send(data)
-
-                yield told, dangle
-        if number % 4 == 3:
-            data = fresh(talk, offer)
-            if data is not None:
-
-                def unsigned(data: Any = data) -> Exchange:
-                    return talk.call(function, data)
-
-                if function.auth not in ("none", None):
-                    yield "refused for want of a session", unsigned
-                if others and identifiers(function) and talk.estate.may_call(others[0], function):
-
-                    def strange(data: Any = data, other: str = others[number % len(others)]) -> Exchange:
-                        return talk.call(function, data, as_=other)
-
-                    yield "refused to another user", strange
+            for told, dangling in _dangling(talk, offer):
+                yield told, functools.partial(offer.send, dangling)
+        data = fresh(talk, offer) if number % 4 == 3 else None
+        if data is None:
+            continue
+        if function.auth not in ("none", None):
+            yield "refused for want of a session", functools.partial(talk.call, function, data)
+        if others and identifiers(function) and talk.estate.may_call(others[0], function):
+            other = others[number % len(others)]
+            yield "refused to another user", functools.partial(talk.call, function, data, as_=other)
 
 
-def _spread(talk: Talk, ways: list[Way]) -> list[Way]:
+def _spread(talk: Talk, spoils: list[Case]) -> list[Case]:
     """Return the violations in an order in which no keyword and no argument comes last."""
-    talk.rng.shuffle(ways)
-    turns: dict[tuple[str, str], int] = {}
-    by_keyword: dict[str, int] = {}
-    placed: list[tuple[int, int, Way]] = []
-    for way in ways:
-        own = turns[way.keyword, way.parameter] = turns.get((way.keyword, way.parameter), -1) + 1
-        rank = by_keyword[way.keyword] = by_keyword.get(way.keyword, -1) + 1
-        placed.append((own, rank, way))
-    return [way for _, _, way in sorted(placed, key=lambda each: each[:2])]
+    talk.rng.shuffle(spoils)
+    turns: Counter[tuple[str, str]] = Counter()
+    by_keyword: Counter[str] = Counter()
+    placed: list[tuple[int, int, Case]] = []
+    for case in spoils:
+        placed.append((turns[case.keyword, case.parameter], by_keyword[case.keyword], case))
+        turns[case.keyword, case.parameter] += 1
+        by_keyword[case.keyword] += 1
+    return [case for _, _, case in sorted(placed, key=lambda each: each[:2])]
 
 
 def fresh(talk: Talk, offer: Offer) -> dict[str, Any] | None:
@@ -182,30 +169,22 @@ def fresh(talk: Talk, offer: Offer) -> dict[str, Any] | None:
     return dict(offer.fit(data))
 
 
-def _spoiled(talk: Talk, offer: Offer, kind: str) -> dict[str, Any] | None:
+def _spoiled(talk: Talk, offer: Offer, case: Case) -> dict[str, Any] | None:
     """Return data with one violation, all other members valid and new, the spoiled one last."""
     data = fresh(talk, offer)
-    if data is None:
-        return None
     try:
-        strategy = payloads.spoiled(
-            offer.function, offer.symbols, bind=offer.binder, only=lambda way: way.kind == kind
-        )
-        drawn = payloads.draw(strategy, talk.rng.getrandbits(64), 1)
+        spoiled = case.build(lambda kind: offer.bind(Symbol(kind)))
     except (CannotGenerate, SetUpFailedError):
         return None
-    if not drawn or not isinstance(drawn[0].data, dict):
+    if data is None or not isinstance(spoiled, dict):
         return None
-    way = payloads.violations(offer.function)[kind]
-    spoiled = offer.bind(drawn[0].data)
-    if way.parameter and way.parameter in spoiled:
-        data = {name: value for name, value in data.items() if name != way.parameter}
-        # What stores members one after the other has stored the good ones by then.
-        data[way.parameter] = spoiled[way.parameter]
-    elif way.parameter:
-        data.pop(way.parameter, None)
-    else:
+    if not case.parameter:
         data = spoiled
+    else:
+        data.pop(case.parameter, None)
+        if case.parameter in spoiled:
+            # What stores members one after the other has stored the good ones by then.
+            data[case.parameter] = spoiled[case.parameter]
     return data if not offer.allows(data) else None
 
 
