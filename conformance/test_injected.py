@@ -46,7 +46,7 @@ def test_injections(talk: Talk, function: Method) -> None:
                 baseline[carrier.pointer] = len(talk.estate.rows(function, shown))
         items = (*payloads.INJECTIONS, *payloads.OPERATORS)
         if talk.only is None:
-            items = tuple(talk.some(items, 14))
+            items = tuple(talk.some(items, 10))
         carriers = [
             carrier
             for carrier in payloads.carrying(function, items, forbidden=True)
@@ -168,7 +168,7 @@ def test_deep_wide_and_large_data(talk: Talk, function: Method) -> None:
         talk.rng.shuffle(places)
         for number, name in enumerate(["", "undeclaredMember", *places]):
             for what in _monsters(part=1000):
-                if number > 1 and talk.quick and talk.rng.random() < 0.6:
+                if number > 1 and talk.quick and talk.rng.random() < 0.9:
                     continue
                 if not name and not what.endswith("members"):
                     continue

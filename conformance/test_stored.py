@@ -46,7 +46,7 @@ def test_texts_and_numbers(talk: Talk, function: Method) -> None:
         def wanted(item: Item) -> bool:
             return any(talk.seeks(rule, _kind(rule, item)) for rule in {"DAT-5", _rule(item)})
 
-        for load in loads(talk, offer, wanted, 30):
+        for load in loads(talk, offer, wanted, 24):
             if not portion.more(2 * offer.cost) or not offer.may_go_on:
                 return
             _carry(talk, offer, portion, load)
