@@ -166,8 +166,6 @@ class Run:
         self.binders: dict[str, Any] = {}
         #: What showed a finding, by conversation, so that confirming it needs no search.
         self.remembered: dict[tuple[str, Key], list[Any]] = {}
-        #: The scripts that showed a finding, to be played again when it is confirmed (STA-6).
-        self.scripts: dict[Key, Any] = {}
         self.resets = 0
         self._confirming = confirm
         self.notes: list[str] = []

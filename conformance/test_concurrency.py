@@ -12,8 +12,8 @@ from conformance.protocol.pointer import resolve
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Talk
 from conformance.suite import each_function, each_kind, judges
-from conformance.test_state import creators
-from conformance.watch import equal, listers, pairs, read, seen
+from conformance.test_state import creators, judge_kept
+from conformance.watch import equal, listers, read
 
 #: Calls at the same time.
 _AT_ONCE = 8
@@ -141,20 +141,8 @@ def _judge_kept(talk: Talk, create: Method, reader: Method, thing: Any, data: di
                 function=create.name,
             )
             return
-    shown = resolve(exchange.data, reader.object.at) if exchange.status == 200 else None
-    wrong = [
-        name for name, sent, got, schema in pairs(talk, create, data, shown) if not seen(sent, got, schema)
-    ]
     talk.run.referee.judged("AUT-11")
-    talk.judge(
-        "STA-5",
-        exchange.status == 200 and not wrong,
-        kind=f"of concurrent creates of a {thing.kind} not all are kept",
-        expected=f"each {thing.kind} can be read by who made it, with its own values",
-        actual=f"{', '.join(wrong)} are another's" if wrong else exchange.summary(),
-        exchange=exchange,
-        function=create.name,
-    )
+    judge_kept(talk, create, reader, thing, exchange, data)
 
 
 def _judge_listed(talk: Talk, kind: str, user: str, thing: Any, exchange: Exchange) -> None:

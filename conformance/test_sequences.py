@@ -95,11 +95,8 @@ def _report(talk: Talk, lore: Lore, found: Disagreement, script: list[Played]) -
         return 0
     lore.known.add(found.area)
     _judge(talk, judged, shown, played)
-    talk.run.scripts[("STA-6", judged.function, judged.kind)] = (
-        shown.likeness,
-        [each.step for each in played],
-        dict(lore.identities),
-    )
+    again = (shown.likeness, [each.step for each in played], dict(lore.identities))
+    talk.run.remembered[talk.name, ("STA-6", judged.function, judged.kind)] = [again]
     return 1
 
 
@@ -120,11 +117,11 @@ def _again(talk: Talk, lore: Lore) -> None:
     """Play the scripts of what was found once more, to confirm it."""
     assert talk.only is not None
     for key in sorted(talk.only, key=str):
-        kept: Any = talk.run.scripts.get(key)
-        if kept is None:
+        kept: list[Any] = talk.run.remembered.get((talk.name, key), [])
+        if not kept:
             continue
         # Who a user is was learnt before the script began.
-        likeness, script, lore.identities = kept
+        likeness, script, lore.identities = kept[0]
         chancy = likeness[1] == "sessions" or any(step.at_once for step in script)
         for _ in range(3 if chancy else 1):
             shown, played = replay(talk, lore, script)

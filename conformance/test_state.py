@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.protocol.catalog import Method, Param
+from conformance.protocol.estate import Thing
+from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.samples import CannotGenerate, Optional
 from conformance.protocol.schema import Schema
@@ -495,21 +497,7 @@ def test_concurrent_creates(talk: Talk, kind: str) -> None:
             thing = talk.estate.thing(kind, identifier, user)
             thing.sent = thing.sent or data
             exchange = read(talk, thing)
-            shown = resolve(exchange.data, reader.object.at) if exchange.status == 200 else None
-            wrong = [
-                name
-                for name, sent, got, schema in pairs(talk, create, data, shown)
-                if not seen(sent, got, schema)
-            ]
-            talk.judge(
-                "STA-5",
-                exchange.status == 200 and not wrong,
-                kind=f"of concurrent creates of a {kind} not all are kept",
-                expected=f"each {kind} can be read with its own values",
-                actual=f"{', '.join(wrong)} are another's" if wrong else exchange.summary(),
-                exchange=exchange,
-                function=create.name,
-            )
+            judge_kept(talk, create, reader, thing, exchange, data)
     for lister in listers(talk, kind, user, first):
         listed = [repr(identifier) for identifier in lister.ids()]
         lost = [identifier for identifier in identifiers if identifier not in listed]
@@ -525,3 +513,23 @@ def test_concurrent_creates(talk: Talk, kind: str) -> None:
     if talk.catalog.delete(kind) is not None:
         for _, identifier, _ in things:
             talk.estate.remove(talk.estate.thing(kind, identifier, user))
+
+
+def judge_kept(
+    talk: Talk, create: Method, reader: Method, thing: Thing, exchange: Exchange, data: dict[str, Any]
+) -> None:
+    """Judge that one of several concurrent creates reads as it was made (STA-5)."""
+    assert reader.object is not None
+    shown = resolve(exchange.data, reader.object.at) if exchange.status == 200 else None
+    wrong = [
+        name for name, sent, got, schema in pairs(talk, create, data, shown) if not seen(sent, got, schema)
+    ]
+    talk.judge(
+        "STA-5",
+        exchange.status == 200 and not wrong,
+        kind=f"of concurrent creates of a {thing.kind} not all are kept",
+        expected=f"each {thing.kind} can be read by who made it, with its own values",
+        actual=f"{', '.join(wrong)} are another's" if wrong else exchange.summary(),
+        exchange=exchange,
+        function=create.name,
+    )

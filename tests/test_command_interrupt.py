@@ -40,6 +40,24 @@ def created(recorder: Recorder) -> int:
     return sum(b'"method":"add"' in data for data in recorder.sent)
 
 
+def amid_creates(recorder: Recorder, folder: Path) -> subprocess.Popen[str]:
+    """Return a check that has made some objects and is making more."""
+    process = command(
+        "check",
+        "--target",
+        recorder.url,
+        "--profile",
+        PROFILE,
+        "--rule",
+        "STA-5",
+        "--out",
+        "o",
+        cwd=folder,
+    )
+    until(lambda: created(recorder) > 10)
+    return process
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_objects_are_removed_and_sessions_ended(number: signal.Signals, tmp_path: Path) -> None:
     with serving() as url, recording(url) as recorder:
@@ -74,19 +92,7 @@ def test_objects_are_removed_and_sessions_ended(number: signal.Signals, tmp_path
 
 def test_second_one_ends_the_clean_up_and_keeps_the_report(tmp_path: Path) -> None:
     with serving() as url, recording(url, lambda data: 0.6 * (b'"method":"remove"' in data)) as recorder:
-        process = command(
-            "check",
-            "--target",
-            recorder.url,
-            "--profile",
-            PROFILE,
-            "--rule",
-            "STA-5",
-            "--out",
-            "o",
-            cwd=tmp_path,
-        )
-        until(lambda: created(recorder) > 10)
+        process = amid_creates(recorder, tmp_path)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         told = process.stderr.readline()
@@ -107,19 +113,7 @@ def test_second_one_ends_the_clean_up_and_keeps_the_report(tmp_path: Path) -> No
 
 def test_impatient_hand_is_one_interruption(tmp_path: Path) -> None:
     with serving() as url, recording(url) as recorder:
-        process = command(
-            "check",
-            "--target",
-            recorder.url,
-            "--profile",
-            PROFILE,
-            "--rule",
-            "STA-5",
-            "--out",
-            "o",
-            cwd=tmp_path,
-        )
-        until(lambda: created(recorder) > 10)
+        process = amid_creates(recorder, tmp_path)
         for _ in range(4):
             process.send_signal(signal.SIGINT)
             time.sleep(0.02)
