@@ -355,14 +355,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen.sort(key=turn)
     items[:] = chosen
     judged = {rule for item in chosen for rule in _rules(item)}
-    option = config.option
-    some = option.keyword or option.markexpr or option.deselect or not _whole(config)
     for rule in RULES.values():
         if rule.id in wanted and rule.id not in judged:
-            gate.leave_out(
-                rule.id,
-                "left out on pytest's command line" if some else "this version has no conversation for it",
-            )
+            gate.leave_out(rule.id, "left out on pytest's command line")
     areas: dict[str, int] = {}
     for item in chosen:
         area = _area(item)
@@ -372,10 +367,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gate.progress = Progress(
             len(chosen), quiet=request.quiet, color=request.color, areas=areas, file=sys.__stderr__
         )
-
-
-def _whole(config: pytest.Config) -> bool:
-    return any(Path(argument).absolute() in (SUITES, *SUITES.parents) for argument in config.args)
 
 
 def _area(item: pytest.Item) -> str:

@@ -1,8 +1,8 @@
 """What generated payloads may cost, and what became of them.
 
-The requests of a conversation are a fixed share of the run's, so that a seed decides all of them. Its time is a share,
-too, and what an earlier conversation left over; only where the target is so slow that the time ends first does the
-clock decide, and the run says so.
+The requests of a conversation are a fixed share of the run's, so that a seed decides all of them. Only where the target
+or the machine is so slow that the time ends first does the clock decide, and the run says so; even then the last
+conversations keep a part of the time for themselves.
 """
 
 from __future__ import annotations

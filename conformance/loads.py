@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -112,7 +113,10 @@ def doubtful(item: Item) -> bool:
     """Whether many targets refuse it, by right."""
     if isinstance(item, Number):
         return "number of unusual size" in payloads.oddities(item.literal)
-    text = str(item.value)
+    return _odd(str(item.value))
+
+
+def _odd(text: str) -> bool:
     return any(sign < " " or "\ud800" <= sign <= "\udfff" or sign in "\x7f\ufffe\uffff" for sign in text)
 
 
@@ -124,12 +128,14 @@ class Mixture(Text):
 
 
 def _plain(item: Item) -> bool:
-    return isinstance(item.value, str) and len(item.value) <= 100 and item.name not in _WHOLE
+    """Whether an item may stand among others: line ends and tabs do, what makes many targets refuse a text does not."""
+    text = str(item.value) if isinstance(item.value, str) else ""
+    return 0 < len(text) <= 100 and item.name not in _WHOLE and not _odd(re.sub(r"[\t\r\n]", "", text))
 
 
 def _mixed(talk: Talk, offer: Offer, items: Sequence[Item]) -> list[list[Carrier]]:
     """Return, for each argument, what carries all the mixtures of the longest kind that its places let pass."""
-    texts = [item for item in items if _plain(item) and not _breaking(item)]
+    texts = [item for item in items if _plain(item)]
     by_pointer: dict[str, list[Carrier]] = {}
     for size in _SIZES:
         fresh: dict[str, list[Carrier]] = {}
@@ -145,18 +151,11 @@ def _mixed(talk: Talk, offer: Offer, items: Sequence[Item]) -> list[list[Carrier
     return list(rows.values())
 
 
-def _breaking(item: Item) -> bool:
-    """Whether an item alone is why many targets refuse a text: all but line ends and tabs are."""
-    return doubtful(item) and any(sign < " " and sign not in "\t\r\n" for sign in str(item.value))
-
-
 def _mixtures(texts: Sequence[Item], size: int) -> list[Text]:
     """Pack texts into mixtures of at most this length."""
     packed: list[list[Item]] = []
     for item in texts:
         text = str(item.value)
-        if any("\ud800" <= sign <= "\udfff" or sign in "\x7f\ufffe\uffff" for sign in text):
-            continue
         if packed and len(_text(packed[-1])) + len(_BETWEEN) * 2 + len(text) <= size:
             packed[-1].append(item)
         elif len(text) + 2 <= size:

@@ -7,7 +7,7 @@ identifiers are; they are bound when the data is sent and judged.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
@@ -60,8 +60,7 @@ class Binder:
 class Offer:
     """Sends one function generated data; a context that removes what it made.
 
-    `user` is who calls it (None: nobody), `thing` the object that an update is tried on, `control` the answer to data
-    that the suite would send otherwise, or None before `open_with_control`.
+    `user` is who calls it (None: nobody), `thing` the object that an update is tried on.
     """
 
     def __init__(self, talk: Talk, function: Method) -> None:
@@ -150,27 +149,19 @@ class Offer:
 
     def bind(self, value: Any) -> Any:
         """Return the value with the symbols replaced by identifiers of standing objects."""
-        if isinstance(value, Symbol):
-            if self.thing is not None and self.thing.kind == value.kind:
+
+        def standing(kind: str) -> Any:
+            if self.thing is not None and self.thing.kind == kind:
                 return self.thing.id
             if self.user is None:
-                raise SetUpFailedError(f"nobody to find or make a {value.kind} for")
-            return self.talk.estate.any(value.kind, self.user).id
-        if isinstance(value, dict):
-            return {name: self.bind(item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self.bind(item) for item in value]
-        return value
+                raise SetUpFailedError(f"nobody to find or make a {kind} for")
+            return self.talk.estate.any(kind, self.user).id
+
+        return _put(value, standing)
 
     def final(self, value: Any) -> Any:
         """Return the value as it is sent: bound, with objects of its own where the call uses them up."""
-        if isinstance(value, Symbol):
-            return self.identify(value.kind)
-        if isinstance(value, dict):
-            return {name: self.final(item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self.final(item) for item in value]
-        return value
+        return _put(value, self.identify)
 
     def fit(self, data: Any, about: str | None = None) -> Any:
         """Return data that acts on the object that is tried, by its own parents, and leaves the account alone.
@@ -249,15 +240,6 @@ class Offer:
             self.function.name, kind, exchange.status, valid=valid, place=place, beyond=beyond
         )
 
-    def plain(self) -> Any:
-        """Return valid data as the suite makes it otherwise, and count its answer.
-
-        Raises:
-            SetUpFailedError: there is none.
-
-        """
-        return self.talk.valid(self.function, self.user)
-
     def shown(self, exchange: Exchange, data: Any) -> Iterable[tuple[str, Any, Exchange]]:
         """Yield where what was just stored is shown again: (what shows it, the object there, the exchange)."""
         role, talk = self.role, self.talk
@@ -283,3 +265,12 @@ class Offer:
                 if isinstance(row, dict) and equal(resolve(row, lister.function.object.id), thing.id):
                     yield lister.function.name, row, listed
             return
+
+
+def _put(value: Any, find: Callable[[str], Any]) -> Any:
+    """Return the value with each symbol replaced by what is found for its kind."""
+    if isinstance(value, Symbol):
+        return find(value.kind)
+    if isinstance(value, dict):
+        return {name: _put(item, find) for name, item in value.items()}
+    return [_put(item, find) for item in value] if isinstance(value, list) else value

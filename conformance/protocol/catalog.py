@@ -179,10 +179,6 @@ class Method:
             if pointer and node.get("readOnly") is True
         )
 
-    def readonly(self) -> frozenset[str]:
-        """Return the result's members that are marked readOnly: JSON pointers, `*` is any item (STA-2)."""
-        return self._readonly
-
     def volatile_mask(self, data: Json) -> Json:
         """Return `data` without the members that the result's schema marks readOnly (STA-2)."""
         if not self._readonly:
