@@ -37,7 +37,7 @@ _WHOLE = frozenset(
 )
 
 #: Lengths of mixtures; in each place the longest is used that the schema lets pass.
-_SIZES = (1200, 240, 100, 50)
+_SIZES = (1200, 240, 115, 75, 50)
 
 _BETWEEN = "|"
 
@@ -138,11 +138,14 @@ def _mixed(talk: Talk, offer: Offer, items: Sequence[Item]) -> list[list[Carrier
     texts = [item for item in items if _plain(item)]
     by_pointer: dict[str, list[Carrier]] = {}
     for size in _SIZES:
-        fresh: dict[str, list[Carrier]] = {}
-        for carrier in _carriers(offer, _mixtures(texts, size)):
-            if carrier.pointer not in by_pointer:
-                fresh.setdefault(carrier.pointer, []).append(carrier)
-        by_pointer |= fresh
+        mixtures = _mixtures(texts, size)
+        fitting: dict[str, list[Carrier]] = {}
+        for carrier in _carriers(offer, mixtures):
+            fitting.setdefault(carrier.pointer, []).append(carrier)
+        for pointer, carriers in fitting.items():
+            # The last mixture may be short enough where the others are too long.
+            if pointer not in by_pointer and len(carriers) == len(mixtures):
+                by_pointer[pointer] = carriers
     rows: dict[str, list[Carrier]] = {}
     for carriers in by_pointer.values():
         rows.setdefault(carriers[0].parameter, []).extend(carriers)
