@@ -37,10 +37,12 @@ def judge(
     read_only: bool = False,
     jobs: int = 1,
     until_found: bool = False,
+    generated: float = 1.0,
 ) -> dict[str, Any]:
     """Judge a target by these rules (all of them by default) and return the report, validated.
 
-    With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed.
+    With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed. `generated` is
+    the part of the budget's requests that generated payloads get.
     """
     request = Request(
         target=target,
@@ -83,6 +85,8 @@ def judge(
         run = Run(harness.profile, harness.catalog, options, emit, confirm=not until_found)
         # The requests of a budget decide here; how fast this machine sends them must not.
         run.allowance.seconds *= 20
+        if run.allowance.requests is not None:
+            run.allowance.requests = round(run.allowance.requests * generated)
         if until_found:
             run.allowance.enough = lambda: (
                 harness.wanted <= {key[0] for key in (*run.referee.every, *run.referee.take())}
