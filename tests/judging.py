@@ -80,12 +80,12 @@ def judge(
             read_only=read_only,
             jobs=jobs,
             rules=harness.wanted,
-            deadline=300.0,
+            deadline=300.0 if budget != "deep" else 3600.0,
         )
         run = Run(harness.profile, harness.catalog, options, emit, confirm=not until_found)
-        # The requests of a budget decide here; how fast this machine sends them must not.
-        run.allowance.seconds *= 20
         if run.allowance.requests is not None:
+            # The requests of a budget decide here; how fast this machine sends them must not.
+            run.allowance.seconds *= 20
             run.allowance.requests = round(run.allowance.requests * generated)
         if until_found:
             run.allowance.enough = lambda: (
