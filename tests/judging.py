@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 import subprocess
 import sys
@@ -147,6 +148,8 @@ def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
     It saves the start of a process, which for hundreds of faults is most of the time.
     """
+    # It says of each odd request that it was one; that is what is asked of it here.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     ready = threading.Event()
     told: dict[str, Any] = {}
 
