@@ -1,7 +1,7 @@
 """False alarms: the clean reference service, seed after seed.
 
 Run `python -m benchmarks.clean_seeds`. Each seed is a whole check in a process of its own; a line says how many
-requests it took, and what was found or not judged. `--seeds` takes a range, `--budget` a budget, `--area` areas of rules.
+requests it took, and what was found or not judged. `--seeds` takes a range, `--budget` a budget, `--area` areas.
 Nothing is asserted.
 """
 
