@@ -320,9 +320,11 @@ def test_members_that_are_missing_at_times_are_learnt() -> None:
     for _ in range(2):
         for body in bodies:
             put(judge, CALL, reply(body))
-    assert all(
-        put(judge, CALL, reply(success(data))) for data in ({"a": 9}, {"b": {"x": 5}, "d": 7}, {"b": 1}, {})
-    )
+    for data in ({"a": 9, "c": 1}, {"b": {"x": 5}, "c": [], "d": 7}, {"b": 1, "c": True}, {"c": None}):
+        assert put(judge, CALL, reply(success(data)))
+    # It was never missing so far; from now on it may be.
+    assert not put(judge, CALL, reply(success({"a": 1})))
+    assert put(judge, CALL, reply(success({"a": 2})))
     assert not put(judge, CALL, reply(success({"d": 1, "a": 1})))
 
 
@@ -438,10 +440,11 @@ def test_secrets_are_looked_for_and_masked() -> None:
     body = success({"title": "c0ffee0123456789", "note": 'pass"word\\1'})
     put(judge, CALL, reply(body))
     assert put(judge, CALL, reply(body))
-    vault.session("c0ffee0123456789", "admin")
-    assert not put(judge, CALL, reply(body))
     vault.password('pass"word\\1')
     assert not put(judge, CALL, reply(body))
+    vault.session("c0ffee0123456789", "admin")
+    assert not put(judge, CALL, reply(body))
+    assert not put(judge, CALL, reply(success({"title": "c0ffee0123456789"})))
     assert not put(judge, Call(CALL.raw, Member("admin")), reply(body))
     (one, two) = judge.findings()
     assert {one["rule"], two["rule"]} == {"SEC-3"}
