@@ -68,8 +68,12 @@ class Finding:
 class Referee:
     """Judges exchanges by the pure rules that are wanted, and collects what conversations find."""
 
-    def __init__(self, emit: Callable[[dict[str, Any]], None], wanted: Collection[str]) -> None:
+    def __init__(
+        self, emit: Callable[[dict[str, Any]], None], wanted: Collection[str], *, judging: bool = True
+    ) -> None:
+        """Be ready to judge by these rules; without `judging` (where nothing is really sent) exchanges only pass."""
         self.emit = emit
+        self.judging = judging
         self.wanted = frozenset(wanted)
         self._pure: list[Rule] = [rule for rule in RULES.values() if rule.check and rule.id in self.wanted]
         self._lock = threading.Lock()
@@ -84,6 +88,8 @@ class Referee:
 
     def observe(self, exchange: Exchange) -> None:
         """Write an exchange down and put it to every pure rule."""
+        if not self.judging:
+            return
         self.emit({"event": "exchange", "test": self.test, **exchange.record()})
         judged: list[str] = []
         for rule in self._pure:
@@ -125,6 +131,9 @@ class Referee:
             known = self._findings.get(finding.key)
             if known is None:
                 self._findings[finding.key] = finding
+                if finding.key not in self.every:
+                    # It is told for good when the conversation ends; a run that is killed before has it from here.
+                    self.emit(finding.event(count=1, reproduced=None) | {"event": "seen"})
                 return
             known.count += 1
             new, old = finding.exchange, known.exchange
@@ -158,5 +167,7 @@ class Referee:
         pure = {rule.id for rule in self._pure}
         with self._lock:
             kept = {key: finding for key, finding in self._findings.items() if keep_pure and key[0] in pure}
+            if len(kept) < len(self._findings):
+                self.emit({"event": "withdrawn"})
             self._findings = dict(kept)
         return kept

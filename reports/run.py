@@ -288,6 +288,7 @@ class _Builder:
         self.notes: dict[str, None] = {}
         self.coverage: dict[str, Any] | None = None
         self.interrupted = False
+        self.seen: list[Mapping[str, Any]] = []
         self.end: Mapping[str, Any] | None = None
 
     # Each kind of event has its method; a kind that is unknown is of a later version and passed over.
@@ -331,6 +332,18 @@ class _Builder:
             if key not in found.findings:
                 found.findings[key] = _Finding(key[0], kind, str(event.get("message") or ""))
             found.findings[key].add(event)
+
+    def on_seen(self, event: Mapping[str, Any]) -> None:
+        """Keep what the running conversation found; it counts where the log ends before the conversation does."""
+        self.seen.append(event)
+
+    def on_conversation(self, event: Mapping[str, Any]) -> None:
+        """Begin anew: what the one before came to was told at its end."""
+        self.seen.clear()
+
+    def on_withdrawn(self, event: Mapping[str, Any]) -> None:
+        """Forget it: the target was reset in the middle, or it was something else that went wrong."""
+        self.seen.clear()
 
     def on_case(self, event: Mapping[str, Any]) -> None:
         if found := self.rule(event):
@@ -388,6 +401,8 @@ class _Builder:
         if run is None:
             raise LogError("the log does not begin with a run")
         interrupted = self.interrupted or self.end is None
+        if interrupted:
+            self._take_unconfirmed()
         end = self.end or {}
         waivers: list[Mapping[str, Any]] = list(run.get("waivers") or ())
         today = str(run.get("today") or str(run["started"])[:10])
@@ -444,6 +459,13 @@ class _Builder:
             "coverage": self.coverage,
             "load": None,
         }
+
+    def _take_unconfirmed(self) -> None:
+        for event in self.seen:
+            found = self.rule(event)
+            if found and (event.get("function"), str(event.get("kind") or "")) not in found.findings:
+                self.on_finding(event)
+        self.seen.clear()
 
     def _waivers(
         self, waivers: list[Mapping[str, Any]], used: set[int], today: str, *, interrupted: bool
