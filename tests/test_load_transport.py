@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import gzip
 import json
 import shutil
@@ -569,7 +570,7 @@ def fed(pieces: list[bytes]) -> tuple[Told, bool]:
 def adopt(connection: Connection, made: socket.socket) -> None:
     """Give a connection a socket that is open already."""
     made.setblocking(False)
-    connection._socket = raw = socket.socket.__base__(fileno=made.detach())  # type: ignore[misc]
+    connection._socket = raw = _socket.socket(fileno=made.detach())
     connection._recv, connection._send = raw.recv, raw.send
     connection._phase = 3
     assert connection.open
