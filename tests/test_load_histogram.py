@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hdrh.histogram import HdrHistogram
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,9 @@ from load.histogram import HIGHEST, Histogram
 
 MICROSECONDS = st.one_of(
     st.integers(0, HIGHEST),
-    st.integers(0, 31).flatmap(lambda bits: st.integers(max(0, (1 << bits) - 2), min(HIGHEST, (1 << bits) + 2))),
+    st.integers(0, 31).flatmap(
+        lambda bits: st.integers(max(0, (1 << bits) - 2), min(HIGHEST, (1 << bits) + 2))
+    ),
 )
 VALUES = st.lists(MICROSECONDS, max_size=60)
 few = settings(max_examples=30, deadline=None)

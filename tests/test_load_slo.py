@@ -20,7 +20,9 @@ few = settings(max_examples=80, deadline=None)
 def counted(latencies: Sequence[float] = (), *, failed: int = 0, nonconformant: int = 0) -> Counts:
     """Return counts of requests that took so many milliseconds."""
     due = Histogram.of([round(each * 1000) for each in latencies])
-    return Counts(requests=len(latencies), failed=failed, nonconformant=nonconformant, due=due, sent=due.copy())
+    return Counts(
+        requests=len(latencies), failed=failed, nonconformant=nonconformant, due=due, sent=due.copy()
+    )
 
 
 def judged(text: str, counts: Counts, seconds: float = 60.0) -> Result:
