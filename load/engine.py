@@ -1,9 +1,9 @@
 """The load inside Locust: what is hung on its events, so that a run begins, ends and is counted as any of Locust's.
 
 `install`, called when Locust's environment is there (its event `init`), makes an `Engine`. A test that Locust starts,
-headless, from the web UI, as a master or as a worker, then is a run of the plan. Locust's users are spawned as ever: with open
-arrivals of calls they have nothing to do, with open arrivals of tasks they are the pool that the tasks run in, and with
-closed arrivals they are the load.
+headless, from the web UI, as a master or as a worker, then is a run of the plan. Locust's users are spawned as ever:
+with open arrivals of calls they have nothing to do, with open arrivals of tasks they are the pool that the tasks run
+in, and with closed arrivals they are the load.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
-from gevent import getcurrent  # type: ignore[import-untyped]
+from gevent import getcurrent
 from gevent.event import Event  # type: ignore[import-untyped]
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
