@@ -223,7 +223,8 @@ class Remote:
             account.lose(hand.name, self._unaccounted(hand, hand.lost_at))
         elif final:
             if self._end is None:
-                self._lose(hand, "it was ended")
+                # All it has to say is said: the others take over just where it stopped.
+                self._lose(hand, "it was ended", account.member(hand.name).reach)
             hand.final = True
 
     def _on_connect(self, client: str) -> None:
@@ -245,18 +246,18 @@ class Remote:
                 number += sum(1 for _ in moments(left))
         return number
 
-    def _lose(self, hand: _Hand, why: str) -> None:
-        """Count what a worker leaves behind, and have the others follow its share from now on."""
+    def _lose(self, hand: _Hand, why: str, since: float | None = None) -> None:
+        """Count what a worker leaves behind, and have the others follow its share, from now on if not since earlier."""
         account = self._account
         assert account is not None
-        now = self.now
+        now = self.now if since is None else since
         hand.lost_at = now
         number = self._unaccounted(hand, now)
         account.lose(hand.name, number)
         others = self._working()
         text = f"worker {hand.name} is gone ({why})"
         if self.plan.open:
-            text += f": {number} arrivals are not accounted for"
+            text += f": arrivals that nobody accounts for: {number:,}"
         left = [replace(order, since=max(order.since, now)) for order in hand.orders if order.until > now]
         if others and left and self._end is None:
             text += f"; its share goes to the {len(others)} that are left"
