@@ -92,6 +92,7 @@ class Generator:
         #: The moments at which sessions were found to have ended.
         self.renewals: list[float] = []
         self._number = 0
+        self._over = False
         self._closed = False
         self.tally: Tally
         self.sender: Sender
@@ -220,6 +221,7 @@ class Generator:
         end = perf_counter() + seconds
         while self.open and perf_counter() < end:
             gevent.sleep(0.01)
+        self._over = True
         if self.turns is not None:
             self.turns.abandon()
         self.sender.abandon()
@@ -250,8 +252,8 @@ class Generator:
             StopUser: the run is over.
 
         """
-        if self.closing:
-            raise StopUser
+        if self._over or (self.closing and self.turns is None):
+            raise StopUser  # a task that an arrival began is carried to its end
         waiting = getcurrent()
         loop = gevent.get_hub()
         told: list[Reply | None] = []
