@@ -25,6 +25,8 @@ __all__ = ["Crew", "Generator", "moments"]
 
 #: How often rows are folded, in seconds.
 PERIOD = 0.25
+#: By how much a worker's beginning may be later than the master's, in seconds.
+LATER = 2.0
 
 
 def _nothing() -> None:
@@ -217,6 +219,8 @@ class Generator:
         if not self.begun.is_set():
             return
         if self.clock is not None:
+            # A worker's beginning is later by the time that a message took: so is its end.
+            gevent.sleep(min(LATER, max(0.0, until - self.now)))
             self.clock.clear(until)
         end = perf_counter() + seconds
         while self.open and perf_counter() < end:
