@@ -280,6 +280,10 @@ class Deck:
         total = sum(shares)
         self._quota = [share * self.round / total for share in shares]
         self._owed = [Fraction()] * len(shares)
+        #: The cards of a round, where every round has the same.
+        self._same: list[int] | None = None
+        if all(quota.denominator == 1 for quota in self._quota):
+            self._same = [at for at, quota in enumerate(self._quota) for _ in range(int(quota))]
         self._cards: list[int] = []
 
     def deal(self) -> int:
@@ -289,6 +293,10 @@ class Deck:
         return self._cards.pop()
 
     def _shuffle(self) -> None:
+        if self._same is not None:
+            self._cards = self._same.copy()
+            self._rng.shuffle(self._cards)
+            return
         self._owed = [owed + quota for owed, quota in zip(self._owed, self._quota, strict=True)]
         counts = [max(0, math.floor(owed)) for owed in self._owed]
         rest = sorted(range(len(counts)), key=lambda at: counts[at] - self._owed[at])
@@ -788,10 +796,14 @@ class Work:
         things = self._stocks.setdefault((kind, user), [])
         if things:
             return things
-        if self.estate.creator(kind, user) is not None:
+        if self.catalog.delete(kind) is None:
+            # What could not be removed is made only where there is none to be found.
+            things += self._found(kind, user)
+        if not things and self.estate.creator(kind, user) is not None:
             # The more users, the fewer objects each needs to spread the calls over.
             try:
-                for _ in range(max(1, min(_STOCK, 48 // max(1, len(self.profile.users))))):
+                many = max(1, min(_STOCK, 48 // len(self.profile.users)))
+                for _ in range(many if self.catalog.delete(kind) is not None else 1):
                     things.append(self.estate.new(kind, user) if things else self.estate.any(kind, user))
             except SetUpFailedError as error:
                 if not things and not self._found(kind, user):
