@@ -120,6 +120,16 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--strict", action="store_true", help="describe what should hold, too")
     export.set_defaults(run=_catalog_export)
 
+    load = verbs.add_parser(
+        "load",
+        parents=[common],
+        allow_abbrev=False,
+        help="put an SLO-gated load on a target",
+        epilog="Options after -- go to Locust as they are, as in: conform load -- --csv figures",
+    )
+    _load_options(load)
+    load.set_defaults(run=_load)
+
     replay = verbs.add_parser(
         "replay", parents=[common], allow_abbrev=False, help="play case files again, on any target"
     )
@@ -149,6 +159,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _load_options(load: argparse.ArgumentParser) -> None:
+    from load.options import add_arguments
+
+    add_arguments(load)
+    load.add_argument("--no-calibration", action="store_true", help="do not measure first what could be sent")
+    load.add_argument("--plan", action="store_true", help="send nothing; print what would be sent")
+    group = load.add_argument_group("Several machines")
+    group.add_argument("--master", action="store_true", help="lead --workers N workers of other machines")
+    group.add_argument("--worker", action="store_true", help="send for a master")
+    group.add_argument("--master-host", metavar="HOST", help="where the master is (default: this machine)")
+    group.add_argument("--master-port", type=positive, default=5557, metavar="PORT", help="default: 5557")
+    load.add_argument("locust", nargs="*", metavar="-- LOCUST", help="options for Locust itself")
+
+
 def _request(options: argparse.Namespace) -> Request:
     return Request(
         target=options.target,
@@ -167,6 +191,7 @@ def _request(options: argparse.Namespace) -> Request:
         quiet=options.quiet,
         color=False if options.no_color or os.environ.get("NO_COLOR") else None,
         verb=options.verb,
+        further=_further(options),
     )
 
 
@@ -260,6 +285,13 @@ def _pipe() -> Iterator[None]:
         yield
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _load(options: argparse.Namespace) -> int:
+    """Put a load on the target, show it as it goes, and close with the report on one page."""
+    from conformance.loading import print_load
+
+    return print_load(_request(options), options)
 
 
 def _call(options: argparse.Namespace) -> int:

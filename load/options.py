@@ -25,7 +25,7 @@ import argparse
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -205,8 +205,8 @@ class Settings:
     connections: int
     workers: int
     ceiling: float | None
-    #: What is worth saying and forbids nothing.
-    notes: tuple[str, ...] = field(default=())
+    #: The rate, or the search, as it was written.
+    wording: str | None = None
 
     @property
     def open(self) -> bool:
@@ -271,9 +271,9 @@ def settle(
         and (wish.users is not None or (users is not None and "rate" not in load and "search" not in load))
     )
     duration = _duration(*pick("duration", wish.duration), default=DURATION)
-    schedule, search = None, None
+    schedule, search, wording = None, None, None
     if not closed:
-        schedule, search = _arrivals(wish, load, place, duration)
+        schedule, search, wording = _arrivals(wish, load, place, duration)
     seconds = duration if schedule is None else schedule.duration
     ceiling = _number(load.get("ceiling"), f"{place} ceiling")
     most = search.high if search is not None else schedule.peak if schedule is not None else 0.0
@@ -300,28 +300,31 @@ def settle(
         connections=connections,
         workers=workers,
         ceiling=ceiling,
+        wording=wording,
     )
 
 
 def _arrivals(
     wish: Wish, load: Mapping[str, Any], place: str, duration: float
-) -> tuple[Schedule | None, Search | None]:
-    """Return the schedule or the search: that of the command line, or else the profile's."""
+) -> tuple[Schedule | None, Search | None, str]:
+    """Return the schedule or the search, and how it is written: that of the command line, or else the profile's."""
     text, spot = wish.search, "--search"
     if text is None and wish.rate is None and "search" in load and "rate" not in load:
         text, spot = str(load["search"]), f"{place} search"
     if text is not None:
         words = text.strip()
         with _at(spot):
-            return None, arrivals.parse_search(words if words.startswith("search") else f"search {words}")
+            words = words if words.startswith("search") else f"search {words}"
+            return None, arrivals.parse_search(words), words
     rate, spot = (wish.rate, "--rate") if wish.rate is not None else (load.get("rate", RATE), f"{place} rate")
     with _at(spot):
-        schedule = arrivals.parse(str(rate) if isinstance(rate, str) else f"{rate:.10g}/s", duration)
+        wording = rate if isinstance(rate, str) else f"{_number(rate, spot):.10g}/s"
+        schedule = arrivals.parse(wording, duration)
     if wish.duration is not None and schedule.duration != duration:
         raise UsageError(
             f"--duration {wish.duration}: {str(rate)!r} says itself how long it goes on; leave one out"
         )
-    return schedule, None
+    return schedule, None, wording
 
 
 class _at:  # noqa: N801  (it reads as a word)
@@ -451,11 +454,9 @@ def refuse_target(profile: Profile) -> None:
     _ = profile.url
     profile.refuse_production()
     if not profile.may_write:
-        said = profile.target.environment
-        why = f'says environment = "{said}"' if said else "does not say what environment it is"
         raise UsageError(
-            f"{profile.host} may not be loaded: the profile {why}; only a test environment is "
-            f'(environment = "test" in [target]) or a loopback address: nothing was sent'
+            f"{profile.host} is no test environment, so no load is put on it: "
+            f'set environment = "test" in [target] of {profile.path or "a profile"} if it is one'
         )
 
 

@@ -168,5 +168,6 @@ def _findings(
     if len(findings) > _FINDINGS:
         blocks.append(f"and {len(findings) - _FINDINGS} more in report.json")
     says = f"{rule['id']} {rule['level']}: {rule['title']}\nsays      {rule['clause']}"
-    rerun = f"rerun     {report['rerun']} --rule {rule['id']}" if report["rerun"] else ""
+    only = "" if report["verb"] == "load" else f" --rule {rule['id']}"
+    rerun = f"rerun     {report['rerun']}{only}" if report["rerun"] else ""
     return "\n\n".join(part for part in (says, *blocks, rerun) if part)

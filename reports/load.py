@@ -51,11 +51,17 @@ class LoadPart:
         self.marks: list[dict[str, Any]] = []
         self.functions: dict[str, Counter[str]] = {}
         self.end: Mapping[str, Any] | None = None
+        self.wish: Mapping[str, Any] = {}
+
+    def on_run(self, event: Mapping[str, Any]) -> None:
+        """Take in what the front knows of the load."""
+        self.wish = event.get("load") or {}
 
     def on_load(self, event: Mapping[str, Any]) -> None:
         """Begin: what the run is to do."""
         if self.plan is None:
-            self.plan = {name: value for name, value in event.items() if name not in ("event", "at")}
+            told = {name: value for name, value in event.items() if name not in ("event", "at")}
+            self.plan = {**self.wish, **told}
 
     def on_calibration(self, event: Mapping[str, Any]) -> None:
         """Take in what this machine reached against a server that answers at once."""
@@ -64,7 +70,7 @@ class LoadPart:
 
     def on_second(self, event: Mapping[str, Any]) -> None:
         """Take in one second of the run."""
-        at = int(event.get("second", event.get("at", len(self.series))))
+        at = int(event.get("at", len(self.series)))
         asked = event.get("asked")
         self.series.append(
             {
@@ -84,15 +90,8 @@ class LoadPart:
                     known[key] += value
 
     def on_mark(self, event: Mapping[str, Any]) -> None:
-        """Take in something to be seen on the time axis; `second` is the moment of the run, in seconds."""
-        at = event.get("second", event.get("at", 0.0))
-        self.marks.append(
-            {
-                "at": max(0.0, _number(at)),
-                "kind": str(event.get("kind")),
-                "text": str(event.get("text") or ""),
-            }
-        )
+        """Take in something to be seen on the time axis; `at` is the moment of the load, in seconds."""
+        self.marks.append(_mark(event))
 
     def on_load_end(self, event: Mapping[str, Any]) -> None:
         """Take in what the run came to."""
@@ -118,7 +117,15 @@ class LoadPart:
         seconds = end.get("seconds", series[-1]["at"] + 1 if series else 0.0)
         duration = end.get("duration", plan.get("duration"))
         most = max((second["connections"] for second in series), default=0)
+        schedule = plan.get("schedule")
+        search = end.get("search") or plan.get("search")
+        if schedule and schedule.get("kind") == "search":
+            schedule, search = None, search or schedule
+        # What was told live stands in the end once more.
+        marks = [_mark(mark) for mark in end["marks"]] if end.get("marks") else self.marks
         return {name: end.get(name, plan.get(name)) for name in _PLANNED} | {
+            "schedule": schedule,
+            "search": search,
             "scenario": str(plan.get("scenario") or ""),
             "arrivals": "closed" if plan.get("arrivals") == "closed" else "open",
             "warmup": self._warmup,
@@ -132,7 +139,7 @@ class LoadPart:
                 "opened": int(connections.get("opened") or most),
                 "most": int(connections.get("most") or most),
             },
-            "marks": sorted([*self.marks, *end.get("marks", ())], key=lambda mark: mark["at"]),
+            "marks": sorted(marks, key=lambda mark: mark["at"]),
             "total": _counts(told["total"]),
             "functions": {str(name): _counts(counts) for name, counts in sorted(told["functions"].items())},
             "warmed": _counts(told["warmed"]),
@@ -150,7 +157,7 @@ class LoadPart:
     def _slos(self, end: Mapping[str, Any]) -> list[dict[str, Any]]:
         if end.get("slos") is not None:
             return [dict(slo) for slo in end["slos"]]
-        planned = (self.plan or {}).get("slos") or ()
+        planned = (self.plan or {}).get("slo") or ()
         return [_unjudged(slo) for slo in planned]
 
     def _health(self, end: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -196,6 +203,11 @@ class LoadPart:
             for name, counts in self.functions.items()
         }
         return {"total": _summed(rest), "functions": functions, "warmed": _summed(warm)}
+
+
+def _mark(event: Mapping[str, Any]) -> dict[str, Any]:
+    at = max(0.0, _number(event.get("at")))
+    return {"at": at, "kind": str(event.get("kind")), "text": str(event.get("text") or "")}
 
 
 def _unjudged(slo: object) -> dict[str, Any]:

@@ -332,6 +332,7 @@ class _Builder:
         if self.run is None:
             self.run = dict(event)
             self.rules = {record["id"]: _Rule(dict(record)) for record in event["rules"]}
+            self.load.on_run(event)
 
     def on_judged(self, event: Mapping[str, Any]) -> None:
         for identifier, count in event["rules"].items():

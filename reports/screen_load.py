@@ -9,25 +9,15 @@ from rich.cells import cell_len
 
 from reports.load import measured
 from reports.page import Page
-from reports.text import cut, plural
+from reports.text import cut, milliseconds, plural
 
-__all__ = ["milliseconds", "show"]
+__all__ = ["show"]
 
 #: Functions in the table, kinds of errors, marks.
 _ROWS, _KINDS, _MARKS = 20, 4, 6
 
 _HEADS = ("requests", "rate", "p50", "p95", "p99", "max", "errors", "broken")
 _SLO_STYLES = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "not judged": ("?", "magenta")}
-
-
-def milliseconds(value: float | None) -> str:
-    """Return a latency as it is shown: three digits, in ms below a second."""
-    if value is None:
-        return "·"
-    if value >= 1000:
-        return f"{value / 1000:.3g} s" if value < 100_000 else f"{value / 1000:.0f} s"
-    digits = 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:.{digits}f} ms"
 
 
 def rate(value: float | None) -> str:
