@@ -539,8 +539,9 @@ class Search:
     def stop(self) -> str:
         """The stop condition, in words."""
         return (
-            f"ends when {_rate(self.high)} held, when {_rate(self.low)} did not, when the highest rate that held and "
-            f"the lowest that did not are within {100 * self.tolerance:.3g} % of each other, or after {self.most} trials"
+            f"ends when {_rate(self.high)} held, when {_rate(self.low)} did not, when the highest rate that held "
+            f"and the lowest that did not are within {100 * self.tolerance:.3g} % of each other, "
+            f"or after {self.most} trials"
         )
 
     @property

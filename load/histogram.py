@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HIGHEST", "PERCENTILES", "Histogram"]
+__all__ = ["HIGHEST", "PERCENTILES", "Histogram", "Ints", "cells_of"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
@@ -53,7 +53,14 @@ def _cell(value: int) -> int:
 _CELLS = _cell(HIGHEST) + 1
 
 
-def _cells(values: Ints) -> Ints:
+def cells_of(values: npt.NDArray[Any]) -> Ints:
+    """Return the cells of an array of microseconds, for `record_cells`; fractions are cut off.
+
+    Raises ValueError when one is negative. Worth its own call where values go into several histograms.
+    """
+    if values.size and not values.min() >= 0:
+        raise ValueError("a histogram holds no negative values, and nothing that is no number")
+    values = np.minimum(values, HIGHEST).astype(np.int64)
     # frexp gives the bit length of a whole number, exactly for all below 2**53.
     bits = np.frexp((values | _SUB_MASK).astype(np.float64))[1]
     bucket = bits.astype(np.int64) - _SUB_BITS
@@ -112,11 +119,12 @@ class Histogram:
 
     def record_many(self, values: npt.NDArray[Any]) -> None:
         """Record an array of microseconds; fractions are cut off. Raises ValueError when one is negative."""
-        if not values.size:
+        self.record_cells(cells_of(values))
+
+    def record_cells(self, cells: Ints) -> None:
+        """Record what `cells_of` returned, or any part of it."""
+        if not cells.size:
             return
-        if not values.min() >= 0:
-            raise ValueError("a histogram holds no negative values, and nothing that is no number")
-        cells = _cells(np.minimum(values, HIGHEST).astype(np.int64))
         first, last = int(cells.min()), int(cells.max())
         self._cover(first, last)
         if cells.size < _HALF:

@@ -21,7 +21,7 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from load.histogram import Histogram
+from load.histogram import Histogram, Ints, cells_of
 
 __all__ = ["Counts", "Delta", "Gauge", "Outcome", "Row", "Second", "Tally"]
 
@@ -386,7 +386,8 @@ class Tally:
         starts, self.starts = self.starts, []
         drops, self.drops = self.drops, []
         delta = Delta(until={self.name: now})
-        delta.second(max(0, math.floor(now))).gauges[self.name] = Gauge(users, connections, cpu)
+        # The time that ends now, of which a whole second is the one before.
+        delta.second(max(0, math.ceil(now) - 1)).gauges[self.name] = Gauge(users, connections, cpu)
         if rows:
             self._fold_rows(delta, rows)
         if starts:
@@ -402,7 +403,7 @@ class Tally:
         code = table[:, 4].astype(np.int64)
         due, sent = (
             # Whole microseconds, rounded; a clock's grain must not make a latency negative.
-            np.maximum(0, np.rint((table[:, 3] - table[:, column]) * 1e6)).astype(np.int64)
+            cells_of(np.maximum(0, np.rint((table[:, 3] - table[:, column]) * 1e6)))
             for column in (1, 2)
         )
         size = table[:, 5]
@@ -421,15 +422,15 @@ class Tally:
     def _fold_counts(
         self,
         counts: Counts,
-        code: npt.NDArray[np.int64],
-        due: npt.NDArray[np.int64],
-        sent: npt.NDArray[np.int64],
+        code: Ints,
+        due: Ints,
+        sent: Ints,
         size: Floats,
     ) -> None:
         counts.requests += len(code)
         counts.bytes += int(size.sum())
-        counts.due.record_many(due)
-        counts.sent.record_many(sent)
+        counts.due.record_cells(due)
+        counts.sent.record_cells(sent)
         for outcome, number in self._outcomes(code):
             if outcome.error is not None:
                 counts.failed += number
@@ -442,12 +443,12 @@ class Tally:
     def _fold_second(
         self,
         second: Second,
-        function: npt.NDArray[np.int64],
-        code: npt.NDArray[np.int64],
-        due: npt.NDArray[np.int64],
+        function: Ints,
+        code: Ints,
+        due: Ints,
     ) -> None:
         second.done += len(function)
-        second.due.record_many(due)
+        second.due.record_cells(due)
         for outcome, number in self._outcomes(code):
             if outcome.error is not None:
                 second.failed += number
@@ -464,9 +465,9 @@ class Tally:
             size = len(function[picked])
             second.functions[name] = (done[0] + size, done[1] + failed, done[2] + nonconformant)
             if name in self.watch:
-                second.watched.setdefault(name, Histogram()).record_many(due[picked])
+                second.watched.setdefault(name, Histogram()).record_cells(due[picked])
 
-    def _outcomes(self, code: npt.NDArray[np.int64]) -> list[tuple[Outcome, int]]:
+    def _outcomes(self, code: Ints) -> list[tuple[Outcome, int]]:
         if not code.any():  # nearly always
             return []
         codes, numbers = np.unique(code, return_counts=True)
@@ -478,13 +479,13 @@ class Tally:
 
     def _fold_starts(self, delta: Delta, starts: list[tuple[float, float]]) -> None:
         table: Floats = np.fromiter(chain.from_iterable(starts), np.float64, 2 * len(starts)).reshape(-1, 2)
-        lag = np.maximum(0, np.rint((table[:, 1] - table[:, 0]) * 1e6)).astype(np.int64)
+        lag = cells_of(np.maximum(0, np.rint((table[:, 1] - table[:, 0]) * 1e6)))
         second = np.maximum(0, np.floor(table[:, 1])).astype(np.int64)
         for at, picked in _groups(second):
             opened = delta.second(at)
             opened.sent += len(lag[picked])
-            opened.lag.record_many(lag[picked])
-        delta.lag.record_many(lag[table[:, 0] >= self.warmup])
+            opened.lag.record_cells(lag[picked])
+        delta.lag.record_cells(lag[table[:, 0] >= self.warmup])
 
     def _fold_drop(self, delta: Delta, function: int, due: float) -> None:
         delta.second(max(0, math.floor(due))).dropped += 1
@@ -563,7 +564,7 @@ class Tally:
         }
 
 
-def _groups(keys: npt.NDArray[np.int64]) -> list[tuple[int, Any]]:
+def _groups(keys: Ints) -> list[tuple[int, Any]]:
     """Return each value of an array with what picks its places: all of them at once where there is one value."""
     if not len(keys):
         return []

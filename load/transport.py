@@ -138,11 +138,15 @@ class Head:
         self.raw = raw
         self.size = len(raw)
         self.verdicts: dict[Any, Any] = {}
-        if not raw:
-            self.status, self.version, self.headers = 0, "1.1", ()
-            self.length, self.keep, self.coded, self.total = 0, False, (), -1
-            return
-        self._read(raw)
+        self.status = 0
+        self.version = "1.1"
+        self.headers: tuple[tuple[str, str], ...] = ()
+        self.coded: tuple[str, ...] = ()
+        self.keep = False
+        self.length = 0
+        self.total = -1
+        if raw:
+            self._read(raw)
 
     def _read(self, raw: bytes) -> None:
         lines = raw[:-4].split(b"\r\n")
@@ -161,7 +165,7 @@ class Head:
         lengths: list[str] = []
         codings: list[str] = []
         options: list[str] = []
-        self.coded = coded = []
+        coded: list[str] = []
         for name, value in fields:
             lowered = name.lower()
             if lowered == "content-length":
@@ -754,7 +758,7 @@ class Connection:
                 whole, at = self._take_trailer(buffer, at, start)
                 break
             if len(buffer) < start + size + 2:
-                if buffer[start + size : start + size + 1] not in (b"", b"\r"):
+                if len(buffer) > start + size and buffer[start + size] != 13:
                     raise _RefusedError("garbled", "a chunk is longer than its size")
                 break
             if buffer[start + size : start + size + 2] != b"\r\n":
@@ -768,7 +772,7 @@ class Connection:
 
     @staticmethod
     def _take_trailer(buffer: bytearray, at: int, start: int) -> tuple[bool, int]:
-        """Return whether the last chunk, which begins at `at`, is whole with its trailer, and where what is read ends."""
+        """Return whether the last chunk (it begins at `at`) is whole with its trailer, and where to read on."""
         if buffer.startswith(b"\r\n", start):
             return True, start + 2
         end = buffer.find(b"\r\n\r\n", start)
