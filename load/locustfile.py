@@ -25,15 +25,18 @@ class Student(RpcUser):
 
     @task(6)
     def browse(self) -> None:
+        """Look through the list."""
         self.do("list")
 
     @task(3)
     def open(self) -> None:
+        """Find something in the list, and open it."""
         self.do("list")
         self.do("read")
 
     @task(1)
     def come_back(self) -> None:
+        """Ask who is signed in, as a page does that is opened again, and look through the list."""
         self.do("whoami")
         self.do("list")
 
@@ -45,21 +48,25 @@ class Teacher(RpcUser):
 
     @task(5)
     def edit(self) -> None:
+        """Open something of one's own, and change it."""
         self.do("read")
         self.do("update")
 
     @task(2)
     def look_over(self) -> None:
+        """Look through the list, and open something of it."""
         self.do("list")
         self.do("read")
 
     @task(2)
     def prepare(self) -> None:
+        """Make something new, and see that it is in the list."""
         self.do("create")
         self.do("list")
 
     @task(1)
     def clear_away(self) -> None:
+        """Delete what was made before."""
         self.do("list")
         self.do("delete")
 
@@ -71,6 +78,7 @@ class SignInStorm(RpcUser):
 
     @task
     def sign_in(self) -> None:
+        """Sign in, and ask in the new session who that is."""
         reply = self.do("login")
         member = self.work.entered(reply, self.member)
         if member is not None and self.cast is not None and self.can("whoami"):
@@ -84,6 +92,7 @@ class Mix(RpcUser):
 
     @task
     def go_on(self) -> None:
+        """Call what is next."""
         self.send(self.work.next(self.member))
 
 
@@ -91,13 +100,13 @@ class Arrivals(Idle):
     """Nobody: calls of the mix arrive by themselves, and Locust wants someone to be there."""
 
 
-@events.init_command_line_parser.add_listener
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def options(parser: Any) -> None:
     """Add the load's options to Locust's."""
     add_arguments(parser, under_locust=True)
 
 
-@events.init.add_listener
+@events.init.add_listener  # type: ignore[untyped-decorator]
 def begin(environment: Any, **more: Any) -> None:
     """Put on what was asked for; what is wrong with it is said in one line."""
     users = {each.scenario: each for each in (Student, Teacher, SignInStorm, Mix)}

@@ -59,7 +59,9 @@ def cast(scenario: str, profile: Profile, catalog: Catalog, *, writable: bool = 
         raise UsageError(_lacking(scenario, about, kinds, catalog, writable=writable))
     parts = [part for part in (*needed, *welcome) if part in _WORDS]
     best = max(able, key=lambda kind: (sum(part in kinds[kind] for part in parts), len(kinds[kind])))
-    return Cast(scenario, best, {**fixed, **{part: kinds[best][part] for part in parts if part in kinds[best]}})
+    return Cast(
+        scenario, best, {**fixed, **{part: kinds[best][part] for part in parts if part in kinds[best]}}
+    )
 
 
 def _fixed(
@@ -117,7 +119,9 @@ def _lacking(
     if not writable and not set(about) <= {"list", "read"}:
         return f"{begin}, which a read-only run may not"
     if not kinds:
-        return f"{begin}, and the catalogue says of no function what it does with objects: add x-object to them"
+        return (
+            f"{begin}, and the catalogue says of no function what it does with objects: add x-object to them"
+        )
     nearest = max(kinds, key=lambda kind: sum(part in kinds[kind] for part in about))
     missing = " and ".join(_WORDS[part] for part in about if part not in kinds[nearest])
     return (

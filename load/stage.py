@@ -211,4 +211,4 @@ def _think(users: type[User], between: tuple[float, float]) -> None:
     low, high = between
     if issubclass(users, LoadUser):
         wait: Callable[[Any], float] = lambda user: random.uniform(low, high)  # noqa: E731
-        users.think = wait  # type: ignore[method-assign]
+        users.think = wait

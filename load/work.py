@@ -479,7 +479,8 @@ class Work:
         """Sign members in, make the objects that calls refer to, draft the requests.
 
         `users` is how many members this process has. `mix` is the profile's, unless another is given ({}: none);
-        `also` names functions that scenarios call beside it. `isolation` is the share of calls that ask who the session is.
+        `also` names functions that scenarios call beside it. `isolation` is the share of calls that ask who a session
+        is.
 
         Raises:
             UsageError: the load may not be put on this target, or the mix cannot be sent to it.
