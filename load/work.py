@@ -478,8 +478,9 @@ class Work:
     ) -> Work:
         """Sign members in, make the objects that calls refer to, draft the requests.
 
-        `users` is how many members this process has. `mix` is the profile's, unless another is given; `also` names
-        functions that scenarios call beside it. `isolation` is the share of calls that ask who the session is.
+        `users` is how many members this process has. `mix` is the profile's, unless another is given ({}: none);
+        `also` names functions that scenarios call beside it. `isolation` is the share of calls that ask who a session
+        is.
 
         Raises:
             UsageError: the load may not be put on this target, or the mix cannot be sent to it.
@@ -498,7 +499,9 @@ class Work:
         self, users: int, mix: Mapping[str, float] | None, also: Sequence[str], isolation: float | None
     ) -> None:
         asked = mix if mix is not None else self.profile.load.get("mix")
-        shares, self.left_out = mix_of(self.profile, self.catalog, self.estate, asked)
+        shares: dict[str, Fraction] = {}
+        if asked != {} or not also:
+            shares, self.left_out = mix_of(self.profile, self.catalog, self.estate, asked)
         for name in also:
             why = (
                 _unfit(self.profile, self.estate, self.catalog[name])
@@ -831,16 +834,27 @@ class Work:
 
     # -- while the load runs -----------------------------------------------------------------------------------
 
-    def next(self) -> Call:
-        """Return the next call of the mix, or now and then one that asks who a member is (AUT-11)."""
-        if self._whoami is not None:
-            self._watched += self._watching
-            if self._watched >= 1.0:
-                self._watched -= 1.0
-                return self._call(self._whoami)
+    def next(self, member: Member | None = None) -> Call:
+        """Return the next call of the mix, or now and then one that asks who a member is (AUT-11).
+
+        It is sent as `member`, where that one may; without, as whoever's turn it is.
+        """
+        if self._whoami is not None and (asking := self.watch(member)) is not None:
+            return asking
         if self._deck is None:
             raise UsageError("there is no mix to take calls from")
-        return self._call(self._mix[self._deck.deal()])
+        recipe = self._mix[self._deck.deal()]
+        return self._call(recipe, member if member is not None and member.user in recipe.hands else None)
+
+    def watch(self, member: Member | None = None) -> Call | None:
+        """Return a call that asks who a member is, as often as `isolation` says that one is due; None otherwise."""
+        if self._whoami is None:
+            return None
+        self._watched += self._watching
+        if self._watched < 1.0:
+            return None
+        self._watched -= 1.0
+        return self._call(self._whoami, member)
 
     def call(self, function: str, member: Member | None = None) -> Call:
         """Return a call of a function that was prepared, by this member, or by whoever's turn it is.
@@ -978,17 +992,21 @@ class Work:
 
     def _entered(self, call: Call, reply: Reply) -> None:
         """Remember the session that a login of the load gave, to end it."""
-        if reply.failure is not None or reply.status != 200:
-            return
-        try:
-            token = resolve(msgspec.json.decode(reply.body)["data"], self.profile.auth.session)
-        except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
-            return
-        if isinstance(token, str) and token and self.profile.auth.logout is not None:
+        token = self._token(reply)
+        if token is not None and self.profile.auth.logout is not None:
             self._opened.append(token)
             if len(self._opened) > _STANDING + _SWEPT and not self._sweeping:
                 self._sweeping = True
                 self.members.later(self._sweep)
+
+    def _token(self, reply: Reply) -> str | None:
+        if reply.failure is not None or reply.status != 200:
+            return None
+        try:
+            token = resolve(msgspec.json.decode(reply.body)["data"], self.profile.auth.session)
+        except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
+            return None
+        return token if isinstance(token, str) and token else None
 
     # In a keeper's greenlet.
 
@@ -1093,11 +1111,26 @@ class Work:
         self._joined.add(member)
         return member
 
+    def entered(self, reply: Any, member: Member | None) -> Member | None:
+        """Return a member in the session that a login's answer gave to this member's user; None where it gave none."""
+        if reply is None or member is None:
+            return None
+        token = self._token(reply)
+        if token is None:
+            return None
+        fresh = Member(member.number, member.user, ready=True)
+        fresh.enter(token)
+        return fresh
+
     def leave(self, member: Member) -> None:
         """Give a member back that a scenario's user was."""
         self._joined.discard(member)
 
     # -- the end -----------------------------------------------------------------------------------------------
+
+    def rules(self) -> dict[str, list[int]]:
+        """Return how often each rule that is watched here was judged, and how often it was broken."""
+        return {"AUT-11": [self.members.judged, self.members.broken]} if self.members.judged else {}
 
     def findings(self) -> list[dict[str, Any]]:
         """Return what the watch over the sessions found (AUT-11), as events of a check."""
