@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from locust.stats import RequestStats
 
 from load import fold, slo
-from load.health import Calibration, Facts, Fitness, Vitals, fitness
+from load.health import LIMITS, Calibration, Facts, Fitness, Vitals, fitness
 from load.plan import Order, Plan
 from load.tally import Counts, Delta, Second, Tally
 
@@ -57,7 +57,7 @@ class _Member:
         self.latest = 0
         self.vitals = Vitals(name)
         self.told: dict[str, Any] = {}
-        self.at = 0.0
+        self.reach = 0.0
         self.asked = 0
         self.open = 0
         self.renewed = 0
@@ -130,7 +130,7 @@ class Account:
             member.latest = number
             member.vitals = Vitals.from_json(report["vitals"])
             member.told = dict(report["told"])
-            member.at = report["at"]
+            member.reach = report["reach"]
             member.asked, member.open = report["asked"], report["open"]
             member.renewed = report["renewed"]
             opened, most = report["connections"]
@@ -140,6 +140,9 @@ class Account:
             if at - self._renewal > 5:
                 self.mark(at, "reset", "sessions had ended: the target was reset, and they are renewed")
             self._renewal = max(self._renewal, at)
+        for begun, ended in report["pauses"]:
+            text = f"worker {name} heard nothing of the master for {ended - begun:.1f} s and stood still"
+            self.mark(begun, "pause", text)
         for text in report["trouble"]:
             if text not in self._trouble:
                 self._trouble.add(text)
@@ -175,7 +178,10 @@ class Account:
 
     def tick(self, *, end: bool = False) -> None:
         """Write out the seconds that are over, and look whether the run is to be stopped."""
-        for second in self.tally.finished(end=end):
+        seconds = self.tally.finished(end=end)
+        while end and seconds and seconds[-1].at >= self.plan.duration and not seconds[-1].done:
+            seconds.pop()  # answers were waited for, and none came
+        for second in seconds:
             self._second(second)
 
     def _second(self, second: Second) -> None:
@@ -193,20 +199,14 @@ class Account:
             self.stop = why
             self.mark(at + 1.0, "abort", why)
 
-    def totals(self) -> Counts:
-        """Return what was measured, all functions together, what was lost included."""
-        total = self.tally.total
-        total.dropped += sum(self.lost.values())
-        return total
-
     def fitness(self, seconds: float, counts: Counts | None = None, asked: float | None = None) -> Fitness:
         """Say whether the generator was fit, over so many seconds; without `counts`, over the whole run."""
         plan = self.plan
         whole = counts is None
-        total = self.totals() if counts is None else counts
+        total = self.tally.total if counts is None else counts
         measured = max(0.0, seconds - plan.warmup)
         if whole and plan.open and not plan.tasks:
-            asked = self.asked(seconds) - self.asked(plan.warmup)
+            asked = self.asked(seconds) - self.asked(plan.warmup) - sum(self.lost.values())
         renewed = sum(member.renewed for member in self.members.values()) if whole else 0
         rate = total.requests / measured if measured else 0.0
         if plan.schedule is not None:
@@ -223,6 +223,14 @@ class Account:
             calibration=None if plan.calibration is None else Calibration(*plan.calibration),
         )
         return fitness(facts)
+
+    def _more_reasons(self, lost: int, requests: int) -> Iterator[str]:
+        """Yield what forbids to believe the run beside what a generator's health does."""
+        if lost > LIMITS.dropped * (lost + requests):
+            share = lost / (lost + requests)
+            yield f"{lost:,} arrivals, {share:.2%} of those due, went down with workers: nobody accounts for them"
+        if self._trouble:
+            yield "the generator itself had an error: " + "; ".join(sorted(self._trouble))
 
     def judged(self, counts: Counts, functions: Mapping[str, Counts], seconds: float) -> list[slo.Result]:
         """Judge the SLOs."""
@@ -276,7 +284,7 @@ class Account:
         *,
         slos: Sequence[slo.Result] | None = None,
         search: Mapping[str, Any] | None = None,
-        why: str | None = None,
+        ended: str | None = None,
     ) -> dict[str, Any]:
         """Return the `load` part of the report, without the series, whose seconds went out as events."""
         plan = self.plan
@@ -288,14 +296,14 @@ class Account:
             slos = self.judged(self.tally.total, self.tally.sum.functions, measured)
         fit = self.fitness(seconds)
         health = fit.to_json()
-        if self._trouble:
-            health["valid"] = False
-            health["why"].append("the generator itself had an error: " + "; ".join(sorted(self._trouble)))
+        why = list(self._more_reasons(lost, reported["total"]["requests"]))
+        health["why"] += why
+        health["valid"] = health["valid"] and not why
         known = self.members.values()
         return {
             **self.plan_event(names),
             "seconds": seconds,
-            "ended": why,
+            "ended": ended,
             "connections": {
                 "limit": plan.connections,
                 "opened": sum(member.connections[0] for member in known),

@@ -2,15 +2,15 @@
 
 The master splits the schedule exactly. Every worker reports a few times a second, and sends a report again until it is
 acknowledged, so that none is lost or counted twice when a connection breaks. An acknowledgement is a lease: a worker
-that has none for `LEASE` seconds stands still, and one that has not been heard of for `LOST` seconds, which is longer,
-is given up. From then on the others follow its share, and what it had not accounted for counts as dropped. When it comes
-back, what it reports late is taken in, but it gets nothing more to do. Moments are seconds since the run's beginning;
+that has none for a while stands still, and one that has not been heard of for a little longer than that is given up. From then on the others follow its share, and what it had not accounted for counts as dropped. When it
+comes back, what it reports late is taken in, but it gets nothing more to do. Moments are seconds since the run's beginning;
 clocks of different hosts are never compared: the beginning is told as «in so many seconds».
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -28,14 +28,14 @@ from load.account import Account
 from load.generator import PERIOD, Crew, Generator, moments
 from load.plan import Order, Plan
 
-__all__ = ["LEASE", "LOST", "Remote", "Worker"]
+__all__ = ["Remote", "Worker"]
 
 log = logging.getLogger(__name__)
 
-#: How long, in seconds, a worker goes on without a word from the master.
-LEASE = 2.0
-#: After how many seconds without a word from it a worker is given up; more than the lease, lest two follow one share.
-LOST = 3.0
+#: How long, in seconds, a worker goes on without a word from the master, beside the time of two reports.
+LEASE = 1.0
+#: How much longer it is until a worker is given up of which nothing is heard, lest two follow one share.
+MARGIN = 0.5
 #: How long workers may take to get ready, in seconds.
 READY = 120.0
 #: How long it is, in seconds, from when all are ready to the run's beginning.
@@ -80,6 +80,7 @@ class Remote:
         self._functions: list[str] = []
         self._zero = 0.0
         self._end: float | None = None
+        self._lease = LEASE
         runner.register_message("load-ready", self._on_ready)
         runner.register_message("load-report", self._on_report)
         hook: Any = runner.environment.events.worker_connect
@@ -121,10 +122,10 @@ class Remote:
         of = len(self._hands)
         part = self.plan.part(of).to_json()
         period = min(1.0, PERIOD * max(1.0, of / _OFTEN))
+        self._lease = LEASE + 2 * period
         for hand in self._hands:
-            self._send(
-                hand, "load-prepare", plan=part, index=hand.number, of=of, name=hand.name, period=period
-            )
+            place = {"index": hand.number, "of": of, "name": hand.name}
+            self._send(hand, "load-prepare", plan=part, period=period, lease=self._lease, **place)
         end = perf_counter() + READY
         while not all(hand.ready for hand in self._hands):
             gevent.sleep(0.02)
@@ -156,7 +157,7 @@ class Remote:
         self._send(hand, "load-orders", orders=[order.to_json() for order in orders])
 
     def collect(self) -> None:  # noqa: D102
-        silent = perf_counter() - LOST
+        silent = perf_counter() - self._lease - MARGIN
         for hand in self._working():
             if hand.heard < silent:
                 self._lose(hand, f"not heard of for {perf_counter() - hand.heard:.1f} s")
@@ -168,11 +169,11 @@ class Remote:
     def alive(self) -> int:  # noqa: D102
         return len(self._working())
 
-    def stop(self, seconds: float) -> None:  # noqa: D102
-        self._end = self.now
+    def stop(self, seconds: float, until: float) -> None:  # noqa: D102
+        self._end = until
         for hand in self._hands:
-            self._send(hand, "load-stop", seconds=seconds)
-        end = perf_counter() + seconds + LOST
+            self._send(hand, "load-stop", seconds=seconds, until=until)
+        end = perf_counter() + seconds + self._lease
         while self._working() and perf_counter() < end:
             gevent.sleep(0.02)
         for hand in self._working():
@@ -222,7 +223,8 @@ class Remote:
             account.lose(hand.name, self._unaccounted(hand, hand.lost_at))
         elif final:
             if self._end is None:
-                self._lose(hand, "it was ended")
+                # All it has to say is said: the others take over just where it stopped.
+                self._lose(hand, "it was ended", account.member(hand.name).reach)
             hand.final = True
 
     def _on_connect(self, client: str) -> None:
@@ -239,23 +241,23 @@ class Remote:
         bound = until if self._end is None else min(until, self._end)
         number = member.open
         for order in hand.orders:
-            left = replace(order, since=max(order.since, member.at), until=min(order.until, bound))
+            left = replace(order, since=max(order.since, member.reach), until=min(order.until, bound))
             if left.since < left.until:
                 number += sum(1 for _ in moments(left))
         return number
 
-    def _lose(self, hand: _Hand, why: str) -> None:
-        """Count what a worker leaves behind, and have the others follow its share from now on."""
+    def _lose(self, hand: _Hand, why: str, since: float | None = None) -> None:
+        """Count what a worker leaves behind, and have the others follow its share, from now on if not since earlier."""
         account = self._account
         assert account is not None
-        now = self.now
+        now = self.now if since is None else since
         hand.lost_at = now
         number = self._unaccounted(hand, now)
         account.lose(hand.name, number)
         others = self._working()
         text = f"worker {hand.name} is gone ({why})"
         if self.plan.open:
-            text += f": {number} arrivals are not accounted for"
+            text += f": arrivals that nobody accounts for: {number:,}"
         left = [replace(order, since=max(order.since, now)) for order in hand.orders if order.until > now]
         if others and left and self._end is None:
             text += f"; its share goes to the {len(others)} that are left"
@@ -282,6 +284,7 @@ class Worker:
         self._made = made
         self._run = ""
         self._period = PERIOD
+        self._lease = LEASE
         self._unread: dict[int, dict[str, Any]] = {}
         self._reporter: Any = None
         self._finished = True
@@ -299,7 +302,7 @@ class Worker:
     def _on_prepare(self, environment: Environment, msg: Message) -> None:
         self._close()
         data = msg.data
-        self._run, self._period = data["run"], data["period"]
+        self._run, self._period, self._lease = data["run"], data["period"], data["lease"]
         self._unread = {}
         self._finished = False
         self._made(None)
@@ -320,7 +323,7 @@ class Worker:
     def _on_go(self, environment: Environment, msg: Message) -> None:
         if (generator := self._mine(msg)) is None:
             return
-        generator.start(perf_counter() + msg.data["seconds"], lease=LEASE, watch=msg.data["watch"])
+        generator.start(perf_counter() + msg.data["seconds"], lease=self._lease, watch=msg.data["watch"])
         self._made(generator)
         self._reporter = gevent.spawn(self._report_on, generator)
 
@@ -340,7 +343,7 @@ class Worker:
         if msg.data["revoked"]:
             generator.revoke()
         elif generator.clock is not None:
-            generator.clock.extend(msg.data["stamp"] + LEASE)
+            generator.clock.extend(msg.data["stamp"] + self._lease)
 
     def _report_on(self, generator: Generator) -> None:
         while not self._finished:
@@ -362,19 +365,19 @@ class Worker:
 
     def _on_stop(self, environment: Environment, msg: Message) -> None:
         if self._mine(msg) is not None:
-            self.finish(msg.data["seconds"])
+            self.finish(msg.data["seconds"], msg.data["until"])
 
-    def finish(self, seconds: float) -> None:
+    def finish(self, seconds: float, until: float = -math.inf) -> None:
         """Take up nothing more, wait for what has begun, and send the last report."""
         generator = self.generator
         if generator is None or self._finished or not generator.begun.is_set():
             return
-        generator.stop(seconds)
+        generator.stop(seconds, until)
         if not self._finished:
             self._finished = True
             self._report(generator, final=True)
             # The master may be out of reach for a moment; it waits about as long.
-            for _ in range(int(LOST / PERIOD)):
+            for _ in range(int(self._lease / PERIOD)):
                 gevent.sleep(PERIOD)
                 if not self._unread:
                     break

@@ -199,6 +199,9 @@ class Clockwork:
         self.lease = lease
         #: Since when it stands still, if it does.
         self.still: float | None = None
+        #: From when to when it stood still; whoever reads them takes them away.
+        self.pauses: list[tuple[float, float]] = []
+        self._cut = math.inf
         self._take = take
         self._drop = drop
         self._grain = grain
@@ -214,18 +217,31 @@ class Clockwork:
         self.due = next(times, math.inf)
         self._ring()
 
-    def clear(self) -> None:
-        """Forget all moments that have not come yet."""
+    @property
+    def reach(self) -> float:
+        """The moment before which everything has been handed on or dropped."""
+        return min(self.due, self._cut, perf_counter() - self.zero)
+
+    def clear(self, until: float = -math.inf) -> None:
+        """Hand on what is due before a moment, or drop it where it stands still, and forget the rest."""
+        take = self._take if self.still is None else self._late
+        now = perf_counter() - self.zero
+        while self.due <= now and self.due < until:
+            take(self.due, now)
+            self.asked += 1
+            self.due = next(self._times, math.inf)
+        self._cut = min(self._cut, self.due, max(now, until))
         self._times, self.due = iter(()), math.inf
         self._alarm.set(math.inf)
+
+    def _late(self, due: float, now: float) -> None:
+        self._drop(due)
 
     def wake(self) -> None:
         """Hand on what is due by now; the alarm stays as it is set."""
         now = perf_counter() - self.zero
-        if now > self.lease:
-            if self.still is None and self.due < math.inf:
-                self.still = self.lease
-            return
+        if now > self.lease and self.still is None:
+            self.still = self.lease
         if self.still is not None:
             return
         due = self.due
@@ -245,7 +261,7 @@ class Clockwork:
         if self.due == math.inf:
             self._alarm.set(math.inf)
             return
-        if self.still is not None or perf_counter() - self.zero > self.lease:
+        if self.still is not None:
             self._alarm.set(math.inf)  # until the lease is extended
             return
         # Not before the grain is over, counted from the moment that was set last, so that lateness does not add up.
@@ -255,15 +271,17 @@ class Clockwork:
     def extend(self, lease: float) -> None:
         """Go on until another moment; what came due while it stood still is dropped."""
         self.lease = max(self.lease, lease)
-        if self.still is not None and perf_counter() - self.zero <= self.lease:
-            now = perf_counter() - self.zero
-            due = self.due
-            while due <= now:
-                self._drop(due)
-                self.asked += 1
-                due = next(self._times, math.inf)
-            self.due, self.still = due, None
-            self._ring()
+        now = perf_counter() - self.zero
+        if self.still is None or now > self.lease:
+            return
+        self.pauses.append((self.still, now))
+        due = self.due
+        while due <= now:
+            self._drop(due)
+            self.asked += 1
+            due = next(self._times, math.inf)
+        self.due, self.still = due, None
+        self._ring()
 
     def close(self) -> None:
         """Give back what it holds of the system."""

@@ -1,21 +1,23 @@
 """The load inside Locust: what is hung on its events, so that a run begins, ends and is counted as any of Locust's.
 
 `install`, called when Locust's environment is there (its event `init`), makes an `Engine`. A test that Locust starts,
-headless, from the web UI, as a master or as a worker, then is a run of the plan. Locust's users are spawned as ever: with open
-arrivals of calls they have nothing to do, with open arrivals of tasks they are the pool that the tasks run in, and with
-closed arrivals they are the load.
+headless, from the web UI, as a master or as a worker, then is a run of the plan. Locust's users are spawned as ever:
+with open arrivals of calls they have nothing to do, with open arrivals of tasks they are the pool that the tasks run
+in, and with closed arrivals they are the load.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
-from gevent import getcurrent  # type: ignore[import-untyped]
+from gevent import getcurrent
 from gevent.event import Event  # type: ignore[import-untyped]
+from locust import argument_parser
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
@@ -63,6 +65,19 @@ def engine_of(environment: Environment) -> Engine:
     return engine
 
 
+def _remember_defaults() -> None:
+    """Have Locust work out its default options once.
+
+    A worker does so for each of some eighty options whenever the master spawns users, which halts all that it
+    sends for half a second; they never change.
+    """
+    known = argument_parser.default_args_dict
+    if not hasattr(known, "cache_info"):
+        remembered = functools.cache(known)
+        remembered()
+        argument_parser.default_args_dict = remembered
+
+
 class Engine:
     """The load's place in one Locust process."""
 
@@ -85,6 +100,7 @@ class Engine:
         runner = environment.runner
         hooks: Any = environment.events
         if isinstance(runner, WorkerRunner):
+            _remember_defaults()
             self.worker = Worker(runner, crew, self._made)
             hooks.test_stopping.add_listener(lambda environment, **more: self._stop_worker())
         else:

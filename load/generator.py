@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
-from gevent import getcurrent  # type: ignore[import-untyped]
+from gevent import getcurrent
 from gevent.event import Event  # type: ignore[import-untyped]
 from locust.exception import StopUser
 
@@ -29,6 +29,15 @@ PERIOD = 0.25
 
 def _nothing() -> None:
     pass
+
+
+def _warm_up() -> None:
+    """Fold once what stands for nothing: numpy imports parts of itself when they are asked for first."""
+    tally = Tally(["warm.up"])
+    tally.rows += [(0, 0.0, 0.0, 0.001, 0, 1), (0, 0.0, 0.0, 1.001, 0, 1)]
+    tally.starts.append((0.0, 0.0))
+    fold.batch(tally.rows, tally.functions, ())
+    tally.fold(1.0).to_json()
 
 
 def _untold() -> dict[str, Any]:
@@ -119,6 +128,7 @@ class Generator:
                 arrive = self.turns.arrive
             self.clock = Clockwork(zero, arrive, self._drop, lease=lease)
             self.sender.clock = self.clock
+        _warm_up()
         # What is there by now stays; looking through it again and again would only make pauses.
         gc.collect()
         gc.freeze()
@@ -164,16 +174,21 @@ class Generator:
         self.tally.finished()  # whoever leads the run hands them out
         self._number += 1
         renewals, self.renewals[:] = self.renewals[:], []
+        pauses: list[tuple[float, float]] = []
+        if self.clock is not None:
+            pauses, self.clock.pauses[:] = self.clock.pauses[:], []
         return {
             "number": self._number,
             "at": now,
             "delta": delta.to_json(),
             "locust": fold.batch(rows, self.tally.functions, self.tally.outcomes),
             "vitals": self.meter.vitals().to_json(),
+            "reach": max(0.0, now) if self.clock is None else self.clock.reach,
             "asked": self.asked,
             "open": self.open,
             "renewed": self.sender.renewed,
             "renewals": renewals,
+            "pauses": pauses,
             "connections": [pool.opened, pool.most],
             "trouble": list(self.sender.trouble),
             "told": self.crew.told(),
@@ -195,12 +210,13 @@ class Generator:
         if self.clock is not None:
             self.clock.clear()
 
-    def stop(self, seconds: float) -> None:
-        """Take up nothing more, and wait so many seconds for what has begun; what has not ended then is dropped."""
+    def stop(self, seconds: float, until: float = -math.inf) -> None:
+        """Take up nothing that is due from `until` on, and wait so many seconds for what has begun; then drop the rest."""
         self.closing = True
         if not self.begun.is_set():
             return
-        self.revoke()
+        if self.clock is not None:
+            self.clock.clear(until)
         end = perf_counter() + seconds
         while self.open and perf_counter() < end:
             gevent.sleep(0.01)

@@ -88,22 +88,53 @@ class Called(Protocol):
 class Heading(Protocol):
     """A head that was read, with room for what is found out about it."""
 
-    raw: bytes
-    status: int
-    version: str
-    headers: Sequence[tuple[str, str]]
-    verdicts: dict[Any, Any]
+    @property
+    def raw(self) -> bytes:
+        """Its bytes."""
+
+    @property
+    def status(self) -> int:
+        """The status."""
+
+    @property
+    def version(self) -> str:
+        """The version of HTTP, as 1.1."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """The headers, in their order."""
+
+    @property
+    def verdicts(self) -> dict[Any, Any]:
+        """Room for what is found out about it."""
 
 
 class Replied(Protocol):
     """What became of a call, as far as a judge needs it."""
 
-    failure: str | None
-    detail: str
-    body: bytes
-    sent: float
-    done_at: float
-    opened: bool
+    @property
+    def failure(self) -> str | None:
+        """The kind of the failure, None where there is an answer."""
+
+    @property
+    def detail(self) -> str:
+        """What is known of the failure."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, decoded."""
+
+    @property
+    def sent(self) -> float:
+        """When the request was sent."""
+
+    @property
+    def done_at(self) -> float:
+        """When the answer was whole."""
+
+    @property
+    def opened(self) -> bool:
+        """Whether a connection was made for it."""
 
     @property
     def answer(self) -> Heading:
@@ -631,7 +662,7 @@ class _Shape:
             kinds.append(GenericAlias(list, (self.items.type(),)))
         if self.root:
             return kinds[0]
-        return Union[(*kinds, _Scalar)]  # type: ignore[return-value]
+        return Union[(*kinds, _Scalar)]
 
     def _struct(self) -> Any:
         assert self.members is not None

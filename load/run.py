@@ -50,8 +50,8 @@ class Hands(Protocol):
     def alive(self) -> int:
         """Return how many processes send."""
 
-    def stop(self, seconds: float) -> None:
-        """Have nothing more taken up, wait for what has begun, and have all of it in the account."""
+    def stop(self, seconds: float, until: float) -> None:
+        """Have nothing taken up that is due from a moment on, wait for what has begun, and have all of it in the account."""
 
     def close(self) -> None:
         """Let go of everything."""
@@ -109,9 +109,9 @@ class Local:
     def alive(self) -> int:  # noqa: D102
         return 1
 
-    def stop(self, seconds: float) -> None:  # noqa: D102
+    def stop(self, seconds: float, until: float) -> None:  # noqa: D102
         if self.generator is not None:
-            self.generator.stop(seconds)
+            self.generator.stop(seconds, until)
             self._report(final=True)
 
     def close(self) -> None:  # noqa: D102
@@ -268,7 +268,7 @@ class Run:
             account.orders[place] = Order(
                 order.schedule, order.seed, order.begin, order.since, min(order.until, seconds)
             )
-        stopping = gevent.spawn(self.hands.stop, self._drain)
+        stopping = gevent.spawn(self.hands.stop, self._drain, seconds)
         while not stopping.ready():
             stopping.join(timeout=PERIOD)
             if not stopping.ready():
@@ -282,7 +282,7 @@ class Run:
             seconds,
             slos=self._kept if self.plan.search is not None else None,
             search=search,
-            why=self._why,
+            ended=self._why,
         )
         self.events.write({"event": "load-end", **self.result})
 

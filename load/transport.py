@@ -977,19 +977,16 @@ class _TlsConnection(Connection):
         except ssl.SSLWantReadError:
             self._say()
             raise BlockingIOError from None
-        except ssl.SSLZeroReturnError:
-            return b""
         if not coming.pending or not data:
             return data
         parts = [data]
         try:
             while data := tls.read(_AT_ONCE):
                 parts.append(data)
+            # The other side has said that this was all: what came is taken in first, then that.
+            self._pool.loop.run_callback(self._end_of, tls)
         except ssl.SSLWantReadError:
             pass
-        except ssl.SSLZeroReturnError:
-            # What came is taken in first; then the end is.
-            self._pool.loop.run_callback(self._end_of, tls)
         return b"".join(parts)
 
     def _end_of(self, tls: ssl.SSLObject) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import gevent  # type: ignore[import-untyped]
-from gevent import Greenlet  # type: ignore[import-untyped]
+from gevent import Greenlet
 from gevent.pool import Group  # type: ignore[import-untyped]
 from locust import User
 

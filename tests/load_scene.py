@@ -106,7 +106,7 @@ def crew(plan: Plan, index: int, of: int) -> Crew:
     return Crew(FUNCTIONS, pool, judge, source, told=judge.told)
 
 
-@events.init.add_listener
+@events.init.add_listener  # type: ignore[untyped-decorator]
 def installed(environment: Any, **more: Any) -> None:
     engine.install(environment, plan, crew)
 
