@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,6 +18,8 @@ from conformance.protocol.profile import UsageError
 
 if TYPE_CHECKING:
     import pytest
+
+    from load.options import Settings, Wish
 
 ROOT = Path(__file__).resolve().parent
 
@@ -173,6 +176,16 @@ def _load_options(load: argparse.ArgumentParser) -> None:
     load.add_argument("locust", nargs="*", metavar="-- LOCUST", help="options for Locust itself")
 
 
+def _further(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the options of a load, for the line that runs it again."""
+    if options.verb != "load":
+        return ()
+    from load.options import Wish
+
+    workers = ("--workers", str(options.workers)) if options.workers else ()
+    return (*Wish.of(options).arguments(), *workers)
+
+
 def _request(options: argparse.Namespace) -> Request:
     return Request(
         target=options.target,
@@ -289,9 +302,129 @@ def _pipe() -> Iterator[None]:
 
 def _load(options: argparse.Namespace) -> int:
     """Put a load on the target, show it as it goes, and close with the report on one page."""
-    from conformance.loading import print_load
+    from load.command import plan_text, samples_short
+    from load.options import Wish, refuse_target, settle
 
-    return print_load(_request(options), options)
+    wish = Wish.of(options)
+    if options.worker:
+        return _load_worker(options, wish)
+    harness = Harness.prepare(_request(options))
+    try:
+        profile, catalog = harness.profile, harness.catalog
+        if harness.embedded is None:
+            refuse_target(profile)
+        elif options.master:
+            raise UsageError(
+                "--master: its workers need a target that they reach, too: give --target or --profile"
+            )
+        settings = settle(wish, profile, None if catalog.is_implicit else catalog.methods)
+        harness.connect()
+        shares, left_out = _shares(harness, settings)
+        if options.plan:
+            with _pipe():
+                print(plan_text(settings, harness.catalog, harness.shown_url, shares, left_out))
+            return 0
+        return _load_run(harness, options, wish, settings, samples_short(settings, shares))
+    finally:
+        harness.close()
+
+
+def _shares(harness: Harness, settings: Settings) -> tuple[dict[str, float], list[tuple[str, str]]]:
+    """Return what is sent, and how much of each where that is known, without sending anything."""
+    from load.scenarios import PARTS, cast
+    from load.work import Work, mix_of
+
+    profile, catalog, read_only = harness.profile, harness.catalog, harness.request.read_only
+    if settings.scenario.name in PARTS:
+        writable = profile.may_write and not read_only
+        cast(settings.scenario.name, profile, catalog, writable=writable)
+        return {}, []
+    work = Work(profile, catalog, seed=harness.seed, read_only=read_only)
+    try:
+        shares, left_out = mix_of(profile, catalog, work.estate, settings.mix)
+    finally:
+        work.client.close()
+    return {name: float(share) for name, share in shares.items()}, left_out
+
+
+def _load_worker(options: argparse.Namespace, wish: Wish) -> int:
+    from load.command import work
+    from load.options import target_of
+
+    if options.master:
+        raise UsageError("--worker and --master: a process is one of the two")
+    profile, _ = target_of(options.profile, options.target)
+    path = options.profile or (Path("conform.toml") if Path("conform.toml").is_file() else None)
+    host = options.master_host or "127.0.0.1"
+    log = sys.stderr if not options.quiet else None
+    return work(wish, path, profile.url, host, options.master_port, options.workers or 1, log)
+
+
+def _load_run(
+    harness: Harness, options: argparse.Namespace, wish: Wish, settings: Settings, notes: Sequence[str]
+) -> int:
+    """Carry a load out, and make its report; a folder that cannot be written is a usage error."""
+    from load.command import LOG, Interrupts, Locust, calibrate, carry_out
+    from reports.progress import LoadProgress
+    from reports.run import LogError, begin, exit_status, write_report
+
+    request = harness.request
+    try:
+        harness.claim()
+        log = begin(harness.out)
+    except (OSError, LogError) as error:
+        raise UsageError(f"--out {harness.out}: {getattr(error, 'strerror', None) or error}") from error
+    began = time.monotonic()
+    problem: str | None = None
+    with log, LoadProgress(settings.seconds, request.quiet, request.color) as progress:
+
+        def take(event: Mapping[str, Any]) -> None:
+            log.write(event)
+            progress.take(event)
+
+        with Interrupts() as interrupts:
+            take(harness.header(__version__) | {"load": {"mix": settings.mix, "think": list(settings.think)}})
+            for note in notes:
+                take({"event": "note", "message": note})
+                progress.say(f"note: {note}", "yellow")
+            try:
+                calibration = None
+                if not options.no_calibration:
+                    calibration = calibrate(settings)
+                    take({"event": "calibration", **calibration.to_json()})
+                if not interrupts.seen:
+                    locust = Locust(
+                        wish,
+                        settings,
+                        harness.profile.path,
+                        harness.profile.url,
+                        harness.seed,
+                        harness.out / LOG,
+                        read_only=request.read_only,
+                        calibration=calibration,
+                        master=options.master,
+                        port=options.master_port,
+                        further=tuple(options.locust),
+                    )
+                    problem = carry_out(locust, take, interrupts)
+            except OSError as error:
+                problem = str(error)
+            if interrupts.seen:
+                take({"event": "interrupted"})
+            elif problem is not None:
+                take({"event": "error", "rule": None, "message": problem, "ours": True})
+        log.write({"event": "end", "seconds": time.monotonic() - began})
+    report = write_report(harness.out)
+    with _pipe():
+        if problem is not None and not report["interrupted"]:
+            print(f"conform load: {problem}", file=sys.stderr)
+        if request.quiet:
+            print(f"{report['verdict']}: {report['reason']}", flush=True)
+        else:
+            from reports.screen import print_closing
+
+            print_closing(report, color=request.color, folder=harness.out)
+    return exit_status(report)
 
 
 def _call(options: argparse.Namespace) -> int:

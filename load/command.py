@@ -192,10 +192,9 @@ def environment(url: str, *, events: str | None = None) -> dict[str, str]:
 class Interrupts:
     """Takes SIGINT and SIGTERM while a load goes on: the first stops it, a later one ends it at once."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         self.seen = False
         self.locust: Locust | None = None
-        self._tell = tell
         self._last = -math.inf
         self._before: dict[int, Any] = {}
 
@@ -220,7 +219,11 @@ class Interrupts:
         self._last = now
         if not self.seen:
             self.seen = True
-            self._tell("interrupted: stopping, and removing what the load made; again to leave that")
+            # Not by way of a stream: the signal may have come while that was being written to.
+            with contextlib.suppress(OSError):
+                os.write(
+                    2, b"interrupted: stopping, and removing what the load made (again: leave it there)\n"
+                )
             if self.locust is not None:
                 self.locust.interrupt()
         elif self.locust is not None:

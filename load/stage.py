@@ -16,7 +16,6 @@ from locust import User
 
 from conformance.protocol.catalog import Catalog
 from conformance.protocol.profile import Profile, UsageError
-from conformance.protocol.session import SetUpFailedError
 from load.dispatch import Reply
 from load.engine import Engine, install
 from load.generator import Crew
@@ -88,7 +87,6 @@ class Play:
         writable = profile.may_write and not read_only
         self.cast = cast(name, profile, catalog, writable=writable) if name in PARTS else None
         self.calibration: tuple[float, float] | None = None
-        self.leftovers: list[dict[str, Any]] = []
 
     def plan(self) -> Plan:
         """Return what the run is to do."""
@@ -116,24 +114,22 @@ class Play:
         """Sign in, prepare the requests, and seat the judge: worker `index` of `of`.
 
         Raises:
-            UsageError: it cannot be prepared; one line says why.
+            UsageError: what was asked for cannot be sent to this target.
+            SetUpFailedError: the target refuses what has to be prepared.
 
         """
         users = plan.users // of + (index < plan.users % of)
-        try:
-            work = Work.prepare(
-                self.profile,
-                self.catalog,
-                users=max(1, users),
-                mix={} if self.cast else self.settings.mix,
-                also=tuple(dict.fromkeys(self.cast.functions.values())) if self.cast else (),
-                seed=plan.seed,
-                read_only=self.read_only,
-                index=index,
-                of=of,
-            )
-        except SetUpFailedError as error:
-            raise UsageError(f"the load cannot be prepared: {error.reason}") from error
+        work = Work.prepare(
+            self.profile,
+            self.catalog,
+            users=max(1, users),
+            mix={} if self.cast else self.settings.mix,
+            also=tuple(dict.fromkeys(self.cast.functions.values())) if self.cast else (),
+            seed=plan.seed,
+            read_only=self.read_only,
+            index=index,
+            of=of,
+        )
         for name, why in work.left_out:
             log.info("left out of the mix: %s: %s", name, why)
         judge = Judge(
@@ -146,10 +142,11 @@ class Play:
         )
         pool = Pool(Endpoint.of(self.profile.url, ca=self.profile.target.ca), plan.connections)
 
-        def close() -> None:
-            self.leftovers += (left := work.close())
+        def close() -> list[dict[str, Any]]:
+            left = work.close()
             for each in left:
                 log.warning("left over: %s %s: %s", each["kind"], each["id"], each["reason"])
+            return left
 
         return Crew(
             functions=work.functions,
