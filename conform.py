@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from conformance import __version__
 from conformance.harness import Harness, Request, duration, named_path, positive
@@ -322,7 +322,7 @@ def _load(options: argparse.Namespace) -> int:
         shares, left_out = _shares(harness, settings)
         if options.plan:
             with _pipe():
-                print(plan_text(settings, harness.catalog, harness.shown_url, shares, left_out))
+                print(plan_text(settings, catalog, harness.shown_url, shares, left_out))
             return 0
         return _load_run(harness, options, wish, settings, samples_short(settings, shares))
     finally:

@@ -1,9 +1,10 @@
 """Several processes: a master that leads the run, and workers that send, over Locust's own messages.
 
-The master splits the schedule exactly. Every worker reports a few times a second, and sends a report again until it is
-acknowledged, so that none is lost or counted twice when a connection breaks. An acknowledgement is a lease: a worker
-that has none for a while stands still, and one that has not been heard of for a little longer than that is given up. From then on the others follow its share, and what it had not accounted for counts as dropped. When it
-comes back, what it reports late is taken in, but it gets nothing more to do. Moments are seconds since the run's beginning;
+The master splits the schedule exactly. Every worker reports a few times a second, and sends a report again until it
+is acknowledged, so that none is lost or counted twice when a connection breaks. An acknowledgement is a lease: a
+worker that has none for a while stands still, and one that has not been heard of for a little longer than that is
+given up. From then on the others follow its share, and what it had not accounted for counts as dropped. When it comes
+back, what it reports late is taken in, but it gets nothing more to do. Moments are seconds since the run's beginning;
 clocks of different hosts are never compared: the beginning is told as «in so many seconds».
 """
 

@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from conformance.protocol.catalog import Catalog
-from conformance.protocol.profile import Profile, UsageError
+from conformance.protocol.profile import UsageError
 from load import null, slo
 from load.health import Calibration, cores
 from load.options import Settings, Wish
@@ -282,20 +282,21 @@ def carry_out(
 
 
 def work(
-    wish: Wish, profile: Path | None, url: str, host: str, port: int, processes: int, log: TextIO
+    wish: Wish, profile: Path | None, url: str, host: str, port: int, processes: int, log: TextIO | None
 ) -> int:
     """Be a worker of a master elsewhere until that lets go; return the exit status."""
     line = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker"]
     line += [f"--master-host={host}", f"--master-port={port}", *wish.arguments()]
     line += [f"--profile={profile.resolve()}"] if profile is not None else []
     line += [f"--processes={processes}"] if processes > 1 else []
+    out = log if log is not None else subprocess.DEVNULL
     process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own options)
         line,
         cwd=ROOT,
         env=environment(url),
         stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
+        stdout=out,
+        stderr=out,
         start_new_session=True,
     )
     try:
@@ -343,7 +344,6 @@ def samples_short(settings: Settings, shares: Mapping[str, float] | None = None)
 
 def plan_text(
     settings: Settings,
-    profile: Profile,
     catalog: Catalog,
     target: str,
     shares: Mapping[str, float] | None,

@@ -216,7 +216,7 @@ class Generator:
             self.clock.clear()
 
     def stop(self, seconds: float, until: float = -math.inf) -> None:
-        """Take up nothing that is due from `until` on, and wait so many seconds for what has begun; then drop the rest."""
+        """Take up nothing that is due from `until` on; wait so many seconds for what has begun, and drop the rest."""
         self.closing = True
         if not self.begun.is_set():
             return

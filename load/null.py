@@ -98,7 +98,7 @@ class NullServer:
 
     def __enter__(self) -> str:
         """Start it, and return its base URL."""
-        self._process = subprocess.Popen(  # noqa: S603  (our own module, our own interpreter)
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "load.null", "serve"],
             cwd=ROOT,
             stdin=subprocess.PIPE,

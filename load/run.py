@@ -57,7 +57,7 @@ class Hands(Protocol):
         """Return how many processes send."""
 
     def stop(self, seconds: float, until: float) -> None:
-        """Have nothing taken up that is due from a moment on, wait for what has begun, and have all of it in the account."""
+        """Have nothing taken up that is due from a moment on, wait for what has begun, and take account of it all."""
 
     def close(self) -> Sequence[Mapping[str, Any]]:
         """Let go of everything, and return what is left over of it on the target."""

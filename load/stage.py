@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from locust import User
 
 from conformance.protocol.catalog import Catalog
-from conformance.protocol.profile import Profile, UsageError
+from conformance.protocol.profile import Profile
 from load.dispatch import Reply
 from load.engine import Engine, install
 from load.generator import Crew

@@ -314,7 +314,7 @@ class _Builder:
         if kind == "exchange":
             self.exchanges += 1
             return
-        method = getattr(self, "on_" + kind.replace(" ", "_"), None)
+        method = getattr(self, "on_" + kind.replace(" ", "_").replace("-", "_"), None)
         if method is not None:
             method(event)
 

@@ -201,7 +201,8 @@ def _health(page: Page, load: Mapping[str, Any]) -> None:
         page.field("remark", remark)
     connections = load["connections"]
     limit = f" of {connections['limit']} at most" if connections["limit"] else ""
-    page.field("connections", f"{connections['most']} at a time{limit}, {connections['opened']} opened")
+    most = plural(connections["most"], "connection")
+    page.field("network", f"{most} at a time{limit}, {connections['opened']} opened in all")
     lost = [worker["name"] for worker in health["workers"] if worker["lost"]]
     if lost:
         page.field("lost", f"{plural(len(lost), 'worker')}: {', '.join(lost[:4])}", style="yellow")
