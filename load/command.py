@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -170,12 +171,15 @@ class Locust:
         except OSError:
             return ""
         told = [line.strip() for line in lines if line.strip()]
-        errors = [line for line in told if "ERROR" in line or line.startswith("locust: error")]
-        # The last line of a traceback is the error itself.
-        last = next((line for line in reversed(told) if not line.startswith(("[", "Type", "-", "|"))), "")
         if any(line.startswith("Traceback") for line in told):
-            return last
-        return errors[-1].partition(": ")[2] or errors[-1] if errors else (told[-1] if told else "")
+            # The last line of a traceback is the error itself; what Locust prints after it are its tables.
+            at = max(number for number, line in enumerate(told) if line.startswith("Traceback"))
+            return next(
+                (line for line in told[at + 1 :] if re.match(r"[A-Za-z_.]+(Error|Exception|Exit)\b", line)),
+                "",
+            )
+        errors = [line for line in told if "/ERROR/" in line or line.startswith("locust: ")]
+        return errors[-1].partition(": ")[2] if errors else ""
 
 
 def environment(url: str, *, events: str | None = None) -> dict[str, str]:
@@ -278,7 +282,9 @@ def carry_out(
         return None
     words = locust.last_words()
     when = "in the middle of the load" if begun else "before the load began"
-    return f"Locust ended {when} (status {locust.status}){f': {words}' if words else ''}"
+    status = locust.status or 0
+    how = f"killed by signal {-status}" if status < 0 else f"status {status}"
+    return f"Locust ended {when} ({how}){f': {words}' if words else ''}"
 
 
 def work(

@@ -28,6 +28,7 @@ CUT_SHORT = "the run was cut short before its end was told"
 _PLANNED = (
     "scenario",
     "arrivals",
+    "executor",
     "schedule",
     "search",
     "warmup",
@@ -308,6 +309,8 @@ def overall(load: Mapping[str, Any]) -> tuple[str, str]:
         return "undecided", f"the target does not answer: all of {plural(lost, 'request')} failed to connect"
     if not requests(load):
         return "undecided", "; ".join(load["health"]["why"]) or "nothing was sent"
+    if load["search"] is not None:
+        return _searched(load["search"])
     if not load["health"]["valid"]:
         why = list(load["health"]["why"]) or ["no reason was given"]
         more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
@@ -330,6 +333,17 @@ def overall(load: Mapping[str, Any]) -> tuple[str, str]:
         )
     every = f"{plural(len(slos), 'SLO')} held" if len(slos) < 2 else f"all {len(slos)} SLOs held"
     return "pass", f"{every if slos else 'no SLO was asked for'} on {plural(total['requests'], 'request')}"
+
+
+def _searched(search: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a search comes to. Trials judge their own generator; the last ones are there to fail."""
+    if search["result"] is not None:
+        return "pass", f"{search['result']:.4g}/s is the highest rate that held ({search['why']})"
+    if search["why"] is None:
+        return "undecided", "the search did not come to its end"
+    if any(trial["held"] is False for trial in search["trials"]):
+        return "fail", f"no rate held ({search['why']})"
+    return "undecided", f"no rate could be judged ({search['why']})"
 
 
 def measured(slo: Mapping[str, Any]) -> str:

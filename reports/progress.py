@@ -189,6 +189,7 @@ class LoadProgress(_Teller):
         # About sixty lines of a load, whether it takes a minute or a night.
         self._every = every or max(1, math.ceil(min(seconds, 3600.0) / 60))
         self._waiting: list[Mapping[str, Any]] = []
+        self._tasks = False
         self._begin("getting ready", None if math.isinf(seconds) else math.ceil(seconds), share=False)
 
     def say(self, text: str, style: str = "") -> None:
@@ -200,30 +201,34 @@ class LoadProgress(_Teller):
         """Show an event of the load, if it is one that is shown."""
         kind = event.get("event")
         with self._lock:
-            if kind == "second":
+            if kind == "load":
+                self._tasks = event.get("executor") == "tasks"
+            elif kind == "second":
                 self._second(event)
             elif kind == "mark":
                 text = f": {cut(str(event['text']), 160)}" if event.get("text") else ""
-                self._say(f"{float(event['at']):5.0f} s  {event['kind']}{text}", "yellow")
+                self._say(f"{float(event['at']):6.4g} s  {event['kind']}{text}", "yellow")
             elif kind == "finding":
                 self.finding(str(event["rule"]), event.get("function"), str(event.get("message") or ""))
 
     def _second(self, event: Mapping[str, Any]) -> None:
         self._waiting.append(event)
         if self._bar is not None:
-            self._bar.update(self._task, completed=int(event["at"]) + 1, description=load_line([event]))
+            self._bar.update(
+                self._task, completed=int(event["at"]) + 1, description=load_line([event], self._tasks)
+            )
             self._waiting.clear()
         elif len(self._waiting) >= self._every:
             self._rest()
 
     def _rest(self) -> None:
         if self._waiting:
-            self._say(load_line(self._waiting))
+            self._say(load_line(self._waiting, self._tasks))
             self._waiting.clear()
 
 
-def load_line(seconds: Sequence[Mapping[str, Any]]) -> str:
-    """Return one line about some seconds of a load."""
+def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
+    """Return one line about some seconds of a load; with `tasks`, an arrival is several requests."""
     count = len(seconds)
     due = Histogram()
     for second in seconds:
@@ -236,7 +241,7 @@ def load_line(seconds: Sequence[Mapping[str, Any]]) -> str:
     )
     parts = [f"{seconds[-1]['at'] + 1:6.0f} s"]
     if asked:
-        parts.append(f"asked {sum(asked) / count:7.1f}/s")
+        parts.append(f"{'tasks' if tasks else 'asked'} {sum(asked) / count:7.1f}/s")
     parts += [
         f"reached {done / count:7.1f}/s",
         f"p50 {p50:>8}",

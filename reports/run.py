@@ -402,6 +402,12 @@ class _Builder:
             if found := self.rule(event, identifier):
                 found.judged += int(counts["judged"])
                 found.broken += int(counts["broken"])
+        for counted in event.get("findings") or ():
+            if found := self.rule(counted):
+                finding = found.findings.get((counted.get("function"), str(counted.get("kind") or "")))
+                if finding is not None:
+                    # It was told when it was seen first, with the count of then.
+                    finding.count = max(finding.count, int(counted["count"]))
 
     def on_leftover(self, event: Mapping[str, Any]) -> None:
         record = {name: event.get(name) for name in ("kind", "id", "function", "reason")}

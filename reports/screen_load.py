@@ -102,7 +102,14 @@ def _table(page: Page, load: Mapping[str, Any]) -> None:
         kinds = sorted(total["errors"].items(), key=lambda pair: -pair[1])
         told = ", ".join(f"{count:,} {cut(kind, 40)}" for kind, count in kinds[:_KINDS])
         page.field("errors", told + (f" and {len(kinds) - _KINDS} more kinds" if len(kinds) > _KINDS else ""))
-    page.line(("latencies run from the moment each request was due, failed ones included", "dim"), indent=2)
+    told = "latencies run from the moment each request was due, failed ones included"
+    if load["arrivals"] == "closed":
+        told = (
+            "closed users ask less while answers are slow: callers who do not wait for each other see worse"
+        )
+    elif load["executor"] == "tasks":
+        told = "each arrival is a task of a user; its first latency runs from the moment the arrival was due"
+    page.line((told, "dim"), indent=2)
 
 
 def _slos(page: Page, load: Mapping[str, Any]) -> None:
@@ -113,7 +120,7 @@ def _slos(page: Page, load: Mapping[str, Any]) -> None:
         return
     texts = max(cell_len(page.safe(cut(slo["text"], 60))) for slo in slos)
     values = max(len(measured(slo)) for slo in slos)
-    valid = load["health"]["valid"]
+    valid = load["health"]["valid"] or load["search"] is not None
     for slo in slos:
         mark, style = (
             _SLO_STYLES[slo["verdict"]] if valid or slo["verdict"] == "not judged" else ("?", "magenta")
