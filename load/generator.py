@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from time import perf_counter
@@ -33,6 +33,10 @@ def _nothing() -> None:
     pass
 
 
+def _none_left() -> Sequence[Mapping[str, Any]]:
+    return ()
+
+
 def _warm_up() -> None:
     """Fold once what stands for nothing: numpy imports parts of itself when they are asked for first."""
     tally = Tally(["warm.up"])
@@ -50,8 +54,9 @@ def _untold() -> dict[str, Any]:
 class Crew:
     """What one process sends with: the connections, where calls come from, and who judges the answers.
 
-    `prepare` is called in a greenlet before the run begins (to sign in), `close` when it is over. `told` returns what
-    the judge has found since the beginning: `rules` as {id: [judged, broken]}, `schema` as [judged, of], `findings`.
+    `prepare` is called in a greenlet before the run begins (to sign in), `close` when it is over; that returns what
+    it made on the target and could not remove. `told` returns what the judge has found since the beginning: `rules`
+    as {id: [judged, broken]}, `schema` as [judged, of], `findings`.
     """
 
     functions: Sequence[str]
@@ -59,7 +64,7 @@ class Crew:
     judge: Any
     source: Any = None
     prepare: Callable[[], None] = _nothing
-    close: Callable[[], None] = _nothing
+    close: Callable[[], Sequence[Mapping[str, Any]]] = _none_left
     told: Callable[[], dict[str, Any]] = _untold
     #: How many virtual users there are, where the source has its own.
     members: Callable[[], int] | int = 0
@@ -214,7 +219,7 @@ class Generator:
             self.clock.clear()
 
     def stop(self, seconds: float, until: float = -math.inf) -> None:
-        """Take up nothing that is due from `until` on, and wait so many seconds for what has begun; then drop the rest."""
+        """Take up nothing that is due from `until` on; wait so many seconds for what has begun, and drop the rest."""
         self.closing = True
         if not self.begun.is_set():
             return
@@ -230,10 +235,10 @@ class Generator:
             self.turns.abandon()
         self.sender.abandon()
 
-    def close(self) -> None:
-        """Give back what it holds of the system; call it once all is reported."""
+    def close(self) -> Sequence[Mapping[str, Any]]:
+        """Give back what it holds of the system, and return what is left over; call it once all is reported."""
         if self._closed:
-            return
+            return ()
         self._closed = True
         self.closing = True
         if self.begun.is_set():
@@ -243,7 +248,7 @@ class Generator:
                 self.clock.close()
             gc.unfreeze()
         self.crew.pool.close()
-        self.crew.close()
+        return self.crew.close()
 
     # --- for users, in greenlets ----------------------------------------------------------------------------
 

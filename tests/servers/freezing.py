@@ -1,13 +1,15 @@
-"""A server that answers in 1 ms, but freezes for 1 s in every 10 s, as a pause for collecting garbage or a failover does.
+"""A server that answers in 1 ms, but freezes for 1 s in every 10 s, as one does that collects garbage or fails over.
 
 While it is frozen it does nothing at all: neither takes connections nor reads nor answers. The first request starts its
 clock; it freezes from 4.5 s to 5.5 s, from 14.5 s to 15.5 s and so on, so that what any generator should have seen in
-whole tens of seconds follows from arithmetic. It gives one answer, an envelope without data, to whatever it is asked.
+whole tens of seconds follows from arithmetic. It gives one answer, an envelope without rows, to whatever it is asked.
+When it ends, it says in one line when its freezes really began and ended, in seconds since the first request.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import select
 import socket
@@ -28,7 +30,13 @@ class Freezing:
     """The server; `serve` returns after `stop`. All times are in seconds."""
 
     def __init__(
-        self, port: int = 0, *, answer: float = 0.001, every: float = 10.0, length: float = 1.0, first: float = 4.5
+        self,
+        port: int = 0,
+        *,
+        answer: float = 0.001,
+        every: float = 10.0,
+        length: float = 1.0,
+        first: float = 4.5,
     ) -> None:
         self._answer, self._every, self._length = answer, every, length
         self._first = first
@@ -41,7 +49,10 @@ class Freezing:
         self._read: dict[int, bytes] = {}
         #: When to answer on which connection; the time to answer is the same for all, so it is in order.
         self._due: deque[tuple[float, int]] = deque()
+        self._begun = 0.0
         self._freeze: float | None = None
+        #: Begin and end of each freeze, since the first request.
+        self.freezes: list[tuple[float, float]] = []
         self._stopped = False
 
     def stop(self) -> None:
@@ -53,7 +64,8 @@ class Freezing:
         while not self._stopped:
             now = time.perf_counter()
             if self._freeze is not None and now >= self._freeze:
-                time.sleep(max(0.0, self._freeze + self._length - now))
+                self._sleep(self._freeze + self._length)
+                self.freezes.append((now - self._begun, time.perf_counter() - self._begun))
                 self._freeze += self._every
             for number, _ in self._poll.poll(self._patience(time.perf_counter())):
                 if number == self._listener.fileno():
@@ -66,6 +78,13 @@ class Freezing:
         for taken in self._taken.values():
             taken.close()
         self._listener.close()
+
+    @staticmethod
+    def _sleep(until: float) -> None:
+        """Sleep to a moment, the last millisecond of it awake."""
+        time.sleep(max(0.0, until - time.perf_counter() - 0.001))
+        while time.perf_counter() < until:
+            pass
 
     def _patience(self, now: float) -> float:
         moments = [now + 0.2]
@@ -105,7 +124,7 @@ class Freezing:
             data = data[size:]
             self._due.append((now + self._answer, number))
             if self._freeze is None:
-                self._freeze = now + self._first
+                self._begun, self._freeze = now, now + self._first
         self._read[number] = data
 
     def _say(self, number: int) -> None:
@@ -140,6 +159,7 @@ def main() -> None:
     end_with(server.stop, parent=args.exit_with_parent)
     ready(f"http://127.0.0.1:{server.port}/api/", None, None)
     server.serve()
+    print(json.dumps({"freezes": server.freezes}), flush=True)
 
 
 if __name__ == "__main__":
