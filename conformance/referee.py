@@ -125,6 +125,9 @@ class Referee:
             known = self._findings.get(finding.key)
             if known is None:
                 self._findings[finding.key] = finding
+                if finding.key not in self.every:
+                    # It is told for good when the conversation ends; a run that is killed before has it from here.
+                    self.emit(finding.event(count=1, reproduced=None) | {"event": "seen"})
                 return
             known.count += 1
             new, old = finding.exchange, known.exchange
@@ -158,5 +161,7 @@ class Referee:
         pure = {rule.id for rule in self._pure}
         with self._lock:
             kept = {key: finding for key, finding in self._findings.items() if keep_pure and key[0] in pure}
+            if len(kept) < len(self._findings):
+                self.emit({"event": "withdrawn"})
             self._findings = dict(kept)
         return kept

@@ -230,6 +230,7 @@ class Run:
         if self.down is not None:
             raise TargetDownError(self.down)
         self._prepare()
+        self.emit({"event": "conversation", "name": name})
         for _ in range(_MOST_RESETS + 1):
             conclusion = self._attempt(name, rules, body)
             dubious = bool(self.referee.take() or conclusion.not_judged or conclusion.crashed)

@@ -246,6 +246,16 @@ class Account:
                 found[1] += broken
         return {rule: {"judged": judged, "broken": broken} for rule, (judged, broken) in sorted(sums.items())}
 
+    def counts(self) -> list[dict[str, Any]]:
+        """Return how often each finding was seen in the end; it was told when it was seen first."""
+        sums: dict[str, dict[str, Any]] = {}
+        for member in self.members.values():
+            for finding in member.told.get("findings", ()):
+                which = {name: finding.get(name) for name in ("rule", "function", "kind")}
+                found = sums.setdefault(json.dumps(which), {**which, "count": 0})
+                found["count"] += int(finding.get("count") or 1)
+        return list(sums.values())
+
     def schema(self) -> dict[str, int]:
         """Return how many answers were judged by their declared result, and of how many."""
         pairs = [member.told["schema"] for member in self.members.values() if "schema" in member.told]
@@ -314,6 +324,7 @@ class Account:
             "renewed": sum(member.renewed for member in known),
             "lost": lost,
             "rules": self.rules(),
+            "findings": self.counts(),
             "schema": self.schema(),
             "slos": [each.to_json() for each in slos],
             "search": search,

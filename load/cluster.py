@@ -1,14 +1,16 @@
 """Several processes: a master that leads the run, and workers that send, over Locust's own messages.
 
-The master splits the schedule exactly. Every worker reports a few times a second, and sends a report again until it is
-acknowledged, so that none is lost or counted twice when a connection breaks. An acknowledgement is a lease: a worker
-that has none for a while stands still, and one that has not been heard of for a little longer than that is given up. From then on the others follow its share, and what it had not accounted for counts as dropped. When it
-comes back, what it reports late is taken in, but it gets nothing more to do. Moments are seconds since the run's beginning;
+The master splits the schedule exactly. Every worker reports a few times a second, and sends a report again until it
+is acknowledged, so that none is lost or counted twice when a connection breaks. An acknowledgement is a lease: a
+worker that has none for a while stands still, and one that has not been heard of for a little longer than that is
+given up. From then on the others follow its share, and what it had not accounted for counts as dropped. When it comes
+back, what it reports late is taken in, but it gets nothing more to do. Moments are seconds since the run's beginning;
 clocks of different hosts are never compared: the beginning is told as «in so many seconds».
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from locust.rpc import Message
 from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
 
 from conformance.protocol.profile import UsageError
+from conformance.protocol.session import SetUpFailedError
 from load.account import Account
 from load.generator import PERIOD, Crew, Generator, moments
 from load.plan import Order, Plan
@@ -38,6 +41,8 @@ LEASE = 1.0
 MARGIN = 0.5
 #: How long workers may take to get ready, in seconds.
 READY = 120.0
+#: How long workers may take, in seconds, to remove what they made.
+TIDY = 70.0
 #: How long it is, in seconds, from when all are ready to the run's beginning.
 LEAD = 0.5
 #: So many workers report four times a second; where there are more, each does so less often, down to once a second.
@@ -56,6 +61,10 @@ class _Hand:
     lost_at: float | None = None
     final: bool = False
     back: bool = False
+    #: What it made and could not remove; None until it has told.
+    left: list[dict[str, Any]] | None = None
+    #: Whether it is the target that refused what it had to prepare.
+    by_target: bool = False
     orders: list[Order] = field(default_factory=list)
 
     @property
@@ -83,6 +92,7 @@ class Remote:
         self._lease = LEASE
         runner.register_message("load-ready", self._on_ready)
         runner.register_message("load-report", self._on_report)
+        runner.register_message("load-left", self._on_left)
         hook: Any = runner.environment.events.worker_connect
         hook.add_listener(lambda client_id, **more: self._on_connect(client_id))
 
@@ -131,7 +141,8 @@ class Remote:
             gevent.sleep(0.02)
             for hand in self._hands:
                 if hand.refused is not None:
-                    raise UsageError(f"worker {hand.name}: {hand.refused}")
+                    told = f"worker {hand.name}: {hand.refused}"
+                    raise SetUpFailedError(told) if hand.by_target else UsageError(told)
                 gone = self._runner.clients.get(hand.client)
                 if gone is None or gone.state == "missing" or perf_counter() > end:
                     raise UsageError(f"worker {hand.name} did not get ready")
@@ -179,9 +190,13 @@ class Remote:
         for hand in self._working():
             self._lose(hand, "its last report did not come")
 
-    def close(self) -> None:  # noqa: D102
+    def close(self) -> list[dict[str, Any]]:  # noqa: D102
         for hand in self._hands:
             self._send(hand, "load-close")
+        end = perf_counter() + TIDY
+        while perf_counter() < end and any(hand.left is None and hand.final for hand in self._hands):
+            gevent.sleep(0.02)
+        return [left for hand in self._hands for left in hand.left or ()]
 
     # --- what workers say -----------------------------------------------------------------------------------
 
@@ -190,13 +205,17 @@ class Remote:
 
     def _on_ready(self, environment: Environment, msg: Message) -> None:
         if (hand := self._known(msg)) is not None:
-            hand.refused = msg.data["refused"]
+            hand.refused, hand.by_target = msg.data["refused"], msg.data["by_target"]
             hand.ready = hand.refused is None
             self._functions = self._functions or list(msg.data["functions"])
             if hand.ready and list(msg.data["functions"]) != self._functions:
                 hand.refused = (
                     "it has other functions than the first worker: give all the same catalogue and profile"
                 )
+
+    def _on_left(self, environment: Environment, msg: Message) -> None:
+        if (hand := self._known(msg)) is not None:
+            hand.left = list(msg.data["left"])
 
     def _on_report(self, environment: Environment, msg: Message) -> None:
         hand, account = self._known(msg), self._account
@@ -294,7 +313,7 @@ class Worker:
         runner.register_message("load-limits", self._on_limits)
         runner.register_message("load-ack", self._on_ack)
         runner.register_message("load-stop", self._on_stop, concurrent=True)
-        runner.register_message("load-close", self._on_close)
+        runner.register_message("load-close", self._on_close, concurrent=True)
 
     def _mine(self, msg: Message) -> Generator | None:
         return self.generator if msg.data["run"] == self._run else None
@@ -308,17 +327,19 @@ class Worker:
         self._made(None)
         functions: list[str] = []
         refused: str | None = None
+        by_target = False
         try:
             plan = Plan.from_json(data["plan"])
             crew = self._crew(plan, data["index"], data["of"])
             self.generator = Generator(plan, crew, data["name"], lambda: self._runner.user_count)
             crew.prepare()
             functions = list(crew.functions)
+        except SetUpFailedError as error:
+            refused, by_target = error.reason, True
         except Exception as error:  # whatever it is, the master has to know
             refused = str(error) or type(error).__name__
-        self._runner.send_message(
-            "load-ready", {"run": self._run, "functions": functions, "refused": refused}
-        )
+        told = {"functions": functions, "refused": refused, "by_target": by_target}
+        self._runner.send_message("load-ready", {"run": self._run, **told})
 
     def _on_go(self, environment: Environment, msg: Message) -> None:
         if (generator := self._mine(msg)) is None:
@@ -385,11 +406,12 @@ class Worker:
 
     def _on_close(self, environment: Environment, msg: Message) -> None:
         if self._mine(msg) is not None:
-            self._close()
+            left = self._close()
+            with contextlib.suppress(RPCError):
+                self._runner.send_message("load-left", {"run": msg.data["run"], "left": left})
 
-    def _close(self) -> None:
+    def _close(self) -> list[dict[str, Any]]:
         self._finished = True
         self._made(None)
-        if self.generator is not None:
-            self.generator.close()
-            self.generator = None
+        generator, self.generator = self.generator, None
+        return [] if generator is None else [dict(left) for left in generator.close()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from time import perf_counter
@@ -25,10 +25,16 @@ __all__ = ["Crew", "Generator", "moments"]
 
 #: How often rows are folded, in seconds.
 PERIOD = 0.25
+#: By how much a worker's beginning may be later than the master's, in seconds.
+LATER = 2.0
 
 
 def _nothing() -> None:
     pass
+
+
+def _none_left() -> Sequence[Mapping[str, Any]]:
+    return ()
 
 
 def _warm_up() -> None:
@@ -48,8 +54,9 @@ def _untold() -> dict[str, Any]:
 class Crew:
     """What one process sends with: the connections, where calls come from, and who judges the answers.
 
-    `prepare` is called in a greenlet before the run begins (to sign in), `close` when it is over. `told` returns what
-    the judge has found since the beginning: `rules` as {id: [judged, broken]}, `schema` as [judged, of], `findings`.
+    `prepare` is called in a greenlet before the run begins (to sign in), `close` when it is over; that returns what
+    it made on the target and could not remove. `told` returns what the judge has found since the beginning: `rules`
+    as {id: [judged, broken]}, `schema` as [judged, of], `findings`.
     """
 
     functions: Sequence[str]
@@ -57,7 +64,7 @@ class Crew:
     judge: Any
     source: Any = None
     prepare: Callable[[], None] = _nothing
-    close: Callable[[], None] = _nothing
+    close: Callable[[], Sequence[Mapping[str, Any]]] = _none_left
     told: Callable[[], dict[str, Any]] = _untold
     #: How many virtual users there are, where the source has its own.
     members: Callable[[], int] | int = 0
@@ -92,6 +99,7 @@ class Generator:
         #: The moments at which sessions were found to have ended.
         self.renewals: list[float] = []
         self._number = 0
+        self._over = False
         self._closed = False
         self.tally: Tally
         self.sender: Sender
@@ -211,23 +219,26 @@ class Generator:
             self.clock.clear()
 
     def stop(self, seconds: float, until: float = -math.inf) -> None:
-        """Take up nothing that is due from `until` on, and wait so many seconds for what has begun; then drop the rest."""
+        """Take up nothing that is due from `until` on; wait so many seconds for what has begun, and drop the rest."""
         self.closing = True
         if not self.begun.is_set():
             return
         if self.clock is not None:
+            # A worker's beginning is later by the time that a message took: so is its end.
+            gevent.sleep(min(LATER, max(0.0, until - self.now)))
             self.clock.clear(until)
         end = perf_counter() + seconds
         while self.open and perf_counter() < end:
             gevent.sleep(0.01)
+        self._over = True
         if self.turns is not None:
             self.turns.abandon()
         self.sender.abandon()
 
-    def close(self) -> None:
-        """Give back what it holds of the system; call it once all is reported."""
+    def close(self) -> Sequence[Mapping[str, Any]]:
+        """Give back what it holds of the system, and return what is left over; call it once all is reported."""
         if self._closed:
-            return
+            return ()
         self._closed = True
         self.closing = True
         if self.begun.is_set():
@@ -237,7 +248,7 @@ class Generator:
                 self.clock.close()
             gc.unfreeze()
         self.crew.pool.close()
-        self.crew.close()
+        return self.crew.close()
 
     # --- for users, in greenlets ----------------------------------------------------------------------------
 
@@ -250,8 +261,8 @@ class Generator:
             StopUser: the run is over.
 
         """
-        if self.closing:
-            raise StopUser
+        if self._over or (self.closing and self.turns is None):
+            raise StopUser  # a task that an arrival began is carried to its end
         waiting = getcurrent()
         loop = gevent.get_hub()
         told: list[Reply | None] = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import gevent  # type: ignore[import-untyped]
 from gevent.event import Event  # type: ignore[import-untyped]
 
 from conformance.protocol.profile import UsageError
+from conformance.protocol.session import SetUpFailedError
 from load import slo
 from load.account import Account, Events
 from load.generator import PERIOD, Crew, Generator
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 
 #: How long, in seconds, from the last word of the preparations to the run's beginning.
 LEAD = 0.2
+
+
+#: How long it may take, in seconds, until what was made on the target is removed from it.
+TIDYING = 75.0
 
 
 class Hands(Protocol):
@@ -51,10 +57,10 @@ class Hands(Protocol):
         """Return how many processes send."""
 
     def stop(self, seconds: float, until: float) -> None:
-        """Have nothing taken up that is due from a moment on, wait for what has begun, and have all of it in the account."""
+        """Have nothing taken up that is due from a moment on, wait for what has begun, and take account of it all."""
 
-    def close(self) -> None:
-        """Let go of everything."""
+    def close(self) -> Sequence[Mapping[str, Any]]:
+        """Let go of everything, and return what is left over of it on the target."""
 
 
 class Local:
@@ -114,9 +120,8 @@ class Local:
             self.generator.stop(seconds, until)
             self._report(final=True)
 
-    def close(self) -> None:  # noqa: D102
-        if self.generator is not None:
-            self.generator.close()
+    def close(self) -> Sequence[Mapping[str, Any]]:  # noqa: D102
+        return () if self.generator is None else self.generator.close()
 
 
 class Run:
@@ -150,20 +155,30 @@ class Run:
             self._why = why
         if drain is not None:
             self._drain = min(self._drain, drain)
-        self.ended.wait(timeout=self._drain + 10)
+        self.ended.wait(timeout=self._drain + TIDYING)
 
     def main(self) -> None:
         """Carry the run out."""
         try:
             self._main()
         except UsageError as error:
-            self.refused = str(error)
+            self._refuse(str(error), "usage")
+        except SetUpFailedError as error:
+            self._refuse(f"the load cannot be prepared: {error.reason}", "target")
         except OSError as error:
-            self.refused = f"the load cannot be begun: {error}"
+            self._refuse(f"the load cannot be begun: {error}", "machine")
         finally:
-            self.hands.close()
-            self.events.close()
-            self.ended.set()
+            try:
+                for left in self.hands.close():
+                    self.events.write({"event": "leftover", **left})
+                self.events.close()
+            finally:
+                self.ended.set()
+
+    def _refuse(self, why: str, kind: str) -> None:
+        self.refused = why
+        with contextlib.suppress(OSError):
+            self.events.write({"event": "refused", "kind": kind, "text": why})
 
     def _main(self) -> None:
         plan = self.plan

@@ -197,12 +197,12 @@ def _judged(slo: Slo, counts: Counts, seconds: float) -> Result:
     else:
         samples = counts.requests
         value = _value(slo, counts) if samples else None
-        what = f"{samples} samples; {slo.metric} needs {needed}"
+        what = f"{samples:,} samples; {slo.metric} needs {needed:,}"
     if value is None or samples < needed:
         if value is not None and _surely_missed(slo, counts):
             return Result(slo, "fail", value, samples, needed)
-        where = slo.function or "anything"
-        reason = what if samples or slo.metric == "rate" else f"{where} was not called"
+        none = "nothing was measured" if slo.function is None else f"{slo.function} was not called"
+        reason = what if samples or slo.metric == "rate" else none
         return Result(slo, "not judged", value, samples, needed, reason)
     return Result(slo, "pass" if slo.holds(value) else "fail", value, samples, needed)
 

@@ -437,15 +437,16 @@ def test_secrets_are_looked_for_and_masked() -> None:
     vault = Vault()
     vault.password("Tr0ub4dor&3")
     judge = judge_of(vault=vault)
-    body = success({"title": "c0ffee0123456789", "note": 'pass"word\\1'})
-    put(judge, CALL, reply(body))
-    assert put(judge, CALL, reply(body))
+    bodies = [success({"title": "c0ffee0123456789"}), success({"note": 'pass"word\\1'})]
+    for body in bodies * 2:
+        cheap = put(judge, CALL, reply(body))
+    assert cheap
     vault.password('pass"word\\1')
-    assert not put(judge, CALL, reply(body))
     vault.session("c0ffee0123456789", "admin")
-    assert not put(judge, CALL, reply(body))
-    assert not put(judge, CALL, reply(success({"title": "c0ffee0123456789"})))
-    assert not put(judge, Call(CALL.raw, Member("admin")), reply(body))
+    for body in bodies * 2:
+        assert not put(judge, CALL, reply(body))
+    # Whose session it is, the rule says.
+    assert not put(judge, Call(CALL.raw, Member("admin")), reply(bodies[0]))
     (one, two) = judge.findings()
     assert {one["rule"], two["rule"]} == {"SEC-3"}
     told = json.dumps([(found["response"], found["exchanges"]) for found in judge.findings()])

@@ -102,6 +102,8 @@ def rule_of(report: dict[str, Any], identifier: str) -> dict[str, Any]:
 
 
 ALL = judged(ENV_1=5, ENV_8=5)
+SEEN = finding("ENV-1") | {"event": "seen", "reproduced": None}
+TALK = {"event": "conversation", "name": "t"}
 NOT_ONE = {"event": "not judged", "rule": "ENV-1", "function": None, "reason": "no user", "lines": None}
 
 
@@ -667,3 +669,21 @@ def test_a_case_lies_in_its_folder(name: str) -> None:
     report = build(iter([header(), ALL, finding("ENV-1"), a_case("ENV-1") | {"file": name}, END]))
     with pytest.raises(ValueError, match="case"):
         validate(report)
+
+
+@pytest.mark.parametrize(
+    ("events", "verdict", "count"),
+    [
+        pytest.param([TALK, SEEN], "fail", 1, id="killed in the middle"),
+        pytest.param([TALK, SEEN, finding("ENV-1")], "fail", 1, id="killed when it was told"),
+        pytest.param([TALK, SEEN, {"event": "withdrawn"}], "not judged", 0, id="a reset, and killed"),
+        pytest.param([TALK, SEEN, TALK], "not judged", 0, id="killed in the next one"),
+        pytest.param([TALK, SEEN, ALL, END], "pass", 0, id="a whole run"),
+    ],
+)
+def test_what_was_seen_counts_where_the_log_ends_before_the_conversation(
+    events: list[Event], verdict: str, count: int
+) -> None:
+    found = rule_of(report_of(header(), *events), "ENV-1")
+    assert found["verdict"] == verdict
+    assert sum(one["count"] for one in found["findings"]) == count
