@@ -140,12 +140,12 @@ def test_what_was_measured_is_judged_with_its_margin(
     ("text", "samples", "reason"),
     [
         ("p95 < 1s", 199, "199 samples; p95 needs 200"),
-        ("p99 < 1s", 999, "999 samples; p99 needs 1000"),
-        ("errors < 0.1%", 2999, "2999 samples; errors needs 3000"),
+        ("p99 < 1s", 999, "999 samples; p99 needs 1,000"),
+        ("errors < 0.1%", 2999, "2,999 samples; errors needs 3,000"),
         ("nonconformant = 0", 99, "99 samples; nonconformant needs 100"),
         ("max < 1s", 1, "1 samples; max needs 100"),
         ("p50 > 1ms", 19, "19 samples; p50 needs 20"),
-        ("p95 < 1s", 0, "anything was not called"),
+        ("p95 < 1s", 0, "nothing was measured"),
     ],
 )
 def test_too_few_samples_are_no_pass(text: str, samples: int, reason: str) -> None:
