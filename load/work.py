@@ -448,7 +448,8 @@ class Work:
         self._mix: list[_Recipe] = []
         self._deck: Deck | None = None
         self._whoami: _Recipe | None = None
-        self._watching = self._watched = 0.0
+        #: In millionths: the share of calls that ask who a session is, and how much of one is due by now.
+        self._watching = self._watched = 0
         self._drawings: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
         self._stocks: dict[tuple[str, str], list[Thing]] = {}
         self._spares: dict[tuple[str, str], deque[Thing]] = {}
@@ -539,7 +540,7 @@ class Work:
             self._deck = Deck(list(shares.values()), random.Random(f"{self.seed}/{self.index}/deck"))
         if watched and isolation and whoami is not None and self.members.all:
             self._whoami = self._recipe(whoami.function)
-            self._watching = isolation
+            self._watching = round(isolation * 1_000_000)
 
     def _balanced(self, shares: dict[str, Fraction], *, paired: bool) -> dict[str, Fraction]:
         """Leave out what uses up objects that nothing makes any more; `paired`: what nothing deletes again, too."""
@@ -851,9 +852,9 @@ class Work:
         if self._whoami is None:
             return None
         self._watched += self._watching
-        if self._watched < 1.0:
+        if self._watched < 1_000_000:
             return None
-        self._watched -= 1.0
+        self._watched -= 1_000_000
         return self._call(self._whoami, member)
 
     def call(self, function: str, member: Member | None = None) -> Call:
