@@ -109,7 +109,7 @@ def call_of(driver: Driver, member: Member, function: str = "course.find") -> Ca
 
 def test_a_session_that_ended_is_renewed_once(target: tuple[Profile, Catalog], driver: Driver) -> None:
     outsider = Outsider(*target)
-    members = driver.work.members
+    members: Any = driver.work.members
     member = members.all[0]
     before = member.token
     # Five calls are on their way when the session ends: they all come back refused.
@@ -127,9 +127,9 @@ def test_a_session_that_ended_is_renewed_once(target: tuple[Profile, Catalog], d
 
 
 def test_calls_that_wait_for_one_renewal_are_settled_together(driver: Driver) -> None:
-    members = driver.work.members
+    members: Any = driver.work.members
     jobs: list[Any] = []
-    members.later = jobs.append  # type: ignore[method-assign]
+    members.later = jobs.append
     member = members.all[0]
     told: list[bool] = []
     for _ in range(3):
@@ -145,10 +145,10 @@ def test_calls_that_wait_for_one_renewal_are_settled_together(driver: Driver) ->
 
 
 def test_a_refusal_in_a_good_session_is_a_failure(driver: Driver) -> None:
-    members = driver.work.members
+    members: Any = driver.work.members
     told: list[bool] = []
     jobs: list[Any] = []
-    members.later = jobs.append  # type: ignore[method-assign]
+    members.later = jobs.append
     members.refused(call_of(driver, members.all[0]), told.append)
     jobs[0]()
     assert told == [False]
@@ -161,7 +161,7 @@ def test_without_whoami_the_refused_call_decides(target: tuple[Profile, Catalog]
     blind = replace(profile, auth=replace(profile.auth, whoami=None))
     outsider = Outsider(*target)
     with driving(blind, catalog, mix=MIX, isolation=0) as driver:
-        members = driver.work.members
+        members: Any = driver.work.members
         member = members.all[0]
         call = call_of(driver, member)
         outsider.end(member.token)
@@ -170,15 +170,16 @@ def test_without_whoami_the_refused_call_decides(target: tuple[Profile, Catalog]
         # A function that refuses every session: a new one does not mend it.
         told: list[bool] = []
         jobs: list[Any] = []
-        members.later = jobs.append  # type: ignore[method-assign]
+        members.later = jobs.append
         refused = replace(call_of(driver, member), function="auth.logout", raw=b"\r\n\r\n{}")
-        driver.work.caller.call = lambda *given, **more: Refused()  # type: ignore[method-assign]
-        members._sign_in = lambda member: "another"  # type: ignore[method-assign]
+        caller: Any = driver.work.caller
+        caller.call = lambda *given, **more: Refused()
+        members._sign_in = lambda member: "another"
         members.refused(refused, told.append)
         jobs[0]()
         assert told == [False]
         assert member.token != "another"
-        del driver.work.caller.call
+        del caller.call
     outsider.close()
 
 
@@ -190,13 +191,13 @@ def test_a_renewal_that_is_refused_makes_it_a_failure(
     target: tuple[Profile, Catalog], driver: Driver
 ) -> None:
     outsider = Outsider(*target)
-    members = driver.work.members
+    members: Any = driver.work.members
     member = members.all[0]
 
     def refused(member: Member) -> str:
         raise SetUpFailedError("could not sign in as owner: auth.login gave 401")
 
-    members._sign_in = refused  # type: ignore[method-assign]
+    members._sign_in = refused
     outsider.end(member.token)
     for _ in range(3):
         driver.send(call_of(driver, member))
@@ -216,8 +217,9 @@ def test_after_a_reset_objects_are_made_anew(target: tuple[Profile, Catalog]) ->
         driver.drive(10)
         for thing in [*driver.work.estate.owned(), *driver.work._made]:
             outsider.call("course.remove", {"courseId": thing.id}, user=thing.user)
-        for session in [*driver.work.members.all, *driver.work.sessions.mains()]:
-            outsider.end(session.token)
+        tokens = [member.token for member in driver.work.members.all]
+        for token in [*tokens, *(session.token for session in driver.work.sessions.mains())]:
+            outsider.end(token)
         driver.drive(30)
         assert {status for _, status in driver.statuses} == {200, 401}
         assert all(renewed for _, renewed in driver.refusals)
@@ -253,7 +255,7 @@ def test_an_answer_for_somebody_else_is_found_and_shown_without_secrets(
 ) -> None:
     found: list[dict[str, Any]] = []
     with driving(*target, mix=MIX, isolation=0.5, found=found.append) as driver:
-        members = driver.work.members
+        members: Any = driver.work.members
         owner, peer = members.all[0], members.all[1]
         mine, theirs = driver.work.call("auth.status", owner), driver.work.call("auth.status", peer)
         answer = driver.send(theirs)
