@@ -8,6 +8,7 @@ entered in the ledger; what deletes (or uses up) an object is only ever sent for
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
@@ -1180,7 +1181,8 @@ class Work:
         # Who removes is signed in before, so that many at once do not sign in many times.
         for user in dict.fromkeys(thing.user for thing in things):
             if self.catalog.delete(next(t.kind for t in things if t.user == user)) is not None:
-                self.sessions.of(user)
+                with contextlib.suppress(SetUpFailedError):  # each removal says why it failed
+                    self.sessions.of(user)
         if len(things) == 1:
             results = [remove(things[0])]
         else:

@@ -341,6 +341,17 @@ def test_a_removal_that_is_interrupted_says_what_is_left(
     assert driver.work.close() == []
 
 
+def test_what_is_left_on_a_target_that_went_away_is_listed() -> None:
+    with serving() as url:
+        driver = Driver(Work.prepare(*embedded(url), mix={"course.add": 1}, users=2, isolation=0))
+        driver.drive(6)
+        made = {str(thing.id) for thing in (*driver.work._made, *driver.work.estate.owned())}
+    left = driver.close()
+    assert len(made) >= 6
+    assert {each["id"] for each in left} == made
+    assert all("no answer" in each["reason"] for each in left)
+
+
 def test_what_piles_up_is_removed_while_the_load_goes_on(
     target: tuple[Profile, Catalog], monkeypatch: pytest.MonkeyPatch, outsider: Outsider
 ) -> None:
