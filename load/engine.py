@@ -203,5 +203,6 @@ class Engine:
     def _quitting(self) -> None:
         if self.worker is not None:
             self._stop_worker()
+            self.worker.leave()
         else:
             self._finish("interrupted")

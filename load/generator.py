@@ -170,8 +170,12 @@ class Generator:
             return 0
         return self.sender.open + (0 if self.turns is None else self.turns.open)
 
-    def report(self, *, final: bool = False) -> dict[str, Any]:
-        """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it."""
+    def report(self, *, final: bool = False, far: bool = True) -> dict[str, Any]:
+        """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it.
+
+        Not `far`, in the process that leads the run, the delta is as it is: it shares the tally with the account. What
+        the judge has found is told once a second.
+        """
         self.sender.pump()  # connections may have been given back by others
         now = self.now
         pool = self.crew.pool
@@ -179,8 +183,10 @@ class Generator:
         delta = self.tally.fold(
             max(0.0, now), users=self._users(), connections=len(pool), cpu=self.meter.sample()
         )
-        self.tally.finished()  # whoever leads the run hands them out
+        if far:
+            self.tally.finished()  # whoever leads the run hands them out
         self._number += 1
+        tells = final or self._number % round(1 / PERIOD) == 1
         renewals, self.renewals[:] = self.renewals[:], []
         pauses: list[tuple[float, float]] = []
         if self.clock is not None:
@@ -188,7 +194,7 @@ class Generator:
         return {
             "number": self._number,
             "at": now,
-            "delta": delta.to_json(),
+            "delta": delta.to_json() if far else delta,
             "locust": fold.batch(rows, self.tally.functions, self.tally.outcomes),
             "vitals": self.meter.vitals().to_json(),
             "reach": max(0.0, now) if self.clock is None else self.clock.reach,
@@ -199,7 +205,7 @@ class Generator:
             "pauses": pauses,
             "connections": [pool.opened, pool.most],
             "trouble": list(self.sender.trouble),
-            "told": self.crew.told(),
+            "told": self.crew.told() if tells else None,
             "final": final,
         }
 
