@@ -186,6 +186,8 @@ class Run:
         functions = self.hands.prepare()
         self.account = account = Account(plan, self.events, self._stats, functions)
         names = self.hands.names()
+        for name in names:  # in this order they are shown, whoever reports first
+            account.member(name)
         if self._why is not None:
             return
         self.events.write({"event": "load", **account.plan_event(names), "functions": list(functions)})
