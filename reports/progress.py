@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from conformance.rulebook.model import AREAS
-from load.histogram import Histogram
 from reports.text import cut, milliseconds, plural, reveal, wants_color, writable
 
 if TYPE_CHECKING:
@@ -229,10 +228,13 @@ class LoadProgress(_Teller):
 
 def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
     """Return one line about some seconds of a load; with `tasks`, an arrival is several requests."""
+    from load.histogram import Histogram  # numpy, which a run without a load need not wait for
+
     count = len(seconds)
     due = Histogram()
     for second in seconds:
-        due.merge(Histogram.decode(second["due"]))
+        if second.get("due"):
+            due.merge(Histogram.decode(second["due"]))
     asked = [second["asked"] for second in seconds if second.get("asked") is not None]
     done = sum(second["done"] for second in seconds)
     failed = sum(second["failed"] for second in seconds)
