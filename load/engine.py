@@ -17,7 +17,7 @@ from typing import Any
 import gevent  # type: ignore[import-untyped]
 from gevent import getcurrent
 from gevent.event import Event  # type: ignore[import-untyped]
-from locust import argument_parser
+from locust import argument_parser, stats
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
@@ -171,15 +171,28 @@ class Engine:
         options = self.environment.parsed_options
         if runner is None:
             return
-        if self.environment.web_ui is None and options is not None and options.headless:
-            gevent.spawn(runner.quit)
-        else:
-            gevent.spawn(runner.stop)
+        alone = self.environment.web_ui is None and options is not None and options.headless
+
+        def end() -> None:
+            self._written()
+            if alone:
+                runner.quit()
+            else:
+                runner.stop()
+
+        gevent.spawn(end)
+
+    def _written(self) -> None:
+        """Wait until Locust has written its CSV files once more: at the end it only closes them, a second behind."""
+        options = self.environment.parsed_options
+        if options is not None and options.csv_prefix:
+            gevent.sleep(stats.CSV_STATS_INTERVAL_SEC + 0.1)
 
     def _finish(self, why: str) -> None:
         run = self.run
         if run is not None and not run.ended.is_set() and getcurrent() is not self._greenlet:
             run.finish(why, INTERRUPTED)
+            self._written()
 
     # --- the end --------------------------------------------------------------------------------------------
 

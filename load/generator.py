@@ -25,6 +25,8 @@ __all__ = ["Crew", "Generator", "moments"]
 
 #: How often rows are folded, in seconds.
 PERIOD = 0.25
+#: By how much a worker's beginning may be later than the master's, in seconds.
+LATER = 2.0
 
 
 def _nothing() -> None:
@@ -97,6 +99,7 @@ class Generator:
         #: The moments at which sessions were found to have ended.
         self.renewals: list[float] = []
         self._number = 0
+        self._over = False
         self._closed = False
         self.tally: Tally
         self.sender: Sender
@@ -221,10 +224,13 @@ class Generator:
         if not self.begun.is_set():
             return
         if self.clock is not None:
+            # A worker's beginning is later by the time that a message took: so is its end.
+            gevent.sleep(min(LATER, max(0.0, until - self.now)))
             self.clock.clear(until)
         end = perf_counter() + seconds
         while self.open and perf_counter() < end:
             gevent.sleep(0.01)
+        self._over = True
         if self.turns is not None:
             self.turns.abandon()
         self.sender.abandon()
@@ -255,8 +261,8 @@ class Generator:
             StopUser: the run is over.
 
         """
-        if self.closing:
-            raise StopUser
+        if self._over or (self.closing and self.turns is None):
+            raise StopUser  # a task that an arrival began is carried to its end
         waiting = getcurrent()
         loop = gevent.get_hub()
         told: list[Reply | None] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -69,7 +70,7 @@ class Target:
                     b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
                     % (status, len(body), body)
                 )
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
@@ -93,6 +94,23 @@ class Target:
         self.close()
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        port: int = made.getsockname()[1]
+        return port
+
+
+def soon(true: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait until something is true, and return it; AssertionError when it does not come true."""
+    end = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+    return found
+
+
 class Locust:
     """Locust in a process of its own, on the scene of `load_scene.py`."""
 
@@ -105,6 +123,7 @@ class Locust:
         name: str = "locust",
         prefix: tuple[str, ...] = (),
         headless: bool = True,
+        **more: str,
     ) -> None:
         self.folder = folder
         self.events_path = folder / f"{name}.events.jsonl"
@@ -115,9 +134,8 @@ class Locust:
             "SCENE_PLAN": json.dumps(plan),
             "CONFORM_LOAD_EVENTS": str(self.events_path),
             "PYTHONPATH": str(ROOT),
-            "LOCUST_SKIP_MONKEY_PATCH": "",
+            **more,
         }
-        environment.pop("LOCUST_SKIP_MONKEY_PATCH")
         line = [*prefix, sys.executable, "-m", "locust", "-f", str(SCENE), "--host", url, *arguments]
         if headless:
             line += ["--headless"]
@@ -142,7 +160,14 @@ class Locust:
     def events(self) -> list[dict[str, Any]]:
         if not self.events_path.exists():
             return []
-        return [json.loads(line) for line in self.events_path.read_text("utf-8").splitlines()]
+        lines = self.events_path.read_text("utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def seconds(self) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == "second"]
+
+    def marks(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["event"] == "mark" and event["kind"] == kind]
 
     @property
     def end(self) -> dict[str, Any]:
