@@ -18,7 +18,7 @@ from reports.text import cut, milliseconds, plural, reveal, wants_color, writabl
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-__all__ = ["LoadProgress", "Progress", "load_line"]
+__all__ = ["LoadProgress", "Progress", "bar_line", "load_line"]
 
 #: So many findings are told as they come; the closing screen and the report have them all.
 _TOLD = 40
@@ -213,9 +213,7 @@ class LoadProgress(_Teller):
     def _second(self, event: Mapping[str, Any]) -> None:
         self._waiting.append(event)
         if self._bar is not None:
-            self._bar.update(
-                self._task, completed=int(event["at"]) + 1, description=load_line([event], self._tasks)
-            )
+            self._bar.update(self._task, completed=int(event["at"]) + 1, description=bar_line(event))
             self._waiting.clear()
         elif len(self._waiting) >= self._every:
             self._rest()
@@ -224,6 +222,14 @@ class LoadProgress(_Teller):
         if self._waiting:
             self._say(load_line(self._waiting, self._tasks))
             self._waiting.clear()
+
+
+def bar_line(second: Mapping[str, Any]) -> str:
+    """Return what a bar of 80 columns has room for, about one second of a load."""
+    asked = f"/{second['asked']:.0f}" if second.get("asked") is not None else ""
+    p50, p95, p99 = (f"{second[name]:.3g}" for name in ("p50", "p95", "p99"))
+    lag = f" · lag {second['lag']:.2g}" if asked else ""
+    return f"{second['done']}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {second['failed']}{lag}"
 
 
 def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
@@ -275,9 +281,9 @@ def _bar(file: TextIO, color: bool, *, share: bool = True) -> Bar:
     )
     return Bar(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None if share else 12),
+        BarColumn(bar_width=None if share else 8),
         *((MofNCompleteColumn(),) if share else ()),
-        TimeElapsedColumn(),
+        *((TimeElapsedColumn(),) if share else ()),
         console=console,
         transient=True,
         redirect_stdout=False,

@@ -16,7 +16,7 @@ from load.histogram import Histogram
 from load.tally import latencies
 from reports import junit
 from reports.load import LoadPart, overall
-from reports.progress import LoadProgress, load_line
+from reports.progress import LoadProgress, bar_line, load_line
 from reports.run import build, exit_status, validate
 from reports.screen import render
 from tests.test_reports import Event, a_rule, error, finding, header
@@ -423,6 +423,13 @@ def test_line_merges_its_seconds() -> None:
     assert "asked   200.0/s" in line
     assert "reached    50.0/s" in line
     assert "errors 1" in line
+
+
+def test_bar_has_room_for_its_line() -> None:
+    line = bar_line(a_second(0, (12_345.0,) * 3, asked=2000.0, done=2000, lag=1234.0, failed=120))
+    assert len(line) <= 72
+    assert line.startswith("2000/2000 per s · p50 ")
+    assert "errors 120" in line
 
 
 def test_progress_writes_plain_lines_where_there_is_no_terminal() -> None:
