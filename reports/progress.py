@@ -227,8 +227,11 @@ class LoadProgress(_Teller):
 def bar_line(second: Mapping[str, Any]) -> str:
     """Return what a bar of 80 columns has room for, about one second of a load."""
     asked = f"/{second['asked']:.0f}" if second.get("asked") is not None else ""
-    p50, p95, p99 = (f"{second[name]:.3g}" for name in ("p50", "p95", "p99"))
-    lag = f" · lag {second['lag']:.2g}" if asked else ""
+    names = ("p50", "p95", "p99", "lag")
+    p50, p95, p99, late = (
+        f"{value:.0f}" if (value := second[name]) >= 100 else f"{value:.2g}" for name in names
+    )
+    lag = f" · lag {late}" if asked else ""
     return f"{second['done']}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {second['failed']}{lag}"
 
 
