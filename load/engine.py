@@ -123,6 +123,9 @@ class Engine:
         if generator is None:
             self._ready.clear()
         else:
+            # What counts requests for itself, such as --otel, hears of each; Locust's statistics are fed by us.
+            heard = self.environment.events.request._handlers
+            generator.listeners = [each for each in heard if each.__module__ != "locust.runners"]
             self._ready.set()
 
     # --- the run, where it is led ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from load import fold
 from load.dispatch import Ceiling, Clockwork, Reply, Sender, Turns
 from load.health import Meter
 from load.plan import Order, Plan
-from load.tally import Tally
+from load.tally import Row, Tally
 
 __all__ = ["Crew", "Generator", "moments"]
 
@@ -48,6 +48,10 @@ def _warm_up() -> None:
 
 def _untold() -> dict[str, Any]:
     return {}
+
+
+class RequestFailedError(Exception):
+    """What listeners of Locust's event `request` are told of a request that failed."""
 
 
 @dataclass
@@ -96,6 +100,8 @@ class Generator:
         self.begun = Event()
         self.closing = False
         self.zero = math.inf
+        #: Who listens to Locust's event `request`, beside Locust's own statistics, which are fed in batches.
+        self.listeners: Sequence[Callable[..., Any]] = ()
         #: The moments at which sessions were found to have ended.
         self.renewals: list[float] = []
         self._number = 0
@@ -191,6 +197,8 @@ class Generator:
         pauses: list[tuple[float, float]] = []
         if self.clock is not None:
             pauses, self.clock.pauses[:] = self.clock.pauses[:], []
+        if self.listeners:
+            self._fire(rows)
         return {
             "number": self._number,
             "at": now,
@@ -208,6 +216,23 @@ class Generator:
             "told": self.crew.told() if tells else None,
             "final": final,
         }
+
+    def _fire(self, rows: Sequence[Row]) -> None:
+        """Tell those who asked for each request by itself, as Locust's event `request` does."""
+        functions, outcomes = self.tally.functions, self.tally.outcomes
+        for function, due, sent, done, code, size in rows:
+            error = outcomes[code].error if code else None
+            told = {
+                "request_type": self.plan.arrivals,
+                "name": functions[function],
+                "response_time": 1000 * (done - due),
+                "response_length": size,
+                "exception": None if error is None else RequestFailedError(error),
+                "context": {},
+                "sent": sent,
+            }
+            for listener in self.listeners:
+                listener(**told)
 
     def _users(self) -> int:
         members = self.crew.members

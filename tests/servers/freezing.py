@@ -3,7 +3,8 @@
 While it is frozen it does nothing at all: neither takes connections nor reads nor answers. The first request starts its
 clock; it freezes from 4.5 s to 5.5 s, from 14.5 s to 15.5 s and so on, so that what any generator should have seen in
 whole tens of seconds follows from arithmetic. It gives one answer, an envelope without rows, to whatever it is asked.
-When it ends, it says in one line when its freezes really began and ended, in seconds since the first request.
+When it ends, it says in one line when its freezes really began and ended, and when it gave its answers, in seconds
+since the first request.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _REPLY = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
     b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
 ) + ANSWER
+#: Of how many answers the moments are kept.
+REMEMBERED = 20_000
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
 
 
@@ -53,6 +56,8 @@ class Freezing:
         self._freeze: float | None = None
         #: Begin and end of each freeze, since the first request.
         self.freezes: list[tuple[float, float]] = []
+        #: When the first so many answers were given, since the first request.
+        self.answers: list[float] = []
         self._stopped = False
 
     def stop(self) -> None:
@@ -131,6 +136,8 @@ class Freezing:
         if (taken := self._taken.get(number)) is not None:
             try:
                 taken.send(_REPLY)  # so short that it goes at once, or not at all
+                if len(self.answers) < REMEMBERED:
+                    self.answers.append(time.perf_counter() - self._begun)
             except OSError:
                 self._drop(number)
 
@@ -159,7 +166,8 @@ def main() -> None:
     end_with(server.stop, parent=args.exit_with_parent)
     ready(f"http://127.0.0.1:{server.port}/api/", None, None)
     server.serve()
-    print(json.dumps({"freezes": server.freezes}), flush=True)
+    answers = [round(each, 6) for each in server.answers]
+    print(json.dumps({"freezes": server.freezes, "answers": answers}), flush=True)
 
 
 if __name__ == "__main__":
