@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from load.plan import Order, Plan
 from load.tally import Row, Tally
 
 __all__ = ["Crew", "Generator", "moments"]
+
+log = logging.getLogger(__name__)
 
 #: How often rows are folded, in seconds.
 PERIOD = 0.25
@@ -231,8 +234,14 @@ class Generator:
                 "context": {},
                 "sent": sent,
             }
-            for listener in self.listeners:
-                listener(**told)
+            for listener in list(self.listeners):
+                try:
+                    listener(**told)
+                except Exception as error:  # somebody else's, and no reason to stop the run
+                    self.listeners = [each for each in self.listeners if each is not listener]
+                    log.warning(
+                        "a listener to requests is not told any more: %s: %s", type(error).__name__, error
+                    )
 
     def _users(self) -> int:
         members = self.crew.members
