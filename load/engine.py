@@ -123,6 +123,9 @@ class Engine:
         if generator is None:
             self._ready.clear()
         else:
+            # What counts requests for itself, such as --otel, hears of each; Locust's statistics are fed by us.
+            heard = self.environment.events.request._handlers
+            generator.listeners = [each for each in heard if each.__module__ != "locust.runners"]
             self._ready.set()
 
     # --- the run, where it is led ---------------------------------------------------------------------------
@@ -142,6 +145,9 @@ class Engine:
         hands: Hands
         if self.remote is not None:
             self.remote.prepare_for(plan)
+            if not plan.open and self.environment.parsed_options is not None:
+                # Users of a worker that is gone are spawned anew by Locust on the others.
+                self.environment.parsed_options.enable_rebalancing = True
             hands = self.remote
         else:
             hands = Local(plan, self._crew, lambda: runner.user_count, self._made)
@@ -203,5 +209,6 @@ class Engine:
     def _quitting(self) -> None:
         if self.worker is not None:
             self._stop_worker()
+            self.worker.leave()
         else:
             self._finish("interrupted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ from load import fold
 from load.dispatch import Ceiling, Clockwork, Reply, Sender, Turns
 from load.health import Meter
 from load.plan import Order, Plan
-from load.tally import Tally
+from load.tally import Row, Tally
 
 __all__ = ["Crew", "Generator", "moments"]
+
+log = logging.getLogger(__name__)
 
 #: How often rows are folded, in seconds.
 PERIOD = 0.25
@@ -48,6 +51,10 @@ def _warm_up() -> None:
 
 def _untold() -> dict[str, Any]:
     return {}
+
+
+class RequestFailedError(Exception):
+    """What listeners of Locust's event `request` are told of a request that failed."""
 
 
 @dataclass
@@ -96,6 +103,8 @@ class Generator:
         self.begun = Event()
         self.closing = False
         self.zero = math.inf
+        #: Who listens to Locust's event `request`, beside Locust's own statistics, which are fed in batches.
+        self.listeners: Sequence[Callable[..., Any]] = ()
         #: The moments at which sessions were found to have ended.
         self.renewals: list[float] = []
         self._number = 0
@@ -170,8 +179,12 @@ class Generator:
             return 0
         return self.sender.open + (0 if self.turns is None else self.turns.open)
 
-    def report(self, *, final: bool = False) -> dict[str, Any]:
-        """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it."""
+    def report(self, *, final: bool = False, far: bool = True) -> dict[str, Any]:
+        """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it.
+
+        Not `far`, in the process that leads the run, the delta is as it is: it shares the tally with the account. What
+        the judge has found is told once a second.
+        """
         self.sender.pump()  # connections may have been given back by others
         now = self.now
         pool = self.crew.pool
@@ -179,16 +192,20 @@ class Generator:
         delta = self.tally.fold(
             max(0.0, now), users=self._users(), connections=len(pool), cpu=self.meter.sample()
         )
-        self.tally.finished()  # whoever leads the run hands them out
+        if far:
+            self.tally.finished()  # whoever leads the run hands them out
         self._number += 1
+        tells = final or self._number % round(1 / PERIOD) == 1
         renewals, self.renewals[:] = self.renewals[:], []
         pauses: list[tuple[float, float]] = []
         if self.clock is not None:
             pauses, self.clock.pauses[:] = self.clock.pauses[:], []
+        if self.listeners:
+            self._fire(rows)
         return {
             "number": self._number,
             "at": now,
-            "delta": delta.to_json(),
+            "delta": delta.to_json() if far else delta,
             "locust": fold.batch(rows, self.tally.functions, self.tally.outcomes),
             "vitals": self.meter.vitals().to_json(),
             "reach": max(0.0, now) if self.clock is None else self.clock.reach,
@@ -199,9 +216,32 @@ class Generator:
             "pauses": pauses,
             "connections": [pool.opened, pool.most],
             "trouble": list(self.sender.trouble),
-            "told": self.crew.told(),
+            "told": self.crew.told() if tells else None,
             "final": final,
         }
+
+    def _fire(self, rows: Sequence[Row]) -> None:
+        """Tell those who asked for each request by itself, as Locust's event `request` does."""
+        functions, outcomes = self.tally.functions, self.tally.outcomes
+        for function, due, sent, done, code, size in rows:
+            error = outcomes[code].error if code else None
+            told = {
+                "request_type": self.plan.arrivals,
+                "name": functions[function],
+                "response_time": 1000 * (done - due),
+                "response_length": size,
+                "exception": None if error is None else RequestFailedError(error),
+                "context": {},
+                "sent": sent,
+            }
+            for listener in list(self.listeners):
+                try:
+                    listener(**told)
+                except Exception as error:  # somebody else's, and no reason to stop the run
+                    self.listeners = [each for each in self.listeners if each is not listener]
+                    log.warning(
+                        "a listener to requests is not told any more: %s: %s", type(error).__name__, error
+                    )
 
     def _users(self) -> int:
         members = self.crew.members

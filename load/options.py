@@ -27,13 +27,15 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.protocol.catalog import Catalog
 from conformance.protocol.profile import Profile, UsageError, suggestion
 from conformance.protocol.profile import load as load_profile
-from load import arrivals, slo
-from load.arrivals import Schedule, Search
+
+if TYPE_CHECKING:
+    # They import numpy, which no verb but the load need wait for: `settle` asks for them when it comes to that.
+    from load.arrivals import Schedule, Search
 
 __all__ = [
     "SCENARIOS",
@@ -243,6 +245,9 @@ def settle(
         UsageError: something of it is wrong; one line says what and where.
 
     """
+
+    from load import slo
+
     load = profile.load
     place = where or (f"{profile.path}: [load]" if profile.path else "[load]")
 
@@ -308,6 +313,8 @@ def _arrivals(
     wish: Wish, load: Mapping[str, Any], place: str, duration: float
 ) -> tuple[Schedule | None, Search | None, str]:
     """Return the schedule or the search, and how it is written: that of the command line, or else the profile's."""
+    from load import arrivals
+
     text, spot = wish.search, "--search"
     if text is None and wish.rate is None and "search" in load and "rate" not in load:
         text, spot = str(load["search"]), f"{place} search"
@@ -356,6 +363,8 @@ def _whole(value: Any, spot: str) -> int:
 
 
 def _duration(value: Any, spot: str, *, default: float) -> float:
+    from load import arrivals
+
     if value is None:
         return default
     with _at(spot):
@@ -378,6 +387,8 @@ def _warmup(value: Any, spot: str, seconds: float, search: Search | None, *, ask
 
 
 def _think(value: Any, spot: str) -> tuple[float, float]:
+    from load import arrivals
+
     if value is None:
         return THINK
     text = str(value).strip()

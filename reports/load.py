@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from load.histogram import Histogram
 from reports.text import plural
+
+if TYPE_CHECKING:
+    from load.histogram import Histogram
 
 __all__ = ["CUT_SHORT", "LoadPart", "measured", "overall", "requests"]
 
@@ -78,7 +80,7 @@ class LoadPart:
                 "at": at,
                 "asked": None if asked is None else _number(asked),
                 "errors": {str(kind): int(count) for kind, count in (event.get("errors") or {}).items()},
-                "due": str(event.get("due") or Histogram().encode()),
+                "due": str(event.get("due") or ""),
                 "cpu": _number(event.get("cpu")),
             }
             | {name: int(event.get(name) or 0) for name in _NUMBERS}
@@ -256,11 +258,14 @@ def _counts(counts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _summed(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    from load.histogram import Histogram  # numpy, which a run without a load need not wait for
+
     histogram = Histogram()
     errors: Counter[str] = Counter()
     asked = 0.0
     for second in series:
-        histogram.merge(Histogram.decode(second["due"]))
+        if second["due"]:
+            histogram.merge(Histogram.decode(second["due"]))
         errors.update(second["errors"])
         asked += second["asked"] or 0.0
     requests = sum(second["done"] for second in series)

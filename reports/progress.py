@@ -13,13 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from conformance.rulebook.model import AREAS
-from load.histogram import Histogram
 from reports.text import cut, milliseconds, plural, reveal, wants_color, writable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-__all__ = ["LoadProgress", "Progress", "load_line"]
+__all__ = ["LoadProgress", "Progress", "bar_line", "load_line"]
 
 #: So many findings are told as they come; the closing screen and the report have them all.
 _TOLD = 40
@@ -214,9 +213,7 @@ class LoadProgress(_Teller):
     def _second(self, event: Mapping[str, Any]) -> None:
         self._waiting.append(event)
         if self._bar is not None:
-            self._bar.update(
-                self._task, completed=int(event["at"]) + 1, description=load_line([event], self._tasks)
-            )
+            self._bar.update(self._task, completed=int(event["at"]) + 1, description=bar_line(event))
             self._waiting.clear()
         elif len(self._waiting) >= self._every:
             self._rest()
@@ -227,12 +224,26 @@ class LoadProgress(_Teller):
             self._waiting.clear()
 
 
+def bar_line(second: Mapping[str, Any]) -> str:
+    """Return what a bar of 80 columns has room for, about one second of a load."""
+    asked = f"/{second['asked']:.0f}" if second.get("asked") is not None else ""
+    names = ("p50", "p95", "p99", "lag")
+    p50, p95, p99, late = (
+        f"{value:.0f}" if (value := second[name]) >= 100 else f"{value:.2g}" for name in names
+    )
+    lag = f" · lag {late}" if asked else ""
+    return f"{second['done']}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {second['failed']}{lag}"
+
+
 def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
     """Return one line about some seconds of a load; with `tasks`, an arrival is several requests."""
+    from load.histogram import Histogram  # numpy, which a run without a load need not wait for
+
     count = len(seconds)
     due = Histogram()
     for second in seconds:
-        due.merge(Histogram.decode(second["due"]))
+        if second.get("due"):
+            due.merge(Histogram.decode(second["due"]))
     asked = [second["asked"] for second in seconds if second.get("asked") is not None]
     done = sum(second["done"] for second in seconds)
     failed = sum(second["failed"] for second in seconds)
@@ -273,9 +284,9 @@ def _bar(file: TextIO, color: bool, *, share: bool = True) -> Bar:
     )
     return Bar(
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None if share else 12),
+        BarColumn(bar_width=None if share else 8),
         *((MofNCompleteColumn(),) if share else ()),
-        TimeElapsedColumn(),
+        *((TimeElapsedColumn(),) if share else ()),
         console=console,
         transient=True,
         redirect_stdout=False,
