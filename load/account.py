@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -118,18 +119,20 @@ class Account:
         number = report["number"]
         if not member.new(number):
             return False
-        delta = Delta.from_json(report["delta"])
-        if member.lost:
-            delta.until.clear()  # nobody waits for it any more
-        self.tally.merge(delta)
+        delta = report["delta"]
+        if not isinstance(delta, Delta):
+            delta = Delta.from_json(delta)
+            if member.lost:
+                delta.until.clear()  # nobody waits for it any more
+            self.tally.merge(delta)
         if self.plan.search is not None:
-            delta.seconds.clear()
-            self.lately.merge(delta)
+            self.lately.merge(replace(delta, seconds={}))
         fold.apply(self.stats(), report["locust"], method=self.plan.arrivals, age=age)
         if number > member.latest:
             member.latest = number
             member.vitals = Vitals.from_json(report["vitals"])
-            member.told = dict(report["told"])
+            if report["told"] is not None:
+                member.told = dict(report["told"])
             member.reach = report["reach"]
             member.asked, member.open = report["asked"], report["open"]
             member.renewed = report["renewed"]
@@ -147,7 +150,7 @@ class Account:
             if text not in self._trouble:
                 self._trouble.add(text)
                 self.mark(report["at"], "error", f"an error of the generator itself: {text}")
-        for finding in member.told.get("findings", ()):
+        for finding in (report["told"] or {}).get("findings", ()):
             self._finding(finding)
         return True
 

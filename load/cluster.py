@@ -388,6 +388,15 @@ class Worker:
         if self._mine(msg) is not None:
             self.finish(msg.data["seconds"], msg.data["until"])
 
+    def leave(self) -> None:
+        """Remove what was made, and tell what is left over: this process is about to end."""
+        if self.generator is not None:
+            self._told_left(self._run, self._close())
+
+    def _told_left(self, run: str, left: list[dict[str, Any]]) -> None:
+        with contextlib.suppress(RPCError):
+            self._runner.send_message("load-left", {"run": run, "left": left})
+
     def finish(self, seconds: float, until: float = -math.inf) -> None:
         """Take up nothing more, wait for what has begun, and send the last report."""
         generator = self.generator
@@ -406,9 +415,7 @@ class Worker:
 
     def _on_close(self, environment: Environment, msg: Message) -> None:
         if self._mine(msg) is not None:
-            left = self._close()
-            with contextlib.suppress(RPCError):
-                self._runner.send_message("load-left", {"run": msg.data["run"], "left": left})
+            self._told_left(msg.data["run"], self._close())
 
     def _close(self) -> list[dict[str, Any]]:
         self._finished = True

@@ -145,6 +145,9 @@ class Engine:
         hands: Hands
         if self.remote is not None:
             self.remote.prepare_for(plan)
+            if not plan.open and self.environment.parsed_options is not None:
+                # Users of a worker that is gone are spawned anew by Locust on the others.
+                self.environment.parsed_options.enable_rebalancing = True
             hands = self.remote
         else:
             hands = Local(plan, self._crew, lambda: runner.user_count, self._made)
@@ -206,5 +209,6 @@ class Engine:
     def _quitting(self) -> None:
         if self.worker is not None:
             self._stop_worker()
+            self.worker.leave()
         else:
             self._finish("interrupted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from load.plan import Order, Plan
 from load.tally import Row, Tally
 
 __all__ = ["Crew", "Generator", "moments"]
+
+log = logging.getLogger(__name__)
 
 #: How often rows are folded, in seconds.
 PERIOD = 0.25
@@ -176,8 +179,12 @@ class Generator:
             return 0
         return self.sender.open + (0 if self.turns is None else self.turns.open)
 
-    def report(self, *, final: bool = False) -> dict[str, Any]:
-        """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it."""
+    def report(self, *, final: bool = False, far: bool = True) -> dict[str, Any]:
+        """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it.
+
+        Not `far`, in the process that leads the run, the delta is as it is: it shares the tally with the account. What
+        the judge has found is told once a second.
+        """
         self.sender.pump()  # connections may have been given back by others
         now = self.now
         pool = self.crew.pool
@@ -185,8 +192,10 @@ class Generator:
         delta = self.tally.fold(
             max(0.0, now), users=self._users(), connections=len(pool), cpu=self.meter.sample()
         )
-        self.tally.finished()  # whoever leads the run hands them out
+        if far:
+            self.tally.finished()  # whoever leads the run hands them out
         self._number += 1
+        tells = final or self._number % round(1 / PERIOD) == 1
         renewals, self.renewals[:] = self.renewals[:], []
         pauses: list[tuple[float, float]] = []
         if self.clock is not None:
@@ -196,7 +205,7 @@ class Generator:
         return {
             "number": self._number,
             "at": now,
-            "delta": delta.to_json(),
+            "delta": delta.to_json() if far else delta,
             "locust": fold.batch(rows, self.tally.functions, self.tally.outcomes),
             "vitals": self.meter.vitals().to_json(),
             "reach": max(0.0, now) if self.clock is None else self.clock.reach,
@@ -207,7 +216,7 @@ class Generator:
             "pauses": pauses,
             "connections": [pool.opened, pool.most],
             "trouble": list(self.sender.trouble),
-            "told": self.crew.told(),
+            "told": self.crew.told() if tells else None,
             "final": final,
         }
 
@@ -225,8 +234,14 @@ class Generator:
                 "context": {},
                 "sent": sent,
             }
-            for listener in self.listeners:
-                listener(**told)
+            for listener in list(self.listeners):
+                try:
+                    listener(**told)
+                except Exception as error:  # somebody else's, and no reason to stop the run
+                    self.listeners = [each for each in self.listeners if each is not listener]
+                    log.warning(
+                        "a listener to requests is not told any more: %s: %s", type(error).__name__, error
+                    )
 
     def _users(self) -> int:
         members = self.crew.members

@@ -94,6 +94,7 @@ class Local:
         self._account = account
         zero = perf_counter() + LEAD
         self.generator.start(zero, watch=sorted(account.watch.functions))
+        account.tally = self.generator.tally
         self._ready(self.generator)
         return zero
 
@@ -107,7 +108,7 @@ class Local:
     def _report(self, *, final: bool) -> None:
         if self.generator is not None and self._account is not None:
             generator = self.generator
-            self._account.take(generator.name, generator.report(final=final), generator.now)
+            self._account.take(generator.name, generator.report(final=final, far=False), generator.now)
 
     def open(self) -> int:  # noqa: D102
         return 0 if self.generator is None else self.generator.open
@@ -185,6 +186,8 @@ class Run:
         functions = self.hands.prepare()
         self.account = account = Account(plan, self.events, self._stats, functions)
         names = self.hands.names()
+        for name in names:  # in this order they are shown, whoever reports first
+            account.member(name)
         if self._why is not None:
             return
         self.events.write({"event": "load", **account.plan_event(names), "functions": list(functions)})

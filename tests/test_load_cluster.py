@@ -141,6 +141,21 @@ def test_a_worker_that_cannot_begin_ends_the_run_with_a_line(tmp_path: Path) -> 
     assert "worker 1" in locust.log.read_text()
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_of_workers_that_is_interrupted_is_folded_to_the_last(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    plan = {"schedule": "soak 100/s"}
+    with Target() as target, Locust(tmp_path, target.url, plan, "--processes", "2") as locust:
+        soon(lambda: len(locust.seconds()) >= 2)
+        locust.process.send_signal(how)
+        locust.wait()
+        end = locust.end
+    assert target.total == answered(end)
+    assert end["lost"] == 0
+    assert [mark["kind"] for mark in end["marks"]] == ["stopped"]
+
+
 def test_users_of_workers_are_closed_and_counted(tmp_path: Path) -> None:
     arguments = ("--processes", "2", "-u", "10", "-r", "10")
     with Target() as target, Locust(tmp_path, target.url, {"seconds": 3}, *arguments) as locust:
