@@ -8,6 +8,7 @@ entered in the ledger; what deletes (or uses up) an object is only ever sent for
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
@@ -448,7 +449,8 @@ class Work:
         self._mix: list[_Recipe] = []
         self._deck: Deck | None = None
         self._whoami: _Recipe | None = None
-        self._watching = self._watched = 0.0
+        #: In millionths: the share of calls that ask who a session is, and how much of one is due by now.
+        self._watching = self._watched = 0
         self._drawings: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
         self._stocks: dict[tuple[str, str], list[Thing]] = {}
         self._spares: dict[tuple[str, str], deque[Thing]] = {}
@@ -539,7 +541,7 @@ class Work:
             self._deck = Deck(list(shares.values()), random.Random(f"{self.seed}/{self.index}/deck"))
         if watched and isolation and whoami is not None and self.members.all:
             self._whoami = self._recipe(whoami.function)
-            self._watching = isolation
+            self._watching = round(isolation * 1_000_000)
 
     def _balanced(self, shares: dict[str, Fraction], *, paired: bool) -> dict[str, Fraction]:
         """Leave out what uses up objects that nothing makes any more; `paired`: what nothing deletes again, too."""
@@ -851,9 +853,9 @@ class Work:
         if self._whoami is None:
             return None
         self._watched += self._watching
-        if self._watched < 1.0:
+        if self._watched < 1_000_000:
             return None
-        self._watched -= 1.0
+        self._watched -= 1_000_000
         return self._call(self._whoami, member)
 
     def call(self, function: str, member: Member | None = None) -> Call:
@@ -1179,7 +1181,8 @@ class Work:
         # Who removes is signed in before, so that many at once do not sign in many times.
         for user in dict.fromkeys(thing.user for thing in things):
             if self.catalog.delete(next(t.kind for t in things if t.user == user)) is not None:
-                self.sessions.of(user)
+                with contextlib.suppress(SetUpFailedError):  # each removal says why it failed
+                    self.sessions.of(user)
         if len(things) == 1:
             results = [remove(things[0])]
         else:

@@ -57,7 +57,9 @@ class Driver:
             self.connection = None
             answer = Answer(failure=error.failure.kind)
         else:
-            answer = Answer(response.status, response.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", response.body)
+            answer = Answer(
+                response.status, response.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", response.body
+            )
         self.calls.append(call)
         self.statuses[call.function, answer.status] += 1
         if answer.status == 401 and call.member is not None:
