@@ -13,6 +13,7 @@ import math
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -95,7 +96,10 @@ class Locust:
         if self.master:
             line += ["--master", f"--expect-workers={settings.workers}", f"--master-bind-port={self.port}"]
         elif settings.workers > 1:
-            line.append(f"--processes={settings.workers}")
+            # Whoever else sends from this machine, and other machines, have nothing to do with these workers.
+            port = _free_port()
+            line += [f"--processes={settings.workers}", "--master-bind-host=127.0.0.1"]
+            line += [f"--master-bind-port={port}", f"--master-port={port}"]
         return [*line, *self.further]
 
     def start(self) -> None:
@@ -105,7 +109,9 @@ class Locust:
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own options)
                     self.line(),
-                    cwd=ROOT,
+                    # What Locust is told to write by a relative path comes to lie beside the report, and no
+                    # configuration of Locust's lies there.
+                    cwd=self.log.parent,
                     env=environment(self.url, events=f"/dev/fd/{end}"),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -180,6 +186,12 @@ class Locust:
             )
         errors = [line for line in told if "/ERROR/" in line or line.startswith("locust: ")]
         return errors[-1].partition(": ")[2] if errors else ""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+    return port
 
 
 def environment(url: str, *, events: str | None = None) -> dict[str, str]:
