@@ -35,6 +35,7 @@ __all__ = [
     "build",
     "exit_status",
     "read_events",
+    "render",
     "validate",
     "write_report",
 ]
@@ -160,7 +161,10 @@ def begin(folder: Path) -> RunLog:
     """Begin the log of a run in a folder; what an earlier run left there goes, it would pass for this one's."""
     log = RunLog(folder)
     cases = [path for path in (Path(folder) / CASES).glob("*.json") if _CASE.fullmatch(path.name)]
-    for path in (*(Path(folder) / name for name in (REPORT, junit.NAME, "report.html", "report.md")), *cases):
+    for path in (
+        *(Path(folder) / name for name in (REPORT, junit.NAME, "report.html", "report.md", "report.sarif")),
+        *cases,
+    ):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -543,14 +547,23 @@ def build(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def write_report(folder: Path) -> dict[str, Any]:
-    """Make the report of the run in a folder, and write `report.json` and `junit.xml` beside its events."""
+    """Make the report of the run in a folder, and write `report.json` and what is made of it beside its events."""
     folder = Path(folder)
     report = build(read_events(folder / EVENTS))
     text = json.dumps(report, ensure_ascii=False, indent=1, default=_plain)
     # Half a surrogate pair has no UTF-8; its escape is the same string to whoever reads the JSON.
     _replace(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
-    _replace(folder / junit.NAME, junit.render(report))
+    for name, data in render(report).items():
+        _replace(folder / name, data)
     return report
+
+
+def render(report: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return what is made of a report for its readers, by the names of the files."""
+    # They take a tenth of a second to load, which a command that makes no report need not wait for.
+    from reports import html, markdown, sarif
+
+    return {module.NAME: module.render(report) for module in (junit, html, markdown, sarif)}
 
 
 def _replace(path: Path, data: bytes) -> None:
