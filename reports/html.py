@@ -337,7 +337,11 @@ def _leftovers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _load(report: Mapping[str, Any]) -> Markup | None:
-    return None
+    if not report.get("load"):
+        return None
+    from reports import loads
+
+    return loads.render(report["load"])
 
 
 def _comparison(comparison: Mapping[str, Any] | None) -> Markup | None:

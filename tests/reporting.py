@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+
+from load.histogram import Histogram
 from reports.run import build, validate
 from tests.test_reports import END, a_rule, error, finding, header, judged, waiver
 
@@ -121,3 +124,87 @@ def large(findings: int = 1000) -> dict[str, Any]:
             )
         )
     return build(iter([*events, END]))
+
+
+def counts(
+    due: Histogram, sent: Histogram, seconds: float, errors: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """Return the counts of a load, as a report has them."""
+
+    def figures(histogram: Histogram) -> dict[str, Any]:
+        names = ("p50", "p75", "p90", "p95", "p99", "p999")
+        values = histogram.percentiles((50, 75, 90, 95, 99, 99.9))
+        return {
+            "histogram": histogram.encode(), "count": histogram.count, "min": histogram.min / 1000,
+            "mean": histogram.mean / 1000, "max": histogram.max / 1000,
+            **{name: value / 1000 for name, value in zip(names, values, strict=True)},
+        }  # fmt: skip
+
+    return {
+        "requests": due.count, "asked": due.count / seconds, "reached": due.count / seconds, "errors": errors or {},
+        "failed": sum((errors or {}).values()), "nonconformant": 0, "dropped": 0, "bytes": 600 * due.count,
+        "due": figures(due), "sent": figures(sent),
+    }  # fmt: skip
+
+
+def load_part(
+    seconds: int = 60, per_second: int = 100, *, seed: int = 1, slower: float = 1.0, tail: float = 0.0,
+    functions: tuple[str, ...] = ("course.find", "course.read", "course.add"), stall: int | None = None,
+    errors: dict[str, int] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the "load" of a report: lognormal latencies around 8 ms whose median drifts, as neighbours do."""
+    rng = np.random.default_rng(seed)
+    whole = {name: (Histogram(), Histogram()) for name in functions}
+    due_all, sent_all, series, drift = Histogram(), Histogram(), [], 0.0
+    for at in range(seconds):
+        drift = 0.7 * drift + rng.normal(0, 0.03)
+        due_second = Histogram()
+        for name in functions:
+            n = int(rng.poisson(per_second / len(functions)))
+            us = np.exp(rng.normal(np.log(8000) + drift, 0.5, n)) * slower
+            us[us > np.exp(np.log(8000) + 0.8)] *= 1 + tail
+            waited = us + (900_000 * (1 - rng.random(n)) if at == stall else 0)
+            for histogram in (whole[name][0], due_second, due_all):
+                histogram.record_many(waited.astype(np.int64))
+            for histogram in (whole[name][1], sent_all):
+                histogram.record_many(us.astype(np.int64))
+        p50, p95, p99 = due_second.percentiles((50, 95, 99))
+        failed = {kind: max(0, count // seconds + (at % 7 == 0)) for kind, count in (errors or {}).items()}
+        series.append({
+            "at": at, "asked": float(per_second), "sent": due_second.count, "done": due_second.count, "errors": failed,
+            "due": due_second.encode(), "p50": p50 / 1000, "p95": p95 / 1000, "p99": p99 / 1000,
+            "max": due_second.max / 1000, "lag": 0.2 + 0.1 * rng.random(), "cpu": 0.3, "connections": 24, "users": 20,
+        })  # fmt: skip
+    total = counts(due_all, sent_all, seconds, errors)
+    return {
+        "scenario": "steady", "arrivals": "open", "warmup": 5.0, "duration": float(seconds), "seconds": seconds + 0.2,
+        "schedule": {"kind": "constant", "text": f"{per_second}/s for {seconds} s"}, "users": 20, "workers": 1,
+        "connections": {"limit": 256, "opened": 24, "most": 24},
+        "marks": [{"at": 5.0, "kind": "warm-up over", "text": ""},
+                  *([{"at": float(stall), "kind": "reset", "text": "the target was reset"}] if stall else [])],
+        "total": total, "warmed": total,
+        "functions": {name: counts(*pair, seconds) for name, pair in whole.items()},
+        "series": series, "rules": {"ENV-5": {"judged": 4, "broken": 0}}, "schema": {"judged": 100, "of": 6000},
+        "slos": [
+            {"text": "p95 < 300ms", "function": None, "metric": "p95", "op": "<", "limit": 300.0, "unit": "ms",
+             "value": 21.0, "margin": 0.93, "samples": 6000, "needed": 100, "verdict": "pass", "reason": None},
+            {"text": "course.find p99 < 10ms", "function": "course.find", "metric": "p99", "op": "<", "limit": 10.0,
+             "unit": "ms", "value": 31.4, "margin": -2.14, "samples": 2000, "needed": 1000, "verdict": "fail",
+             "reason": None},
+            {"text": "p99.9 < 2s", "function": None, "metric": "p999", "op": "<", "limit": 2000.0, "unit": "ms",
+             "value": None, "margin": None, "samples": 600, "needed": 10000, "verdict": "not judged",
+             "reason": "600 of 10,000 samples"},
+        ],
+        "health": {
+            "valid": True, "why": [], "cpu": {"mean": 0.31, "most": 0.52, "cores": 2},
+            "lag": {"p50": 0.1, "p99": 0.4, "max": 2.0}, "dropped": 0, "dropped_share": 0.0,
+            "gc": {"count": 4, "longest": 3.0, "total": 9.0}, "calibration": {"rate": 2100.0, "cpu_us": 300.0},
+            "workers": [{"name": "1", "cpu": 0.31, "lost": False}],
+        },
+    }  # fmt: skip
+
+
+def loaded(**options: Any) -> dict[str, Any]:
+    """Return the report of a load."""
+    report = build(iter([header(verb="load"), END]))
+    return report | {"load": load_part(**options)}
