@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import traceback
 from collections.abc import Iterator
@@ -137,9 +138,10 @@ class Gate:
                 client=stand_in,
                 confirm=stand_in is None,
             )
-            if stand_in is not None and self.run.allowance.requests is None:
-                # Where only time ends generated payloads, a plan shows how they begin.
-                self.run.allowance.seconds = PLANNED
+            if stand_in is not None:
+                # Where only time ends generated payloads, a plan shows how they begin; else the requests decide.
+                endless = self.run.allowance.requests is None
+                self.run.allowance.seconds = PLANNED if endless else math.inf
             target = harness.header(__version__)["target"]
             self.run.first = lately(harness.out.parent, target, harness.catalog.methods)
         return self.run

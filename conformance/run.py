@@ -126,7 +126,7 @@ class Run:
             # Where a login or its answer is quoted, these members are masked whatever they hold.
             self.vault.member(profile.auth.login.secret)
             self.vault.member(profile.auth.session.rpartition("/")[2])
-        self.referee = Referee(emit, options.rules)
+        self.referee = Referee(emit, options.rules, judging=client is None)
         self.client = client or Client(
             profile.url,
             timeout=profile.target.timeout,
@@ -164,6 +164,8 @@ class Run:
         self.coverage = Coverage()
         #: What turns symbols in generated data into identifiers, by function.
         self.binders: dict[str, Any] = {}
+        #: What a function counts for where calls are shared out, by what it is weighed with, and its name.
+        self.weights: dict[Callable[[Any], float], dict[str, float]] = {}
         #: What showed a finding, by conversation, so that confirming it needs no search.
         self.remembered: dict[tuple[str, Key], list[Any]] = {}
         self.resets = 0
@@ -529,13 +531,22 @@ class Talk:
         """
         found = self.scope(self.run) if self.scope is not None else None
         every = found if isinstance(found, list) and found else [self.put_to]
-        weigh = weight or (lambda each: 1.0)
-        part = weigh(self.put_to) / (sum(map(weigh, every)) or 1.0)
+        part = self._weight(weight, self.put_to) / (sum(self._weight(weight, each) for each in every) or 1.0)
         again = self.only is not None
         portion = self.run.allowance.portion(share * part, lambda: self.client.sent, again=again)
         if portion.over:
             raise NotJudgedError("the time for generated payloads was over")
         return portion
+
+    def _weight(self, weight: Callable[[Any], float] | None, each: Any) -> float:
+        if weight is None:
+            return 1.0
+        if not isinstance(each, Method):
+            return weight(each)
+        known = self.run.weights.setdefault(weight, {})
+        if each.name not in known:
+            known[each.name] = weight(each)
+        return known[each.name]
 
     def seeks(self, rule: str, kind: str) -> bool:
         """Whether an example that could show this is to be sent: always, but when something else is to be confirmed."""

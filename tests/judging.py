@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 import subprocess
 import sys
@@ -37,10 +38,12 @@ def judge(
     read_only: bool = False,
     jobs: int = 1,
     until_found: bool = False,
+    generated: float = 1.0,
 ) -> dict[str, Any]:
     """Judge a target by these rules (all of them by default) and return the report, validated.
 
-    With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed.
+    With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed. `generated` is
+    the part of the budget's requests that generated payloads get.
     """
     request = Request(
         target=target,
@@ -78,11 +81,13 @@ def judge(
             read_only=read_only,
             jobs=jobs,
             rules=harness.wanted,
-            deadline=300.0,
+            deadline=300.0 if budget != "deep" else 3600.0,
         )
         run = Run(harness.profile, harness.catalog, options, emit, confirm=not until_found)
-        # The requests of a budget decide here; how fast this machine sends them must not.
-        run.allowance.seconds *= 20
+        if run.allowance.requests is not None:
+            # The requests of a budget decide here; how fast this machine sends them must not.
+            run.allowance.seconds *= 20
+            run.allowance.requests = round(run.allowance.requests * generated)
         if until_found:
             run.allowance.enough = lambda: (
                 harness.wanted <= {key[0] for key in (*run.referee.every, *run.referee.take())}
@@ -143,6 +148,8 @@ def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
     It saves the start of a process, which for hundreds of faults is most of the time.
     """
+    # It says of each odd request that it was one; that is what is asked of it here.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     ready = threading.Event()
     told: dict[str, Any] = {}
 

@@ -45,7 +45,10 @@ def test_fault_is_caught(name: str, tmp_path: Path) -> None:
 )
 def test_clean_service_breaks_nothing(seed: int, budget: str, tmp_path: Path) -> None:
     with serving_here() as (url, catalogue):
-        report = judge(profile=profile_of(catalogue, tmp_path), target=url, seed=seed, budget=budget)
+        # Each seed has its own payloads; a part of them each is more than all of them once.
+        report = judge(
+            profile=profile_of(catalogue, tmp_path), target=url, seed=seed, budget=budget, generated=0.3
+        )
     assert broken(report) == {}
     assert report["verdict"] == "conformant"
     assert {rule for rule, verdict in verdicts(report).items() if verdict != "pass"} == set()

@@ -17,7 +17,11 @@ ELSEWHERE = {
 CAUGHT = [name for name in DEFECTS if name not in ELSEWHERE]
 
 
-@pytest.mark.parametrize(("seed", "budget"), [(1, "standard"), (2, "quick"), (3, "quick")])
+#: Seeds and budgets; a standard run takes a minute.
+RUNS = [pytest.param(1, "standard", marks=pytest.mark.thorough), (2, "quick"), (3, "quick")]
+
+
+@pytest.mark.parametrize(("seed", "budget"), RUNS)
 def test_library_is_clean(seed: int, budget: str) -> None:
     with foreign("library") as server:
         report = judge(profile=Path(server["profile"]), target=server["url"], seed=seed, budget=budget)
@@ -40,7 +44,7 @@ def test_unknown_identifier_crash_is_caught_by_the_rule_that_asks() -> None:
     assert {"COD-8", "COD-10"} <= set(broken(report))
 
 
-@pytest.mark.parametrize(("seed", "budget"), [(1, "standard"), (2, "quick"), (3, "quick")])
+@pytest.mark.parametrize(("seed", "budget"), RUNS)
 def test_tickets_breaks_what_it_says_and_no_more(seed: int, budget: str) -> None:
     with foreign("tickets") as server:
         report = judge(profile=Path(server["profile"]), target=server["url"], seed=seed, budget=budget)
