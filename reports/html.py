@@ -345,4 +345,8 @@ def _load(report: Mapping[str, Any]) -> Markup | None:
 
 
 def _comparison(comparison: Mapping[str, Any] | None) -> Markup | None:
-    return None
+    if comparison is None:
+        return None
+    from reports import compare_show
+
+    return compare_show.part(comparison)

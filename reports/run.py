@@ -37,6 +37,7 @@ __all__ = [
     "read_events",
     "render",
     "validate",
+    "write_file",
     "write_report",
 ]
 
@@ -552,21 +553,34 @@ def write_report(folder: Path) -> dict[str, Any]:
     report = build(read_events(folder / EVENTS))
     text = json.dumps(report, ensure_ascii=False, indent=1, default=_plain)
     # Half a surrogate pair has no UTF-8; its escape is the same string to whoever reads the JSON.
-    _replace(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
+    write_file(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
     for name, data in render(report).items():
-        _replace(folder / name, data)
+        write_file(folder / name, data)
     return report
 
 
-def render(report: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return what is made of a report for its readers, by the names of the files."""
+def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """Return what is made of a report for its readers, by the names of the files.
+
+    With a comparison (of `reports.compare`) the page and the Markdown say what changed, too.
+    """
     # They take a tenth of a second to load, which a command that makes no report need not wait for.
     from reports import html, markdown, sarif
 
-    return {module.NAME: module.render(report) for module in (junit, html, markdown, sarif)}
+    changes: list[str] = []
+    if comparison is not None:
+        from reports import compare_show
+
+        changes = compare_show.markdown(comparison)
+    return {
+        junit.NAME: junit.render(report),
+        html.NAME: html.render(report, comparison=comparison),
+        markdown.NAME: markdown.render(report, changes=changes),
+        sarif.NAME: sarif.render(report),
+    }
 
 
-def _replace(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Write a file so that whoever looks sees the old one or the new one, never half of it."""
     passing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
