@@ -26,7 +26,7 @@ _BROKEN = (Verdict.FAIL, Verdict.WARN)
 _LEFT = (Verdict.NOT_JUDGED, Verdict.ERROR)
 
 #: Of what was sent so often at least something is said.
-_CALLS = 5
+_CALLS = 3
 
 #: "Always" and "never": at least, and at most, such a share of the calls.
 _ALWAYS = 0.9

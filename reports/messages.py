@@ -149,7 +149,8 @@ def _name(piece: str) -> str:
 def _body(text: str, limit: int, marks: Collection[str], quoted: Collection[str]) -> Shown:
     """Lay out a body, cut after `limit` characters, and mark it where a pointer or a quoted text says."""
     note = None
-    rows = lay_out(text) if text else []
+    # What was cut when it was recorded is no JSON any more.
+    rows = [] if not text else None if text.endswith(" bytes in all)") else lay_out(text)
     if rows is None:
         shown = text[:limit]
         lines = [(line, "") for line in shown.split("\n")]

@@ -58,7 +58,7 @@ def render(report: Mapping[str, Any]) -> bytes:
         "version": "2.1.0",
         "runs": [run],
     }
-    return json.dumps(log, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace") + b"\n"
+    return json.dumps(log, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:

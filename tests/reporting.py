@@ -148,21 +148,20 @@ def counts(
 
 
 def load_part(
-    seconds: int = 60, per_second: int = 100, *, seed: int = 1, slower: float = 1.0, tail: float = 0.0,
+    seconds: int = 60, per_second: int = 100, *, seed: int = 1, slower: float = 1.0, drift: float = 0.03,
     functions: tuple[str, ...] = ("course.find", "course.read", "course.add"), stall: int | None = None,
     errors: dict[str, int] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the "load" of a report: lognormal latencies around 8 ms whose median drifts, as neighbours do."""
     rng = np.random.default_rng(seed)
     whole = {name: (Histogram(), Histogram()) for name in functions}
-    due_all, sent_all, series, drift = Histogram(), Histogram(), [], 0.0
+    due_all, sent_all, series, level = Histogram(), Histogram(), [], 0.0
     for at in range(seconds):
-        drift = 0.7 * drift + rng.normal(0, 0.03)
+        level = 0.7 * level + rng.normal(0, drift)
         due_second = Histogram()
         for name in functions:
             n = int(rng.poisson(per_second / len(functions)))
-            us = np.exp(rng.normal(np.log(8000) + drift, 0.5, n)) * slower
-            us[us > np.exp(np.log(8000) + 0.8)] *= 1 + tail
+            us = np.exp(rng.normal(np.log(8000) + level, 0.5, n)) * slower
             waited = us + (900_000 * (1 - rng.random(n)) if at == stall else 0)
             for histogram in (whole[name][0], due_second, due_all):
                 histogram.record_many(waited.astype(np.int64))
@@ -175,7 +174,7 @@ def load_part(
             "due": due_second.encode(), "p50": p50 / 1000, "p95": p95 / 1000, "p99": p99 / 1000,
             "max": due_second.max / 1000, "lag": 0.2 + 0.1 * rng.random(), "cpu": 0.3, "connections": 24, "users": 20,
         })  # fmt: skip
-    total = counts(due_all, sent_all, seconds, errors)
+    total = counts(due_all, sent_all, seconds, errors) | {"asked": float(per_second)}
     return {
         "scenario": "steady", "arrivals": "open", "warmup": 5.0, "duration": float(seconds), "seconds": seconds + 0.2,
         "schedule": {"kind": "constant", "text": f"{per_second}/s for {seconds} s"}, "users": 20, "workers": 1,

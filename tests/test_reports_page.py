@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from reports import html
+from reports import compare_show, html, index, loads
+from reports.compare import compare
+from reports.stored import Stored
 from tests.browsing import browser, grave
-from tests.reporting import hostile, sample
+from tests.reporting import hostile, loaded, sample
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 #: What a CI server that shows artifacts may send: no script runs, no style counts.
 STRICT = "sandbox; default-src 'none'; img-src 'self'; style-src 'self'"
+
+
+#: Two loads, the second with a reset, errors, and slower.
+LOADS = (
+    loaded(seconds=40, seed=1),
+    loaded(seconds=40, seed=2, slower=2, stall=20, errors={"timeout": 40, "status 503": 12}),
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +43,17 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, report in (("sample", sample()), ("hostile", hostile())):
         paths[name] = folder / f"{name}.html"
         paths[name].write_bytes(html.render(report))
+    runs = [Stored(folder / f"run {number}", report) for number, report in enumerate(LOADS)]
+    runs.append(Stored(folder / "check", sample()))
+    comparison = compare(runs[0], runs[1])
+    made = {
+        "load": html.render(runs[1].report, comparison=comparison),
+        "compare": compare_show.page(comparison),
+        "index": index.render(runs),
+    }
+    for name, data in made.items():
+        paths[name] = folder / f"{name}.html"
+        paths[name].write_bytes(data)
     return paths
 
 
@@ -147,6 +167,44 @@ def test_axe_finds_nothing_grave(chrome: Browser, files: dict[str, Path], scheme
             page.locator("#none").wait_for(state="visible")
             page.locator("button[data-verdict]").first.click()
             assert grave(page) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "scheme", "width"),
+    [("load", "light", 360), ("load", "dark", 1280), ("compare", "light", 360), ("index", "dark", 360)],
+)
+def test_axe_finds_nothing_grave_in_loads(
+    chrome: Browser, files: dict[str, Path], name: str, scheme: str, width: int
+) -> None:
+    look: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    with Opened(chrome, files[name], **look) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        assert grave(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_chart_tells_its_values(chrome: Browser, files: dict[str, Path]) -> None:
+    with Opened(chrome, files["load"], viewport={"width": 1280, "height": 900}) as page:
+        chart = page.locator(".chart", has_text="Latency over time")
+        plot = chart.locator("svg.plot")
+        plot.scroll_into_view_if_needed()
+        box = plot.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        told = chart.locator(".readout").inner_text()
+        at = int(told.split(" s:")[0])
+        assert 10 < at < 30
+        second = LOADS[1]["load"]["series"][at]
+        assert f"p99 {loads.milliseconds(second['p99'])}" in told
+        plot.focus()
+        page.keyboard.press("ArrowRight")
+        assert chart.locator(".readout").inner_text().startswith(f"{at + 1} s: ")
+        assert chart.locator("svg.plot g title").all_text_contents() == [
+            "warm-up over",
+            "reset: the target was reset",
+        ]
+        chart.locator("details summary").click()
+        assert chart.locator("table tbody tr").count() >= 20
 
 
 def test_nothing_of_a_hostile_target_runs(chrome: Browser, files: dict[str, Path]) -> None:
