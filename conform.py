@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -159,6 +159,10 @@ def _parser() -> argparse.ArgumentParser:
         "--list-faults", action="store_true", help="list the deliberate defects and the rules they break"
     )
     serve.set_defaults(run=_serve)
+
+    from reports.command import add_arguments
+
+    add_arguments(verbs, report=_report, compare=_compare)
     return parser
 
 
@@ -456,6 +460,30 @@ def _replay(options: argparse.Namespace) -> int:
     with _pipe():
         return print_replay(_request(options), options)
     return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from reports.command import print_report
+
+    return _of_runs(print_report, options)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from reports.command import print_compare
+
+    return _of_runs(print_compare, options)
+
+
+def _of_runs(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    from reports.run import LogError
+
+    status = 0
+    with _pipe():
+        try:
+            status = work(options)
+        except LogError as error:
+            raise UsageError(str(error)) from error
+    return status
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -36,7 +36,9 @@ __all__ = [
     "build",
     "exit_status",
     "read_events",
+    "render",
     "validate",
+    "write_file",
     "write_report",
 ]
 
@@ -164,7 +166,10 @@ def begin(folder: Path) -> RunLog:
     """Begin the log of a run in a folder; what an earlier run left there goes, it would pass for this one's."""
     log = RunLog(folder)
     cases = [path for path in (Path(folder) / CASES).glob("*.json") if _CASE.fullmatch(path.name)]
-    for path in (*(Path(folder) / name for name in (REPORT, junit.NAME, "report.html", "report.md")), *cases):
+    for path in (
+        *(Path(folder) / name for name in (REPORT, junit.NAME, "report.html", "report.md", "report.sarif")),
+        *cases,
+    ):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -594,17 +599,39 @@ def build(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def write_report(folder: Path) -> dict[str, Any]:
-    """Make the report of the run in a folder, and write `report.json` and `junit.xml` beside its events."""
+    """Make the report of the run in a folder, and write `report.json` and what is made of it beside its events."""
     folder = Path(folder)
     report = build(read_events(folder / EVENTS))
     text = json.dumps(report, ensure_ascii=False, indent=1, default=_plain)
     # Half a surrogate pair has no UTF-8; its escape is the same string to whoever reads the JSON.
-    _replace(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
-    _replace(folder / junit.NAME, junit.render(report))
+    write_file(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
+    for name, data in render(report).items():
+        write_file(folder / name, data)
     return report
 
 
-def _replace(path: Path, data: bytes) -> None:
+def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """Return what is made of a report for its readers, by the names of the files.
+
+    With a comparison (of `reports.compare`) the page and the Markdown say what changed, too.
+    """
+    # They take a tenth of a second to load, which a command that makes no report need not wait for.
+    from reports import html, markdown, sarif
+
+    changes: list[str] = []
+    if comparison is not None:
+        from reports import compare_show
+
+        changes = compare_show.markdown(comparison)
+    return {
+        junit.NAME: junit.render(report),
+        html.NAME: html.render(report, comparison=comparison),
+        markdown.NAME: markdown.render(report, changes=changes),
+        sarif.NAME: sarif.render(report),
+    }
+
+
+def write_file(path: Path, data: bytes) -> None:
     """Write a file so that whoever looks sees the old one or the new one, never half of it."""
     passing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
