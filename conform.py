@@ -146,6 +146,22 @@ def _parser() -> argparse.ArgumentParser:
         "--list-faults", action="store_true", help="list the deliberate defects and the rules they break"
     )
     serve.set_defaults(run=_serve)
+
+    explore = verbs.add_parser(
+        "explore",
+        allow_abbrev=False,
+        help="a local web page over any target: forms, Test, raw command, login",
+    )
+    explore.add_argument(
+        "--target", metavar="URL", help="the target's base URL (default: the embedded service)"
+    )
+    explore.add_argument(
+        "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
+    )
+    explore.add_argument("--port", type=int, default=0, metavar="N", help="default: a free one")
+    explore.add_argument("--read-only", action="store_true", help="call only functions that read")
+    explore.add_argument("--quiet", action="store_true", help="print the line of JSON only")
+    explore.set_defaults(run=_explore)
     return parser
 
 
@@ -310,6 +326,21 @@ def _serve(options: argparse.Namespace) -> int:
             return faulty([*arguments, *(f"--fault={name}" for name in options.fault)], prog=prog)
         return service(arguments, prog=prog)
     return 0
+
+
+def _explore(options: argparse.Namespace) -> int:
+    from conformance.explore import explore
+
+    return explore(
+        Request(
+            target=options.target,
+            profile=options.profile,
+            read_only=options.read_only,
+            quiet=options.quiet,
+            verb=options.verb,
+        ),
+        options,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
