@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--endpoint", metavar="ENTITY")
     call.set_defaults(run=_call)
 
-    catalog = verbs.add_parser("catalog", allow_abbrev=False, help="write a catalogue in another form")
+    catalog = verbs.add_parser(
+        "catalog", allow_abbrev=False, help="make a catalogue of a page, check it, write it in another form"
+    )
     deeds = catalog.add_subparsers(parser_class=_Parser, dest="deed", metavar="VERB", required=True)
     export = deeds.add_parser(
         "export", allow_abbrev=False, help="write an OpenAPI 3.1 description of the functions"
@@ -106,8 +108,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CATALOGUE",
         help="default: that of the profile, or of the embedded service",
     )
-    export.add_argument(
-        "--openapi", required=True, type=named_path, metavar="FILE", help="what to write; - is the screen"
+    written = export.add_mutually_exclusive_group(required=True)
+    written.add_argument("--openapi", type=named_path, metavar="FILE", help="what to write; - is the screen")
+    written.add_argument(
+        "--markdown", type=named_path, metavar="FILE", help="write it for people; - is the screen"
     )
     export.add_argument(
         "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
@@ -159,6 +163,46 @@ def _parser() -> argparse.ArgumentParser:
         "--list-faults", action="store_true", help="list the deliberate defects and the rules they break"
     )
     serve.set_defaults(run=_serve)
+
+    imports = deeds.add_parser("import", allow_abbrev=False, help="make a catalogue of a documentation page")
+    imports.add_argument("sources", nargs="+", metavar="URL|FILE", help="a documentation page, or several")
+    imports.add_argument(
+        "--out",
+        type=named_path,
+        default=Path("catalogue.openrpc.json"),
+        metavar="FILE",
+        help="default: catalogue.openrpc.json; - is the screen",
+    )
+    imports.add_argument(
+        "--guess", action="store_true", help="take find, read, get, list, status for reading"
+    )
+    renewed = imports.add_mutually_exclusive_group()
+    renewed.add_argument(
+        "--update", action="store_true", help="keep what was answered since; say what changed"
+    )
+    renewed.add_argument(
+        "--check", action="store_true", help="write nothing; status 1 if the page has moved on"
+    )
+    imports.set_defaults(run=_catalog_import)
+    validate = deeds.add_parser("validate", allow_abbrev=False, help="check a catalogue, with line numbers")
+    validate.add_argument("catalog", type=named_path, metavar="FILE")
+    validate.set_defaults(run=_catalog_validate)
+
+    explore = verbs.add_parser(
+        "explore",
+        allow_abbrev=False,
+        help="a local web page over any target: forms, Test, raw command, login",
+    )
+    explore.add_argument(
+        "--target", metavar="URL", help="the target's base URL (default: the embedded service)"
+    )
+    explore.add_argument(
+        "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
+    )
+    explore.add_argument("--port", type=int, default=0, metavar="N", help="default: a free one")
+    explore.add_argument("--read-only", action="store_true", help="call only functions that read")
+    explore.add_argument("--quiet", action="store_true", help="print the line of JSON only")
+    explore.set_defaults(run=_explore)
 
     from reports.command import add_arguments
 
@@ -439,10 +483,33 @@ def _call(options: argparse.Namespace) -> int:
     return 0
 
 
-def _catalog_export(options: argparse.Namespace) -> int:
-    from conformance.catalog import export_openapi
+def _catalog_import(options: argparse.Namespace) -> int:
+    from conformance.catalog import import_pages
 
     with _pipe():
+        return import_pages(
+            options.sources, options.out, update=options.update, check=options.check, guess=options.guess
+        )
+    return 0
+
+
+def _catalog_validate(options: argparse.Namespace) -> int:
+    from conformance.catalog import validate
+
+    with _pipe():
+        return validate(options.catalog)
+    return 0
+
+
+def _catalog_export(options: argparse.Namespace) -> int:
+    from conformance.catalog import export_markdown, export_openapi
+
+    with _pipe():
+        if options.markdown is not None:
+            export_markdown(
+                options.markdown, catalog=options.catalog, profile=options.profile, target=options.target
+            )
+            return 0
         export_openapi(
             options.openapi,
             catalog=options.catalog,
@@ -503,6 +570,21 @@ def _serve(options: argparse.Namespace) -> int:
             return faulty([*arguments, *(f"--fault={name}" for name in options.fault)], prog=prog)
         return service(arguments, prog=prog)
     return 0
+
+
+def _explore(options: argparse.Namespace) -> int:
+    from conformance.explore import explore
+
+    return explore(
+        Request(
+            target=options.target,
+            profile=options.profile,
+            read_only=options.read_only,
+            quiet=options.quiet,
+            verb=options.verb,
+        ),
+        options,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

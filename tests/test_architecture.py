@@ -127,6 +127,9 @@ def test_the_suites_know_conformance_alone() -> None:
         if each.by in ("conformance.call", "conformance.replay") and each.module == "reports.text":
             assert each.lazy, each
             continue
+        if each.by == "conformance.explore" and each.module == "fixtures.explorer":
+            assert each.lazy, each
+            continue
         assert within(each.module, "conformance"), each
 
 
@@ -138,7 +141,11 @@ def test_the_reports_know_the_shape_of_a_rule_and_of_a_histogram_alone() -> None
 
 def test_the_reference_service_is_an_independent_witness() -> None:
     for each in inner_imports("fixtures/service"):
-        assert within(each.module, "fixtures.service"), each
+        assert within(each.module, "fixtures.service", "fixtures.explorer"), each
+
+
+def test_the_page_knows_nothing() -> None:
+    assert inner_imports("fixtures/explorer") == []
 
 
 def test_the_faults_know_the_fixtures_alone() -> None:

@@ -161,6 +161,10 @@ class Sessions:
             user
         )
 
+    def known(self, token: str) -> Session | None:
+        """Return the open session of that identifier, or None."""
+        return self._open.get(token)
+
     def mains(self) -> list[Session]:
         """Return the main sessions there are."""
         return list(self._main.values())
