@@ -139,6 +139,9 @@ class Locust:
         line = [*prefix, sys.executable, "-m", "locust", "-f", str(SCENE), "--host", url, *arguments]
         if headless:
             line += ["--headless"]
+        if "--processes" in arguments:  # Locust's own port may be someone else's
+            port = str(free_port())
+            line += ["--master-bind-port", port, "--master-port", port]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 line, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
