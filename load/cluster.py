@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 import gevent  # type: ignore[import-untyped]
+from locust import runners
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import Message
@@ -41,6 +42,8 @@ LEASE = 1.0
 MARGIN = 0.5
 #: How long workers may take to get ready, in seconds.
 READY = 120.0
+#: How many of its seconds Locust waits for a worker that says nothing.
+PATIENCE = 30
 #: How long workers may take, in seconds, to remove what they made.
 TIDY = 70.0
 #: How long it is, in seconds, from when all are ready to the run's beginning.
@@ -82,6 +85,8 @@ class Remote:
     def __init__(self, runner: MasterRunner) -> None:
         self.plan: Plan
         self._runner = runner
+        # Locust would give a worker up after three seconds in which it draws its requests; a run has leases of its own.
+        runners.HEARTBEAT_LIVENESS = max(runners.HEARTBEAT_LIVENESS, PATIENCE)
         self._run = ""
         self._hands: list[_Hand] = []
         self._by_client: dict[str, _Hand] = {}

@@ -199,6 +199,8 @@ def environment(url: str, *, events: str | None = None) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     kept["LOCUST_HOST"] = url
     kept["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    # What Hypothesis remembers of Unicode is of no run in particular.
+    kept.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
     kept.pop(EVENTS, None)
     if events is not None:
         kept[EVENTS] = events
