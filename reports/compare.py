@@ -58,7 +58,12 @@ def compare(
             (run for run in (*earlier, base, new) if run.report.get("load")),
             key=lambda run: str(run.report["started"]),
         )
-        load = compare_load.compare(base.report["load"], new.report["load"], min_effect=min_effect)
+        load = compare_load.compare(
+            base.report["load"],
+            new.report["load"],
+            min_effect=min_effect,
+            earlier=[run.report["load"] for run in earlier if run.report.get("load")],
+        )
         load["levels"] = compare_load.levels(series, min_effect=min_effect)
     verdict, reason = _overall(rules, changed, load, base.report, new.report)
     return {
