@@ -42,7 +42,7 @@ Floats = npt.NDArray[np.float64]
 PERCENTILES = ((50.0, "p50"), (95.0, "p95"), (99.0, "p99"))
 
 #: So many windows are made at first, and no fewer than that at last.
-_WINDOWS = (24, 18, 14, 10)
+_WINDOWS = (24, 18, 14)
 _FEWEST = 8
 
 #: Windows that say less of the next one than this count as independent.
@@ -313,7 +313,8 @@ def _share(before: _Windows, now: _Windows, draws: Sequence[Floats], sizes: Sequ
         drawn.append(each)
         errors.append(float(each.std(ddof=1)))
     low, high = (float(q) for q in np.quantile(drawn[1] - drawn[0], (0.025, 0.975)))
-    p = _p(shares[1] - shares[0], errors, sizes)
+    # Where nothing failed nothing is tested, and nothing has to be corrected for.
+    p = _p(shares[1] - shares[0], errors, sizes) if any(shares) else None
     return _row(None, "errors", "%", 100 * shares[0], 100 * shares[1], interval=[100 * low, 100 * high], p=p)
 
 
@@ -386,7 +387,7 @@ def _function(
         table = [[bad, total - bad] for bad, total in zip(failed, done, strict=True)]
         before, after = (100 * bad / total for bad, total in zip(failed, done, strict=True))
         # Errors come in flocks: Fisher's p-value is for independent ones, so a hundredth of it is asked for.
-        p = min(1.0, 100 * float(stats.fisher_exact(table).pvalue))
+        p = min(1.0, 100 * float(stats.fisher_exact(table).pvalue)) if any(failed) else None
         rows.append(_row(name, "errors", "%", before, after, p=p))
     return rows
 
