@@ -10,7 +10,7 @@ from urllib.parse import quote
 from conformance.rulebook.model import Verdict
 from reports import html
 from reports.charts import Series, chart
-from reports.loads import milliseconds, rate
+from reports.loads import milliseconds, rate, rate_tick, tick
 from reports.stored import Stored
 from reports.text import cut, plural
 
@@ -73,7 +73,10 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
             return ""
         places = [float(number) for number in range(len(of))]
         every = max(1, len(of) // 4)
-        ticks = [(place, of[int(place)].name[:15]) for place in places[::every]]
+        ticks = [
+            (place, str(of[int(place)].report["started"])[5:16].replace("T", " "))
+            for place in places[::every]
+        ]
         return chart(
             title,
             note,
@@ -107,6 +110,6 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
     ]
     return [
         over("Rules failing", "of each run that judged some", broken, whole, checks),
-        over("Latency", "from the moment due; of each load", latencies, milliseconds, loads),
-        over("Rate reached", "of each load", [rates], rate, loads),
+        over("Latency", "from the moment due; of each load", latencies, tick, loads),
+        over("Rate reached", "of each load", [rates], rate_tick, loads),
     ]

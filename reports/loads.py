@@ -13,7 +13,7 @@ from reports.charts import Mark, Series, chart
 from reports.html import environment
 from reports.text import cut
 
-__all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "render"]
+__all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_tick", "render", "tick"]
 
 LATENCIES = (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
 
@@ -44,11 +44,13 @@ def rate(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s"
 
 
-def _tick(value: float) -> str:
+def tick(value: float) -> str:
+    """Tell a duration in milliseconds at a tick of an axis."""
     return f"{value / 1000:g} s" if value >= 1000 else f"{value:g} ms"
 
 
-def _rate_tick(value: float) -> str:
+def rate_tick(value: float) -> str:
+    """Tell a rate at a tick of an axis."""
     return f"{value:,g}/s"
 
 
@@ -182,14 +184,14 @@ def _charts(
             "Latency over time",
             f"from the moment a request was due; {each}",
             [Series("max", of("max"), milliseconds), *latencies],
-            _tick,
+            tick,
             log=True,
         ),
         over_time(
             "Throughput",
             f"asked for and reached; {each}",
             [each for each in rates if any(v is not None for v in each.values)],
-            _rate_tick,
+            rate_tick,
         ),
         _errors(steps, over_time, each),
         _distribution(load["total"]),
@@ -197,7 +199,7 @@ def _charts(
             "Generator behind its schedule",
             f"99th percentile of how late requests were sent; {each}",
             [Series("lag", of("lag"), milliseconds)],
-            _tick,
+            tick,
         ),
     ]
 
@@ -216,7 +218,7 @@ def _errors(steps: Sequence[Mapping[str, Any]], over_time: Callable[..., Markup]
         lines.append(
             Series("others", [sum(step["errors"].get(kind, 0.0) for kind in rest) for step in steps], rate)
         )
-    return over_time("Errors over time", f"by kind; {each}", lines, _rate_tick)
+    return over_time("Errors over time", f"by kind; {each}", lines, rate_tick)
 
 
 def _distribution(total: Mapping[str, Any]) -> Markup:
@@ -239,7 +241,7 @@ def _distribution(total: Mapping[str, Any]) -> Markup:
         at,
         lines,
         tell_x=lambda place: f"{100 * (1 - 10**-place):.6g} %",
-        tell_y=_tick,
+        tell_y=tick,
         x_ticks=[(place, text) for place, text in ticks if place <= last],
         log=True,
         head="percentile",
