@@ -20,7 +20,8 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from xml.etree import ElementTree
 
 from fixtures.hostile import HOSTILE, Server
 from reports.run import validate
@@ -64,9 +65,10 @@ def run(server: Server, name: str, *options: str, timeout: float, budget: str, f
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         out, told = folder / "out", folder / "told"
+        profile = profile_in(folder, 10.0 if server.kind.large else timeout)
         command = [
             sys.executable, str(ROOT / "conform.py"), "check", "--target", server.url, "--seed", "7",
-            "--profile", str(profile_in(folder, timeout)), "--budget", budget, "--out", str(out), *options,
+            "--profile", str(profile), "--budget", budget, "--out", str(out), *options,
         ]  # fmt: skip
         began = time.monotonic()
         with told.open("wb") as file:
@@ -104,11 +106,26 @@ def run(server: Server, name: str, *options: str, timeout: float, budget: str, f
     return ran
 
 
+def strict(text: str) -> Any:
+    """Read JSON as RFC 8259 has it."""
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
 def _look(ran: Ran, server: Server, out: Path, *, found: bool, always: bool) -> None:
     try:
-        report: dict[str, Any] = json.loads((out / "report.json").read_text("utf-8"))
+        report: dict[str, Any] = strict((out / "report.json").read_text("utf-8"))
         validate(report)
-    except (OSError, ValueError) as error:
+        for path in out.rglob("*.json"):
+            strict(path.read_text("utf-8"))
+        with (out / "events.jsonl").open(encoding="utf-8") as lines:
+            for each in lines:
+                strict(each)
+        ElementTree.parse(out / "junit.xml")
+    except (OSError, ValueError, ElementTree.ParseError) as error:
         ran.wrong.append(f"report: {error}"[:80])
         return
     ran.says = report["reason"]
