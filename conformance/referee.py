@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.protocol.exchange import Exchange, Failure
+from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure
 from conformance.rulebook import RULES, Rule
 
 __all__ = ["Finding", "Key", "Referee"]
@@ -120,7 +120,10 @@ class Referee:
             if exchange.status == 401 and exchange.in_session:
                 self.refused += 1
             if exchange.failure is None:
-                self.answered += 1
+                if exchange.json.error == TOO_DEEP:
+                    self.last_failure = Failure("oversize", f"the JSON is {TOO_DEEP}")
+                else:
+                    self.answered += 1
             else:
                 self.last_failure = exchange.failure
                 self.silent += exchange.failure.kind != "oversize"

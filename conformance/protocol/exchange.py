@@ -24,6 +24,7 @@ from typing import Any
 
 __all__ = [
     "MASK",
+    "TOO_DEEP",
     "Contract",
     "Exchange",
     "Failure",
@@ -144,9 +145,11 @@ def _long_int(text: str) -> float | int:
 
 
 #: JSON of more levels is not read (RFC 8259, section 9), so that whatever walks through an answer comes to its end: the
-#: interpreter's own limit would stop a walk sooner or later, by how deep in the stack it began.
-_LEVELS = 500
-sys.setrecursionlimit(max(sys.getrecursionlimit(), 10 * _LEVELS))
+#: interpreter's own limit would stop a walk sooner or later, by how deep in the stack it began, and jsonschema-rs
+#: takes no more than 255.
+_LEVELS = 250
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 20 * _LEVELS))
+TOO_DEEP = "nested too deep to read"
 
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
@@ -177,7 +180,7 @@ def read_json(body: bytes) -> JsonText:
     except UnicodeDecodeError as error:
         return JsonText(error=f"the body is not UTF-8: byte {body[error.start]:#04x} at offset {error.start}")
     if _too_deep(body):
-        return JsonText(error="nested too deep to read")
+        return JsonText(error=TOO_DEEP)
     try:
         try:
             return JsonText(_FAST.decode(text))
@@ -190,7 +193,7 @@ def read_json(body: bytes) -> JsonText:
     except _NotJsonError as error:
         return JsonText(error=str(error))
     except RecursionError:
-        return JsonText(error="nested too deep to read")
+        return JsonText(error=TOO_DEEP)
 
 
 @dataclass(frozen=True, slots=True)
