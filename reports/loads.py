@@ -223,7 +223,10 @@ def _errors(steps: Sequence[Mapping[str, Any]], over_time: Callable[..., Markup]
 
 def _distribution(total: Mapping[str, Any]) -> Markup:
     """Draw the percentiles on an axis that gives each further nine the same room."""
-    due, sent = (Histogram.decode(total[name]["histogram"]) for name in ("due", "sent"))
+    # Of a load that was killed only the latencies from the moment due are known.
+    due, sent = (
+        Histogram.decode(total[name]["histogram"]) if total[name] else Histogram() for name in ("due", "sent")
+    )
     if not due.count:
         return Markup("")
     last = math.log10(max(due.count, 10))
