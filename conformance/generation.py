@@ -112,6 +112,14 @@ class Allowance:
         ahead = 0.6 + 0.4 * min(1.0, self._share)
         return Portion(self, requests, self.seconds * min(1.0, ahead), sent)
 
+    def mark(self) -> tuple[float, float, bool]:
+        """Return what was spent so far, to be taken back to with `rewind`."""
+        return self.spent, self._share, self.late
+
+    def rewind(self, mark: tuple[float, float, bool]) -> None:
+        """Take back what was spent since: it was in vain, and is to be spent again."""
+        self.spent, self._share, self.late = mark
+
 
 @dataclass
 class _Heard:

@@ -36,6 +36,8 @@ class Finding:
     accepted: tuple[int, ...] | None = None
     #: The steps that show it, where it takes more than one: `conformance.cases.Step.to_json` each.
     case: list[dict[str, Any]] | None = None
+    #: Whether the target had answered every call of the attempt by then.
+    undisturbed: bool = True
 
     @property
     def key(self) -> Key:
@@ -82,6 +84,7 @@ class Referee:
         self.test = ""
         self.refused = 0
         self.silent = 0
+        self.unreached = 0
         self.total_judged: Counter[str] = Counter()
         self.confirmed: dict[Key, str] = {}
         self.every: dict[Key, Finding] = {}
@@ -115,7 +118,8 @@ class Referee:
             if exchange.status == 401 and exchange.in_session:
                 self.refused += 1
             if exchange.failure is not None:
-                self.silent += 1
+                self.silent += exchange.failure.kind != "oversize"
+                self.unreached += exchange.failure.kind == "unreachable"
 
     def judged(self, rule: str, count: int = 1) -> None:
         """Count a judgement of a conversation."""
@@ -127,9 +131,12 @@ class Referee:
         """Take a finding down; the same one again only counts, and a smaller request takes its place."""
         if finding.rule not in self.wanted:
             return
+        if finding.exchange is not None:
+            finding.exchange = finding.exchange.brief()
         with self._lock:
             known = self._findings.get(finding.key)
             if known is None:
+                finding.undisturbed = not self.silent
                 self._findings[finding.key] = finding
                 if finding.key not in self.every:
                     # It is told for good when the conversation ends; a run that is killed before has it from here.
@@ -147,7 +154,7 @@ class Referee:
             self.test = test
             self._findings = {}
             self._judged = Counter()
-            self.refused = self.silent = 0
+            self.refused = self.silent = self.unreached = 0
 
     def take(self) -> dict[Key, Finding]:
         """Return what the attempt found so far."""
@@ -162,11 +169,18 @@ class Referee:
             self.total_judged.update(counts)
             self.emit({"event": "judged", "test": self.test, "rules": dict(counts)})
 
-    def discard(self, keep_pure: bool = True) -> dict[Key, Finding]:
-        """Drop what the attempt's conversation found (the target was reset in the middle); keep the pure findings."""
+    def discard(self, *, keep_undisturbed: bool = False) -> dict[Key, Finding]:
+        """Drop what the attempt's conversation found (the target was reset in the middle); keep the pure findings.
+
+        Where the target is gone for good, what was found while it still answered is kept, too: nobody finds it again.
+        """
         pure = {rule.id for rule in self._pure}
         with self._lock:
-            kept = {key: finding for key, finding in self._findings.items() if keep_pure and key[0] in pure}
+            kept = {
+                key: finding
+                for key, finding in self._findings.items()
+                if key[0] in pure or (keep_undisturbed and finding.undisturbed)
+            }
             if len(kept) < len(self._findings):
                 self.emit({"event": "withdrawn"})
             self._findings = dict(kept)

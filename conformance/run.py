@@ -32,8 +32,10 @@ __all__ = ["Conclusion", "NotJudgedError", "Options", "Run", "Talk", "TargetDown
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: How often a conversation is begun again because of resets, before the target counts as too unstable to judge.
+#: How often a conversation is begun again because of resets, and because the target was not there or left a call
+#: without an answer that it answers when it is sent again, before the target counts as too unstable to judge.
 _MOST_RESETS = 8
+_MOST_SILENCES = 4
 
 #: So many seconds the clean-up may take, after the run's own deadline, too.
 _CLEAN_UP = 60.0
@@ -92,6 +94,8 @@ class Conclusion:
     findings: list[Finding] = field(default_factory=list)
     not_judged: str | None = None
     crashed: str | None = None
+    #: What could not be done to prepare, where that is why nothing could be judged.
+    stuck: Exchange | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -169,6 +173,8 @@ class Run:
         #: What showed a finding, by conversation, so that confirming it needs no search.
         self.remembered: dict[tuple[str, Key], list[Any]] = {}
         self.resets = 0
+        #: How often the target fell silent, and answered again.
+        self.silences = 0
         self._confirming = confirm
         self.notes: list[str] = []
         self._confirmed: Counter[str] = Counter()
@@ -182,6 +188,11 @@ class Run:
         """How long the run has taken so far."""
         return round(time.monotonic() - self.started, 3)
 
+    @property
+    def _patience(self) -> float:
+        """For how many seconds a target that answered before is waited for."""
+        return min(10.0, max(5.0, 2 * self.profile.target.timeout))
+
     # -- watching ----------------------------------------------------------------------------------------------
 
     def _observe(self, exchange: Exchange) -> None:
@@ -191,6 +202,7 @@ class Run:
         if method is not None and method.object is not None and exchange.succeeded:
             self._account(exchange, method)
         self.referee.observe(exchange)
+        exchange.forget()
 
     def _account(self, exchange: Exchange, method: Method) -> None:
         """Keep the ledger: whatever created or deleted an object, and whatever it was sent for."""
@@ -233,17 +245,32 @@ class Run:
             raise TargetDownError(self.down)
         self._prepare()
         self.emit({"event": "conversation", "name": name})
-        for _ in range(_MOST_RESETS + 1):
+        resets, silences = self.resets, self.silences
+        while True:
+            mark = self.allowance.mark()
             conclusion = self._attempt(name, rules, body)
             dubious = bool(self.referee.take() or conclusion.not_judged or conclusion.crashed)
-            if not (dubious or self.referee.refused) or not self._again(name, disturbs):
+            if not (dubious or self.referee.refused or self.referee.unreached):
                 break
+            try:
+                again = self._again(name, conclusion, disturbs)
+            except OutOfTimeError:
+                self._publish(self.referee.discard(keep_undisturbed=True))
+                self.referee.settle()
+                raise
+            if not again:
+                break
+            self.allowance.rewind(mark)
             self._publish(self.referee.discard())
             self.referee.settle()
-        else:
-            message = f"the target was reset {_MOST_RESETS} times during {name}"
+            if self.resets - resets <= _MOST_RESETS and self.silences - silences <= _MOST_SILENCES:
+                continue
+            told = [f"was reset {self.resets - resets} times"] * (self.resets > resets)
+            told += [f"fell silent {self.silences - silences} times"] * (self.silences > silences)
+            message = f"the target {' and '.join(told)} during {name}"
             conclusion = Conclusion(not_judged="the target is too unstable to judge")
             conclusion.events += [{"event": "error", "rule": rule, "message": message} for rule in rules]
+            break
         for event in conclusion.events:
             self.emit(event)
         found = self.referee.take()
@@ -268,7 +295,7 @@ class Run:
         self._prepared = True
         self.referee.begin("set-up")
         if not self.environment.await_target(min(5.0, self.profile.target.timeout)):
-            raise self._went_down("the target does not answer")
+            raise self._went_down("does not")
         if self.profile.users and self.profile.auth.login:
             for user in self.profile.users:
                 try:
@@ -297,7 +324,7 @@ class Run:
             for rule in rules:
                 talk.skip(rule, error.reason, error.lines)
         except SetUpFailedError as error:
-            conclusion.not_judged = error.reason
+            conclusion.not_judged, conclusion.stuck = error.reason, error.exchange
             for rule in rules:
                 talk.skip(rule, error.reason)
         except (OutOfTimeError, TargetDownError, KeyboardInterrupt):
@@ -317,19 +344,23 @@ class Run:
             conclusion.events.append(event)
         return conclusion
 
-    def _again(self, name: str, disturbs: bool) -> bool:
+    def _again(self, name: str, conclusion: Conclusion, disturbs: bool) -> bool:
         """After a dubious attempt: say whether the environment was to blame, so that it has to be held again.
 
         Raises:
             TargetDownError: the target stopped answering and did not come back.
 
         """
-        if self.referee.silent and not self.environment.await_target(
-            min(10.0, 2 * self.profile.target.timeout)
-        ):
-            self._publish(self.referee.discard())
+        if self.referee.silent and not self.environment.await_target(self._patience):
+            self._publish(self.referee.discard(keep_undisturbed=True))
             self.referee.settle()
-            raise self._went_down("the target stopped answering")
+            raise self._went_down("stopped")
+        if self.referee.silent and self._passing(conclusion):
+            self.silences += 1
+            if self.sessions.mains() and self.environment.diagnose().state != "steady":
+                # Whoever starts anew may have forgotten the sessions, the data, or both.
+                self._reset()
+            return True
         if not self.sessions.mains():
             return False
         diagnosis = self.environment.diagnose()
@@ -363,6 +394,31 @@ class Run:
                 self._publish({told.key: told})
             return True
         return False
+
+    def _passing(self, conclusion: Conclusion) -> bool:
+        """Say whether the target's silence passed: it was not there for a while, or answers now what it did not."""
+        if self.referee.unreached:
+            return True
+        unanswered = [
+            finding.exchange
+            for finding in self.referee.take().values()
+            if RULES[finding.rule].check is None and finding.exchange and finding.exchange.failure
+        ]
+        if conclusion.stuck is not None and conclusion.stuck.failure:
+            unanswered.append(conclusion.stuck)
+        # Each is a call that was never answered: a few tell.
+        again = [self._resend(exchange) for exchange in unanswered[:3]]
+        return bool(again) and all(each is not None and each.failure is None for each in again)
+
+    def renewed(self) -> bool:
+        """Look whether the target was reset in the middle of a conversation; if it was, start over for what follows."""
+        if not self.sessions.mains() or self.environment.diagnose().state == "steady":
+            return False
+        if self.environment.diagnose().state != "reset":
+            return False
+        self._reset()
+        self.referee.refused = 0
+        return True
 
     def _reset(self) -> None:
         """Start over after a reset of the test environment."""
@@ -404,8 +460,12 @@ class Run:
             self.sessions.drop()
             self.referee.begin(name)
             for key, finding in fresh.items():
-                if RULES[finding.rule].check is not None and key not in self.referee.take():
-                    self._resend(finding)
+                if (
+                    RULES[finding.rule].check is not None
+                    and finding.exchange is not None
+                    and key not in self.referee.take()
+                ):
+                    self._resend(finding.exchange)
             again = set(self.referee.take())
             self.referee.settle()
             if fresh.keys() - again:
@@ -416,6 +476,12 @@ class Run:
                 self._reset()
                 resets += 1
                 continue
+            if resets < _MOST_RESETS and fresh.keys() - again and self.referee.unreached:
+                # It was not there to show it.
+                if not self.environment.await_target(self._patience):
+                    raise self._went_down("stopped")
+                resets += 1
+                continue
             attempts += 1
             counts.update(key for key in again if key in fresh)
         for key, finding in fresh.items():
@@ -424,18 +490,17 @@ class Run:
             self.emit(finding.event(count=0, reproduced=self.referee.confirmed[key]))
         self.referee.settle()
 
-    def _resend(self, finding: Finding) -> None:
-        """Send the request of a finding again, in a fresh session where it was sent in one."""
-        exchange = finding.exchange
-        if exchange is None or not exchange.request.well_formed:
-            return
+    def _resend(self, exchange: Exchange) -> Exchange | None:
+        """Send a request again, in a fresh session where it was sent in one; None where that cannot be done."""
+        if not exchange.request.well_formed:
+            return None
         token: str | None = None
         if exchange.in_session and exchange.user is not None:
             try:
                 token = self.sessions.of(exchange.user).token
             except SetUpFailedError:
-                return
-        self.client.resend(exchange, token)
+                return None
+        return self.client.resend(exchange, token)
 
     def _recover(self) -> None:
         """After a conversation that ends sessions: drop the main sessions that went with them."""
@@ -444,10 +509,17 @@ class Run:
             if held is False:
                 self.sessions.drop(session.user)
 
-    def _went_down(self, why: str) -> TargetDownError:
-        self.down = why
-        self.emit({"event": "error", "rule": None, "message": f"{why}: {self.profile.shown_url}"})
-        return TargetDownError(why)
+    def _went_down(self, since: str) -> TargetDownError:
+        """Tell that the target "does not" answer, or "stopped"; and what there was instead of an answer."""
+        silence = self.environment.silence
+        garbled = silence is not None and silence.kind == "garbled"
+        doing = {"does not": ("answer", "speak HTTP"), "stopped": ("answering", "speaking HTTP")}[since]
+        self.down = f"the target {since} {doing[garbled]}"
+        detail = f" ({self.vault.mask(silence.detail)})" if silence is not None else ""
+        self.emit(
+            {"event": "error", "rule": None, "message": f"{self.down}{detail}: {self.profile.shown_url}"}
+        )
+        return TargetDownError(self.down)
 
     def finish(self) -> None:
         """Remove what the run made and log out, in at most a minute; tell of what stays."""
@@ -465,6 +537,12 @@ class Run:
         if why is not None:
             for thing in self.estate.owned():
                 self._leftover(thing, why)
+        if self.silences:
+            times = "once" if self.silences == 1 else f"{self.silences} times"
+            self.notes.append(
+                f"the target was not there, or left a call unanswered that it answered later, {times} in all; "
+                "what was being judged was judged again"
+            )
         self._tell_coverage()
         for note in dict.fromkeys(self.notes):
             self.emit({"event": "note", "message": self.vault.mask(note)})

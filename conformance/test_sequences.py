@@ -56,16 +56,28 @@ def test_sequences_agree_with_a_model(talk: Talk) -> None:
             limit = min(WALK * (1 + number % 3 if talk.deep else 1), portion.left - 8)
             before = talk.client.sent
             world = World(talk, lore)
+            failed: SetUpFailedError | None = None
+            disagreement: Disagreement | None = None
             try:
                 disagreement = Walk(ground, world, focus, number, limit, portion.more).run()
-                idle = 0
             except SetUpFailedError as error:
-                if error.exchange is not None and error.exchange.status == 401:
-                    raise
-                disagreement, reason = None, error
-                idle += 1
+                failed = error
             finally:
                 world.clean_up()
+            if (disagreement or failed) and talk.run.renewed():
+                # A reset in the middle: this one walk was in vain, those before it were not.
+                lore.identities.clear()
+                lore.found.clear()
+                if portion.requests is not None:
+                    portion.requests += talk.client.sent - before
+                continue
+            if failed is not None:
+                if failed.exchange is not None and failed.exchange.status == 401:
+                    raise failed
+                reason = failed
+                idle += 1
+            else:
+                idle = 0
             number += 1
             talk.run.referee.judged("STA-6", max(0, len(world.transcript)))
             if disagreement is not None:

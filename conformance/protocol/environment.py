@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from conformance.protocol.caller import Caller
 from conformance.protocol.catalog import Catalog, Method
 from conformance.protocol.estate import Estate, Thing
-from conformance.protocol.exchange import Exchange
+from conformance.protocol.exchange import Exchange, Failure
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
 
 __all__ = ["Diagnosis", "Environment"]
@@ -37,6 +37,8 @@ class Environment:
         self.estate = estate
         self.catalog = catalog
         self.marker: Thing | None = None
+        #: Why the target did not answer when it was last waited for in vain.
+        self.silence: Failure | None = None
         self._tried = False
 
     def prepare(self) -> None:
@@ -152,6 +154,7 @@ class Environment:
             exchange = self.caller.client.send("", b"{}", fresh=True)
             if exchange.failure is None or exchange.failure.kind == "oversize":
                 return True
+            self.silence = exchange.failure
             if time.monotonic() + pause > until:
                 return False
             time.sleep(pause)

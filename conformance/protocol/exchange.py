@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import re
 import shlex
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from html.entities import codepoint2name
+from itertools import accumulate
 from typing import Any
 
 __all__ = [
@@ -31,6 +34,9 @@ __all__ = [
     "field_bytes",
     "read_json",
 ]
+
+#: Of a larger response no more than so many bytes are kept beyond the conversation that it was an answer in.
+_KEPT = 65_536
 
 MASK = "***"
 _MASK = MASK.encode()
@@ -69,13 +75,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: `body` as its Content-Encoding decodes, `raw` as it came over the wire."""
+    """What came back: `body` as its Content-Encoding decodes, `raw` as it came over the wire.
+
+    `length` is how long the body was, where only its beginning was kept.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     raw: bytes = b""
     version: str = "HTTP/1.1"
+    length: int | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, whatever its case, or None."""
@@ -133,6 +143,23 @@ def _long_int(text: str) -> float | int:
     return int(text) if len(text) < 4000 else float(text)
 
 
+#: JSON of more levels is not read (RFC 8259, section 9), so that whatever walks through an answer comes to its end: the
+#: interpreter's own limit would stop a walk sooner or later, by how deep in the stack it began.
+_LEVELS = 500
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 10 * _LEVELS))
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
+
+
+def _too_deep(body: bytes) -> bool:
+    if body.count(b"[") + body.count(b"{") <= _LEVELS:
+        return False
+    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _LEVELS
+
+
 _FAST = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant)
 _SLOW = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_int=_long_int)
 
@@ -149,6 +176,8 @@ def read_json(body: bytes) -> JsonText:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         return JsonText(error=f"the body is not UTF-8: byte {body[error.start]:#04x} at offset {error.start}")
+    if _too_deep(body):
+        return JsonText(error="nested too deep to read")
     try:
         try:
             return JsonText(_FAST.decode(text))
@@ -195,6 +224,8 @@ class Vault:
         self._passwords: OrderedDict[str, None] = OrderedDict()
         self._search = _Search()
         self.members: frozenset[bytes] = frozenset()
+        #: Grows with every change of the passwords and sessions that SEC-3 looks for.
+        self.changes = 0
 
     def add(self, secret: str, *, lasting: bool = True) -> None:
         """Mask this text from now on, wherever it appears and however it is written."""
@@ -220,6 +251,7 @@ class Vault:
         """Register a password: it is masked, and SEC-3 looks for it in every response."""
         self.add(secret)
         with self._lock:
+            self.changes += secret not in self._passwords
             self._passwords[secret] = None
             while len(self._passwords) > 64:
                 self._passwords.popitem(last=False)
@@ -228,6 +260,7 @@ class Vault:
         """Register a session identifier and the user it belongs to."""
         self.add(identifier, lasting=lasting)
         with self._lock:
+            self.changes += identifier not in self._sessions or self._sessions[identifier] != user
             self._sessions[identifier] = user
             while len(self._sessions) > self._keep:
                 self._sessions.popitem(last=False)
@@ -498,6 +531,19 @@ class Exchange:
             and (self.envelope or {}).get("isError") is not True
         )
 
+    def brief(self) -> Exchange:
+        """Return what can be kept of the exchange: the same one, unless the response is large, then its beginning."""
+        response = self.response
+        if response is None or len(response.body) + len(response.raw) <= 4 * _KEPT:
+            return self
+        kept = replace(response, body=response.body[:_KEPT], raw=b"", length=len(response.body))
+        return replace(self, response=kept)
+
+    def forget(self) -> None:
+        """Let go of the JSON that was read from a large response; it is read again when it is asked for."""
+        if self.response is not None and len(self.response.body) > 16 * _KEPT:
+            self.__dict__.pop("json", None)
+
     def summary(self) -> str:
         """Say in a few words what came back."""
         if self.failure:
@@ -531,7 +577,7 @@ class Exchange:
         whole = b"\n".join(everything)
         forms = [form for search in searches for form in search.found(whole)]
 
-        def show(data: bytes) -> bytes:
+        def show(data: bytes, length: int | None = None) -> bytes:
             cut = len(data) > window
             text = data[:window]
             if forms:
@@ -543,18 +589,22 @@ class Exchange:
             text = text[:limit]
             if self.login:
                 text = _mask_members(text, vault.members)
-            return text + f"… ({len(data)} bytes in all)".encode() if cut else text
+            return text + f"… ({length or len(data)} bytes in all)".encode() if cut else text
 
-        def heads(headers: list[tuple[str, bytes]]) -> dict[str, str]:
-            out: dict[str, str] = {}
-            for name, value in headers:
+        def heads(headers: list[tuple[str, bytes]], room: float = math.inf) -> dict[str, str]:
+            out: dict[str, list[str]] = {}
+            for number, (name, value) in enumerate(headers):
                 shown = (
                     (MASK if value else "")
                     if _is_secret_header(name)
                     else _readable(_masked(value, forms) if forms else value)
                 )
-                out[name] = f"{out[name]}, {shown}" if name in out else shown
-            return out
+                room -= len(name) + len(shown)
+                if room < 0:
+                    out["…"] = [f"{len(headers) - number} of {len(headers)} headers are not shown"]
+                    break
+                out.setdefault(name, []).append(shown)
+            return {name: ", ".join(values) for name, values in out.items()}
 
         body = show(request.body)
         recorded = {
@@ -567,8 +617,8 @@ class Exchange:
         if response is not None:
             answer = {
                 "status": response.status,
-                "headers": heads(came),
-                "body": _readable(show(response.body)),
+                "headers": heads(came, limit),
+                "body": _readable(show(response.body, response.length)),
                 "seconds": round(self.seconds, 6),
             }
         told = None

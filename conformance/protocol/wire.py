@@ -23,11 +23,27 @@ import httptools
 
 from conformance.protocol.exchange import Failure, Response
 
-__all__ = ["CAP", "HEAD_CAP", "Address", "Connection", "WireError", "first_response"]
+__all__ = [
+    "CAP",
+    "HEAD_CAP",
+    "VALUES",
+    "Address",
+    "Connection",
+    "WireError",
+    "decode_content",
+    "first_response",
+]
 
 #: The most bytes of one response that are read: 16 MB, before and after decoding; of its head, 256 kB.
 CAP = 16 * 1024 * 1024
 HEAD_CAP = 256 * 1024
+
+#: The most values that a large JSON text may hold: each costs a hundred bytes and more once it is read.
+VALUES = 1_000_000
+_LARGE = 1024 * 1024
+
+#: The most texts in a row that one gzip body is made of.
+_MEMBERS = 64
 
 #: A longer request may meet an answer before it has left, so it is sent with an eye on what comes back.
 _AT_ONCE = 16 * 1024
@@ -167,7 +183,9 @@ class _Reading:
         for name, value in reversed(self.headers):
             if name.lower() == "content-encoding":
                 for coding in reversed(value.split(",")):
-                    body = _decode(body, coding.strip().lower())
+                    body = decode_content(body, coding.strip().lower())
+        if len(body) > _LARGE and sum(map(body.count, (b",", b"[", b"{"))) > VALUES:
+            raise WireError("oversize", f"the response holds more than {VALUES:,} values")
         return Response(self.status, tuple(self.headers), body, raw, f"HTTP/{self.version}")
 
     def at_end(self, raw: bytes) -> Response:
@@ -383,15 +401,17 @@ def _connect(address: Address, deadline: float) -> socket.socket:
     raise problem or OSError("the host has no address")
 
 
-def _decode(body: bytes, coding: str) -> bytes:
+def decode_content(body: bytes, coding: str) -> bytes:
     """Undo gzip or deflate, up to the cap; what cannot be undone stays as it came."""
     if coding not in ("gzip", "x-gzip", "deflate"):
         return body
     decoded: list[bytes] = []
     total, rest = 0, body
     try:
-        # A gzip text may be several in a row.
-        while rest:
+        # A gzip text may be several in a row; of too many, each of which costs a copy of the rest, none is read.
+        for _ in range(_MEMBERS):
+            if not rest:
+                break
             stream = zlib.decompressobj(wbits=15 if coding == "deflate" else 31)
             decoded.append(stream.decompress(rest, CAP + 1 - total))
             total += len(decoded[-1])
@@ -402,6 +422,8 @@ def _decode(body: bytes, coding: str) -> bytes:
             rest = stream.unused_data if coding != "deflate" else b""
     except zlib.error:
         return body
+    if rest:
+        raise WireError("oversize", f"the response is gzip of more than {_MEMBERS} parts")
     return b"".join(decoded)
 
 

@@ -1,0 +1,181 @@
+"""What `conform check` makes of targets that misbehave: one line for each, from whole runs of the command.
+
+Run `python -m benchmarks.hostile_table`. Each misbehaviour of `fixtures/hostile` is met twice: always, and, where the
+reference service can stand behind it, only at every 40th request of a run that finds something else before (the
+service has a fault, ENV-5). A line holds the exit status, the seconds, the suite's peak memory, the size of what it
+wrote, and what the report says first. The last columns are empty where all is well: `traceback`, `ours` (the suite
+blames itself), `lost` (what the fault shows is not in the report), `status`, `words`, `memory` (over 500 MB).
+Names given as arguments select; `--timeout` is the profile's for one call, and `--budget` is the command's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fixtures.hostile import HOSTILE, Server
+from reports.run import validate
+from reports.text import reveal
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICE = ROOT / "fixtures" / "service"
+FAULT = "envelope.blank-message"
+#: What a unit of ru_maxrss is, in bytes.
+UNIT = 1 if sys.platform == "darwin" else 1024
+MOST_MEMORY = 500e6
+#: A run has its own deadline; what is still there so long after it hangs.
+DEADLINES = {"quick": 300.0, "standard": 1800.0}
+
+
+@dataclass
+class Ran:
+    """One run of the command on one server."""
+
+    name: str
+    status: int
+    seconds: float
+    memory: float
+    written: int
+    says: str
+    wrong: list[str] = field(default_factory=list)
+
+
+def profile_in(folder: Path, timeout: float) -> Path:
+    """Write the reference service's profile with another timeout, and return it."""
+    text = (SERVICE / "conform.toml").read_text("utf-8")
+    text = text.replace("[target]", f"[target]\ntimeout = {timeout}", 1)
+    text = text.replace('"coursio.openrpc.json"', json.dumps(str(SERVICE / "coursio.openrpc.json")))
+    path = folder / "conform.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def run(server: Server, name: str, *options: str, timeout: float, budget: str, found: bool) -> Ran:
+    """Check a server, as a process of its own, and look at what is left of it."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        out, told = folder / "out", folder / "told"
+        command = [
+            sys.executable, str(ROOT / "conform.py"), "check", "--target", server.url, "--seed", "7",
+            "--profile", str(profile_in(folder, timeout)), "--budget", budget, "--out", str(out), *options,
+        ]  # fmt: skip
+        began = time.monotonic()
+        with told.open("wb") as file:
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
+            )
+        hung = False
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            if time.monotonic() - began > DEADLINES[budget] + 90:
+                hung = True
+                process.kill()
+            time.sleep(0.05)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        screen = told.read_text("utf-8", "replace")
+        ran = Ran(
+            name,
+            process.returncode,
+            time.monotonic() - began,
+            usage.ru_maxrss * UNIT,
+            sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+            "",
+        )
+        if hung:
+            ran.wrong.append("deadline")
+        if ran.memory > MOST_MEMORY:
+            ran.wrong.append("memory")
+        if "Traceback" in screen:
+            ran.wrong.append("traceback")
+        if re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", screen):
+            ran.wrong.append("screen")
+        _look(ran, server, out, found=found, always=server.every == 1 and server.after == 0)
+    return ran
+
+
+def _look(ran: Ran, server: Server, out: Path, *, found: bool, always: bool) -> None:
+    try:
+        report: dict[str, Any] = json.loads((out / "report.json").read_text("utf-8"))
+        validate(report)
+    except (OSError, ValueError) as error:
+        ran.wrong.append(f"report: {error}"[:80])
+        return
+    ran.says = report["reason"]
+    ours = [error["message"] for error in report["errors"] if error["ours"]]
+    if ours:
+        ran.wrong.append(f"ours: {ours[0]}"[:200])
+    kind = server.kind
+    allowed = kind.statuses if not found else {*kind.statuses, 1} - {0}
+    if ran.status not in allowed and (always or not found):
+        ran.wrong.append("status")
+    if found and not any(rule["id"] == "ENV-5" and rule["findings"] for rule in report["rules"]):
+        ran.wrong.append("lost")
+    if found and ran.status != 1:
+        ran.wrong.append("status")
+    everything = json.dumps(report, ensure_ascii=False)
+    if not found and re.search(kind.tells, everything) is None:
+        ran.wrong.append("words")
+
+
+def line(ran: Ran) -> str:
+    """Return a line of the table."""
+    return (
+        f"{ran.name:<34}{ran.status:>4}{ran.seconds:>8.1f}{ran.memory / 1e6:>7.0f}{ran.written / 1e6:>7.1f}  "
+        f"{reveal(ran.says)[:150]}" + (f"\n    !! {'; '.join(ran.wrong)}" if ran.wrong else "")
+    )
+
+
+def main() -> int:
+    """Print one line for each run; end with 1 where something is wrong."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.hostile_table", description=__doc__)
+    options.add_argument("names", nargs="*", metavar="NAME")
+    options.add_argument("--timeout", type=float, default=2.0)
+    options.add_argument("--budget", choices=tuple(DEADLINES), default="quick")
+    options.add_argument("--only", choices=("always", "sometimes"))
+    options.add_argument("--check", action="append", default=[], metavar="OPTION", help="for conform check")
+    chosen = options.parse_args()
+    print(f"{'target':<34}{'exit':>4}{'s':>8}{'MB':>7}{'out MB':>7}  the report says", flush=True)
+    wrong = 0
+    for name in chosen.names or HOSTILE:
+        kind = HOSTILE[name]
+        if chosen.only != "sometimes":
+            with Server(name) as server:
+                ran = run(
+                    server, name, *chosen.check, timeout=chosen.timeout, budget=chosen.budget, found=False
+                )
+                if server.strayed:
+                    ran.wrong.append(f"{len(server.strayed)} requests went to another host")
+            wrong += bool(ran.wrong)
+            print(line(ran), flush=True)
+        if chosen.only != "always" and kind.scheme == "http" and kind.listens and not kind.options:
+            faulty = ("--fault", FAULT)
+            every, after = (kind.every, kind.after) if kind.every > 1 or kind.after else (40, 0)
+            with Server(name, every=every, after=after, options=faulty) as server:
+                ran = run(
+                    server,
+                    "  at times",
+                    *chosen.check,
+                    timeout=chosen.timeout,
+                    budget=chosen.budget,
+                    found=True,
+                )
+                if server.strayed:
+                    ran.wrong.append(f"{len(server.strayed)} requests went to another host")
+            wrong += bool(ran.wrong)
+            print(line(ran), flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
