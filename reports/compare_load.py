@@ -34,6 +34,7 @@ import numpy.typing as npt
 
 from load.histogram import Histogram
 from reports.stored import Stored
+from reports.text import latency
 
 __all__ = ["compare", "levels"]
 
@@ -360,7 +361,9 @@ def _function(
     sizes: Sequence[int],
 ) -> list[dict[str, Any]]:
     rows = []
-    sides = [Histogram.decode(each["due"]["histogram"]) for each in (base, new)]
+    sides = [
+        Histogram.decode(each["due"]["histogram"]) if each["due"] else Histogram() for each in (base, new)
+    ]
     cells = [side.cells() for side in sides]
     if min(side.count for side in sides):
         highs = [np.asarray([high for _, high, _ in each], dtype=float) / 1000 for each in cells]
@@ -422,7 +425,9 @@ def _among(row: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) -> float 
 
     metric, name = row["metric"], row["function"]
     counts = [load["total"] if name is None else load["functions"].get(name) for load in loads]
-    values = [each["reached"] if metric == "rate" else each["due"].get(metric) for each in counts if each]
+    values = [
+        each["reached"] if metric == "rate" else latency(each, "due", metric) for each in counts if each
+    ]
     logs = np.log([float(value) for value in values if value]) if metric != "errors" else np.zeros(0)
     if len(logs) < _SEVERAL or not row["after"] > 0:
         return None
@@ -483,4 +488,4 @@ def levels(runs: Sequence[Stored], *, min_effect: float = 0.05) -> list[dict[str
 
 def _level(load: Mapping[str, Any], metric: str) -> float:
     total = load["total"]
-    return float(total["reached"] if metric == "rate" else total["due"][metric])
+    return float(total["reached"] if metric == "rate" else latency(total, "due", metric) or 0.0)

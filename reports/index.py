@@ -12,7 +12,7 @@ from reports import html
 from reports.charts import Series, chart
 from reports.loads import milliseconds, rate, rate_tick, tick
 from reports.stored import Stored
-from reports.text import cut, plural
+from reports.text import cut, latency, plural
 
 __all__ = ["NAME", "render"]
 
@@ -61,7 +61,7 @@ def _row(run: Stored) -> dict[str, Any]:
         "failing": count[Verdict.FAIL],
         "warning": count[Verdict.WARN],
         "judged": sum(rule["judged"] > 0 for rule in report["rules"]),
-        "p95": milliseconds(load["total"]["due"]["p95"]) if load else "–",
+        "p95": milliseconds(latency(load["total"], "due", "p95")) if load else "–",
         "rate": rate(load["total"]["reached"]) if load else "–",
         "rules": ", ".join(failing[:12]) + more,
     }
@@ -100,7 +100,7 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
         return f"{value:g}"
 
     latencies: list[Series] = [
-        Series(name, [run.report["load"]["total"]["due"][name] for run in loads], milliseconds)
+        Series(name, [latency(run.report["load"]["total"], "due", name) for run in loads], milliseconds)
         for name in ("p99", "p95", "p50")
     ]
     rates = Series("rate", [run.report["load"]["total"]["reached"] for run in loads], rate)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from load.histogram import Histogram
 from reports.charts import Mark, Series, chart
 from reports.html import environment
-from reports.text import cut
+from reports.text import cut, latency
 
 __all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_tick", "render", "tick"]
 
@@ -84,9 +84,9 @@ def render(load: Mapping[str, Any]) -> Markup:
         ("Requests", f"{requests:,}"),
         ("Errors", f"{total['failed']:,} ({percentage(total['failed'] / requests if requests else 0)})"),
         ("Nonconformant", f"{total['nonconformant']:,}"),
-        ("p50", milliseconds(total["due"]["p50"])),
-        ("p95", milliseconds(total["due"]["p95"])),
-        ("p99", milliseconds(total["due"]["p99"])),
+        ("p50", milliseconds(latency(total, "due", "p50"))),
+        ("p95", milliseconds(latency(total, "due", "p95"))),
+        ("p99", milliseconds(latency(total, "due", "p99"))),
     ]
     return Markup(  # noqa: S704  (of the template, which escapes)
         environment()
@@ -296,8 +296,11 @@ def _rows(load: Mapping[str, Any]) -> list[dict[str, Any]]:
             "failed": counts["failed"],
             "nonconformant": counts["nonconformant"],
             "dropped": counts["dropped"],
-            "due": [milliseconds(counts["due"][key]) if counts["requests"] else "–" for key, _ in LATENCIES],
-            "sent": milliseconds(counts["sent"]["p95"]) if counts["requests"] else "–",
+            "due": [
+                milliseconds(latency(counts, "due", key) if counts["requests"] else None)
+                for key, _ in LATENCIES
+            ],
+            "sent": milliseconds(latency(counts, "sent", "p95") if counts["requests"] else None),
         }
         for name, counts in named
     ]
