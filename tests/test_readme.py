@@ -59,7 +59,10 @@ def commands(page: str) -> list[tuple[str, str]]:
     spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", page)
     lines = [line.strip() for line in page.splitlines() if line.startswith("    ")]
     found = (
-        re.match(r"(?:\.venv/bin/)?conform (check|call|load|serve)\b(.*?)(?: -- .*)?$", text)
+        re.match(
+            r"(?:\.venv/bin/)?conform (check|call|load|serve|report|compare|explore|replay)\b(.*?)(?: -- .*)?$",
+            text,
+        )
         for text in [*spans, *lines]
     )
     return [(match[1], match[2]) for match in found if match]
@@ -67,7 +70,9 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_options_exist(name: str) -> None:
-    every = told("check") | told("call") | told("load") | told("serve") | told("catalog", "export")
+    verbs = ("check", "call", "load", "serve", "report", "compare", "explore", "replay")
+    every = frozenset[str]().union(*(told(verb) for verb in verbs))
+    every |= told("catalog", "export") | told("catalog", "import") | told("catalog", "validate")
     others = {"--data-raw", "--host", "--csv", "--otel"}  # curl's, Locust's
     used = set(OPTION.findall(PAGES[name])) - others
     assert used <= every, sorted(used - every)
