@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+VERBS = ("check", "call", "load", "serve", "report", "compare", "explore", "replay")
 PROFILES = re.findall(r"^```toml\n(.*?)^```", README, re.S | re.M)
 
 
@@ -70,8 +71,7 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_options_exist(name: str) -> None:
-    verbs = ("check", "call", "load", "serve", "report", "compare", "explore", "replay")
-    every = frozenset[str]().union(*(told(verb) for verb in verbs))
+    every = frozenset[str]().union(*(told(verb) for verb in VERBS))
     every |= told("catalog", "export") | told("catalog", "import") | told("catalog", "validate")
     others = {"--data-raw", "--host", "--csv", "--otel"}  # curl's, Locust's
     used = set(OPTION.findall(PAGES[name])) - others
