@@ -19,7 +19,7 @@ from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
 from conformance.protocol.client import Client, OutOfTimeError
 from conformance.protocol.environment import Environment
 from conformance.protocol.estate import Estate, Thing
-from conformance.protocol.exchange import Exchange, Vault
+from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import Profile
 from conformance.protocol.samples import Optional
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
@@ -124,25 +124,10 @@ class Run:
         self.options = options
         self.emit = emit
         self.started = time.monotonic()
-        self.vault = Vault()
-        for secret in profile.secrets():
-            self.vault.add(secret)
-        for user in profile.users.values():
-            self.vault.password(user.secret)
-        if profile.auth.login is not None:
-            # Where a login or its answer is quoted, these members are masked whatever they hold.
-            self.vault.member(profile.auth.login.secret)
-            self.vault.member(profile.auth.session.rpartition("/")[2])
+        self.vault = profile.vault()
         self.referee = Referee(emit, options.rules, judging=client is None)
-        self.client = client or Client(
-            profile.url,
-            timeout=profile.target.timeout,
-            headers=list(profile.target.headers.items()),
-            ca=profile.target.ca,
-            vault=self.vault,
-            envelope_extra=profile.target.envelope_extra,
-            observe=self._observe,
-            until=self.started + options.deadline,
+        self.client = client or Client.of(
+            profile, vault=self.vault, observe=self._observe, until=self.started + options.deadline
         )
         if client is not None:
             client.vault, client.observe = self.vault, self._observe
