@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import math
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +22,11 @@ from conformance.protocol.profile import UsageError
 if TYPE_CHECKING:
     import pytest
 
+    from load.command import Interrupts
     from load.options import Settings, Wish
+    from reports.progress import LoadProgress
+    from reports.run import RunLog
+    from reports.stored import Stored
 
 ROOT = Path(__file__).resolve().parent
 
@@ -60,24 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser(
         "check", parents=[common], allow_abbrev=False, help="judge a target against the rulebook"
     )
-    check.add_argument(
-        "--rule", action="append", default=[], metavar="ID", help="judge this rule alone (repeatable)"
-    )
-    check.add_argument(
-        "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
-    )
-    check.add_argument("--budget", choices=("quick", "standard", "deep"), default="standard")
-    check.add_argument(
-        "--for",
-        dest="generate_for",
-        type=duration,
-        metavar="DURATION",
-        help="time for generated payloads, as in 90s, 10m, 2h",
-    )
-    check.add_argument(
-        "--cases", type=named_path, metavar="DIR", help="play the case files of this folder first"
-    )
-    check.add_argument("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
+    _check_options(check)
     check.add_argument("--plan", action="store_true", help="send nothing; print what would be sent")
     check.set_defaults(run=_check)
 
@@ -135,7 +125,24 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Options after -- go to Locust as they are, as in: conform load -- --csv figures",
     )
     _load_options(load)
+    load.add_argument("--worker", action="store_true", help="send for a master")
+    load.add_argument("--master-host", metavar="HOST", help="where the master is (default: this machine)")
     load.set_defaults(run=_load)
+
+    verify = verbs.add_parser(
+        "verify",
+        parents=[common],
+        allow_abbrev=False,
+        help="check, then load: one report, one exit status, one statement for a release note",
+        epilog="In all at most 2 minutes with --budget quick, 15 with standard, 10 hours with deep.",
+    )
+    _check_options(verify)
+    _load_options(verify)
+    verify.add_argument("--baseline", type=named_path, metavar="RUN", help="compare with an earlier run")
+    verify.add_argument(
+        "--fail-on", choices=("regression",), help="with --baseline: a regression fails the gate, too"
+    )
+    verify.set_defaults(run=_verify, worker=False)
 
     replay = verbs.add_parser(
         "replay", parents=[common], allow_abbrev=False, help="play case files again, on any target"
@@ -214,6 +221,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_options(check: argparse.ArgumentParser) -> None:
+    check.add_argument(
+        "--rule", action="append", default=[], metavar="ID", help="judge this rule alone (repeatable)"
+    )
+    check.add_argument(
+        "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
+    )
+    check.add_argument("--budget", choices=("quick", "standard", "deep"), default="standard")
+    check.add_argument(
+        "--for",
+        dest="generate_for",
+        type=duration,
+        metavar="DURATION",
+        help="time for generated payloads, as in 90s, 10m, 2h",
+    )
+    check.add_argument(
+        "--cases", type=named_path, metavar="DIR", help="play the case files of this folder first"
+    )
+    check.add_argument("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
+    check.add_argument(
+        "--baseline-findings",
+        type=named_path,
+        metavar="RUN",
+        help="what this earlier run found is known: fail on new findings only",
+    )
+
+
 def _load_options(load: argparse.ArgumentParser) -> None:
     from load.options import add_arguments
 
@@ -222,15 +256,13 @@ def _load_options(load: argparse.ArgumentParser) -> None:
     load.add_argument("--plan", action="store_true", help="send nothing; print what would be sent")
     group = load.add_argument_group("Several machines")
     group.add_argument("--master", action="store_true", help="lead --workers N workers of other machines")
-    group.add_argument("--worker", action="store_true", help="send for a master")
-    group.add_argument("--master-host", metavar="HOST", help="where the master is (default: this machine)")
     group.add_argument("--master-port", type=positive, default=5557, metavar="PORT", help="default: 5557")
     load.add_argument("locust", nargs="*", metavar="-- LOCUST", help="options for Locust itself")
 
 
 def _further(options: argparse.Namespace) -> tuple[str, ...]:
     """Return the options of a load, for the line that runs it again."""
-    if options.verb != "load":
+    if options.verb not in ("load", "verify"):
         return ()
     from load.options import Wish
 
@@ -239,6 +271,7 @@ def _further(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _request(options: argparse.Namespace) -> Request:
+    known_from: Path | None = getattr(options, "baseline_findings", None)
     return Request(
         target=options.target,
         profile=options.profile,
@@ -257,7 +290,26 @@ def _request(options: argparse.Namespace) -> Request:
         color=False if options.no_color or os.environ.get("NO_COLOR") else None,
         verb=options.verb,
         further=_further(options),
+        known=None if known_from is None else _known(known_from),
+        known_from=known_from,
     )
+
+
+def _known(path: Path) -> tuple[tuple[str, str | None, str], ...]:
+    from reports.stored import known_findings
+
+    return known_findings(_stored("--baseline-findings", path))
+
+
+def _stored(option: str, path: Path) -> Stored:
+    """Read an earlier run."""
+    from reports.run import LogError
+    from reports.stored import read_run
+
+    try:
+        return read_run(path)
+    except LogError as error:
+        raise UsageError(f"{option} {error}") from error
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -266,29 +318,85 @@ def _check(options: argparse.Namespace) -> int:
 
 def _pytest(harness: Harness) -> int:
     """Run the suites with pytest, and close with the report on one page."""
-    import pytest
-
+    from reports.ci import section
     from reports.run import exit_status
 
-    class Front:
-        """Hands the harness to the suites, and keeps pytest's own words off the screen."""
+    with section("check", f"conform check {harness.shown_url}", quiet=harness.request.quiet):
+        front, status = _run_suites(harness)
+    report = harness.report
+    if report is not None:
+        _close(harness, report)
+        if harness.problem:
+            print(f"conform check: {harness.problem}", file=sys.stderr)
+        return exit_status(report)
+    if harness.interrupted or front.interrupted:
+        return 130
+    if harness.plan is not None:
+        with _pipe():
+            print(harness.plan, flush=True)
+        return 0
+    return _tell_problem(harness, front, status)
 
-        problem: str | None = None
-        interrupted = False
 
-        def pytest_configure(self, config: pytest.Config) -> None:
-            config.pluginmanager.register(harness, "conform-harness")
+def _tell_problem(harness: Harness, front: _Front, status: int) -> int:
+    """Say in one line why the suites came to no report; return the exit status."""
+    verb = harness.request.verb
+    problem = (front.problem or harness.problem or f"pytest ended with status {status}").strip()
+    if problem.startswith("conform: "):
+        print(f"conform {verb}: {problem.removeprefix('conform: ').splitlines()[0]}", file=sys.stderr)
+        return 2
+    told = problem.splitlines()[-1]
+    print(
+        f"conform {verb}: {told if harness.problem else f'the suite itself failed: {told}'}", file=sys.stderr
+    )
+    return 3
 
-        def pytest_internalerror(self, excrepr: object) -> None:
-            self.problem = str(excrepr)
 
-        def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-            if isinstance(excinfo.value, pytest.exit.Exception):
-                self.problem = str(excinfo.value)
-            elif excinfo.type is KeyboardInterrupt:
-                self.interrupted = True
+def _close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
+    """Print the closing screen, and `more` after it; or the verdict alone."""
+    from reports.ci import annotate, guarded
+    from reports.screen import print_closing
+    from reports.text import writable
 
-    front = Front()
+    with _pipe(), guarded(sys.stdout):
+        if harness.request.quiet:
+            print(f"{report['verdict']}: {report['reason']}", flush=True)
+        else:
+            print_closing(report, color=harness.request.color, folder=harness.out)
+            if more:
+                sys.stdout.write(writable(more, getattr(sys.stdout, "encoding", None)))
+                sys.stdout.flush()
+    annotate(report)
+
+
+class _Front:
+    """Hands the harness to the suites, and keeps pytest's own words off the screen."""
+
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+        self.problem: str | None = None
+        self.interrupted = False
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(self.harness, "conform-harness")
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self.problem = str(excrepr)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        import pytest
+
+        if isinstance(excinfo.value, pytest.exit.Exception):
+            self.problem = str(excinfo.value)
+        elif excinfo.type is KeyboardInterrupt:
+            self.interrupted = True
+
+
+def _run_suites(harness: Harness) -> tuple[_Front, int]:
+    """Run the suites with pytest; return what it said, and its status."""
+    import pytest
+
+    front = _Front(harness)
     arguments = [
         str(ROOT / "conformance"),
         "--disable-plugin-autoload",
@@ -313,36 +421,10 @@ def _pytest(harness: Harness) -> int:
         # They are meant for the tests of whoever calls us, not for ours.
         os.environ.pop(name, None)
     try:
-        status = int(pytest.main(arguments, plugins=[front]))
+        return front, int(pytest.main(arguments, plugins=[front]))
     finally:
-        harness.close()
-    report = harness.report
-    if report is not None:
-        with _pipe():
-            if harness.request.quiet:
-                print(f"{report['verdict']}: {report['reason']}", flush=True)
-            else:
-                from reports.screen import print_closing
-
-                print_closing(report, color=harness.request.color, folder=harness.out)
-        if harness.problem:
-            print(f"conform check: {harness.problem}", file=sys.stderr)
-        return exit_status(report)
-    if harness.interrupted or front.interrupted:
-        return 130
-    if harness.plan is not None:
-        with _pipe():
-            print(harness.plan, flush=True)
-        return 0
-    problem = (front.problem or harness.problem or f"pytest ended with status {status}").strip()
-    if problem.startswith("conform: "):
-        print(f"conform check: {problem.removeprefix('conform: ').splitlines()[0]}", file=sys.stderr)
-        return 2
-    told = problem.splitlines()[-1]
-    print(
-        f"conform check: {told if harness.problem else f'the suite itself failed: {told}'}", file=sys.stderr
-    )
-    return 3
+        if not harness.goes_on:
+            harness.close()
 
 
 @contextlib.contextmanager
@@ -418,7 +500,8 @@ def _load_run(
     harness: Harness, options: argparse.Namespace, wish: Wish, settings: Settings, notes: Sequence[str]
 ) -> int:
     """Carry a load out, and make its report; a folder that cannot be written is a usage error."""
-    from load.command import LOG, Interrupts, Locust, calibrate, carry_out
+    from load.command import Interrupts
+    from reports.ci import section
     from reports.progress import LoadProgress
     from reports.run import LogError, begin, exit_status, write_report
 
@@ -429,56 +512,309 @@ def _load_run(
     except (OSError, LogError) as error:
         raise UsageError(f"--out {harness.out}: {getattr(error, 'strerror', None) or error}") from error
     began = time.monotonic()
-    problem: str | None = None
-    with log, LoadProgress(settings.seconds, request.quiet, request.color) as progress:
+    with (
+        section("load", f"conform load {harness.shown_url}", quiet=request.quiet),
+        log,
+        LoadProgress(settings.seconds, request.quiet, request.color) as progress,
+    ):
 
         def take(event: Mapping[str, Any]) -> None:
             log.write(event)
             progress.take(event)
 
         with Interrupts() as interrupts:
-            take(harness.header(__version__) | {"load": {"mix": settings.mix, "think": list(settings.think)}})
-            for note in notes:
-                take({"event": "note", "message": note})
-                progress.say(f"note: {note}", "yellow")
-            try:
-                calibration = None
-                if not options.no_calibration:
-                    calibration = calibrate(settings)
-                    take({"event": "calibration", **calibration.to_json()})
-                if not interrupts.seen:
-                    locust = Locust(
-                        wish,
-                        settings,
-                        harness.profile.path,
-                        harness.profile.url,
-                        harness.seed,
-                        harness.out / LOG,
-                        read_only=request.read_only,
-                        calibration=calibration,
-                        master=options.master,
-                        port=options.master_port,
-                        further=tuple(options.locust),
-                    )
-                    problem = carry_out(locust, take, interrupts)
-            except OSError as error:
-                problem = str(error)
-            if interrupts.seen:
-                take({"event": "interrupted"})
-            elif problem is not None:
-                take({"event": "error", "rule": None, "message": problem, "ours": True})
+            harness.about = _about(settings)
+            take(harness.header(__version__))
+            problem = _put_load(harness, options, wish, settings, notes, take, progress, interrupts)
         log.write({"event": "end", "seconds": time.monotonic() - began})
     report = write_report(harness.out)
-    with _pipe():
-        if problem is not None and not report["interrupted"]:
-            print(f"conform load: {problem}", file=sys.stderr)
-        if request.quiet:
-            print(f"{report['verdict']}: {report['reason']}", flush=True)
-        else:
-            from reports.screen import print_closing
-
-            print_closing(report, color=request.color, folder=harness.out)
+    if problem is not None and not report["interrupted"]:
+        print(f"conform load: {problem}", file=sys.stderr)
+    _close(harness, report)
     return exit_status(report)
+
+
+def _about(settings: Settings) -> dict[str, Any]:
+    """Return what the log's first event says of a load."""
+    return {"load": {"mix": settings.mix, "think": list(settings.think)}}
+
+
+def _put_load(
+    harness: Harness,
+    options: argparse.Namespace,
+    wish: Wish,
+    settings: Settings,
+    notes: Sequence[str],
+    take: Callable[[Mapping[str, Any]], None],
+    progress: LoadProgress,
+    interrupts: Interrupts,
+) -> str | None:
+    """Put the load on the target, and tell all of it; return what went wrong with it, in one line, or None."""
+    from load.command import LOG, Locust, calibrate, carry_out
+
+    problem: str | None = None
+    for note in notes:
+        take({"event": "note", "message": note})
+        progress.say(f"note: {note}", "yellow")
+    try:
+        calibration = None
+        if not options.no_calibration:
+            calibration = calibrate(settings)
+            take({"event": "calibration", **calibration.to_json()})
+        if not interrupts.seen:
+            locust = Locust(
+                wish,
+                settings,
+                harness.profile.path,
+                harness.profile.url,
+                harness.seed,
+                harness.out / LOG,
+                read_only=harness.request.read_only,
+                calibration=calibration,
+                master=options.master,
+                port=options.master_port,
+                further=tuple(options.locust),
+            )
+            problem = carry_out(locust, take, interrupts)
+    except OSError as error:
+        problem = str(error)
+    if interrupts.seen:
+        take({"event": "interrupted"})
+    elif problem is not None:
+        take({"event": "error", "rule": None, "message": problem, "ours": True})
+    return problem
+
+
+# --- verify: a check, then a load, in one folder
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Check the target, then put a load on it; close with one report, one exit status and a statement.
+
+    The load's place in the budget is kept free from the beginning, and the check has the rest of it; what the check
+    does not use is not given to the load. Whatever becomes of the check, the load follows, unless a person breaks the
+    run off or there is no log any more to write it down in.
+    """
+    from load.budget import AROUND, BUDGETS, fit
+    from load.command import plan_text, samples_short
+    from load.options import Wish, refuse_target
+
+    began = time.monotonic()
+    if options.fail_on is not None and options.baseline is None:
+        raise UsageError("--fail-on regression: give the earlier run with --baseline")
+    baseline = _stored("--baseline", options.baseline) if options.baseline is not None else None
+    harness = Harness.prepare(_request(options))
+    try:
+        profile, catalog, request = harness.profile, harness.catalog, harness.request
+        if harness.embedded is None:
+            refuse_target(profile)
+        elif options.master:
+            raise UsageError(
+                "--master: its workers need a target that they reach, too: give --target or --profile"
+            )
+        functions = None if catalog.is_implicit else catalog.methods
+        wish, settings, notes = fit(Wish.of(options), profile, options.budget, functions)
+        total, most = BUDGETS[options.budget].total, BUDGETS[options.budget].load
+        harness.deadline = total - min(settings.seconds, most) - AROUND
+        if (request.generate_for or 0.0) > harness.deadline:
+            raise UsageError(
+                f"--for {request.generate_for:g}s: beside the load, budget {options.budget} has "
+                f"{harness.deadline:.0f} s for the check; ask for less, or for another --budget"
+            )
+        harness.connect()
+        shares, left_out = _shares(harness, settings)
+        notes += samples_short(settings, shares)
+        if options.plan:
+            front, status = _run_suites(harness)
+            if harness.plan is None:
+                return _tell_problem(harness, front, status)
+            with _pipe():
+                print(harness.plan)
+                print(plan_text(settings, catalog, harness.shown_url, shares, left_out))
+            return 0
+        harness.goes_on = True
+        harness.about = _about(settings)
+        return _verify_run(harness, options, wish, settings, notes, baseline, (began, total))
+    finally:
+        harness.close()
+
+
+def _verify_run(
+    harness: Harness,
+    options: argparse.Namespace,
+    wish: Wish,
+    settings: Settings,
+    notes: Sequence[str],
+    baseline: Stored | None,
+    times: tuple[float, float],
+) -> int:
+    from reports.ci import section
+    from reports.run import LogError, exit_status, write_report
+
+    began, total = times
+    problems: list[str] = []
+    title = f"phase 1 of 2, check: {_told(harness.deadline or total)} of {_told(total)} at most"
+    with section("check", title, plain=True, quiet=harness.request.quiet):
+        front, status = _run_suites(harness)
+    report: Mapping[str, Any]
+    if harness.report is not None:
+        # The log could not be written to its end; what it says until then is all that can be had.
+        report = harness.report
+        problems += [harness.problem] if harness.problem is not None else []
+    elif not harness.done:
+        if harness.interrupted or front.interrupted:
+            return 130
+        return _tell_problem(harness, front, status)
+    else:
+        try:
+            if front.problem is not None:
+                problems.append(f"the suite itself failed: {front.problem.strip().splitlines()[-1]}")
+            problem = _verify_load(harness, options, wish, settings, [*notes], times, problems[:1])
+            problems += [problem] if problem is not None else []
+            report = write_report(harness.out)
+        except LogError as error:
+            problems.append(str(error))
+            told = {"event": "error", "rule": None, "whose": "this machine", "message": str(error)}
+            end = {"event": "end", "seconds": time.monotonic() - began, "requests": harness.sent}
+            report = write_report(harness.out, [told, {"event": "cut"}, end], kept=False)
+    comparison = _compared(harness, baseline) if harness.report is None else None
+    for problem in problems:
+        print(f"conform verify: {problem}", file=sys.stderr)
+    _close(harness, report, _further_words(harness, report, comparison))
+    status = exit_status(report)
+    if comparison is None or status in (1, 130):
+        return status
+    from reports import compare
+
+    # A regression fails the gate; where nothing can be said of one, that stands only before a pass.
+    return compare.exit_status(comparison, options.fail_on) or status
+
+
+def _verify_load(
+    harness: Harness,
+    options: argparse.Namespace,
+    wish: Wish,
+    settings: Settings,
+    notes: Sequence[str],
+    times: tuple[float, float],
+    problems: Sequence[str],
+) -> str | None:
+    """Put the load of a verification on the target, and end the log; return what went wrong with it, or None.
+
+    `problems` are those of the check, which were not written down.
+    """
+    from reports.run import RunLog
+
+    began, total = times
+    problem: str | None = None
+    with RunLog(harness.out, append=True, since=began) as log:
+        for told in problems:
+            log.write({"event": "error", "rule": None, "message": told, "ours": True})
+        try:
+            if not harness.interrupted:
+                problem = _verify_phase(harness, options, wish, settings, notes, log, began + total)
+        except KeyboardInterrupt:
+            # It came between the phases, where nobody else takes it.
+            log.write({"event": "interrupted"})
+        log.write({"event": "end", "seconds": time.monotonic() - began, "requests": harness.sent})
+    return problem
+
+
+def _verify_phase(
+    harness: Harness,
+    options: argparse.Namespace,
+    wish: Wish,
+    settings: Settings,
+    notes: Sequence[str],
+    log: RunLog,
+    until: float,
+) -> str | None:
+    from load.command import Interrupts
+    from reports.ci import section
+    from reports.progress import LoadProgress
+
+    request = harness.request
+    left = until - time.monotonic()
+    takes = "until the search ends" if math.isinf(settings.seconds) else _told(settings.seconds)
+    title = f"phase 2 of 2, load: {takes}; {_told(left)} left in all"
+    ended = threading.Event()
+
+    def take(event: Mapping[str, Any]) -> None:
+        log.write(event)
+        progress.take(event)
+
+    def stop() -> None:
+        # What it has then it tells, and what it made it removes.
+        ended.set()
+        if interrupts.locust is not None:
+            interrupts.locust.interrupt()
+
+    with (
+        section("load", title, plain=True, quiet=request.quiet),
+        Interrupts() as interrupts,
+        LoadProgress(settings.seconds, request.quiet, request.color) as progress,
+    ):
+        log.write({"event": "phase", "name": "load"})
+        timer = threading.Timer(max(1.0, left - _CLOSING), stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            problem = _put_load(harness, options, wish, settings, notes, take, progress, interrupts)
+        except UsageError as error:
+            # Only now it shows that the load cannot be put so; what the check found stays.
+            problem = str(error)
+            take({"event": "error", "rule": None, "whose": "what was asked for", "message": problem})
+        finally:
+            timer.cancel()
+    if not ended.is_set() or interrupts.seen:
+        return problem
+    message = f"the time of budget {options.budget} had passed before the load's end"
+    log.write({"event": "error", "rule": None, "whose": "out of time", "message": message})
+    return None
+
+
+#: What the end of a verification takes: the load's own, and the report.
+_CLOSING = 8.0
+
+
+def _told(seconds: float) -> str:
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    parts = [f"{minutes} min"] * (minutes > 0) + [f"{rest} s"] * (rest > 0 or not minutes)
+    return " ".join(parts)
+
+
+def _compared(harness: Harness, baseline: Stored | None) -> dict[str, Any] | None:
+    """Compare the run with an earlier one, and say in its pages what changed."""
+    if baseline is None:
+        return None
+    from reports.compare import compare
+    from reports.run import render, write_file
+    from reports.stored import read_run
+
+    run = read_run(harness.out)
+    comparison = compare(baseline, run)
+    for name, data in render(run.report, comparison=comparison).items():
+        write_file(harness.out / name, data)
+    return comparison
+
+
+def _further_words(harness: Harness, report: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:
+    """Return what stands below a verification's closing screen; the statement is written beside the report, too."""
+    import shutil
+
+    from reports import compare_show, statement
+    from reports.run import REPORT, LogError, write_file
+
+    words = ""
+    if comparison is not None:
+        words += "\n" + compare_show.text(comparison, width=shutil.get_terminal_size((100, 24)).columns)
+    try:
+        digest = hashlib.sha256((harness.out / REPORT).read_bytes()).hexdigest()
+        told = statement.render(report, digest, comparison=comparison)
+        write_file(harness.out / statement.NAME, told.encode("utf-8", "backslashreplace"))
+    except (OSError, LogError):
+        return words  # of a report that could not be kept nothing is to be stated
+    return f"{words}\n{told}"
 
 
 def _call(options: argparse.Namespace) -> int:

@@ -112,6 +112,8 @@ class Gate:
                     raise UsageError(f"--out {harness.out}: {why}") from error
             harness.connect()
             self.emit(harness.header(__version__))
+            if harness.goes_on:
+                self.emit({"event": "phase", "name": "check"})
             if self.lost is not None:
                 raise UsageError(f"--out {harness.out}: {self.lost}")
             for rule in RULES.values():
@@ -124,7 +126,8 @@ class Gate:
                 read_only=request.read_only,
                 jobs=max(1, request.jobs),
                 rules=harness.wanted,
-                deadline={"quick": 300.0, "standard": 1800.0, "deep": 36_000.0}[request.budget]
+                deadline=harness.deadline
+                or {"quick": 300.0, "standard": 1800.0, "deep": 36_000.0}[request.budget]
                 + (request.generate_for or 0.0),
                 strict=request.strict,
                 generate_for=request.generate_for,
@@ -181,10 +184,18 @@ class Gate:
                 self.interruption.enter("report")
                 if self.interrupted:
                     self.emit({"event": "interrupted"})
-                self.emit({"event": "end", "seconds": self.run.seconds, "requests": self.run.client.sent})
+                told = {"seconds": self.run.seconds, "requests": self.run.client.sent}
+                self.harness.sent = self.run.client.sent
+                if self.harness.goes_on:
+                    self.emit({"event": "phase-end", "name": "check", **told})
+                else:
+                    self.emit({"event": "end", **told})
                 if self.progress is not None:
                     self.progress.close()
-                if self.lost is None:
+                if self.lost is None and self.harness.goes_on:
+                    self.log.close()
+                    self.harness.done = True
+                elif self.lost is None:
                     self.log.close()
                     self.report = self.harness.report = write_report(self.harness.out)
             elif self.run is not None and not self.interrupted:
@@ -203,7 +214,8 @@ class Gate:
                 raise self.lost
         finally:
             self.harness.interrupted = self.interrupted
-            self.harness.close()
+            if not self.harness.goes_on:
+                self.harness.close()
             self.interruption.release()
 
     def _save_what_there_is(self, lost: LogError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import json
 import re
 import secrets
@@ -72,6 +73,9 @@ class Request:
     verb: str = "check"
     #: What else was asked for, as it stands on the command line: for the line that runs it again.
     further: tuple[str, ...] = ()
+    #: Findings that are known of an earlier run, each as rule, function and kind; None: no run was named.
+    known: tuple[tuple[str, str | None, str], ...] | None = None
+    known_from: Path | None = None
 
 
 class Embedded:
@@ -156,6 +160,16 @@ class Harness:
     interrupted: bool = False
     cases: list[Case] = field(default_factory=list)
     started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+    #: Whether more is done after the suites: then the log stays without an end, the report is not made, and the
+    #: embedded service stays.
+    goes_on: bool = False
+    #: Whether the suites came to their end, or were broken off in good order, and what they sent by then.
+    done: bool = False
+    sent: int = 0
+    #: Seconds that the suites may take, where the budget alone does not say it.
+    deadline: float | None = None
+    #: What else stands in the event that begins the log.
+    about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def prepare(cls, request: Request, *, arguments: tuple[str, ...] = ()) -> Harness:
@@ -247,10 +261,10 @@ class Harness:
         """Whether a rule that every exchange is judged by was asked for by its id."""
         return any(RULES[rule].check for rule in self.request.rules)
 
-    def command(self) -> str:
-        """Return the command that repeats this run; ` --rule ID` may be added."""
+    def command(self, verb: str | None = None) -> str:
+        """Return the command that repeats this run, or what another verb would do of it; ` --rule ID` may be added."""
         request = self.request
-        parts = ["conform", request.verb]
+        parts = ["conform", verb or request.verb]
         if request.target is not None:
             parts += ["--target", self.profile.shown_url]
         if request.profile is not None:
@@ -264,7 +278,22 @@ class Harness:
         if request.jobs != 1:
             parts += ["--jobs", str(request.jobs)]
         parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
-        return shlex.join([*parts, *request.further, "--seed", str(self.seed)])
+        if request.known_from is not None:
+            parts += ["--baseline-findings", str(request.known_from)]
+        further = request.further if verb is None else ()
+        return shlex.join([*parts, *further, "--seed", str(self.seed)])
+
+    @property
+    def catalogue(self) -> dict[str, Any] | None:
+        """The catalogue's name, how many functions it has, and its hash; None where there is none."""
+        path = self.profile.catalog_path
+        if path is None or self.catalog.is_implicit:
+            return None
+        return {
+            "name": path.name,
+            "functions": len(self.catalog.methods),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
 
     def header(self, suite: str) -> dict[str, Any]:
         """Return the event that begins a run's log."""
@@ -286,6 +315,17 @@ class Harness:
             "for": self.request.generate_for,
             "cases": len(self.cases),
             "rerun": self.command(),
+            "rerun_rule": self.command("check") if self.request.verb == "verify" else None,
+            "catalogue": self.catalogue,
+            "known": None
+            if self.request.known is None
+            else {
+                "from": str(self.request.known_from),
+                "findings": [
+                    {"rule": rule, "function": function, "kind": kind}
+                    for rule, function, kind in self.request.known
+                ],
+            },
             "rules": [rule.record() for rule in RULES.values()],
             "waivers": [
                 {
@@ -297,7 +337,7 @@ class Harness:
                 for waiver in self.profile.waivers
             ],
             "today": today.isoformat(),
-        }
+        } | self.about
 
 
 def _wanted(request: Request) -> frozenset[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.rulebook.model import Verdict
+from reports.run import normal
 from reports.stored import Stored
 from reports.text import plural
 
@@ -33,12 +34,6 @@ _ALWAYS = 0.9
 
 #: Paths in data are looked at down to this depth, and so many of one function at most.
 _DEPTH, _PATHS = 6, 400
-
-
-def normal(text: str) -> str:
-    """Return a text without what a seed decides: numbers, and what stands in quotes."""
-    text = re.sub(r"'[^']*'|\"[^\"]*\"|«[^»]*»", "''", text)
-    return re.sub(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?(?:\^\d+)?", "#", text, flags=re.IGNORECASE)
 
 
 def compare(

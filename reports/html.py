@@ -25,7 +25,7 @@ from markupsafe import Markup
 
 from conformance.rulebook.model import AREAS, Verdict
 from reports.messages import show_request, show_response
-from reports.text import cut, plural, reveal
+from reports.text import cut, plural, rerun_of, reveal
 
 __all__ = ["NAME", "anchor_of", "environment", "render"]
 
@@ -247,7 +247,7 @@ def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dic
     number = len(rule["findings"])
     judged = f"{plural(rule['judged'], 'time')}" if rule["judged"] else "never"
     told = plural(number, "finding") if number else f"judged {rule['judged']:,}×" if rule["judged"] else ""
-    rerun = f"{report['rerun']} --rule {rule['id']}" if report["rerun"] else None
+    rerun = rerun_of(report, rule["id"])
     return {
         "id": rule["id"],
         "anchor": _id(rule["id"]),

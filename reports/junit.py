@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
 from reports.load import measured
-from reports.text import cut, plural, reveal
+from reports.text import cut, plural, rerun_of, reveal
 
 __all__ = ["NAME", "render"]
 
@@ -168,6 +168,6 @@ def _findings(
     if len(findings) > _FINDINGS:
         blocks.append(f"and {len(findings) - _FINDINGS} more in report.json")
     says = f"{rule['id']} {rule['level']}: {rule['title']}\nsays      {rule['clause']}"
-    only = "" if report["verb"] == "load" else f" --rule {rule['id']}"
-    rerun = f"rerun     {report['rerun']}{only}" if report["rerun"] else ""
+    command = rerun_of(report, rule["id"])
+    rerun = f"rerun     {command}" if command else ""
     return "\n\n".join(part for part in (says, *blocks, rerun) if part)

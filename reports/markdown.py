@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
-from reports.text import cut, plural, reveal
+from reports.text import cut, plural, rerun_of, reveal
 
 __all__ = ["LIMIT", "NAME", "code", "prose", "render", "table"]
 
@@ -150,8 +150,8 @@ def _findings(report: Mapping[str, Any], most: int) -> list[str]:
         ]
         if first["curl"] and len(first["curl"]) <= 700:
             lines.append(f"- repeat: {code(first['curl'], 700)}")
-        if report["rerun"]:
-            lines.append(f"- rerun: {code(report['rerun'] + ' --rule ' + rule['id'], 500)}")
+        if rerun := rerun_of(report, rule["id"]):
+            lines.append(f"- rerun: {code(rerun, 500)}")
     if groups[most:]:
         rest = Counter(rule["id"] for rule, _ in groups[most:])
         names = [f"{prose(rule)} ({count})" if count > 1 else prose(rule) for rule, count in rest.items()]

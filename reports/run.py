@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from conformance.rulebook.model import Level, Verdict
-from reports import junit
+from reports import junit, statement
 from reports import load as loads
 from reports.text import plural
 
@@ -36,6 +36,7 @@ __all__ = [
     "begin",
     "build",
     "exit_status",
+    "normal",
     "read_events",
     "render",
     "validate",
@@ -46,6 +47,9 @@ __all__ = [
 EVENTS = "events.jsonl"
 REPORT = "report.json"
 CASES = "cases"
+
+#: What is made from the events of a run, beside them.
+_MADE = (REPORT, junit.NAME, "report.html", "report.md", "report.sarif", statement.NAME)
 
 #: The names that a run gives to its case files.
 _CASE = re.compile(r"[A-Z]+-[0-9]+-[A-Za-z0-9._]+-[0-9a-f]{8}\.json")
@@ -90,16 +94,23 @@ class RunLog:
     """
 
     def __init__(
-        self, folder: Path, *, append: bool = False, batch: int = 32_768, delay: float = 0.2
+        self,
+        folder: Path,
+        *,
+        append: bool = False,
+        batch: int = 32_768,
+        delay: float = 0.2,
+        since: float | None = None,
     ) -> None:
+        """Open it; `since` is the moment (`time.monotonic`) that `at` counts from, where that is not now."""
         self.path = Path(folder) / EVENTS
         self._lock = threading.Lock()
         self._waiting: list[str] = []
         self._size = 0
         self._batch = batch
         self._delay = delay
-        self._began = time.monotonic()
-        self._flushed = self._began
+        self._flushed = time.monotonic()
+        self._began = self._flushed if since is None else since
         self._broken = False
         self._file = -1
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (0 if append else os.O_TRUNC)
@@ -168,7 +179,7 @@ def begin(folder: Path) -> RunLog:
     log = RunLog(folder)
     cases = [path for path in (Path(folder) / CASES).glob("*.json") if _CASE.fullmatch(path.name)]
     for path in (
-        *(Path(folder) / name for name in (REPORT, junit.NAME, "report.html", "report.md", "report.sarif")),
+        *(Path(folder) / name for name in _MADE),
         *cases,
     ):
         try:
@@ -240,6 +251,7 @@ class _Finding:
             "count": self.count,
             "reproduced": self.reproduced,
             "waived": waiver is not None,
+            "known": bool(waiver and waiver.get("known")),
             "waiver": waiver["reason"] if waiver else None,
             "exchange": self.example.get("exchange"),
             "curl": self.example.get("curl"),
@@ -306,6 +318,8 @@ class _Builder:
         self.cut = False
         self.seen: list[Mapping[str, Any]] = []
         self.end: Mapping[str, Any] | None = None
+        self.build = statement.Build()
+        self.phases: list[dict[str, Any]] = []
         self.load = loads.LoadPart()
         self.on_load = self.load.on_load
         self.on_calibration = self.load.on_calibration
@@ -320,6 +334,7 @@ class _Builder:
             self.at = max(self.at, float(at))
         if kind == "exchange":
             self.exchanges += 1
+            self.build.take(event)
             return
         method = getattr(self, "on_" + kind.replace(" ", "_").replace("-", "_"), None)
         if method is not None:
@@ -438,6 +453,26 @@ class _Builder:
     def on_end(self, event: Mapping[str, Any]) -> None:
         self.end = event
 
+    def on_phase(self, event: Mapping[str, Any]) -> None:
+        """Begin a phase of a run that has several."""
+        self.phases.append({"name": str(event["name"]), "seconds": None, "verdict": None, "reason": None})
+
+    def on_phase_end(self, event: Mapping[str, Any]) -> None:
+        """Say what the phase alone came to: what follows must not make up for what it could not judge."""
+        phase = next((phase for phase in self.phases if phase["name"] == event["name"]), None)
+        if phase is None or self.run is None:
+            return
+        if self.interrupted:
+            self._take_unconfirmed()
+        rules, _ = self._judge(self.run)
+        phase["verdict"], phase["reason"] = _overall(
+            rules,
+            list(self.errors.values()),
+            strict=bool(self.run.get("strict")),
+            interrupted=self.interrupted,
+        )
+        phase["seconds"] = float(event["seconds"])
+
     # --- what it comes to
 
     def report(self) -> dict[str, Any]:
@@ -449,7 +484,84 @@ class _Builder:
             self._take_unconfirmed()
         end = self.end or {}
         waivers: list[Mapping[str, Any]] = list(run.get("waivers") or ())
-        today = str(run.get("today") or str(run["started"])[:10])
+        today = _today(run)
+        rules, used = self._judge(run)
+        strict = bool(run.get("strict"))
+        errors = list(self.errors.values())
+        load = self.load.record()
+        phases = self._phases(load, rules, interrupted=interrupted)
+        outcome, reason = _overall(
+            rules, errors, strict=strict, interrupted=interrupted, load=load, phases=phases
+        )
+        known = self._known(run, interrupted=interrupted or self.cut)
+        return {
+            "format": FORMAT,
+            "suite": run.get("suite"),
+            "verb": run["verb"],
+            "target": run["target"],
+            "build": self.build.record(),
+            "catalogue": run.get("catalogue"),
+            "started": run["started"],
+            "seconds": round(float(end.get("seconds", self.at)), 3),
+            "seed": run.get("seed"),
+            "budget": run.get("budget"),
+            "strict": strict,
+            "requests": int(end.get("requests", self.exchanges)) + loads.requests(load),
+            "resets": self.resets,
+            "interrupted": interrupted,
+            "verdict": outcome,
+            "reason": reason,
+            "gate": {"conformant": "pass", "nonconformant": "fail"}.get(outcome, "undecided"),
+            "rerun": run.get("rerun"),
+            "rerun_rule": run.get("rerun_rule"),
+            "phases": phases or None,
+            "rules": rules,
+            "waivers": self._waivers(waivers, used, today, interrupted=interrupted or self.cut),
+            "known": known,
+            "leftovers": list(self.leftovers.values()),
+            "errors": errors,
+            "notes": list(self.notes),
+            "coverage": self.coverage,
+            "load": load,
+        }
+
+    def _phases(
+        self, load: Mapping[str, Any] | None, rules: Iterable[Mapping[str, Any]], *, interrupted: bool
+    ) -> list[dict[str, Any]]:
+        """Return the phases with what each came to; those that never ended could not be judged."""
+        failed = {rule["id"] for rule in rules if rule["verdict"] == Verdict.FAIL}
+        whole = [error["message"] for error in self.errors.values() if error["rule"] is None]
+        words = {"pass": "conformant", "fail": "nonconformant"}
+        phases = []
+        for phase in self.phases:
+            told = dict(phase)
+            if told["name"] == "load":
+                gate, reason = loads.overall(load) if load is not None else ("undecided", "")
+                if interrupted and gate != "fail":
+                    gate, reason = "undecided", "interrupted before its end"
+                elif gate == "undecided" and load is None:
+                    reason = whole[-1] if whole else "it did not begin"
+                counted = load["rules"] if load is not None else {}
+                broken = [rule for rule in failed if rule in counted and counted[rule]["broken"]]
+                if broken:
+                    reason = f"{plural(len(broken), 'must rule')} broken under load ({_some(sorted(broken))})"
+                    gate = "fail"
+                told["verdict"], told["reason"] = words.get(gate, gate), reason
+                told["seconds"] = None if load is None else load["seconds"]
+            elif told["verdict"] is None:
+                told["verdict"] = "undecided"
+                told["reason"] = whole[-1] if whole else "it did not come to its end"
+            phases.append(told)
+        if phases and all(phase["name"] != "load" for phase in phases):
+            reason = "interrupted before it began" if interrupted else "it did not begin"
+            phases.append({"name": "load", "seconds": None, "verdict": "undecided", "reason": reason})
+        return phases
+
+    def _judge(self, run: Mapping[str, Any]) -> tuple[list[dict[str, Any]], set[int]]:
+        """Give each rule its verdict; return them, and which of the waivers were needed."""
+        waivers: list[Mapping[str, Any]] = list(run.get("waivers") or ())
+        today = _today(run)
+        known = _known_keys(run)
         rules: list[dict[str, Any]] = []
         used: set[int] = set()
         whole = (error for error in self.errors.values() if error["rule"] is None and not error["ours"])
@@ -461,6 +573,9 @@ class _Builder:
                     None, "load", "broken under load", rule.broken, example={"expected": rule.record["title"]}
                 )
             covering: dict[tuple[str | None, str], Mapping[str, Any]] = {}
+            for key in rule.findings:
+                if (identifier, key[0], normal(key[1])) in known:
+                    covering[key] = {"reason": f"known from {run['known']['from']}", "known": True}
             for number, waiver in enumerate(waivers):
                 if waiver["rule"] != identifier or str(waiver["until"]) < today:
                     continue
@@ -480,35 +595,31 @@ class _Builder:
                     "findings": [finding.record(covering.get(key)) for key, finding in rule.findings.items()],
                 }
             )
-        strict = bool(run.get("strict"))
-        errors = list(self.errors.values())
-        load = self.load.record()
-        outcome, reason = _overall(rules, errors, strict=strict, interrupted=interrupted, load=load)
-        return {
-            "format": FORMAT,
-            "suite": run.get("suite"),
-            "verb": run["verb"],
-            "target": run["target"],
-            "started": run["started"],
-            "seconds": round(float(end.get("seconds", self.at)), 3),
-            "seed": run.get("seed"),
-            "budget": run.get("budget"),
-            "strict": strict,
-            "requests": int(end.get("requests", self.exchanges)) + loads.requests(load),
-            "resets": self.resets,
-            "interrupted": interrupted,
-            "verdict": outcome,
-            "reason": reason,
-            "gate": {"conformant": "pass", "nonconformant": "fail"}.get(outcome, "undecided"),
-            "rerun": run.get("rerun"),
-            "rules": rules,
-            "waivers": self._waivers(waivers, used, today, interrupted=interrupted or self.cut),
-            "leftovers": list(self.leftovers.values()),
-            "errors": errors,
-            "notes": list(self.notes),
-            "coverage": self.coverage,
-            "load": load,
+        return rules, used
+
+    def _known(self, run: Mapping[str, Any], *, interrupted: bool) -> dict[str, Any] | None:
+        """Say of the findings that an earlier run had what became of them; None where no run was named.
+
+        Gone is what did not occur though its rule was judged; of a rule that was not, nobody can say.
+        """
+        if run.get("known") is None:
+            return None
+        seen = {
+            (identifier, function, normal(kind))
+            for identifier, rule in self.rules.items()
+            for function, kind in rule.findings
         }
+        lists: dict[str, list[dict[str, Any]]] = {"seen": [], "gone": [], "open": []}
+        for key in sorted(_known_keys(run), key=str):
+            rule = self.rules.get(key[0])
+            if key in seen:
+                place = "seen"
+            elif interrupted or (rule is not None and not rule.judged and not rule.findings):
+                place = "open"
+            else:
+                place = "gone"
+            lists[place].append(dict(zip(("rule", "function", "kind"), key, strict=True)))
+        return {"from": str(run["known"]["from"]), **lists}
 
     def _take_unconfirmed(self) -> None:
         for event in self.seen:
@@ -542,6 +653,25 @@ class _Builder:
         return listed
 
 
+def normal(text: str) -> str:
+    """Return a text without what a seed decides: numbers, and what stands in quotes."""
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|«[^»]*»", "''", text)
+    return re.sub(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?(?:\^\d+)?", "#", text, flags=re.IGNORECASE)
+
+
+def _today(run: Mapping[str, Any]) -> str:
+    return str(run.get("today") or str(run["started"])[:10])
+
+
+def _known_keys(run: Mapping[str, Any]) -> set[tuple[str, str | None, str]]:
+    """Return what an earlier run had found, as rule, function and kind without what a seed decides."""
+    known = run.get("known") or {}
+    return {
+        (str(found["rule"]), found.get("function"), normal(str(found.get("kind") or "")))
+        for found in known.get("findings") or ()
+    }
+
+
 def _covers(waiver: Mapping[str, Any], function: str | None) -> bool:
     return waiver.get("function") in (None, function)
 
@@ -553,8 +683,18 @@ def _overall(
     strict: bool,
     interrupted: bool,
     load: Mapping[str, Any] | None = None,
+    phases: Iterable[Mapping[str, Any]] = (),
 ) -> tuple[str, str]:
-    """Give the run its verdict, and say why in one line."""
+    """Give the run its verdict, and say why in one line.
+
+    What failed comes first: neither an interruption nor a phase that could not be judged takes it back. Then whatever
+    keeps the run, or one of its phases, from being judged; a pass is only what is left when nothing does.
+    """
+    unjudged = [
+        f"the {phase['name']} could not be judged: {phase['reason']}"
+        for phase in phases
+        if phase["verdict"] == "undecided"
+    ]
     gate, told = loads.overall(load) if load is not None else ("pass", "")
     count = Counter(rule["verdict"] for rule in rules)
     failed = [rule["id"] for rule in rules if rule["verdict"] == Verdict.FAIL]
@@ -568,9 +708,11 @@ def _overall(
             parts.append(f"{plural(len(warned), 'should rule')} {verb} ({_some(warned)})")
         if gate == "fail":
             parts.append(told)
-        return "nonconformant", "; ".join(parts)
+        return "nonconformant", "; ".join([*parts, *unjudged])
     if gate == "fail":
-        return "nonconformant", told
+        return "nonconformant", "; ".join([told, *unjudged])
+    if unjudged and not interrupted:
+        return "undecided", "; ".join([*unjudged, *([told] if told and gate == "pass" else [])])
     for error in errors:
         if error["ours"]:
             return "undecided", f"the suite itself failed: {error['message']}"
@@ -588,8 +730,15 @@ def _overall(
     if warned:
         verb = "warns" if len(warned) == 1 else "warn"
         reason += f"; {plural(len(warned), 'should rule')} {verb} ({_some(warned)})"
-    if count[Verdict.WAIVED]:
-        reason += f"; {count[Verdict.WAIVED]} waived"
+    known = sum(bool(finding.get("known")) for rule in rules for finding in rule["findings"])
+    only_known = sum(
+        rule["verdict"] == Verdict.WAIVED and all(finding.get("known") for finding in rule["findings"])
+        for rule in rules
+    )
+    if count[Verdict.WAIVED] > only_known:
+        reason += f"; {count[Verdict.WAIVED] - only_known} waived"
+    if known:
+        reason += f"; {plural(known, 'known finding')}"
     return "conformant", reason
 
 

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from conformance.rulebook.model import AREAS, Verdict
 from reports import screen_load
 from reports.page import LABEL, Page
-from reports.text import cut, merge_lines, plural, wants_color, writable
+from reports.text import cut, merge_lines, plural, rerun_of, wants_color, writable
 
 __all__ = ["print_closing", "render", "wants_color", "writable"]
 
@@ -63,6 +63,8 @@ def render(
     page.gap()
     if report["load"] is not None:
         screen_load.show(page, report["load"])
+        if report["verb"] != "load":
+            page.gap()
     if report["verb"] != "load":
         _areas(page, report)
         _not_judged(page, report)
@@ -295,10 +297,8 @@ def _in_full(
         page.field("got", got)
     if example["curl"]:
         page.raw("repeat", cut(example["curl"], 1000, " (in full in report.json)"))
-    if report["rerun"]:
-        # A load judges what comes back, whatever rule that is about.
-        only = "" if report["verb"] == "load" else f" --rule {rule['id']}"
-        page.raw("rerun", report["rerun"] + only)
+    if rerun := rerun_of(report, rule["id"]):
+        page.raw("rerun", rerun)
     if example.get("case"):
         page.raw("case", example["case"])
 

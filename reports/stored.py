@@ -10,7 +10,7 @@ from typing import Any
 
 from reports.run import EVENTS, FORMAT, REPORT, LogError, build, read_events
 
-__all__ = ["Stored", "find_runs", "read_run"]
+__all__ = ["Stored", "find_runs", "known_findings", "read_run"]
 
 #: What a report of an earlier version may lack, and what stands for it.
 _LACKING: Mapping[str, Any] = {
@@ -32,6 +32,11 @@ _LACKING: Mapping[str, Any] = {
     "notes": (),
     "coverage": None,
     "load": None,
+    "build": None,
+    "catalogue": None,
+    "rerun_rule": None,
+    "phases": None,
+    "known": None,
 }
 _RULE: Mapping[str, Any] = {
     "level": "must",
@@ -53,6 +58,7 @@ _FINDING: Mapping[str, Any] = {
     "count": 1,
     "reproduced": None,
     "waived": False,
+    "known": False,
     "waiver": None,
     "exchange": None,
     "curl": None,
@@ -138,6 +144,18 @@ def _complete(report: Any, source: Path) -> dict[str, Any]:
     except (KeyError, TypeError, AttributeError) as error:
         raise LogError(f"{source}: not the report of a run ({type(error).__name__}: {error})") from error
     return whole
+
+
+def known_findings(run: Stored) -> tuple[tuple[str, str | None, str], ...]:
+    """Return what a run found, each as rule, function and kind: what was known to it already is among it, what is
+    waived is not, for a waiver has an end of its own.
+    """
+    return tuple(
+        (str(rule["id"]), finding["function"], str(finding["kind"]))
+        for rule in run.report["rules"]
+        for finding in rule["findings"]
+        if finding["known"] or not finding["waived"]
+    )
 
 
 def find_runs(folder: Path) -> tuple[list[Stored], list[str]]:

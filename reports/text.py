@@ -7,7 +7,17 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
-__all__ = ["cut", "latency", "merge_lines", "milliseconds", "plural", "reveal", "wants_color", "writable"]
+__all__ = [
+    "cut",
+    "latency",
+    "merge_lines",
+    "milliseconds",
+    "plural",
+    "rerun_of",
+    "reveal",
+    "wants_color",
+    "writable",
+]
 
 #: What stands in for a mark that the output's encoding does not have.
 _PLAIN = str.maketrans(
@@ -61,6 +71,16 @@ def milliseconds(value: float | None) -> str:
         return f"{value / 1000:.3g} s" if value < 100_000 else f"{value / 1000:.0f} s"
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:.{digits}f} ms"
+
+
+def rerun_of(report: Mapping[str, Any], rule: str) -> str | None:
+    """Return the command that judges one rule of a run again, or the load as a whole; None where none is known."""
+    if report["verb"] == "load":
+        # A load judges what comes back, whatever rule that is about.
+        whole: str | None = report["rerun"]
+        return whole
+    command = report.get("rerun_rule") or report["rerun"]
+    return f"{command} --rule {rule}" if command else None
 
 
 def merge_lines(blocks: Iterable[str]) -> list[str]:

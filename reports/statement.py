@@ -1,0 +1,166 @@
+"""What a verification came to, in a few lines that can be pasted into a release note: `statement.txt`.
+
+It says only what the report says, and names that by its hash. What the target tells of its own build is quoted as it
+came; where it tells nothing, the statement says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from conformance.rulebook.model import Verdict
+from reports.load import measured
+from reports.text import cut, plural, reveal
+
+__all__ = ["NAME", "Build", "render"]
+
+NAME = "statement.txt"
+
+_WIDTH = 11
+
+#: Headers by which servers tell what they are; anything else in a header is about the answer.
+_HEADERS = frozenset(
+    f"{prefix}{name}"
+    for prefix in ("", "x-", "x-api-", "x-app-", "x-service-")
+    for name in ("version", "build", "build-id", "revision", "commit", "release")
+) | {"server"}
+
+#: The same in what a function of the endpoint `sys` answers, at the top of its data or one level down.
+_MEMBER = re.compile(
+    r"(?:api|app|service|server)?_?(?:version|build|revision|commit|release)(?:id|number)?", re.I
+)
+
+#: So many names, and values of one name: instances behind one address may differ, a clock in a header is no build.
+_NAMES, _VALUES, _LONG = 6, 4, 120
+
+
+class Build:
+    """Gathers what a target tells of its own build from the exchanges of a run."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, dict[str, None]] = {}
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Look at an exchange."""
+        response = event.get("response")
+        if not isinstance(response, Mapping):
+            return
+        headers = response.get("headers")
+        if isinstance(headers, Mapping):
+            for name, value in headers.items():
+                if str(name).lower() in _HEADERS:
+                    self._hear(str(name).lower(), value)
+        function = str(event.get("function") or "")
+        if function.startswith("sys.") and response.get("status") == 200:
+            self._answer(function, response.get("body"))
+
+    def _answer(self, function: str, body: object) -> None:
+        try:
+            envelope = json.loads(str(body))
+        except (ValueError, RecursionError):
+            return
+        data = envelope.get("data") if isinstance(envelope, dict) else None
+        if not isinstance(data, dict) or envelope.get("isError") is not False:
+            return
+        for name, value in data.items():
+            inner = value.items() if isinstance(value, dict) else [(name, value)]
+            for member, said in inner:
+                if _MEMBER.fullmatch(str(member)) and isinstance(said, str | int | float):
+                    path = f"{name}/{member}" if isinstance(value, dict) else str(member)
+                    self._hear(f"{function} /{path}", said)
+
+    def _hear(self, name: str, value: object) -> None:
+        for one in value if isinstance(value, list) else [value]:
+            text = str(one).strip()
+            if not text or isinstance(one, bool) or (name not in self.told and len(self.told) >= _NAMES):
+                continue
+            values = self.told.setdefault(name, {})
+            if len(values) < _VALUES:
+                values[cut(text, _LONG)] = None
+
+    def record(self) -> dict[str, list[str]] | None:
+        """Return what was told, by where it was told; None where nothing was."""
+        return {name: list(values) for name, values in self.told.items()} or None
+
+
+def render(report: Mapping[str, Any], sha256: str, *, comparison: Mapping[str, Any] | None = None) -> str:
+    """Return the statement of a report whose file has this hash."""
+    target = report["target"]
+    told = [target["url"], target["environment"] or "environment not stated"]
+    told += ["the suite's own reference service"] if target["embedded"] else []
+    load = report["load"]
+    rows = [
+        ("target", " · ".join(told)),
+        ("build", _build(report.get("build"))),
+        ("catalogue", _catalogue(report.get("catalogue"))),
+        ("rules", _rules(report)),
+        ("verdict", f"{report['verdict']}: {report['reason']}"),
+        *_slos(load),
+    ]
+    if comparison is not None:
+        rows.append(
+            (
+                "compared",
+                f"with {comparison['base']['name']}: {comparison['verdict']}, {comparison['reason']}",
+            )
+        )
+    facts = [f"coursio-conform {report['suite']}", f"seed {report['seed']}", f"budget {report['budget']}"]
+    facts += ["strict"] if report["strict"] else []
+    facts += [str(report["started"])]
+    rows += [("suite", " · ".join(facts)), ("report", f"sha256 {sha256}")]
+    lines = ["Verified with conform"]
+    # Nothing of the target's begins a line, and nothing of it moves a cursor.
+    lines += [f"  {name:<{_WIDTH}}{cut(reveal(text), 600)}" for name, text in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _build(told: Mapping[str, Any] | None) -> str:
+    if not told:
+        return "the target tells none"
+    return " · ".join(f"{name}: {', '.join(values)}" for name, values in told.items())
+
+
+def _catalogue(catalogue: Mapping[str, Any] | None) -> str:
+    if catalogue is None:
+        return "none"
+    return f"sha256 {catalogue['sha256']} · {catalogue['name']}, {plural(catalogue['functions'], 'function')}"
+
+
+def _rules(report: Mapping[str, Any]) -> str:
+    count = Counter(rule["verdict"] for rule in report["rules"])
+    judged = sum(rule["judged"] > 0 for rule in report["rules"])
+    known = sum(finding.get("known", False) for rule in report["rules"] for finding in rule["findings"])
+    parts = [f"{judged} of {len(report['rules'])} judged", f"{count[Verdict.PASS]} passed"]
+    parts += [
+        f"{count[verdict]} {word}"
+        for verdict, word in ((Verdict.FAIL, "failed"), (Verdict.WARN, "warned"), (Verdict.WAIVED, "waived"))
+        if count[verdict]
+    ]
+    parts += [plural(known, "known finding")] if known else []
+    return " · ".join(parts)
+
+
+def _slos(load: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    if load is None:
+        return [("load", "none was put on it")]
+    schedule = load["schedule"] or load["search"] or {"text": f"{load['users']} closed users"}
+    rows = [
+        (
+            "load",
+            f"{load['scenario']} · {schedule['text']} · {load['seconds']:.0f} s · "
+            f"{plural(load['total']['requests'], 'request')}",
+        )
+    ]
+    words = {"pass": "held", "fail": "missed", "not judged": "not judged"}
+    valid = load["health"]["valid"]
+    for slo in load["slos"]:
+        word = words[slo["verdict"]] if valid or slo["verdict"] == "not judged" else "not valid"
+        value = f"{measured(slo)}, " if slo["value"] is not None else ""
+        rows.append(("SLO", f"{slo['text']}: {value}{word}"))
+    if not load["slos"]:
+        rows.append(("SLO", "none was asked for"))
+    return rows
