@@ -272,13 +272,18 @@ def _further(options: argparse.Namespace) -> tuple[str, ...]:
 
 def _request(options: argparse.Namespace) -> Request:
     known_from: Path | None = getattr(options, "baseline_findings", None)
+    known, seed = None, options.seed
+    if known_from is not None:
+        known, of_then = _known(known_from)
+        # The same seed sends the same requests: what is new then is the target's doing, and not the dice's.
+        seed = of_then if seed is None else seed
     return Request(
         target=options.target,
         profile=options.profile,
         out=options.out,
         strict=options.strict,
         read_only=options.read_only,
-        seed=options.seed,
+        seed=seed,
         budget=getattr(options, "budget", "standard"),
         jobs=getattr(options, "jobs", 1),
         rules=tuple(getattr(options, "rule", ())),
@@ -290,15 +295,17 @@ def _request(options: argparse.Namespace) -> Request:
         color=False if options.no_color or os.environ.get("NO_COLOR") else None,
         verb=options.verb,
         further=_further(options),
-        known=None if known_from is None else _known(known_from),
+        known=known,
         known_from=known_from,
     )
 
 
-def _known(path: Path) -> tuple[tuple[str, str | None, str], ...]:
+def _known(path: Path) -> tuple[tuple[tuple[str, str | None, str], ...], int | None]:
+    """Return the findings of an earlier run, and its seed."""
     from reports.stored import known_findings
 
-    return known_findings(_stored("--baseline-findings", path))
+    run = _stored("--baseline-findings", path)
+    return known_findings(run), run.report["seed"]
 
 
 def _stored(option: str, path: Path) -> Stored:

@@ -31,7 +31,8 @@ from conformance.run import Options, Run, Talk, TargetDownError
 from conformance.suite import SUITES as ORDER
 from conformance.suite import Scope, describe, hold
 from reports.progress import Progress
-from reports.run import LogError, RunLog, begin, exit_status, write_report
+from reports.run import LogError, RunLog, begin, exit_status, normal, write_report
+from reports.stored import known_findings, read_run
 
 SUITES = Path(__file__).resolve().parent / "conformance"
 
@@ -69,6 +70,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--rule", action="append", default=[], metavar="ID", help="judge this rule (repeatable)")
     group.addoption(
         "--area", action="append", default=[], metavar="AREA", help="judge this area (repeatable)"
+    )
+    group.addoption(
+        "--baseline-findings",
+        type=named_path,
+        metavar="RUN",
+        help="what this earlier run found is known: fail on new findings only",
     )
     group.addoption("--plan", action="store_true", help="send nothing; print what would be sent")
     group.addoption("--no-color", action="store_true", help="the same as --color=no")
@@ -297,15 +304,26 @@ def _gate(config: pytest.Config) -> Gate:
     return gate
 
 
+def _known(path: Path) -> tuple[tuple[tuple[str, str | None, str], ...], int | None]:
+    """Return the findings of an earlier run, and its seed, which this one takes unless it was given another."""
+    try:
+        run = read_run(path)
+        return known_findings(run), run.report["seed"]
+    except LogError as error:
+        raise UsageError(f"--baseline-findings {error}") from error
+
+
 def _request(config: pytest.Config) -> Request:
     option = config.getoption
+    known_from: Path | None = option("--baseline-findings")
+    known, of_then = (None, None) if known_from is None else _known(known_from)
     return Request(
         target=option("--target"),
         profile=option("--profile"),
         out=option("--out"),
         strict=bool(config.getini("strict")),
         read_only=option("--read-only"),
-        seed=option("--seed"),
+        seed=option("--seed") if option("--seed") is not None else of_then,
         budget=option("--budget"),
         jobs=option("--jobs"),
         rules=tuple(option("--rule")),
@@ -313,6 +331,8 @@ def _request(config: pytest.Config) -> Request:
         plan=option("--plan"),
         generate_for=option("generate_for"),
         cases=option("--cases"),
+        known=known,
+        known_from=known_from,
         color=False if option("--no-color") or option("color") == "no" else None,
     )
 
@@ -481,6 +501,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _counts(gate: Gate, finding: Finding) -> bool:
     """Whether a finding fails the gate."""
     if RULES[finding.rule].level is not Level.MUST and not gate.harness.request.strict:
+        return False
+    mask = gate.run.vault.mask if gate.run is not None else str
+    key = (finding.rule, finding.function, normal(mask(finding.kind)))
+    if any(
+        (rule, function, normal(kind)) == key for rule, function, kind in gate.harness.request.known or ()
+    ):
         return False
     today = gate.harness.started.date()
     return not any(

@@ -25,7 +25,7 @@ from markupsafe import Markup
 
 from conformance.rulebook.model import AREAS, Verdict
 from reports.messages import show_request, show_response
-from reports.text import cut, plural, rerun_of, reveal
+from reports.text import cut, known_told, plural, rerun_of, reveal
 
 __all__ = ["NAME", "anchor_of", "environment", "render"]
 
@@ -216,6 +216,8 @@ def _alerts(report: Mapping[str, Any]) -> list[str]:
     ours = sum(bool(error["ours"]) for error in report["errors"])
     if ours:
         alerts.append(f"The suite itself failed in {plural(ours, 'place')}; that is no fault of the target.")
+    if told := known_told(report):
+        alerts.append(f"Known findings: {told}.")
     if report["leftovers"]:
         left = plural(len(report["leftovers"]), "object")
         alerts.append(f"{left} of this run could not be removed from the target.")
@@ -289,6 +291,7 @@ def _finding(rule: Mapping[str, Any], finding: Mapping[str, Any], limit: int) ->
         "often": ", ".join(often),
         "intermittent": bool(parts and parts[1] != parts[2]),
         "waived": finding["waived"],
+        "known": finding.get("known", False),
         "waiver": finding["waiver"],
         "exchange": finding["exchange"],
         "request": show_request(finding, limit),

@@ -128,8 +128,10 @@ def _outcome(case: ET.Element, rule: Mapping[str, Any], report: Mapping[str, Any
         _say(case, "error", "error", rule["reason"], rule["reason"])
         return "error"
     if verdict in (Verdict.NOT_JUDGED, Verdict.WAIVED):
+        known = verdict == Verdict.WAIVED and all(finding.get("known") for finding in rule["findings"])
+        word = "known" if known else str(verdict)
         lines = f"\nto add to conform.toml:\n{rule['lines']}" if rule["lines"] else ""
-        _say(case, "skipped", verdict, f"{verdict}: {rule['reason']}", f"{rule['reason']}{lines}")
+        _say(case, "skipped", word, f"{word}: {rule['reason']}", f"{rule['reason']}{lines}")
         return "skipped"
     return None
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
-from reports.text import cut, plural, rerun_of, reveal
+from reports.text import cut, known_told, plural, rerun_of, reveal
 
 __all__ = ["LIMIT", "NAME", "code", "prose", "render", "table"]
 
@@ -63,7 +63,7 @@ def render(report: Mapping[str, Any], *, changes: Sequence[str] = ()) -> bytes:
         lines += ["", "### What changed", "", *changes]
     lines += _load(report.get("load"))
     lines += _areas(report)
-    tail = _rest(report)
+    tail = [*_known(report), *_rest(report)]
     # The findings have what room is left.
     for most in (_FINDINGS, 5, 2, 0):
         whole = "\n".join([*lines, *_findings(report, most), *tail]) + "\n"
@@ -161,6 +161,20 @@ def _findings(report: Mapping[str, Any], most: int) -> list[str]:
             f"And {len(groups) - most} more: {', '.join(names[:_LISTED])}{more}. All are in report.html.",
         ]
     return lines
+
+
+def _known(report: Mapping[str, Any]) -> list[str]:
+    """List what is known from an earlier run, and say what of it occurs no more."""
+    told = known_told(report)
+    if told is None:
+        return []
+    lines = ["", "### Known findings", "", f"{prose(told, 900)}", ""]
+    seen = report["known"]["seen"]
+    for one in seen[:_LISTED]:
+        lines.append(
+            f"- {prose(one['rule'])} {code(one['function'] or 'the target', 60)}: {prose(one['kind'], 200)}"
+        )
+    return lines + ([f"- and {len(seen) - _LISTED} more"] if seen[_LISTED:] else [])
 
 
 def _load(load: Mapping[str, Any] | None) -> list[str]:

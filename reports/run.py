@@ -654,7 +654,8 @@ class _Builder:
 
 
 def normal(text: str) -> str:
-    """Return a text without what a seed decides: numbers, and what stands in quotes."""
+    """Return a text without what a seed decides: numbers, what stands in quotes, and which filter was tried."""
+    text = re.sub(r"\bfiltered by \S+", "filtered", text)
     text = re.sub(r"'[^']*'|\"[^\"]*\"|«[^»]*»", "''", text)
     return re.sub(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?(?:\^\d+)?", "#", text, flags=re.IGNORECASE)
 

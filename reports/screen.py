@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from conformance.rulebook.model import AREAS, Verdict
 from reports import screen_load
 from reports.page import LABEL, Page
-from reports.text import cut, merge_lines, plural, rerun_of, wants_color, writable
+from reports.text import cut, known_told, merge_lines, plural, rerun_of, wants_color, writable
 
 __all__ = ["print_closing", "render", "wants_color", "writable"]
 
@@ -192,10 +192,10 @@ def _errors(page: Page, report: Mapping[str, Any]) -> None:
 
 def _groups(rule: Mapping[str, Any], *, waived: bool) -> list[list[Mapping[str, Any]]]:
     """Return a rule's findings with those of one kind together: one cause, in one or more functions."""
-    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    kinds: dict[tuple[str, bool], list[Mapping[str, Any]]] = {}
     for finding in rule["findings"]:
         if finding["waived"] is waived:
-            kinds.setdefault(finding["kind"], []).append(finding)
+            kinds.setdefault((finding["kind"], bool(finding.get("known"))), []).append(finding)
     return list(kinds.values())
 
 
@@ -248,10 +248,13 @@ def _all_findings(page: Page, report: Mapping[str, Any]) -> None:
             page.line((head, style), (f"{cut(rule['title'], room)}  ", ""), (where, "dim"), indent=4)
         if len(rest) > _BRIEF:
             page.line((f"  and {plural(len(rest) - _BRIEF, 'more finding')} in report.json", "dim"))
-    waived = [(rule, group) for rule in report["rules"] for group in _groups(rule, waived=True)]
-    if waived:
+    set_aside = [(rule, group) for rule in report["rules"] for group in _groups(rule, waived=True)]
+    for known, word in ((True, "Known"), (False, "Waived")):
+        waived = [(rule, group) for rule, group in set_aside if bool(group[0].get("known")) is known]
+        if not waived:
+            continue
         page.gap()
-        page.line((f"Waived ({plural(len(waived), 'finding')})", "bold"))
+        page.line((f"{word} ({plural(len(waived), 'finding')})", "bold"))
         for rule, group in waived[:_BRIEF]:
             where = " · ".join(part for part in (_where(group), _share(group, rule["judged"])) if part)
             page.line(
@@ -311,6 +314,8 @@ def _footer(page: Page, report: Mapping[str, Any], folder: Path | None) -> None:
             page.field("waiver", f"{waiver['rule']}{where}: {waiver['message']}")
         if len(report["waivers"]) > 5:
             page.field("", f"and {len(report['waivers']) - 5} more waivers to look at, in report.json")
+    if told := known_told(report):
+        page.field("known", told)
     if report["leftovers"]:
         reasons: dict[str, Counter[str]] = {}
         for left in report["leftovers"]:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 __all__ = [
     "cut",
+    "known_told",
     "latency",
     "merge_lines",
     "milliseconds",
@@ -81,6 +82,25 @@ def rerun_of(report: Mapping[str, Any], rule: str) -> str | None:
         return whole
     command = report.get("rerun_rule") or report["rerun"]
     return f"{command} --rule {rule}" if command else None
+
+
+def known_told(report: Mapping[str, Any]) -> str | None:
+    """Say in one line what became of the findings that were known; None where no earlier run was named."""
+    known = report.get("known")
+    if not known:
+        return None
+    told = f"{plural(len(known['seen']), 'finding')} of {known['from']} again"
+    if known["open"]:
+        told += f"; of {len(known['open'])} nobody can say, their rules were not judged to the end"
+    if not known["gone"]:
+        return told
+    where = [f"{one['rule']} {one['function'] or 'the target'}" for one in known["gone"]]
+    names = ", ".join(cut(name, 80) for name in dict.fromkeys(where[:6]))
+    more = f" and {len(where) - 6} more" if len(where) > 6 else ""
+    verb = "occurs" if len(where) == 1 else "occur"
+    return (
+        f"{told}; {len(where)} {verb} no more ({names}{more}): name this run next time, and the list shrinks"
+    )
 
 
 def merge_lines(blocks: Iterable[str]) -> list[str]:
