@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-VERBS = ("check", "call", "load", "serve", "report", "compare", "explore", "replay")
+VERBS = ("check", "call", "load", "verify", "serve", "report", "compare", "explore", "replay")
 PROFILES = re.findall(r"^```toml\n(.*?)^```", README, re.S | re.M)
 
 
@@ -61,7 +61,7 @@ def commands(page: str) -> list[tuple[str, str]]:
     lines = [line.strip() for line in page.splitlines() if line.startswith("    ")]
     found = (
         re.match(
-            r"(?:\.venv/bin/)?conform (check|call|load|serve|report|compare|explore|replay)\b(.*?)(?: -- .*)?$",
+            r"(?:\.venv/bin/)?conform (check|call|load|verify|serve|report|compare|explore|replay)\b(.*?)(?: -- .*)?$",
             text,
         )
         for text in [*spans, *lines]
@@ -86,7 +86,7 @@ def test_commands_have_the_options_that_they_are_given(name: str) -> None:
         assert set(words) <= told(verb), f"conform {verb}{rest}"
 
 
-@pytest.mark.parametrize("verb", ["check", "load"])
+@pytest.mark.parametrize("verb", ["check", "load", "verify"])
 def test_every_option_is_told(verb: str) -> None:
     assert told(verb) - {"--help"} <= set(OPTION.findall(README))
 
