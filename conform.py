@@ -162,6 +162,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--list-faults", action="store_true", help="list the deliberate defects and the rules they break"
     )
+    serve.add_argument(
+        "--hostile", metavar="NAME", help="a target that misbehaves below the protocol instead"
+    )
+    serve.add_argument("--list-hostile", action="store_true", help="list the ways to misbehave")
     serve.set_defaults(run=_serve)
 
     imports = deeds.add_parser("import", allow_abbrev=False, help="make a catalogue of a documentation page")
@@ -340,6 +344,8 @@ def _pytest(harness: Harness) -> int:
                 from reports.screen import print_closing
 
                 print_closing(report, color=harness.request.color, folder=harness.out)
+        if harness.problem:
+            print(f"conform check: {harness.problem}", file=sys.stderr)
         return exit_status(report)
     if harness.interrupted or front.interrupted:
         return 130
@@ -574,12 +580,20 @@ def _of_runs(work: Callable[[argparse.Namespace], int], options: argparse.Namesp
 
 def _serve(options: argparse.Namespace) -> int:
     from fixtures.faults.__main__ import main as faulty
+    from fixtures.hostile.__main__ import main as misbehave
     from fixtures.service.server import main as service
 
     prog = "conform serve"
     with _pipe():
         if options.list_faults:
             return faulty(["--list-faults"])
+        if options.list_hostile:
+            return misbehave(["--list"])
+        if options.hostile is not None:
+            others = (options.db, options.resync_every, *options.fault)
+            if options.host != "127.0.0.1" or any(other is not None for other in others):
+                raise UsageError("--hostile takes no option beside it but --port")
+            return misbehave([options.hostile, f"--port={options.port}"], prog=f"{prog} --hostile")
         arguments = [f"--host={options.host}", f"--port={options.port}"]
         if options.db:
             arguments.append(f"--db={options.db}")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import traceback
@@ -198,11 +199,28 @@ class Gate:
                     endless=self.run.allowance.requests is None,
                 )
             if self.lost is not None:
+                self._save_what_there_is(self.lost)
                 raise self.lost
         finally:
             self.harness.interrupted = self.interrupted
             self.harness.close()
             self.interruption.release()
+
+    def _save_what_there_is(self, lost: LogError) -> None:
+        """Make the report of what was written before the log broke off; show it, if it cannot be written either."""
+        if self.run is None or self.log is None:
+            return
+        told: dict[str, Any] = {"event": "error", "rule": None, "whose": "this machine", "message": f"{lost}"}
+        end = {"event": "end", "seconds": self.run.seconds, "requests": self.run.client.sent}
+        more = [told, {"event": "cut"}, *[{"event": "interrupted"}] * self.interrupted, end]
+        with contextlib.suppress(LogError):
+            self.log.close()
+        for kept in (True, False):
+            try:
+                self.report = self.harness.report = write_report(self.harness.out, more, kept=kept)
+            except (LogError, OSError):
+                continue
+            return
 
     def _clean_up(self, run: Run) -> None:
         """Remove what the run made, unless a person has no patience for it; a failure of ours is told as one."""
@@ -420,7 +438,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         pyfuncitem.session.shouldstop = f"{error}"
         pytest.skip(f"{error}")
     except OutOfTimeError:
-        gate.emit({"event": "error", "rule": None, "message": "the run's own deadline has passed"})
+        gate.emit(
+            {
+                "event": "error",
+                "rule": None,
+                "whose": "out of time",
+                "message": "the run's own deadline has passed",
+            }
+        )
         pyfuncitem.session.shouldstop = "the run's own deadline has passed"
         pytest.skip("the run's own deadline has passed")
     if gate.lost is not None:

@@ -2,7 +2,7 @@
 
 Run `python -m benchmarks.hostile_table`. Each misbehaviour of `fixtures/hostile` is met twice: always, and, where the
 reference service can stand behind it, only at every 40th request of a run that finds something else before (the
-service has a fault, ENV-5). A line holds the exit status, the seconds, the suite's peak memory, the size of what it
+service has a fault, HTTP-2). A line holds the exit status, the seconds, the suite's peak memory, the size of what it
 wrote, and what the report says first. The last columns are empty where all is well: `traceback`, `ours` (the suite
 blames itself), `lost` (what the fault shows is not in the report), `status`, `words`, `memory` (over 500 MB).
 Names given as arguments select; `--timeout` is the profile's for one call, and `--budget` is the command's.
@@ -20,7 +20,8 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from xml.etree import ElementTree
 
 from fixtures.hostile import HOSTILE, Server
 from reports.run import validate
@@ -28,7 +29,8 @@ from reports.text import reveal
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "fixtures" / "service"
-FAULT = "envelope.blank-message"
+#: A defect of the service behind, and the rule that must be found broken in spite of everything.
+FAULT, RULE = "http.patch-says-success", "HTTP-2"
 #: What a unit of ru_maxrss is, in bytes.
 UNIT = 1 if sys.platform == "darwin" else 1024
 MOST_MEMORY = 500e6
@@ -49,24 +51,33 @@ class Ran:
     wrong: list[str] = field(default_factory=list)
 
 
-def profile_in(folder: Path, timeout: float) -> Path:
-    """Write the reference service's profile with another timeout, and return it."""
+def profile_in(folder: Path, timeout: float, *, whole: bool = True) -> Path:
+    """Write a profile with this timeout, and return it: the reference service's, or one with nothing else in it."""
+    path = folder / "conform.toml"
+    if not whole:
+        path.write_text(f"[target]\ntimeout = {timeout}\n", encoding="utf-8")
+        return path
     text = (SERVICE / "conform.toml").read_text("utf-8")
     text = text.replace("[target]", f"[target]\ntimeout = {timeout}", 1)
     text = text.replace('"coursio.openrpc.json"', json.dumps(str(SERVICE / "coursio.openrpc.json")))
-    path = folder / "conform.toml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def run(server: Server, name: str, *options: str, timeout: float, budget: str, found: bool) -> Ran:
-    """Check a server, as a process of its own, and look at what is left of it."""
+def run(
+    server: Server, name: str, *options: str, timeout: float, budget: str, found: bool, whole: bool = True
+) -> Ran:
+    """Check a server, as a process of its own, and look at what is left of it.
+
+    `found` says that something is to be found in any case; without `whole` the profile knows no user and no function.
+    """
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         out, told = folder / "out", folder / "told"
+        profile = profile_in(folder, 10.0 if server.kind.large else timeout, whole=whole)
         command = [
             sys.executable, str(ROOT / "conform.py"), "check", "--target", server.url, "--seed", "7",
-            "--profile", str(profile_in(folder, timeout)), "--budget", budget, "--out", str(out), *options,
+            "--profile", str(profile), "--budget", budget, "--out", str(out), *options,
         ]  # fmt: skip
         began = time.monotonic()
         with told.open("wb") as file:
@@ -104,11 +115,26 @@ def run(server: Server, name: str, *options: str, timeout: float, budget: str, f
     return ran
 
 
+def strict(text: str) -> Any:
+    """Read JSON as RFC 8259 has it."""
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
 def _look(ran: Ran, server: Server, out: Path, *, found: bool, always: bool) -> None:
     try:
-        report: dict[str, Any] = json.loads((out / "report.json").read_text("utf-8"))
+        report: dict[str, Any] = strict((out / "report.json").read_text("utf-8"))
         validate(report)
-    except (OSError, ValueError) as error:
+        for path in out.rglob("*.json"):
+            strict(path.read_text("utf-8"))
+        with (out / "events.jsonl").open(encoding="utf-8") as lines:
+            for each in lines:
+                strict(each)
+        ElementTree.parse(out / "junit.xml")
+    except (OSError, ValueError, ElementTree.ParseError) as error:
         ran.wrong.append(f"report: {error}"[:80])
         return
     ran.says = report["reason"]
@@ -119,7 +145,7 @@ def _look(ran: Ran, server: Server, out: Path, *, found: bool, always: bool) -> 
     allowed = kind.statuses if not found else {*kind.statuses, 1} - {0}
     if ran.status not in allowed and (always or not found):
         ran.wrong.append("status")
-    if found and not any(rule["id"] == "ENV-5" and rule["findings"] for rule in report["rules"]):
+    if found and not any(rule["id"] == RULE and rule["findings"] for rule in report["rules"]):
         ran.wrong.append("lost")
     if found and ran.status != 1:
         ran.wrong.append("status")

@@ -12,7 +12,7 @@ from conformance.harness import Harness, Request
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import Catalog, Method
 from conformance.protocol.client import Client
-from conformance.protocol.exchange import Exchange, Vault
+from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import UsageError, suggestion
 from conformance.protocol.session import Sessions, SetUpFailedError
 from conformance.rulebook import RULES, Level
@@ -104,21 +104,9 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
         )
     if harness.request.read_only and not reads:
         raise UsageError(f"--read-only: {options.function or options.endpoint} is not a function that reads")
-    vault = Vault()
-    for secret in profile.secrets():
-        vault.add(secret)
-    for user in profile.users.values():
-        vault.password(user.secret)
     openers = (profile.auth.login, profile.auth.key_login)
     logins = [opener.function for opener in openers if opener is not None]
-    client = Client(
-        profile.url,
-        timeout=profile.target.timeout,
-        headers=list(profile.target.headers.items()),
-        ca=profile.target.ca,
-        vault=vault,
-        envelope_extra=profile.target.envelope_extra,
-    )
+    client = Client.of(profile)
     caller = Caller(client, catalog, logins)
     sessions = Sessions(caller, profile)
     client.observe = sessions.learn
@@ -141,7 +129,7 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
             exchange = caller.call(options.function, data, **common, **paging)
         return _show(exchange, quiet=harness.request.quiet, strict=harness.request.strict)
     except SetUpFailedError as error:
-        print(f"conform call: {reveal(vault.mask(error.reason))}", file=sys.stderr)
+        print(f"conform call: {reveal(client.vault.mask(error.reason))}", file=sys.stderr)
         return 3
     finally:
         sessions.end_all()

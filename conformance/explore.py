@@ -32,7 +32,7 @@ from conformance.harness import Harness, Request
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import Method
 from conformance.protocol.client import Client
-from conformance.protocol.exchange import MASK, Exchange, Vault
+from conformance.protocol.exchange import MASK, Exchange
 from conformance.protocol.pointer import MISSING
 from conformance.protocol.profile import UsageError
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
@@ -83,26 +83,13 @@ class Explorer:
         self._profile = profile = harness.profile
         self._catalog = harness.catalog
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
-        self._vault = Vault()
-        for secret in profile.secrets():
-            self._vault.add(secret)
-        for user in profile.users.values():
-            self._vault.password(user.secret)
+        self._vault = profile.vault()
         openers = (profile.auth.login, profile.auth.key_login)
-        self._client = Client(
-            profile.url,
-            timeout=profile.target.timeout,
-            headers=list(profile.target.headers.items()),
-            ca=profile.target.ca,
-            vault=self._vault,
-            envelope_extra=profile.target.envelope_extra,
-        )
+        self._client = Client.of(profile, vault=self._vault)
         logins = [opener.function for opener in openers if opener is not None]
         self._caller = Caller(self._client, self._catalog, logins)
         self._signing = Sessions(self._caller, profile)
         self._client.observe = self._signing.learn
-        if profile.auth.login is not None:
-            self._vault.member(profile.auth.login.secret)
         self._sessions: dict[str, Session] = {}
         self._exchanges: OrderedDict[str, Exchange] = OrderedDict()
         self._lock = threading.Lock()

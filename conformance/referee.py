@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.protocol.exchange import Exchange
+from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure
 from conformance.rulebook import RULES, Rule
 
 __all__ = ["Finding", "Key", "Referee"]
@@ -85,6 +85,8 @@ class Referee:
         self.refused = 0
         self.silent = 0
         self.unreached = 0
+        self.answered = 0
+        self.last_failure: Failure | None = None
         self.total_judged: Counter[str] = Counter()
         self.confirmed: dict[Key, str] = {}
         self.every: dict[Key, Finding] = {}
@@ -117,7 +119,13 @@ class Referee:
             self._judged.update(judged)
             if exchange.status == 401 and exchange.in_session:
                 self.refused += 1
-            if exchange.failure is not None:
+            if exchange.failure is None:
+                if exchange.json.error == TOO_DEEP:
+                    self.last_failure = Failure("oversize", f"the JSON is {TOO_DEEP}")
+                else:
+                    self.answered += 1
+            else:
+                self.last_failure = exchange.failure
                 self.silent += exchange.failure.kind != "oversize"
                 self.unreached += exchange.failure.kind == "unreachable"
 
@@ -136,7 +144,7 @@ class Referee:
         with self._lock:
             known = self._findings.get(finding.key)
             if known is None:
-                finding.undisturbed = not self.silent
+                finding.undisturbed = self.last_failure is None
                 self._findings[finding.key] = finding
                 if finding.key not in self.every:
                     # It is told for good when the conversation ends; a run that is killed before has it from here.
@@ -154,7 +162,8 @@ class Referee:
             self.test = test
             self._findings = {}
             self._judged = Counter()
-            self.refused = self.silent = self.unreached = 0
+            self.refused = self.silent = self.unreached = self.answered = 0
+            self.last_failure = None
 
     def take(self) -> dict[Key, Finding]:
         """Return what the attempt found so far."""

@@ -19,7 +19,7 @@ from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
 from conformance.protocol.client import Client, OutOfTimeError
 from conformance.protocol.environment import Environment
 from conformance.protocol.estate import Estate, Thing
-from conformance.protocol.exchange import Exchange, Vault
+from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import Profile
 from conformance.protocol.samples import Optional
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
@@ -36,6 +36,9 @@ R = TypeVar("R")
 #: without an answer that it answers when it is sent again, before the target counts as too unstable to judge.
 _MOST_RESETS = 8
 _MOST_SILENCES = 4
+
+#: After so many conversations in a row without a single answer to any call there will be none any more.
+_MOST_UNANSWERED = 8
 
 #: So many seconds the clean-up may take, after the run's own deadline, too.
 _CLEAN_UP = 60.0
@@ -121,25 +124,10 @@ class Run:
         self.options = options
         self.emit = emit
         self.started = time.monotonic()
-        self.vault = Vault()
-        for secret in profile.secrets():
-            self.vault.add(secret)
-        for user in profile.users.values():
-            self.vault.password(user.secret)
-        if profile.auth.login is not None:
-            # Where a login or its answer is quoted, these members are masked whatever they hold.
-            self.vault.member(profile.auth.login.secret)
-            self.vault.member(profile.auth.session.rpartition("/")[2])
+        self.vault = profile.vault()
         self.referee = Referee(emit, options.rules, judging=client is None)
-        self.client = client or Client(
-            profile.url,
-            timeout=profile.target.timeout,
-            headers=list(profile.target.headers.items()),
-            ca=profile.target.ca,
-            vault=self.vault,
-            envelope_extra=profile.target.envelope_extra,
-            observe=self._observe,
-            until=self.started + options.deadline,
+        self.client = client or Client.of(
+            profile, vault=self.vault, observe=self._observe, until=self.started + options.deadline
         )
         if client is not None:
             client.vault, client.observe = self.vault, self._observe
@@ -175,6 +163,9 @@ class Run:
         self.resets = 0
         #: How often the target fell silent, and answered again.
         self.silences = 0
+        #: Conversations in a row without an answer, and whether one ever had one.
+        self._unanswered = 0
+        self._ever = False
         self._confirming = confirm
         self.notes: list[str] = []
         self._confirmed: Counter[str] = Counter()
@@ -202,7 +193,6 @@ class Run:
         if method is not None and method.object is not None and exchange.succeeded:
             self._account(exchange, method)
         self.referee.observe(exchange)
-        exchange.forget()
 
     def _account(self, exchange: Exchange, method: Method) -> None:
         """Keep the ledger: whatever created or deleted an object, and whatever it was sent for."""
@@ -273,6 +263,7 @@ class Run:
             break
         for event in conclusion.events:
             self.emit(event)
+        self._count_unanswered()
         found = self.referee.take()
         self.referee.settle()
         self._publish(found)
@@ -395,6 +386,23 @@ class Run:
             return True
         return False
 
+    def _count_unanswered(self) -> None:
+        """Take note of whether anything was answered in the attempt that ended.
+
+        Raises:
+            TargetDownError: nothing was, in too many of them in a row.
+
+        """
+        if self.referee.answered:
+            self._unanswered, self._ever = 0, True
+        elif self.referee.last_failure is not None:
+            self._unanswered += 1
+            if self._unanswered >= _MOST_UNANSWERED:
+                self.environment.silence = self.referee.last_failure
+                self._publish(self.referee.discard(keep_undisturbed=True))
+                self.referee.settle()
+                raise self._went_down("stopped" if self._ever else "does not")
+
     def _passing(self, conclusion: Conclusion) -> bool:
         """Say whether the target's silence passed: it was not there for a while, or answers now what it did not."""
         if self.referee.unreached:
@@ -512,9 +520,10 @@ class Run:
     def _went_down(self, since: str) -> TargetDownError:
         """Tell that the target "does not" answer, or "stopped"; and what there was instead of an answer."""
         silence = self.environment.silence
-        garbled = silence is not None and silence.kind == "garbled"
         doing = {"does not": ("answer", "speak HTTP"), "stopped": ("answering", "speaking HTTP")}[since]
-        self.down = f"the target {since} {doing[garbled]}"
+        self.down = f"the target {since} {doing[silence is not None and silence.kind == 'garbled']}"
+        if silence is not None and silence.kind == "oversize":
+            self.down = "the target gives no answer that can be read"
         detail = f" ({self.vault.mask(silence.detail)})" if silence is not None else ""
         self.emit(
             {"event": "error", "rule": None, "message": f"{self.down}{detail}: {self.profile.shown_url}"}

@@ -21,15 +21,25 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HIGHEST", "PERCENTILES", "Histogram", "Ints", "cells_of"]
+__all__ = ["HIGHEST", "KEYS", "PERCENTILES", "Histogram", "Ints", "cells_of"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 #: The highest value that is told apart, in microseconds: one hour. What is above counts as that.
 HIGHEST = 3_600_000_000
 
+#: The percentiles of a report, by their keys there.
+KEYS: tuple[tuple[str, float], ...] = (
+    ("p50", 50.0),
+    ("p75", 75.0),
+    ("p90", 90.0),
+    ("p95", 95.0),
+    ("p99", 99.0),
+    ("p999", 99.9),
+)
+
 #: The percentiles that tables show.
-PERCENTILES: tuple[float, ...] = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
+PERCENTILES: tuple[float, ...] = tuple(percentile for _, percentile in KEYS)
 
 _DIGITS = 3
 _HALF_BITS = 10  # 2 * 10**3 distinct values need 2,048 cells, of which each further doubling takes half
@@ -254,6 +264,18 @@ class Histogram:
     def __setstate__(self, state: str) -> None:
         other = Histogram.decode(state)
         self._base, self._counts, self.count = other._base, other._counts, other.count
+
+    def figures(self) -> dict[str, Any]:
+        """Return it as the report has it: the encoded whole, and its figures in milliseconds."""
+        values = self.percentiles([percentile for _, percentile in KEYS])
+        return {
+            "histogram": self.encode(),
+            "count": self.count,
+            "min": self.min / 1000,
+            "mean": self.mean / 1000,
+            **{key: value / 1000 for (key, _), value in zip(KEYS, values, strict=True)},
+            "max": self.max / 1000,
+        }
 
     # --- the common encoding --------------------------------------------------------------------------------
 

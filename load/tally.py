@@ -30,16 +30,6 @@ Row: TypeAlias = tuple[int, float, float, float, int, int]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-#: The percentiles of the report, by their keys there.
-KEYS: tuple[tuple[str, float], ...] = (
-    ("p50", 50.0),
-    ("p75", 75.0),
-    ("p90", 90.0),
-    ("p95", 95.0),
-    ("p99", 99.0),
-    ("p999", 99.9),
-)
-
 
 class Outcome(Protocol):
     """What a code stands for: the kind of error, if it was one, and the rules that the answer broke."""
@@ -125,26 +115,13 @@ class Counts:
             "nonconformant": self.nonconformant,
             "dropped": self.dropped,
             "bytes": self.bytes,
-            "due": latencies(self.due),
-            "sent": latencies(self.sent),
+            "due": self.due.figures(),
+            "sent": self.sent.figures(),
         }
 
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 0.0
-
-
-def latencies(histogram: Histogram) -> dict[str, Any]:
-    """Return a histogram as the report has it: the encoded whole, and its figures in milliseconds."""
-    values = histogram.percentiles([percentile for _, percentile in KEYS])
-    return {
-        "histogram": histogram.encode(),
-        "count": histogram.count,
-        "min": histogram.min / 1000,
-        "mean": histogram.mean / 1000,
-        **{key: value / 1000 for (key, _), value in zip(KEYS, values, strict=True)},
-        "max": histogram.max / 1000,
-    }
 
 
 @dataclass

@@ -689,6 +689,8 @@ class Connection:
             pool.remember(head)
         if head.status < 200:
             # Not the answer yet; what follows may lie here already.
+            if not head.keep:
+                raise _RefusedError("garbled", "an interim answer says that the connection closes")
             self._interim += 1
             if self._interim > _INTERIM_CAP:
                 raise _RefusedError("garbled", f"more than {_INTERIM_CAP} interim answers")

@@ -31,7 +31,7 @@ from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import Catalog, Method
 from conformance.protocol.client import Client
 from conformance.protocol.estate import Estate, Thing
-from conformance.protocol.exchange import Exchange, Vault
+from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile, UsageError, suggestion
 from conformance.protocol.samples import CannotGenerate
@@ -413,16 +413,8 @@ class Work:
         self.left_out: list[tuple[str, str]] = []
         #: Calls that took the place of others, which had no object to use up.
         self.substituted = 0
-        self.vault = _vault(profile)
-        self.client = Client(
-            profile.url,
-            timeout=profile.target.timeout,
-            headers=list(profile.target.headers.items()),
-            ca=profile.target.ca,
-            vault=self.vault,
-            envelope_extra=profile.target.envelope_extra,
-            observe=self._observe,
-        )
+        self.vault = profile.vault()
+        self.client = Client.of(profile, vault=self.vault, observe=self._observe)
         openers = [opener.function for opener in (profile.auth.login, profile.auth.key_login) if opener]
         self.caller = Caller(self.client, catalog, openers)
         self.sessions = Sessions(self.caller, profile)
@@ -1226,15 +1218,3 @@ class Work:
 
 def _leftover(kind: str, identifier: Any, reason: str) -> dict[str, Any]:
     return {"event": "leftover", "kind": kind, "id": str(identifier), "function": None, "reason": reason}
-
-
-def _vault(profile: Profile) -> Vault:
-    vault = Vault()
-    for secret in profile.secrets():
-        vault.add(secret)
-    for user in profile.users.values():
-        vault.password(user.secret)
-    if profile.auth.login is not None:
-        vault.member(profile.auth.login.secret)
-        vault.member(profile.auth.session.rpartition("/")[2])
-    return vault

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -138,7 +139,7 @@ def chart(
         return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
 
     places = [px(value) for value in xs]
-    lines = []
+    lines: list[dict[str, Any]] = []
     for number, each in enumerate(series):
         ys = [None if value is None or not math.isfinite(value) else py(value) for value in each.values]
         last = next((y for y in reversed(ys) if y is not None), None)
@@ -194,25 +195,17 @@ def chart(
     )
 
 
-def _part_names(lines: list[dict[str, object]]) -> None:
+def _part_names(lines: list[dict[str, Any]]) -> None:
     """Move the names at the ends of lines apart, so that none covers another."""
-    ended = sorted(
-        (line for line in lines if line["end"] is not None), key=lambda line: float(str(line["end"]))
-    )
+    ended = sorted((line for line in lines if line["end"] is not None), key=lambda line: float(line["end"]))
     lowest = float(_TOP)
     for line in ended:
-        line["end"] = lowest = max(lowest, float(str(line["end"])))
-        lowest += 14
-    over = lowest - 14 - (HEIGHT - _BOTTOM)
+        line["end"] = max(lowest, line["end"])
+        lowest = line["end"] + 14
+    highest = float(HEIGHT - _BOTTOM)
     for line in reversed(ended):
-        if over <= 0:
-            break
-        line["end"] = float(str(line["end"])) - over
-        # What was moved up may push the one above it.
-        above = [
-            float(str(other["end"])) for other in ended if float(str(other["end"])) < float(str(line["end"]))
-        ]
-        over = 14 - (float(str(line["end"])) - max(above)) if above else 0
+        line["end"] = min(highest, line["end"])
+        highest = line["end"] - 14
 
 
 def spark(values: Sequence[float | None], told: str, *, width: int = 120, height: int = 26) -> Markup:

@@ -54,8 +54,16 @@ def compare(
     if base.report.get("load") and new.report.get("load"):
         from reports import compare_load
 
-        series = [run for run in (*earlier, base, new) if run.report.get("load")]
-        load = compare_load.compare(base.report["load"], new.report["load"], min_effect=min_effect)
+        series = sorted(
+            (run for run in (*earlier, base, new) if run.report.get("load")),
+            key=lambda run: str(run.report["started"]),
+        )
+        load = compare_load.compare(
+            base.report["load"],
+            new.report["load"],
+            min_effect=min_effect,
+            earlier=[run.report["load"] for run in earlier if run.report.get("load")],
+        )
         load["levels"] = compare_load.levels(series, min_effect=min_effect)
     verdict, reason = _overall(rules, changed, load, base.report, new.report)
     return {

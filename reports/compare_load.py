@@ -16,6 +16,9 @@ Of a function there is the histogram of the whole run alone. Its interval is tha
 the windows of the total show beyond that of theirs: what moves the service from one second to the next moves all of
 its functions.
 
+The windows of a run know nothing of what differs between two runs of one service: another day, another neighbour on the
+machine. Where there are three earlier runs or more, a claim needs a value that is unlikely among theirs, too.
+
 Changes of level over several runs are searched with ruptures (PELT, a change of mean in the logarithm).
 """
 
@@ -31,6 +34,7 @@ import numpy.typing as npt
 
 from load.histogram import Histogram
 from reports.stored import Stored
+from reports.text import latency
 
 __all__ = ["compare", "levels"]
 
@@ -39,7 +43,7 @@ Floats = npt.NDArray[np.float64]
 PERCENTILES = ((50.0, "p50"), (95.0, "p95"), (99.0, "p99"))
 
 #: So many windows are made at first, and no fewer than that at last.
-_WINDOWS = (24, 18, 14, 10)
+_WINDOWS = (24, 18, 14)
 _FEWEST = 8
 
 #: Windows that say less of the next one than this count as independent.
@@ -52,6 +56,9 @@ _ALPHA, _ALPHA_FUNCTIONS = 0.04, 0.01
 
 #: An error rate has to differ by so much at least, whatever it was before.
 _LEAST_ERRORS = 0.001
+
+#: From so many earlier runs on, a claim needs a value that is unlikely among theirs, too.
+_SEVERAL, _ALONE = 3, 0.05
 
 #: So many runs at least for a search for changes of level.
 _RUNS = 5
@@ -160,9 +167,14 @@ def _widening(correlation: float) -> float:
 
 
 def compare(
-    base: Mapping[str, Any], new: Mapping[str, Any], *, min_effect: float = 0.05, seed: int = 0
+    base: Mapping[str, Any],
+    new: Mapping[str, Any],
+    *,
+    min_effect: float = 0.05,
+    earlier: Sequence[Mapping[str, Any]] = (),
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Compare two loads; `min_effect` is the smallest relative difference that matters."""
+    """Compare two loads; `min_effect` is the smallest relative difference that matters, `earlier` are further loads."""
     why = _incomparable(base, new)
     before, now = _windows(base), _windows(new)
     if before is None or now is None:
@@ -181,6 +193,7 @@ def compare(
     rows += parts
     claims = []
     for row in rows:
+        row["runs"] = _among(row, [load for load in (*earlier, base) if not _incomparable(load, new)])
         row["claim"] = "same" if not why else "not compared"
         if not why and _claimed(row, min_effect):
             worse = (row["after"] > row["before"]) != (row["metric"] == "rate")
@@ -301,7 +314,8 @@ def _share(before: _Windows, now: _Windows, draws: Sequence[Floats], sizes: Sequ
         drawn.append(each)
         errors.append(float(each.std(ddof=1)))
     low, high = (float(q) for q in np.quantile(drawn[1] - drawn[0], (0.025, 0.975)))
-    p = _p(shares[1] - shares[0], errors, sizes)
+    # Where nothing failed nothing is tested, and nothing has to be corrected for.
+    p = _p(shares[1] - shares[0], errors, sizes) if any(shares) else None
     return _row(None, "errors", "%", 100 * shares[0], 100 * shares[1], interval=[100 * low, 100 * high], p=p)
 
 
@@ -347,7 +361,9 @@ def _function(
     sizes: Sequence[int],
 ) -> list[dict[str, Any]]:
     rows = []
-    sides = [Histogram.decode(each["due"]["histogram"]) for each in (base, new)]
+    sides = [
+        Histogram.decode(each["due"]["histogram"]) if each["due"] else Histogram() for each in (base, new)
+    ]
     cells = [side.cells() for side in sides]
     if min(side.count for side in sides):
         highs = [np.asarray([high for _, high, _ in each], dtype=float) / 1000 for each in cells]
@@ -374,7 +390,7 @@ def _function(
         table = [[bad, total - bad] for bad, total in zip(failed, done, strict=True)]
         before, after = (100 * bad / total for bad, total in zip(failed, done, strict=True))
         # Errors come in flocks: Fisher's p-value is for independent ones, so a hundredth of it is asked for.
-        p = min(1.0, 100 * float(stats.fisher_exact(table).pvalue))
+        p = min(1.0, 100 * float(stats.fisher_exact(table).pvalue)) if any(failed) else None
         rows.append(_row(name, "errors", "%", before, after, p=p))
     return rows
 
@@ -389,7 +405,7 @@ def _correct(rows: Sequence[dict[str, Any]], alpha: float) -> None:
 
 
 def _claimed(row: Mapping[str, Any], min_effect: float) -> bool:
-    if not row.get("_stands"):
+    if not row.get("_stands") or (row["runs"] is not None and row["runs"] >= _ALONE):
         return False
     if row["metric"] == "errors":
         apart = abs(row["after"] - row["before"]) / 100
@@ -397,6 +413,28 @@ def _claimed(row: Mapping[str, Any], min_effect: float) -> bool:
     if row["change"] is None or abs(row["change"]) < min_effect:
         return False
     return row["mann_whitney"] is None or bool(row["mann_whitney"] < 0.05)
+
+
+def _among(row: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return how likely a value this far off is among those of earlier loads; None where there are too few.
+
+    The windows of one run cannot tell how far apart two runs of one service lie, on another day or beside another
+    neighbour; several runs can. (The logarithm of a new value against Student's prediction interval of the old ones.)
+    """
+    from scipy import stats
+
+    metric, name = row["metric"], row["function"]
+    counts = [load["total"] if name is None else load["functions"].get(name) for load in loads]
+    values = [
+        each["reached"] if metric == "rate" else latency(each, "due", metric) for each in counts if each
+    ]
+    logs = np.log([float(value) for value in values if value]) if metric != "errors" else np.zeros(0)
+    if len(logs) < _SEVERAL or not row["after"] > 0:
+        return None
+    error = float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
+    return float(
+        2 * stats.t.sf(abs(math.log(row["after"]) - float(logs.mean())) / max(error, 1e-9), len(logs) - 1)
+    )
 
 
 def _text(row: Mapping[str, Any]) -> str:
@@ -450,4 +488,4 @@ def levels(runs: Sequence[Stored], *, min_effect: float = 0.05) -> list[dict[str
 
 def _level(load: Mapping[str, Any], metric: str) -> float:
     total = load["total"]
-    return float(total["reached"] if metric == "rate" else total["due"][metric])
+    return float(total["reached"] if metric == "rate" else latency(total, "due", metric) or 0.0)

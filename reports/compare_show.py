@@ -207,9 +207,9 @@ def _view(comparison: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def part(comparison: Mapping[str, Any]) -> Markup:
-    """Return the part of a run's page that says what changed since the run it is compared with."""
-    return Markup(environment().get_template("changes.html").render(**_view(comparison)))  # noqa: S704  (it escapes)
+def part(comparison: Mapping[str, Any], *, alone: bool = False) -> Markup:
+    """Return the part of a run's page that says what changed; `alone` leaves out what such a page says above it."""
+    return Markup(environment().get_template("changes.html").render(**_view(comparison), alone=alone))  # noqa: S704  (it escapes)
 
 
 def page(comparison: Mapping[str, Any]) -> bytes:
@@ -225,7 +225,7 @@ def page(comparison: Mapping[str, Any]) -> bytes:
         .render(
             **frame(title),
             color=verdict,
-            part=part(comparison),
+            part=part(comparison, alone=True),
             word=_WORDS[comparison["verdict"]],
             comparison=comparison,
             runs=[comparison[name] for name in names],

@@ -74,6 +74,12 @@ def _glyph(verdict: str, tile: bool = False) -> str:
     return "" if tile and verdict == Verdict.PASS else _GLYPHS.get(Verdict(verdict), "")
 
 
+def _sentence(text: str) -> str:
+    """Return a text as a sentence; what begins as a name (p95) keeps its letter."""
+    begin = text[:1].upper() if text[:2].isalpha() else text[:1]
+    return f"{begin}{text[1:]}."
+
+
 @functools.cache
 def environment() -> Environment:
     """Return what every page is made with; nothing else in the house turns text into HTML."""
@@ -85,7 +91,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(glyph=_glyph, lines=_lines)
+    made.globals.update(glyph=_glyph, lines=_lines, sentence=_sentence)
     return made
 
 

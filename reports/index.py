@@ -10,9 +10,9 @@ from urllib.parse import quote
 from conformance.rulebook.model import Verdict
 from reports import html
 from reports.charts import Series, chart
-from reports.loads import milliseconds, rate
+from reports.loads import milliseconds, rate, rate_tick, tick
 from reports.stored import Stored
-from reports.text import cut, plural
+from reports.text import cut, latency, plural
 
 __all__ = ["NAME", "render"]
 
@@ -61,7 +61,7 @@ def _row(run: Stored) -> dict[str, Any]:
         "failing": count[Verdict.FAIL],
         "warning": count[Verdict.WARN],
         "judged": sum(rule["judged"] > 0 for rule in report["rules"]),
-        "p95": milliseconds(load["total"]["due"]["p95"]) if load else "–",
+        "p95": milliseconds(latency(load["total"], "due", "p95")) if load else "–",
         "rate": rate(load["total"]["reached"]) if load else "–",
         "rules": ", ".join(failing[:12]) + more,
     }
@@ -73,7 +73,10 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
             return ""
         places = [float(number) for number in range(len(of))]
         every = max(1, len(of) // 4)
-        ticks = [(place, of[int(place)].name[:15]) for place in places[::every]]
+        ticks = [
+            (place, str(of[int(place)].report["started"])[5:16].replace("T", " "))
+            for place in places[::every]
+        ]
         return chart(
             title,
             note,
@@ -97,7 +100,7 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
         return f"{value:g}"
 
     latencies: list[Series] = [
-        Series(name, [run.report["load"]["total"]["due"][name] for run in loads], milliseconds)
+        Series(name, [latency(run.report["load"]["total"], "due", name) for run in loads], milliseconds)
         for name in ("p99", "p95", "p50")
     ]
     rates = Series("rate", [run.report["load"]["total"]["reached"] for run in loads], rate)
@@ -107,6 +110,6 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
     ]
     return [
         over("Rules failing", "of each run that judged some", broken, whole, checks),
-        over("Latency", "from the moment due; of each load", latencies, milliseconds, loads),
-        over("Rate reached", "of each load", [rates], rate, loads),
+        over("Latency", "from the moment due; of each load", latencies, tick, loads),
+        over("Rate reached", "of each load", [rates], rate_tick, loads),
     ]

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from reports.text import plural
 
 if TYPE_CHECKING:
-    from load.histogram import Histogram
+    pass
 
 __all__ = ["CUT_SHORT", "LoadPart", "measured", "overall", "requests"]
 
-_KEYS = (("p50", 50.0), ("p75", 75.0), ("p90", 90.0), ("p95", 95.0), ("p99", 99.0), ("p999", 99.9))
 
 #: Members of a second that are numbers, each with what it is where a second does not have it.
 _NUMBERS = ("sent", "done", "failed", "nonconformant", "dropped", "late", "users", "connections")
@@ -277,19 +276,7 @@ def _summed(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "failed": sum(second["failed"] for second in series) or errors.total(),
         "nonconformant": sum(second["nonconformant"] for second in series),
         "dropped": sum(second["dropped"] for second in series),
-        "due": _latencies(histogram),
-    }
-
-
-def _latencies(histogram: Histogram) -> dict[str, Any]:
-    values = histogram.percentiles([percentile for _, percentile in _KEYS])
-    return {
-        "histogram": histogram.encode(),
-        "count": histogram.count,
-        "min": histogram.min / 1000,
-        "mean": histogram.mean / 1000,
-        **{key: value / 1000 for (key, _), value in zip(_KEYS, values, strict=True)},
-        "max": histogram.max / 1000,
+        "due": histogram.figures(),
     }
 
 

@@ -11,9 +11,9 @@ from markupsafe import Markup
 from load.histogram import Histogram
 from reports.charts import Mark, Series, chart
 from reports.html import environment
-from reports.text import cut
+from reports.text import cut, latency
 
-__all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "render"]
+__all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_tick", "render", "tick"]
 
 LATENCIES = (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
 
@@ -44,11 +44,13 @@ def rate(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s"
 
 
-def _tick(value: float) -> str:
+def tick(value: float) -> str:
+    """Tell a duration in milliseconds at a tick of an axis."""
     return f"{value / 1000:g} s" if value >= 1000 else f"{value:g} ms"
 
 
-def _rate_tick(value: float) -> str:
+def rate_tick(value: float) -> str:
+    """Tell a rate at a tick of an axis."""
     return f"{value:,g}/s"
 
 
@@ -82,9 +84,9 @@ def render(load: Mapping[str, Any]) -> Markup:
         ("Requests", f"{requests:,}"),
         ("Errors", f"{total['failed']:,} ({percentage(total['failed'] / requests if requests else 0)})"),
         ("Nonconformant", f"{total['nonconformant']:,}"),
-        ("p50", milliseconds(total["due"]["p50"])),
-        ("p95", milliseconds(total["due"]["p95"])),
-        ("p99", milliseconds(total["due"]["p99"])),
+        ("p50", milliseconds(latency(total, "due", "p50"))),
+        ("p95", milliseconds(latency(total, "due", "p95"))),
+        ("p99", milliseconds(latency(total, "due", "p99"))),
     ]
     return Markup(  # noqa: S704  (of the template, which escapes)
         environment()
@@ -182,14 +184,14 @@ def _charts(
             "Latency over time",
             f"from the moment a request was due; {each}",
             [Series("max", of("max"), milliseconds), *latencies],
-            _tick,
+            tick,
             log=True,
         ),
         over_time(
             "Throughput",
             f"asked for and reached; {each}",
             [each for each in rates if any(v is not None for v in each.values)],
-            _rate_tick,
+            rate_tick,
         ),
         _errors(steps, over_time, each),
         _distribution(load["total"]),
@@ -197,7 +199,7 @@ def _charts(
             "Generator behind its schedule",
             f"99th percentile of how late requests were sent; {each}",
             [Series("lag", of("lag"), milliseconds)],
-            _tick,
+            tick,
         ),
     ]
 
@@ -216,12 +218,15 @@ def _errors(steps: Sequence[Mapping[str, Any]], over_time: Callable[..., Markup]
         lines.append(
             Series("others", [sum(step["errors"].get(kind, 0.0) for kind in rest) for step in steps], rate)
         )
-    return over_time("Errors over time", f"by kind; {each}", lines, _rate_tick)
+    return over_time("Errors over time", f"by kind; {each}", lines, rate_tick)
 
 
 def _distribution(total: Mapping[str, Any]) -> Markup:
     """Draw the percentiles on an axis that gives each further nine the same room."""
-    due, sent = (Histogram.decode(total[name]["histogram"]) for name in ("due", "sent"))
+    # Of a load that was killed only the latencies from the moment due are known.
+    due, sent = (
+        Histogram.decode(total[name]["histogram"]) if total[name] else Histogram() for name in ("due", "sent")
+    )
     if not due.count:
         return Markup("")
     last = math.log10(max(due.count, 10))
@@ -239,7 +244,7 @@ def _distribution(total: Mapping[str, Any]) -> Markup:
         at,
         lines,
         tell_x=lambda place: f"{100 * (1 - 10**-place):.6g} %",
-        tell_y=_tick,
+        tell_y=tick,
         x_ticks=[(place, text) for place, text in ticks if place <= last],
         log=True,
         head="percentile",
@@ -291,8 +296,11 @@ def _rows(load: Mapping[str, Any]) -> list[dict[str, Any]]:
             "failed": counts["failed"],
             "nonconformant": counts["nonconformant"],
             "dropped": counts["dropped"],
-            "due": [milliseconds(counts["due"][key]) if counts["requests"] else "–" for key, _ in LATENCIES],
-            "sent": milliseconds(counts["sent"]["p95"]) if counts["requests"] else "–",
+            "due": [
+                milliseconds(latency(counts, "due", key) if counts["requests"] else None)
+                for key, _ in LATENCIES
+            ],
+            "sent": milliseconds(latency(counts, "sent", "p95") if counts["requests"] else None),
         }
         for name, counts in named
     ]

@@ -166,13 +166,13 @@ def _findings(report: Mapping[str, Any], most: int) -> list[str]:
 def _load(load: Mapping[str, Any] | None) -> list[str]:
     if not load:
         return []
-    total, due = load["total"], load["total"]["due"]
+    total, due = load["total"], load["total"]["due"] or {}
     lines = ["", f"### Load: {prose(load['scenario'])}, {prose(load['arrivals'])}", ""]
     asked = "" if total.get("asked") is None else f" of {total['asked']:.1f}/s asked for"
     lines.append(
         f"{plural(total['requests'], 'request')}, {total['reached']:.1f}/s reached{asked}, "
         f"{plural(total['failed'], 'error')}, {total['nonconformant']} nonconformant. From the moment due: "
-        f"p50 {_ms(due['p50'])}, p95 {_ms(due['p95'])}, p99 {_ms(due['p99'])}, max {_ms(due['max'])}."
+        f"p50 {_ms(due.get('p50'))}, p95 {_ms(due.get('p95'))}, p99 {_ms(due.get('p99'))}, max {_ms(due.get('max'))}."
     )
     if load["slos"]:
         marks = {"pass": "✅", "fail": "❌"}

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -302,6 +303,7 @@ class _Builder:
         self.notes: dict[str, None] = {}
         self.coverage: dict[str, Any] | None = None
         self.interrupted = False
+        self.cut = False
         self.seen: list[Mapping[str, Any]] = []
         self.end: Mapping[str, Any] | None = None
         self.load = loads.LoadPart()
@@ -385,6 +387,7 @@ class _Builder:
             "rule": identifier,
             "message": message,
             "ours": ours,
+            "whose": event.get("whose"),
             "trace": event.get("trace"),
             "count": 0,
         }
@@ -428,6 +431,10 @@ class _Builder:
     def on_interrupted(self, event: Mapping[str, Any]) -> None:
         self.interrupted = True
 
+    def on_cut(self, event: Mapping[str, Any]) -> None:
+        """Take it that the log ends before the run did: what was seen and not yet told counts."""
+        self.cut = True
+
     def on_end(self, event: Mapping[str, Any]) -> None:
         self.end = event
 
@@ -438,7 +445,7 @@ class _Builder:
         if run is None:
             raise LogError("the log does not begin with a run")
         interrupted = self.interrupted or self.end is None
-        if interrupted:
+        if interrupted or self.cut:
             self._take_unconfirmed()
         end = self.end or {}
         waivers: list[Mapping[str, Any]] = list(run.get("waivers") or ())
@@ -495,7 +502,7 @@ class _Builder:
             "gate": {"conformant": "pass", "nonconformant": "fail"}.get(outcome, "undecided"),
             "rerun": run.get("rerun"),
             "rules": rules,
-            "waivers": self._waivers(waivers, used, today, interrupted=interrupted),
+            "waivers": self._waivers(waivers, used, today, interrupted=interrupted or self.cut),
             "leftovers": list(self.leftovers.values()),
             "errors": errors,
             "notes": list(self.notes),
@@ -598,10 +605,17 @@ def build(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return builder.report()
 
 
-def write_report(folder: Path) -> dict[str, Any]:
-    """Make the report of the run in a folder, and write `report.json` and what is made of it beside its events."""
+def write_report(
+    folder: Path, more: Iterable[Mapping[str, Any]] = (), *, kept: bool = True
+) -> dict[str, Any]:
+    """Make the report of the run in a folder, and write `report.json` and what is made of it beside its events.
+
+    `more` are events that could not be written any more; unless it is `kept`, the report is only returned.
+    """
     folder = Path(folder)
-    report = build(read_events(folder / EVENTS))
+    report = build(chain(read_events(folder / EVENTS), more))
+    if not kept:
+        return report
     text = json.dumps(report, ensure_ascii=False, indent=1, default=_plain)
     # Half a surrogate pair has no UTF-8; its escape is the same string to whoever reads the JSON.
     write_file(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")

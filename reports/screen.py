@@ -176,7 +176,9 @@ def _errors(page: Page, report: Mapping[str, Any]) -> None:
     page.gap()
     page.line((f"Errors ({len(report['errors'])})", "bold"))
     for error in report["errors"][:5]:
-        whose = "the suite itself failed, not the target" if error["ours"] else "the target"
+        whose = (
+            "the suite itself failed, not the target" if error["ours"] else error.get("whose") or "the target"
+        )
         rule = f"{error['rule']}: " if error["rule"] else ""
         page.line((f"  {rule}{whose}: ", _STYLES[Verdict.ERROR]), (cut(error["message"], 300), ""), indent=4)
     if len(report["errors"]) > 5:

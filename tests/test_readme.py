@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+VERBS = ("check", "call", "load", "serve", "report", "compare", "explore", "replay")
 PROFILES = re.findall(r"^```toml\n(.*?)^```", README, re.S | re.M)
 
 
@@ -59,7 +60,10 @@ def commands(page: str) -> list[tuple[str, str]]:
     spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", page)
     lines = [line.strip() for line in page.splitlines() if line.startswith("    ")]
     found = (
-        re.match(r"(?:\.venv/bin/)?conform (check|call|load|serve)\b(.*?)(?: -- .*)?$", text)
+        re.match(
+            r"(?:\.venv/bin/)?conform (check|call|load|serve|report|compare|explore|replay)\b(.*?)(?: -- .*)?$",
+            text,
+        )
         for text in [*spans, *lines]
     )
     return [(match[1], match[2]) for match in found if match]
@@ -67,7 +71,8 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_options_exist(name: str) -> None:
-    every = told("check") | told("call") | told("load") | told("serve") | told("catalog", "export")
+    every = frozenset[str]().union(*(told(verb) for verb in VERBS))
+    every |= told("catalog", "export") | told("catalog", "import") | told("catalog", "validate")
     others = {"--data-raw", "--host", "--csv", "--otel"}  # curl's, Locust's
     used = set(OPTION.findall(PAGES[name])) - others
     assert used <= every, sorted(used - every)

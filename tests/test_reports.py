@@ -404,7 +404,7 @@ def test_leftovers_resets_errors_and_notes() -> None:
     )
     assert (report["resets"], report["leftovers"], report["notes"]) == (2, [left], ["slow"])
     assert report["errors"] == [
-        {"rule": None, "message": "boom", "ours": True, "trace": "Traceback", "count": 2},
+        {"rule": None, "message": "boom", "ours": True, "whose": None, "trace": "Traceback", "count": 2},
     ]
     assert report["reason"] == "the suite itself failed: boom"
 

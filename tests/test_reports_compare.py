@@ -206,6 +206,15 @@ def test_a_rate_that_is_not_reached_any_more_is_found() -> None:
     assert ("rate", True) in [(claim["metric"], claim["worse"]) for claim in found["claims"]]
 
 
+def test_runs_that_differ_of_themselves_teach_what_noise_is() -> None:
+    base, new = load_part(60, 200, seed=1), load_part(60, 200, seed=2, slower=1.3)
+    alike = [load_part(20, 200, seed=number) for number in (3, 4)]
+    apart = [load_part(20, 200, seed=number, slower=1.4) for number in (3, 4)]
+    assert compare_load.compare(base, new)["claims"]
+    assert compare_load.compare(base, new, earlier=alike)["claims"]
+    assert compare_load.compare(base, new, earlier=apart)["claims"] == []
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

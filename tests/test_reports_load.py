@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from load.histogram import Histogram
-from load.tally import latencies
 from reports import junit
 from reports.load import LoadPart, overall
 from reports.progress import LoadProgress, bar_line, load_line
@@ -75,7 +74,7 @@ def a_second(at: int, latencies_ms: tuple[float, ...] = (2.0, 4.0, 8.0), **membe
 
 
 def counts(requests: int = 600, **members: Any) -> dict[str, Any]:
-    due = latencies(Histogram.of(np.full(requests, 4000, np.int64)))
+    due = Histogram.of(np.full(requests, 4000, np.int64)).figures()
     record = {
         "requests": requests,
         "asked": 200.0,

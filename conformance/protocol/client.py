@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.protocol.exchange import Contract, Exchange, Request, Vault, field_bytes
+from conformance.protocol.profile import Profile
 from conformance.protocol.wire import Address, Connection, WireError, first_response
 
 __all__ = ["Client", "OutOfTimeError", "compact"]
@@ -86,6 +87,19 @@ class Client:
             ("Accept", "application/json"),
             *headers,
         ]
+
+    @classmethod
+    def of(cls, profile: Profile, **options: Any) -> Client:
+        """Return a client of the profile's target, with a vault that knows its secrets; `options` as for a client."""
+        return cls(
+            profile.url,
+            timeout=profile.target.timeout,
+            headers=list(profile.target.headers.items()),
+            ca=profile.target.ca,
+            vault=options.pop("vault", None) or profile.vault(),
+            envelope_extra=profile.target.envelope_extra,
+            **options,
+        )
 
     def close(self) -> None:
         """Close every connection that is kept."""

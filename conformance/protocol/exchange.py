@@ -17,13 +17,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from html.entities import codepoint2name
 from itertools import accumulate
 from typing import Any
 
 __all__ = [
     "MASK",
+    "TOO_DEEP",
     "Contract",
     "Exchange",
     "Failure",
@@ -144,11 +145,13 @@ def _long_int(text: str) -> float | int:
 
 
 #: JSON of more levels is not read (RFC 8259, section 9), so that whatever walks through an answer comes to its end: the
-#: interpreter's own limit would stop a walk sooner or later, by how deep in the stack it began.
-_LEVELS = 500
-sys.setrecursionlimit(max(sys.getrecursionlimit(), 10 * _LEVELS))
+#: interpreter's own limit would stop a walk sooner or later, by how deep in the stack it began, and jsonschema-rs
+#: takes no more than 255.
+_LEVELS = 250
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 20 * _LEVELS))
+TOO_DEEP = "nested too deep to read"
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
 
@@ -177,7 +180,7 @@ def read_json(body: bytes) -> JsonText:
     except UnicodeDecodeError as error:
         return JsonText(error=f"the body is not UTF-8: byte {body[error.start]:#04x} at offset {error.start}")
     if _too_deep(body):
-        return JsonText(error="nested too deep to read")
+        return JsonText(error=TOO_DEEP)
     try:
         try:
             return JsonText(_FAST.decode(text))
@@ -190,7 +193,7 @@ def read_json(body: bytes) -> JsonText:
     except _NotJsonError as error:
         return JsonText(error=str(error))
     except RecursionError:
-        return JsonText(error="nested too deep to read")
+        return JsonText(error=TOO_DEEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -474,6 +477,20 @@ def _is_secret_header(name: str) -> bool:
     return _SECRET_HEADER.search(name) is not None
 
 
+class _Large(threading.local):
+    """The exchange with a large response whose JSON was read last."""
+
+    exchange: Exchange | None = None
+
+    def let_go(self) -> None:
+        if self.exchange is not None:
+            self.exchange._json = None
+            self.exchange = None
+
+
+_large = _Large()
+
+
 @dataclass
 class Exchange:
     """A request and what became of it: a response, or a failure that says why there is none."""
@@ -490,16 +507,27 @@ class Exchange:
     vault: Vault | None = None
     login: bool = False
     envelope_extra: frozenset[str] = field(default_factory=frozenset)
+    _json: JsonText | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def status(self) -> int | None:
         """The status of the response, or None when there is none."""
         return self.response.status if self.response else None
 
-    @cached_property
+    @property
     def json(self) -> JsonText:
-        """The response's body read as JSON."""
-        return read_json(self.response.body) if self.response else JsonText(error="no response")
+        """The response's body read as JSON; of large ones only the last one is kept, in each thread."""
+        known = self._json
+        if known is None:
+            if self.response is None:
+                known = JsonText(error="no response")
+            else:
+                known = read_json(self.response.body)
+                if len(self.response.body) > 16 * _KEPT:
+                    _large.let_go()
+                    _large.exchange = self
+            self._json = known
+        return known
 
     @property
     def envelope(self) -> dict[str, Any] | None:
@@ -538,11 +566,6 @@ class Exchange:
             return self
         kept = replace(response, body=response.body[:_KEPT], raw=b"", length=len(response.body))
         return replace(self, response=kept)
-
-    def forget(self) -> None:
-        """Let go of the JSON that was read from a large response; it is read again when it is asked for."""
-        if self.response is not None and len(self.response.body) > 16 * _KEPT:
-            self.__dict__.pop("json", None)
 
     def summary(self) -> str:
         """Say in a few words what came back."""

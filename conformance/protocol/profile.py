@@ -17,6 +17,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import idna
 
+from conformance.protocol.exchange import Vault
+
 #: Whatever a TOML file can hold.
 Value: TypeAlias = Any
 
@@ -204,6 +206,19 @@ class Profile:
         if self.target.url and (password := urlsplit(self.target.url).password):
             found += [password, unquote(password)]
         return tuple(dict.fromkeys(value for value in found if value))
+
+    def vault(self) -> Vault:
+        """Return a vault that knows these secrets, and where a login and its answer hold further ones."""
+        vault = Vault()
+        for secret in self.secrets():
+            vault.add(secret)
+        for user in self.users.values():
+            vault.password(user.secret)
+        if self.auth.login is not None:
+            # Where a login or its answer is quoted, these members are masked whatever they hold.
+            vault.member(self.auth.login.secret)
+            vault.member(self.auth.session.rpartition("/")[2])
+        return vault
 
 
 # --- reading the file -------------------------------------------------------------------------------------

@@ -39,11 +39,13 @@ CAP = 16 * 1024 * 1024
 HEAD_CAP = 256 * 1024
 
 #: The most values that a large JSON text may hold: each costs a hundred bytes and more once it is read.
-VALUES = 1_000_000
+VALUES = 500_000
+
+#: Of a larger response only the beginning is kept as it came over the wire.
 _LARGE = 1024 * 1024
 
 #: The most texts in a row that one gzip body is made of.
-_MEMBERS = 64
+_MEMBERS = 16
 
 #: A longer request may meet an answer before it has left, so it is sent with an eye on what comes back.
 _AT_ONCE = 16 * 1024
@@ -138,6 +140,10 @@ class _Reading:
         """Whether another response may come on the same connection; what follows a HEAD is never certain."""
         return self.keep and not self.beyond and self.verb != "HEAD"
 
+    def release(self) -> None:
+        """Let go of the parser, which knows this reading in turn: large bodies are not to wait for a collector."""
+        self._parser = None
+
     # What the parser calls.
 
     def on_message_begin(self) -> None:
@@ -213,7 +219,10 @@ def first_response(raw: bytes, verb: str) -> Response:
 
     """
     reading = _Reading(verb)
-    return reading.response(raw) if raw and reading.feed(raw) else reading.at_end(raw)
+    try:
+        return reading.response(raw) if raw and reading.feed(raw) else reading.at_end(raw)
+    finally:
+        reading.release()
 
 
 class Connection:
@@ -318,11 +327,12 @@ class Connection:
         raw: list[bytes] = []
         try:
             while True:
-                data = self._receive(deadline, raw)
+                data = self._receive(deadline, reading.total)
                 if not data:
                     self.close()
                     return reading.at_end(b"".join(raw))
-                raw.append(data)
+                if reading.total <= _LARGE:
+                    raw.append(data)
                 if reading.feed(data):
                     break
             response = reading.response(b"".join(raw))
@@ -330,6 +340,8 @@ class Connection:
             self.close()
             error.received = error.received or b"".join(raw[:2])[:4096]
             raise
+        finally:
+            reading.release()
         if self._broken_off or not reading.kept:
             self.close()
         return response
@@ -340,7 +352,7 @@ class Connection:
         total = 0
         while total < CAP:
             try:
-                data = self._receive(deadline, raw)
+                data = self._receive(deadline, total)
             except WireError as error:
                 return b"".join(raw), error.failure.kind == "closed"
             if not data:
@@ -349,15 +361,15 @@ class Connection:
             total += len(data)
         return b"".join(raw), False
 
-    def _receive(self, deadline: float, raw: list[bytes]) -> bytes:
+    def _receive(self, deadline: float, before: int) -> bytes:
         try:
             self.socket.settimeout(_left(deadline))
             return self.socket.recv(65536)
         except TimeoutError as error:
-            told = f"after {sum(map(len, raw))} bytes of it" if raw else "not a byte"
+            told = f"after {before} bytes of it" if before else "not a byte"
             raise WireError("timeout", f"no whole answer within the deadline, {told}") from error
         except OSError as error:
-            if error.errno == errno.ECONNRESET and raw:
+            if error.errno == errno.ECONNRESET and before:
                 return b""
             raise WireError("closed", _os_error(error)) from error
 
