@@ -6,8 +6,8 @@ The markup (protocol, section 1): `li.collection[data-url="/api/auth"]` > `li.pr
 
 What a page cannot say is put in with care and listed under `x-questions`, for a person to answer: write the right
 value, or strike the question out. `x-auth` is "session", `x-effect` is "write", and `x-beyond-schema` is true where
-there are parameters, for a page names types and no limits. What the page said is kept under `x-imported`, so that reading it
-again is a merge of three: what it said, what it says now, and what people have written since.
+there are parameters, for a page names types and no limits. What the page said is kept under `x-imported`, so that
+reading it again is a merge of three: what it said, what it says now, and what people have written since.
 """
 
 from __future__ import annotations
