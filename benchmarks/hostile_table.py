@@ -64,6 +64,19 @@ def profile_in(folder: Path, timeout: float, *, whole: bool = True) -> Path:
     return path
 
 
+def high_water(pid: int) -> float:
+    """Return the most memory that a process had so far, in bytes, where the system tells.
+
+    The usage that is told at its end counts what the parent had when it was forked, too.
+    """
+    try:
+        text = Path(f"/proc/{pid}/status").read_text("utf-8")
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s*(\d+) kB", text)
+    return int(found[1]) * 1024.0 if found else 0.0
+
+
 def run(
     server: Server, name: str, *options: str, timeout: float, budget: str, found: bool, whole: bool = True
 ) -> Ran:
@@ -84,8 +97,9 @@ def run(
             process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
             )
-        hung = False
+        hung, peak = False, 0.0
         while True:
+            peak = max(peak, high_water(process.pid))
             pid, status, usage = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
@@ -99,7 +113,7 @@ def run(
             name,
             process.returncode,
             time.monotonic() - began,
-            usage.ru_maxrss * UNIT,
+            peak or usage.ru_maxrss * UNIT,
             sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
             "",
         )
