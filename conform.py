@@ -7,9 +7,10 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from conformance import __version__
 from conformance.harness import Harness, Request, duration, named_path, positive
@@ -17,6 +18,8 @@ from conformance.protocol.profile import UsageError
 
 if TYPE_CHECKING:
     import pytest
+
+    from load.options import Settings, Wish
 
 ROOT = Path(__file__).resolve().parent
 
@@ -91,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--endpoint", metavar="ENTITY")
     call.set_defaults(run=_call)
 
-    catalog = verbs.add_parser("catalog", allow_abbrev=False, help="write a catalogue in another form")
+    catalog = verbs.add_parser(
+        "catalog", allow_abbrev=False, help="make a catalogue of a page, check it, write it in another form"
+    )
     deeds = catalog.add_subparsers(parser_class=_Parser, dest="deed", metavar="VERB", required=True)
     export = deeds.add_parser(
         "export", allow_abbrev=False, help="write an OpenAPI 3.1 description of the functions"
@@ -103,8 +108,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CATALOGUE",
         help="default: that of the profile, or of the embedded service",
     )
-    export.add_argument(
-        "--openapi", required=True, type=named_path, metavar="FILE", help="what to write; - is the screen"
+    written = export.add_mutually_exclusive_group(required=True)
+    written.add_argument("--openapi", type=named_path, metavar="FILE", help="what to write; - is the screen")
+    written.add_argument(
+        "--markdown", type=named_path, metavar="FILE", help="write it for people; - is the screen"
     )
     export.add_argument(
         "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
@@ -119,6 +126,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--strict", action="store_true", help="describe what should hold, too")
     export.set_defaults(run=_catalog_export)
+
+    load = verbs.add_parser(
+        "load",
+        parents=[common],
+        allow_abbrev=False,
+        help="put an SLO-gated load on a target",
+        epilog="Options after -- go to Locust as they are, as in: conform load -- --csv figures",
+    )
+    _load_options(load)
+    load.set_defaults(run=_load)
 
     replay = verbs.add_parser(
         "replay", parents=[common], allow_abbrev=False, help="play case files again, on any target"
@@ -150,7 +167,75 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--list-hostile", action="store_true", help="list the ways to misbehave")
     serve.set_defaults(run=_serve)
+
+    imports = deeds.add_parser("import", allow_abbrev=False, help="make a catalogue of a documentation page")
+    imports.add_argument("sources", nargs="+", metavar="URL|FILE", help="a documentation page, or several")
+    imports.add_argument(
+        "--out",
+        type=named_path,
+        default=Path("catalogue.openrpc.json"),
+        metavar="FILE",
+        help="default: catalogue.openrpc.json; - is the screen",
+    )
+    imports.add_argument(
+        "--guess", action="store_true", help="take find, read, get, list, status for reading"
+    )
+    renewed = imports.add_mutually_exclusive_group()
+    renewed.add_argument(
+        "--update", action="store_true", help="keep what was answered since; say what changed"
+    )
+    renewed.add_argument(
+        "--check", action="store_true", help="write nothing; status 1 if the page has moved on"
+    )
+    imports.set_defaults(run=_catalog_import)
+    validate = deeds.add_parser("validate", allow_abbrev=False, help="check a catalogue, with line numbers")
+    validate.add_argument("catalog", type=named_path, metavar="FILE")
+    validate.set_defaults(run=_catalog_validate)
+
+    explore = verbs.add_parser(
+        "explore",
+        allow_abbrev=False,
+        help="a local web page over any target: forms, Test, raw command, login",
+    )
+    explore.add_argument(
+        "--target", metavar="URL", help="the target's base URL (default: the embedded service)"
+    )
+    explore.add_argument(
+        "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
+    )
+    explore.add_argument("--port", type=int, default=0, metavar="N", help="default: a free one")
+    explore.add_argument("--read-only", action="store_true", help="call only functions that read")
+    explore.add_argument("--quiet", action="store_true", help="print the line of JSON only")
+    explore.set_defaults(run=_explore)
+
+    from reports.command import add_arguments
+
+    add_arguments(verbs, report=_report, compare=_compare)
     return parser
+
+
+def _load_options(load: argparse.ArgumentParser) -> None:
+    from load.options import add_arguments
+
+    add_arguments(load)
+    load.add_argument("--no-calibration", action="store_true", help="do not measure first what could be sent")
+    load.add_argument("--plan", action="store_true", help="send nothing; print what would be sent")
+    group = load.add_argument_group("Several machines")
+    group.add_argument("--master", action="store_true", help="lead --workers N workers of other machines")
+    group.add_argument("--worker", action="store_true", help="send for a master")
+    group.add_argument("--master-host", metavar="HOST", help="where the master is (default: this machine)")
+    group.add_argument("--master-port", type=positive, default=5557, metavar="PORT", help="default: 5557")
+    load.add_argument("locust", nargs="*", metavar="-- LOCUST", help="options for Locust itself")
+
+
+def _further(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the options of a load, for the line that runs it again."""
+    if options.verb != "load":
+        return ()
+    from load.options import Wish
+
+    workers = ("--workers", str(options.workers)) if options.workers else ()
+    return (*Wish.of(options).arguments(), *workers)
 
 
 def _request(options: argparse.Namespace) -> Request:
@@ -171,6 +256,7 @@ def _request(options: argparse.Namespace) -> Request:
         quiet=options.quiet,
         color=False if options.no_color or os.environ.get("NO_COLOR") else None,
         verb=options.verb,
+        further=_further(options),
     )
 
 
@@ -268,6 +354,133 @@ def _pipe() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _load(options: argparse.Namespace) -> int:
+    """Put a load on the target, show it as it goes, and close with the report on one page."""
+    from load.command import plan_text, samples_short
+    from load.options import Wish, refuse_target, settle
+
+    wish = Wish.of(options)
+    if options.worker:
+        return _load_worker(options, wish)
+    harness = Harness.prepare(_request(options))
+    try:
+        profile, catalog = harness.profile, harness.catalog
+        if harness.embedded is None:
+            refuse_target(profile)
+        elif options.master:
+            raise UsageError(
+                "--master: its workers need a target that they reach, too: give --target or --profile"
+            )
+        settings = settle(wish, profile, None if catalog.is_implicit else catalog.methods)
+        harness.connect()
+        shares, left_out = _shares(harness, settings)
+        if options.plan:
+            with _pipe():
+                print(plan_text(settings, catalog, harness.shown_url, shares, left_out))
+            return 0
+        return _load_run(harness, options, wish, settings, samples_short(settings, shares))
+    finally:
+        harness.close()
+
+
+def _shares(harness: Harness, settings: Settings) -> tuple[dict[str, float], list[tuple[str, str]]]:
+    """Return what is sent, and how much of each where that is known, without sending anything."""
+    from load.scenarios import PARTS, cast
+    from load.work import Work, mix_of
+
+    profile, catalog, read_only = harness.profile, harness.catalog, harness.request.read_only
+    if settings.scenario.name in PARTS:
+        writable = profile.may_write and not read_only
+        cast(settings.scenario.name, profile, catalog, writable=writable)
+        return {}, []
+    work = Work(profile, catalog, seed=harness.seed, read_only=read_only)
+    try:
+        shares, left_out = mix_of(profile, catalog, work.estate, settings.mix)
+    finally:
+        work.client.close()
+    return {name: float(share) for name, share in shares.items()}, left_out
+
+
+def _load_worker(options: argparse.Namespace, wish: Wish) -> int:
+    from load.command import work
+    from load.options import target_of
+
+    if options.master:
+        raise UsageError("--worker and --master: a process is one of the two")
+    profile, _ = target_of(options.profile, options.target)
+    path = options.profile or (Path("conform.toml") if Path("conform.toml").is_file() else None)
+    host = options.master_host or "127.0.0.1"
+    log = sys.stderr if not options.quiet else None
+    return work(wish, path, profile.url, host, options.master_port, options.workers or 1, log)
+
+
+def _load_run(
+    harness: Harness, options: argparse.Namespace, wish: Wish, settings: Settings, notes: Sequence[str]
+) -> int:
+    """Carry a load out, and make its report; a folder that cannot be written is a usage error."""
+    from load.command import LOG, Interrupts, Locust, calibrate, carry_out
+    from reports.progress import LoadProgress
+    from reports.run import LogError, begin, exit_status, write_report
+
+    request = harness.request
+    try:
+        harness.claim()
+        log = begin(harness.out)
+    except (OSError, LogError) as error:
+        raise UsageError(f"--out {harness.out}: {getattr(error, 'strerror', None) or error}") from error
+    began = time.monotonic()
+    problem: str | None = None
+    with log, LoadProgress(settings.seconds, request.quiet, request.color) as progress:
+
+        def take(event: Mapping[str, Any]) -> None:
+            log.write(event)
+            progress.take(event)
+
+        with Interrupts() as interrupts:
+            take(harness.header(__version__) | {"load": {"mix": settings.mix, "think": list(settings.think)}})
+            for note in notes:
+                take({"event": "note", "message": note})
+                progress.say(f"note: {note}", "yellow")
+            try:
+                calibration = None
+                if not options.no_calibration:
+                    calibration = calibrate(settings)
+                    take({"event": "calibration", **calibration.to_json()})
+                if not interrupts.seen:
+                    locust = Locust(
+                        wish,
+                        settings,
+                        harness.profile.path,
+                        harness.profile.url,
+                        harness.seed,
+                        harness.out / LOG,
+                        read_only=request.read_only,
+                        calibration=calibration,
+                        master=options.master,
+                        port=options.master_port,
+                        further=tuple(options.locust),
+                    )
+                    problem = carry_out(locust, take, interrupts)
+            except OSError as error:
+                problem = str(error)
+            if interrupts.seen:
+                take({"event": "interrupted"})
+            elif problem is not None:
+                take({"event": "error", "rule": None, "message": problem, "ours": True})
+        log.write({"event": "end", "seconds": time.monotonic() - began})
+    report = write_report(harness.out)
+    with _pipe():
+        if problem is not None and not report["interrupted"]:
+            print(f"conform load: {problem}", file=sys.stderr)
+        if request.quiet:
+            print(f"{report['verdict']}: {report['reason']}", flush=True)
+        else:
+            from reports.screen import print_closing
+
+            print_closing(report, color=request.color, folder=harness.out)
+    return exit_status(report)
+
+
 def _call(options: argparse.Namespace) -> int:
     from conformance.call import print_call
 
@@ -276,10 +489,33 @@ def _call(options: argparse.Namespace) -> int:
     return 0
 
 
-def _catalog_export(options: argparse.Namespace) -> int:
-    from conformance.catalog import export_openapi
+def _catalog_import(options: argparse.Namespace) -> int:
+    from conformance.catalog import import_pages
 
     with _pipe():
+        return import_pages(
+            options.sources, options.out, update=options.update, check=options.check, guess=options.guess
+        )
+    return 0
+
+
+def _catalog_validate(options: argparse.Namespace) -> int:
+    from conformance.catalog import validate
+
+    with _pipe():
+        return validate(options.catalog)
+    return 0
+
+
+def _catalog_export(options: argparse.Namespace) -> int:
+    from conformance.catalog import export_markdown, export_openapi
+
+    with _pipe():
+        if options.markdown is not None:
+            export_markdown(
+                options.markdown, catalog=options.catalog, profile=options.profile, target=options.target
+            )
+            return 0
         export_openapi(
             options.openapi,
             catalog=options.catalog,
@@ -297,6 +533,30 @@ def _replay(options: argparse.Namespace) -> int:
     with _pipe():
         return print_replay(_request(options), options)
     return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from reports.command import print_report
+
+    return _of_runs(print_report, options)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from reports.command import print_compare
+
+    return _of_runs(print_compare, options)
+
+
+def _of_runs(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    from reports.run import LogError
+
+    status = 0
+    with _pipe():
+        try:
+            status = work(options)
+        except LogError as error:
+            raise UsageError(str(error)) from error
+    return status
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -324,6 +584,21 @@ def _serve(options: argparse.Namespace) -> int:
             return faulty([*arguments, *(f"--fault={name}" for name in options.fault)], prog=prog)
         return service(arguments, prog=prog)
     return 0
+
+
+def _explore(options: argparse.Namespace) -> int:
+    from conformance.explore import explore
+
+    return explore(
+        Request(
+            target=options.target,
+            profile=options.profile,
+            read_only=options.read_only,
+            quiet=options.quiet,
+            verb=options.verb,
+        ),
+        options,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,18 +1,36 @@
-"""`conform catalog`: what can be done with a catalogue by itself, without calling any target."""
+"""`conform catalog`: what can be done with a catalogue by itself, without calling any target.
+
+`import` makes one of a documentation page, or brings one up to what the page says now; `validate` checks one to its
+end; `export` writes it for other tools, or for people.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from conformance.harness import EMBEDDED_PROFILE
+from conformance.protocol import docpage
 from conformance.protocol import profile as profiles
-from conformance.protocol.catalog import Catalog
+from conformance.protocol.catalog import Catalog, problems, read_document
+from conformance.protocol.docpage import Changes, PageFunction
+from conformance.protocol.markdown import document as markdown
 from conformance.protocol.openapi import describe
 from conformance.protocol.profile import Profile, UsageError
 
-__all__ = ["export_openapi"]
+__all__ = ["export_markdown", "export_openapi", "import_pages", "validate"]
+
+#: The longest page that is read, in bytes, and how long it may take, in seconds.
+_LONGEST = 64 * 1024 * 1024
+_PATIENCE = 30.0
 
 
 def export_openapi(
@@ -31,6 +49,28 @@ def export_openapi(
 
     Raises UsageError: the catalogue or the profile is wrong, or `out` cannot be written.
     """
+    read, path, about = _wanted(catalog, profile, target)
+    document = describe(
+        read,
+        url=None if about.target.url is None else about.shown_url,
+        per_function=per_function,
+        strict=strict,
+        envelope_extra=about.target.envelope_extra,
+    )
+    _write(json.dumps(document, indent=2) + "\n", out, "--openapi", path, read)
+
+
+def export_markdown(
+    out: Path, *, catalog: Path | None = None, profile: Path | None = None, target: str | None = None
+) -> None:
+    """Write a catalogue as Markdown, for people; which catalogue, and what is raised, as `export_openapi` has it."""
+    read, path, about = _wanted(catalog, profile, target)
+    text = markdown(read, url=None if about.target.url is None else about.shown_url)
+    _write(text, out, "--markdown", path, read)
+
+
+def _wanted(catalog: Path | None, profile: Path | None, target: str | None) -> tuple[Catalog, Path, Profile]:
+    """Return the catalogue that is meant, its file, and the profile that goes with it."""
     if profile is None and catalog is None:
         here = Path("conform.toml")
         profile = here if here.is_file() else EMBEDDED_PROFILE
@@ -42,23 +82,201 @@ def export_openapi(
         raise UsageError(f"{profile}: names no catalogue: add catalog to [target], or give the file itself")
     if catalog is not None and not catalog.exists():
         raise UsageError(f"{catalog}: there is no such catalogue")
-    read = Catalog.load(path)
-    document = describe(
-        read,
-        url=None if about.target.url is None else about.shown_url,
-        per_function=per_function,
-        strict=strict,
-        envelope_extra=about.target.envelope_extra,
-    )
-    text = json.dumps(document, indent=2) + "\n"
+    return Catalog.load(path), path, about
+
+
+def _write(text: str, out: Path, option: str, path: Path, read: Catalog) -> None:
     if str(out) == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
         return
     if out.exists() and out.samefile(path):
-        raise UsageError(f"--openapi {out}: is the catalogue itself, which would be lost")
+        raise UsageError(f"{option} {out}: is the catalogue itself, which would be lost")
     try:
-        out.write_text(text, encoding="ascii")
+        out.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"--openapi {out}: cannot be written: {error.strerror}") from None
+        raise UsageError(f"{option} {out}: cannot be written: {error.strerror}") from None
     print(f"{out}: {len(read)} functions of {len(read.entities)} endpoints", flush=True)
+
+
+# --- validate ---------------------------------------------------------------------------------------------
+
+
+def validate(path: Path) -> int:
+    """Check a catalogue to its end and print what is wrong, a line each; return 0, or 2 where anything is.
+
+    Raises UsageError: it cannot be read, or is neither JSON nor YAML.
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such catalogue")
+    found, catalog = problems(path)
+    for line, pointer, why in found:
+        print(f"{path}:{line}: {pointer}: {why}", file=sys.stderr)
+    if catalog is None:
+        return 2
+    unanswered = docpage.questions(catalog.raw)
+    asked = "; ".join(f"{name} of {len(functions)}" for name, functions in unanswered.items())
+    print(
+        f"{path}: {len(catalog)} functions of {len(catalog.entities)} endpoints"
+        + (f"; still to answer: {asked}" if asked else ""),
+        flush=True,
+    )
+    return 0
+
+
+# --- import -----------------------------------------------------------------------------------------------
+
+
+class _UnreachableError(Exception):
+    """A page cannot be fetched; that says nothing of the catalogue."""
+
+
+def import_pages(
+    sources: Sequence[str], out: Path, *, update: bool = False, check: bool = False, guess: bool = False
+) -> int:
+    """Read documentation pages into the catalogue `out` (`-`: the standard output), and print what came of it.
+
+    With `update` the catalogue that is there is brought up to the pages; with `check` nothing is written, and 1 is
+    returned where the pages have moved on. Returns 3 where a page cannot be fetched, else 0.
+
+    Raises UsageError: a page has no functions, the catalogue is there already or is not, or cannot be written.
+    """
+    if (update or check) and str(out) == "-":
+        raise UsageError("--out -: only a file can be brought up to a page")
+    if (update or check) and not out.is_file():
+        raise UsageError(f"--out {out}: there is no such catalogue to bring up to the page")
+    if not update and not check and str(out) != "-" and out.exists():
+        raise UsageError(f"--out {out}: is there already; --update brings it up to the page")
+    try:
+        title, functions, notes = _pages(sources)
+    except _UnreachableError as error:
+        print(f"conform catalog: {error}", file=sys.stderr)
+        return 3
+    names = [_shown_source(source) for source in sources]
+    told = sys.stderr if str(out) == "-" else sys.stdout
+    if not update and not check:
+        document, changes = docpage.build(title, functions, names, guess=guess), None
+    else:
+        Catalog.load(out)
+        document, changes = docpage.merge(read_document(out), functions, names, guess=guess)
+    Catalog.parse(document, str(out))
+    lines = _summary(document, functions, notes, changes)
+    if check:
+        print("\n".join(lines), file=told, flush=True)
+        moved = bool(changes)
+        print(
+            f"{out}: the page has moved on" if moved else f"{out}: as the page has it", file=told, flush=True
+        )
+        return 1 if moved else 0
+    _save(document, out)
+    count = len({name.partition(".")[0] for name in functions})
+    print(
+        "\n".join([f"{out}: {len(functions)} functions of {count} endpoints", *lines]), file=told, flush=True
+    )
+    return 0
+
+
+def _pages(sources: Sequence[str]) -> tuple[str, dict[str, PageFunction], list[str]]:
+    title = ""
+    functions: dict[str, PageFunction] = {}
+    notes: list[str] = []
+    for source in sources:
+        name, found, about = docpage.read(_fetched(source))
+        if not found:
+            raise UsageError(
+                f"{_shown_source(source)}: has no functions of the markup that is read here: "
+                'li.collection[data-url="/api/auth"] > li.procedure[data-method="login"]'
+            )
+        title = title or name
+        notes += about
+        for function in found.values():
+            if functions.setdefault(function.name, function) != function:
+                notes.append(f"{function.name} is on several pages, and not alike: the first is taken")
+    return title, functions, notes + docpage.notes_on(functions)
+
+
+def _shown_source(source: str) -> str:
+    """Return a page's address as it may be shown: without a name and a password in it, and without a query."""
+    return re.sub(r"(//)[^/@]*@", r"\1", source.partition("?")[0]) if "://" in source else source
+
+
+def _fetched(source: str) -> str:
+    if re.match(r"https?://", source, re.IGNORECASE):
+        try:
+            headers = {"User-Agent": "coursio-conform", "Accept": "text/html"}
+            request = urllib.request.Request(source, headers=headers)  # noqa: S310  (as matched above)
+            with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  (http and https only)
+                content = answer.read(_LONGEST + 1)
+                kind = answer.headers.get("Content-Type", "")
+        except urllib.error.HTTPError as error:
+            raise _UnreachableError(f"{_shown_source(source)}: was answered {error.code}") from None
+        except (OSError, ValueError) as error:
+            why = getattr(error, "reason", None) or error
+            raise _UnreachableError(f"{_shown_source(source)}: cannot be fetched: {why}") from None
+    elif "://" in source:
+        raise UsageError(
+            f"{_shown_source(source)}: give a file, or an address that begins with http:// or https://"
+        )
+    else:
+        kind = ""
+        try:
+            with Path(source).open("rb") as file:
+                content = file.read(_LONGEST + 1)
+        except OSError as error:
+            raise UsageError(f"{source}: cannot be read: {error.strerror}") from None
+    if len(content) > _LONGEST:
+        raise UsageError(f"{_shown_source(source)}: is larger than {_LONGEST // 1024 // 1024} MB")
+    return docpage.text_of(content, kind)
+
+
+def _summary(
+    document: Mapping[str, Any],
+    functions: Mapping[str, PageFunction],
+    notes: Sequence[str],
+    changes: Changes | None,
+) -> list[str]:
+    lines: list[str] = []
+    if changes is not None:
+        for mark, title, entries in (
+            ("+", "came", changes.came),
+            ("-", "went", changes.went),
+            ("~", "changed", changes.changed),
+            ("!", "to settle by hand", changes.conflicts),
+        ):
+            if entries:
+                lines.append(f"{title}: {len(entries)}")
+                lines += [f"  {mark} {entry}" for entry in entries]
+    if notes:
+        lines.append(f"the page left open: {len(notes)}")
+        lines += [f"  {note}" for note in notes[:40]]
+        lines += [f"  … and {len(notes) - 40} more"] if len(notes) > 40 else []
+    words = {
+        "x-auth": 'who may call it ("none", "session" or a role; "session" stands in)',
+        "x-effect": 'what it does ("read", "write" or "delete"; "write" stands in)',
+        "result": "what its data looks like (result.schema)",
+    }
+    unanswered = docpage.questions(document)
+    if unanswered:
+        lines.append("to answer, under x-questions of each function:")
+        for question, names in unanswered.items():
+            shown = ", ".join(names[:4]) + (f", … ({len(names)} in all)" if len(names) > 4 else "")
+            lines.append(f"  {question}: {words.get(question, '')}: {shown}")
+    return lines
+
+
+def _save(document: Mapping[str, Any], out: Path) -> None:
+    """Write a catalogue, so that whoever looks sees the old file or the new one; YAML where it is named so."""
+    if out.suffix.lower() in (".yaml", ".yml"):
+        text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=110)
+    else:
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if str(out) == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    passing = out.with_name(f".{out.name}.new")
+    try:
+        passing.write_text(text, encoding="utf-8", errors="backslashreplace")
+        passing.replace(out)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from None

@@ -70,6 +70,8 @@ class Request:
     quiet: bool = False
     color: bool | None = None
     verb: str = "check"
+    #: What else was asked for, as it stands on the command line: for the line that runs it again.
+    further: tuple[str, ...] = ()
 
 
 class Embedded:
@@ -262,7 +264,7 @@ class Harness:
         if request.jobs != 1:
             parts += ["--jobs", str(request.jobs)]
         parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
-        return shlex.join([*parts, "--seed", str(self.seed)])
+        return shlex.join([*parts, *request.further, "--seed", str(self.seed)])
 
     def header(self, suite: str) -> dict[str, Any]:
         """Return the event that begins a run's log."""

@@ -303,7 +303,7 @@ class Walk:
                 (3, self._race_changes),
                 (3, self._race_one),
             ]
-            rare += [self._late_trespass, self._renew]
+            rare += [self._late_trespass, self._renew, self._race_changes]
         if shape.delete is not None:
             rare += [self._same_page, self._late_removal, self._dead_parent]
             if shape.update is not None:

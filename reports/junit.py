@@ -1,4 +1,4 @@
-"""A run as JUnit XML: one test case a rule, one suite an area, for CI servers."""
+"""A run as JUnit XML: one test case a rule, one suite an area, and one for a load with its SLOs; for CI servers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
-from reports.text import cut, reveal
+from reports.load import measured
+from reports.text import cut, plural, reveal
 
 __all__ = ["NAME", "render"]
 
@@ -58,12 +59,58 @@ def render(report: Mapping[str, Any]) -> bytes:
         suite.set("skipped", str(counts["skipped"]))
         suite.set("time", "0")
         totals = [total + number for total, number in zip(totals, numbers, strict=True)]
+    if report["load"] is not None:
+        totals = [total + number for total, number in zip(totals, _load(root, report), strict=True)]
     for name, number in zip(("tests", "failures", "errors"), totals, strict=True):
         root.set(name, str(number))
     ET.indent(root)
     return (
         b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode").encode() + b"\n"
     )
+
+
+def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Add a suite for the load: a test case for each SLO, and one for the generator's own health."""
+    load = report["load"]
+    suite = ET.SubElement(root, "testsuite", name="LOAD Load")
+    suite.set("timestamp", str(report["started"]).removesuffix("Z"))
+    properties = ET.SubElement(suite, "properties")
+    schedule = load["schedule"] or load["search"] or {"text": f"{load['users']} users"}
+    for name, value in (
+        ("scenario", load["scenario"]),
+        ("arrivals", load["arrivals"]),
+        ("schedule", schedule["text"]),
+        ("requests", load["total"]["requests"]),
+    ):
+        ET.SubElement(properties, "property", name=name, value=_text(value, 400))
+    failures = errors = skipped = 0
+    health = load["health"]
+    for slo in load["slos"]:
+        case = ET.SubElement(suite, "testcase", classname="LOAD", time="0", name=_text(slo["text"], 200))
+        told = f"{measured(slo)} on {plural(slo['samples'], 'sample')}"
+        if slo["verdict"] == "not judged":
+            _say(case, "skipped", "not judged", f"not judged: {slo['reason']}", f"{slo['reason']}")
+            skipped += 1
+        elif not health["valid"]:
+            # It measured the generator; that is neither a pass nor the target's failure.
+            _say(case, "skipped", "not valid", f"not valid: {told}", "; ".join(health["why"]))
+            skipped += 1
+        elif slo["verdict"] == "fail":
+            _say(case, "failure", "SLO", f"{slo['text']}: {told}", told)
+            failures += 1
+        else:
+            ET.SubElement(case, "system-out").text = _text(told)
+    case = ET.SubElement(
+        suite, "testcase", classname="LOAD", time="0", name="the generator was fit to say so"
+    )
+    if not health["valid"]:
+        _say(case, "error", "generator", "; ".join(health["why"]) or "not valid", "\n".join(health["why"]))
+        errors = 1
+    tests = len(load["slos"]) + 1
+    for name, number in (("tests", tests), ("failures", failures), ("errors", errors), ("skipped", skipped)):
+        suite.set(name, str(number))
+    suite.set("time", f"{load['seconds']:.3f}")
+    return tests, failures, errors
 
 
 def _outcome(case: ET.Element, rule: Mapping[str, Any], report: Mapping[str, Any]) -> str | None:
@@ -121,5 +168,6 @@ def _findings(
     if len(findings) > _FINDINGS:
         blocks.append(f"and {len(findings) - _FINDINGS} more in report.json")
     says = f"{rule['id']} {rule['level']}: {rule['title']}\nsays      {rule['clause']}"
-    rerun = f"rerun     {report['rerun']} --rule {rule['id']}" if report["rerun"] else ""
+    only = "" if report["verb"] == "load" else f" --rule {rule['id']}"
+    rerun = f"rerun     {report['rerun']}{only}" if report["rerun"] else ""
     return "\n\n".join(part for part in (says, *blocks, rerun) if part)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from conformance.rulebook.model import Level, Verdict
 from reports import junit
+from reports import load as loads
 from reports.text import plural
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ __all__ = [
     "build",
     "exit_status",
     "read_events",
+    "render",
     "validate",
+    "write_file",
     "write_report",
 ]
 
@@ -50,6 +53,9 @@ FORMAT = 1
 
 #: What is said of a rule that no conversation judged and that nobody gave a reason for.
 NO_REASON = "no conversation of this run judged it"
+
+#: The same of a load, which holds none.
+NOT_BY_LOAD = "a load judges what one exchange is enough for; conform check judges the rest"
 
 #: Events that come by the thousand and may wait a moment for company; every other is on the disk at once.
 _PATIENT = frozenset({"exchange", "judged"})
@@ -161,7 +167,10 @@ def begin(folder: Path) -> RunLog:
     """Begin the log of a run in a folder; what an earlier run left there goes, it would pass for this one's."""
     log = RunLog(folder)
     cases = [path for path in (Path(folder) / CASES).glob("*.json") if _CASE.fullmatch(path.name)]
-    for path in (*(Path(folder) / name for name in (REPORT, junit.NAME, "report.html", "report.md")), *cases):
+    for path in (
+        *(Path(folder) / name for name in (REPORT, junit.NAME, "report.html", "report.md", "report.sarif")),
+        *cases,
+    ):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -247,6 +256,8 @@ class _Rule:
 
     record: dict[str, Any]
     judged: int = 0
+    #: Of those under load, how many broke it; the findings have the first of them.
+    broken: int = 0
     findings: dict[tuple[str | None, str], _Finding] = field(default_factory=dict)
     left_out: dict[tuple[str | None, str], None] = field(default_factory=dict)
     lines: dict[str, None] = field(default_factory=dict)
@@ -254,7 +265,10 @@ class _Rule:
     crashed: bool = False
 
     def judge(
-        self, waiver_of: Mapping[tuple[str | None, str], Mapping[str, Any]], down: str | None
+        self,
+        waiver_of: Mapping[tuple[str | None, str], Mapping[str, Any]],
+        down: str | None,
+        no_reason: str = NO_REASON,
     ) -> tuple[Verdict, str | None]:
         """Give the rule its verdict, and the reason for it where it needs one.
 
@@ -274,7 +288,7 @@ class _Rule:
             return Verdict.ERROR, down
         return Verdict.NOT_JUDGED, "; ".join(
             dict.fromkeys(reason for _, reason in self.left_out)
-        ) or NO_REASON
+        ) or no_reason
 
 
 class _Builder:
@@ -292,6 +306,10 @@ class _Builder:
         self.cut = False
         self.seen: list[Mapping[str, Any]] = []
         self.end: Mapping[str, Any] | None = None
+        self.load = loads.LoadPart()
+        self.on_load = self.load.on_load
+        self.on_calibration = self.load.on_calibration
+        self.on_second = self.load.on_second
 
     # Each kind of event has its method; a kind that is unknown is of a later version and passed over.
 
@@ -303,7 +321,7 @@ class _Builder:
         if kind == "exchange":
             self.exchanges += 1
             return
-        method = getattr(self, "on_" + kind.replace(" ", "_"), None)
+        method = getattr(self, "on_" + kind.replace(" ", "_").replace("-", "_"), None)
         if method is not None:
             method(event)
 
@@ -321,6 +339,7 @@ class _Builder:
         if self.run is None:
             self.run = dict(event)
             self.rules = {record["id"]: _Rule(dict(record)) for record in event["rules"]}
+            self.load.on_run(event)
 
     def on_judged(self, event: Mapping[str, Any]) -> None:
         for identifier, count in event["rules"].items():
@@ -380,6 +399,24 @@ class _Builder:
     def on_reset(self, event: Mapping[str, Any]) -> None:
         self.resets += 1
 
+    def on_mark(self, event: Mapping[str, Any]) -> None:
+        self.load.on_mark(event)
+        if event.get("kind") == "reset":
+            self.resets += 1
+
+    def on_load_end(self, event: Mapping[str, Any]) -> None:
+        self.load.on_load_end(event)
+        for identifier, counts in (event.get("rules") or {}).items():
+            if found := self.rule(event, identifier):
+                found.judged += int(counts["judged"])
+                found.broken += int(counts["broken"])
+        for counted in event.get("findings") or ():
+            if found := self.rule(counted):
+                finding = found.findings.get((counted.get("function"), str(counted.get("kind") or "")))
+                if finding is not None:
+                    # It was told when it was seen first, with the count of then.
+                    finding.count = max(finding.count, int(counted["count"]))
+
     def on_leftover(self, event: Mapping[str, Any]) -> None:
         record = {name: event.get(name) for name in ("kind", "id", "function", "reason")}
         if not isinstance(record["id"], str | int | None):
@@ -418,6 +455,11 @@ class _Builder:
         whole = (error for error in self.errors.values() if error["rule"] is None and not error["ours"])
         down = next((error["message"] for error in whole), None)
         for identifier, rule in self.rules.items():
+            if rule.broken and not rule.findings:
+                # Counted and not told: it must not pass for want of an example.
+                rule.findings[None, "load"] = _Finding(
+                    None, "load", "broken under load", rule.broken, example={"expected": rule.record["title"]}
+                )
             covering: dict[tuple[str | None, str], Mapping[str, Any]] = {}
             for number, waiver in enumerate(waivers):
                 if waiver["rule"] != identifier or str(waiver["until"]) < today:
@@ -426,7 +468,7 @@ class _Builder:
                     if _covers(waiver, key[0]):
                         used.add(number)
                         covering.setdefault(key, waiver)
-            verdict, reason = rule.judge(covering, down)
+            verdict, reason = rule.judge(covering, down, NOT_BY_LOAD if run["verb"] == "load" else NO_REASON)
             rules.append(
                 rule.record
                 | {
@@ -440,7 +482,8 @@ class _Builder:
             )
         strict = bool(run.get("strict"))
         errors = list(self.errors.values())
-        outcome, reason = _overall(rules, errors, strict=strict, interrupted=interrupted)
+        load = self.load.record()
+        outcome, reason = _overall(rules, errors, strict=strict, interrupted=interrupted, load=load)
         return {
             "format": FORMAT,
             "suite": run.get("suite"),
@@ -451,7 +494,7 @@ class _Builder:
             "seed": run.get("seed"),
             "budget": run.get("budget"),
             "strict": strict,
-            "requests": int(end.get("requests", self.exchanges)),
+            "requests": int(end.get("requests", self.exchanges)) + loads.requests(load),
             "resets": self.resets,
             "interrupted": interrupted,
             "verdict": outcome,
@@ -464,7 +507,7 @@ class _Builder:
             "errors": errors,
             "notes": list(self.notes),
             "coverage": self.coverage,
-            "load": None,
+            "load": load,
         }
 
     def _take_unconfirmed(self) -> None:
@@ -504,9 +547,15 @@ def _covers(waiver: Mapping[str, Any], function: str | None) -> bool:
 
 
 def _overall(
-    rules: list[dict[str, Any]], errors: list[dict[str, Any]], *, strict: bool, interrupted: bool
+    rules: list[dict[str, Any]],
+    errors: list[dict[str, Any]],
+    *,
+    strict: bool,
+    interrupted: bool,
+    load: Mapping[str, Any] | None = None,
 ) -> tuple[str, str]:
     """Give the run its verdict, and say why in one line."""
+    gate, told = loads.overall(load) if load is not None else ("pass", "")
     count = Counter(rule["verdict"] for rule in rules)
     failed = [rule["id"] for rule in rules if rule["verdict"] == Verdict.FAIL]
     warned = [rule["id"] for rule in rules if rule["verdict"] == Verdict.WARN]
@@ -517,7 +566,11 @@ def _overall(
         if warned:
             verb = "failed, and the run is strict" if strict else "warns" if len(warned) == 1 else "warn"
             parts.append(f"{plural(len(warned), 'should rule')} {verb} ({_some(warned)})")
+        if gate == "fail":
+            parts.append(told)
         return "nonconformant", "; ".join(parts)
+    if gate == "fail":
+        return "nonconformant", told
     for error in errors:
         if error["ours"]:
             return "undecided", f"the suite itself failed: {error['message']}"
@@ -525,10 +578,13 @@ def _overall(
             return "undecided", error["message"]
     if interrupted:
         return "undecided", "interrupted before the end; nothing had failed by then"
+    if gate == "undecided":
+        return "undecided", told
     if not any(rule["judged"] for rule in rules):
         return "undecided", "nothing could be judged"
     judged = sum(rule["judged"] > 0 for rule in rules)
-    reason = f"no must rule failed; {judged} of {plural(len(rules), 'rule')} judged"
+    reason = f"{told}; " if told else ""
+    reason += f"no must rule failed; {judged} of {plural(len(rules), 'rule')} judged"
     if warned:
         verb = "warns" if len(warned) == 1 else "warn"
         reason += f"; {plural(len(warned), 'should rule')} {verb} ({_some(warned)})"
@@ -552,7 +608,7 @@ def build(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def write_report(
     folder: Path, more: Iterable[Mapping[str, Any]] = (), *, kept: bool = True
 ) -> dict[str, Any]:
-    """Make the report of the run in a folder, and write `report.json` and `junit.xml` beside its events.
+    """Make the report of the run in a folder, and write `report.json` and what is made of it beside its events.
 
     `more` are events that could not be written any more; unless it is `kept`, the report is only returned.
     """
@@ -562,12 +618,34 @@ def write_report(
         return report
     text = json.dumps(report, ensure_ascii=False, indent=1, default=_plain)
     # Half a surrogate pair has no UTF-8; its escape is the same string to whoever reads the JSON.
-    _replace(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
-    _replace(folder / junit.NAME, junit.render(report))
+    write_file(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
+    for name, data in render(report).items():
+        write_file(folder / name, data)
     return report
 
 
-def _replace(path: Path, data: bytes) -> None:
+def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """Return what is made of a report for its readers, by the names of the files.
+
+    With a comparison (of `reports.compare`) the page and the Markdown say what changed, too.
+    """
+    # They take a tenth of a second to load, which a command that makes no report need not wait for.
+    from reports import html, markdown, sarif
+
+    changes: list[str] = []
+    if comparison is not None:
+        from reports import compare_show
+
+        changes = compare_show.markdown(comparison)
+    return {
+        junit.NAME: junit.render(report),
+        html.NAME: html.render(report, comparison=comparison),
+        markdown.NAME: markdown.render(report, changes=changes),
+        sarif.NAME: sarif.render(report),
+    }
+
+
+def write_file(path: Path, data: bytes) -> None:
     """Write a file so that whoever looks sees the old one or the new one, never half of it."""
     passing = path.with_name(f".{path.name}.{os.getpid()}")
     try:

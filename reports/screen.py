@@ -6,7 +6,6 @@ or hide text stand there as escapes, nothing is read as markup, and long texts a
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 import sys
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
 
 from conformance.rulebook.model import AREAS, Verdict
-from reports.text import cut, merge_lines, plural, reveal, wants_color, writable
+from reports import screen_load
+from reports.page import LABEL, Page
+from reports.text import cut, merge_lines, plural, wants_color, writable
 
 __all__ = ["print_closing", "render", "wants_color", "writable"]
 
@@ -45,68 +44,6 @@ _STYLES = {
 }
 _VERDICTS = {"conformant": "bold green", "nonconformant": "bold red", "undecided": "bold yellow"}
 
-_LABEL = 13
-
-
-class _Page:
-    """Lines that keep within a width, in colour or without."""
-
-    def __init__(self, *, color: bool, width: int, encoding: str | None) -> None:
-        self.width = max(40, width)
-        self._encoding = encoding
-        self._out = io.StringIO()
-        self._console = Console(
-            file=self._out,
-            width=self.width,
-            force_terminal=color,
-            color_system="standard" if color else None,
-            no_color=not color,
-            markup=False,
-            emoji=False,
-            highlight=False,
-            legacy_windows=False,
-            _environ={},
-        )
-
-    def safe(self, text: object) -> str:
-        return writable(reveal(str(text)), self._encoding)
-
-    def line(self, *parts: tuple[str, str], wrap: bool = True, indent: int = 0) -> None:
-        """Write one line of styled parts; what does not fit goes on below, indented."""
-        text = Text.assemble(*((self.safe(part), style) for part, style in parts))
-        if not wrap or text.cell_len <= self.width:
-            self._console.print(text, soft_wrap=True)
-            return
-        rest = Text()
-        for number, piece in enumerate(text.wrap(self._console, self.width - indent)):
-            piece.rstrip()
-            rest = Text(" " * indent if number else "")
-            rest.append_text(piece)
-            self._console.print(rest, soft_wrap=True)
-
-    def gap(self) -> None:
-        self._console.print()
-
-    def field(self, label: str, text: str, *, style: str = "", lines: int = 3) -> None:
-        """Write a labelled text, wrapped beside its label and cut after so many lines."""
-        room = self.width - _LABEL
-        shown = self.safe(text)
-        wide = max(1.0, cell_len(shown[: 2 * room * lines]) / max(1, len(shown[: 2 * room * lines])))
-        pieces = Text(self.safe(cut(shown, int(room * lines / wide)))).wrap(self._console, room)
-        head = f"  {label:<{_LABEL - 2}}"
-        for number, piece in enumerate(pieces[: lines + 1]):
-            piece.rstrip()
-            start = Text(" " * _LABEL) if number else Text.assemble((head, "dim"))
-            start.append(piece.plain, style=style)
-            self._console.print(start, soft_wrap=True)
-
-    def raw(self, label: str, text: str) -> None:
-        """Write a labelled line that is there to be copied: the terminal breaks it, not we."""
-        self.line((f"  {label:<{_LABEL - 2}}", "dim"), (text, ""), wrap=False)
-
-    def text(self) -> str:
-        return self._out.getvalue()
-
 
 def render(
     report: Mapping[str, Any],
@@ -121,11 +58,14 @@ def render(
     `width` is 80 unless told otherwise; `folder` is where the report lies; `encoding` is the output's, and
     what it cannot write is shown in ASCII.
     """
-    page = _Page(color=color, width=width or 80, encoding=encoding)
+    page = Page(color=color, width=width or 80, encoding=encoding)
     _verdict(page, report)
     page.gap()
-    _areas(page, report)
-    _not_judged(page, report)
+    if report["load"] is not None:
+        screen_load.show(page, report["load"])
+    if report["verb"] != "load":
+        _areas(page, report)
+        _not_judged(page, report)
     _errors(page, report)
     _all_findings(page, report)
     _footer(page, report, folder)
@@ -151,7 +91,7 @@ def print_closing(
     file.flush()
 
 
-def _verdict(page: _Page, report: Mapping[str, Any]) -> None:
+def _verdict(page: Page, report: Mapping[str, Any]) -> None:
     style = _VERDICTS.get(report["verdict"], "bold")
     page.line((report["verdict"], style), ("  " + cut(report["reason"], 300), ""), indent=2)
     target = report["target"]
@@ -162,7 +102,7 @@ def _verdict(page: _Page, report: Mapping[str, Any]) -> None:
     page.line((" · ".join(parts), "dim"), indent=2)
 
 
-def _areas(page: _Page, report: Mapping[str, Any]) -> None:
+def _areas(page: Page, report: Mapping[str, Any]) -> None:
     areas: dict[str, Counter[str]] = {}
     for rule in report["rules"]:
         areas.setdefault(rule["area"], Counter())[rule["verdict"]] += 1
@@ -176,7 +116,7 @@ def _areas(page: _Page, report: Mapping[str, Any]) -> None:
     _row(page, "all".ljust(first), total, style="bold")
 
 
-def _row(page: _Page, name: str, counts: Mapping[str, int], style: str = "") -> None:
+def _row(page: Page, name: str, counts: Mapping[str, int], style: str = "") -> None:
     parts = [(name, style)]
     for verdict, head in _HEADS.items():
         number = counts.get(verdict, 0)
@@ -201,7 +141,7 @@ def _ids(rules: Iterable[str], order: Mapping[str, int]) -> str:
     return ", ".join(shown)
 
 
-def _not_judged(page: _Page, report: Mapping[str, Any]) -> None:
+def _not_judged(page: Page, report: Mapping[str, Any]) -> None:
     order = {rule["id"]: number for number, rule in enumerate(report["rules"])}
     rules = [rule for rule in report["rules"] if rule["verdict"] == Verdict.NOT_JUDGED]
     if not rules:
@@ -230,7 +170,7 @@ def _not_judged(page: _Page, report: Mapping[str, Any]) -> None:
             page.line((f"    … ({len(lines) - _LINES} more lines in report.json)", "dim"))
 
 
-def _errors(page: _Page, report: Mapping[str, Any]) -> None:
+def _errors(page: Page, report: Mapping[str, Any]) -> None:
     if not report["errors"]:
         return
     page.gap()
@@ -284,7 +224,7 @@ def _example(group: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return min(shown, key=lambda finding: len(finding["request"]["body"]) if finding["request"] else 0)
 
 
-def _all_findings(page: _Page, report: Mapping[str, Any]) -> None:
+def _all_findings(page: Page, report: Mapping[str, Any]) -> None:
     found = [
         (rule, group)
         for verdict in (Verdict.FAIL, Verdict.WARN)
@@ -327,7 +267,7 @@ def _mark(rule: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _in_full(
-    page: _Page, rule: Mapping[str, Any], group: Sequence[Mapping[str, Any]], report: Mapping[str, Any]
+    page: Page, rule: Mapping[str, Any], group: Sequence[Mapping[str, Any]], report: Mapping[str, Any]
 ) -> None:
     mark, style = _mark(rule)
     head = f"{mark} {rule['id']} {rule['level']}  "
@@ -348,7 +288,7 @@ def _in_full(
         page.field("expected", example["expected"])
     got = example["actual"]
     if example["response"] and str(example["response"]["status"]) not in got:
-        got = f"{cut(got, 3 * (page.width - _LABEL) - 8)} ({example['response']['status']})".strip()
+        got = f"{cut(got, 3 * (page.width - LABEL) - 8)} ({example['response']['status']})".strip()
     elif not example["response"] and example["failure"] and example["failure"] not in got:
         got = f"{got} ({example['failure']})" if got else example["failure"]
     if got:
@@ -356,12 +296,14 @@ def _in_full(
     if example["curl"]:
         page.raw("repeat", cut(example["curl"], 1000, " (in full in report.json)"))
     if report["rerun"]:
-        page.raw("rerun", f"{report['rerun']} --rule {rule['id']}")
+        # A load judges what comes back, whatever rule that is about.
+        only = "" if report["verb"] == "load" else f" --rule {rule['id']}"
+        page.raw("rerun", report["rerun"] + only)
     if example.get("case"):
         page.raw("case", example["case"])
 
 
-def _footer(page: _Page, report: Mapping[str, Any], folder: Path | None) -> None:
+def _footer(page: Page, report: Mapping[str, Any], folder: Path | None) -> None:
     page.gap()
     if report["waivers"]:
         for waiver in report["waivers"][:5]:
@@ -390,7 +332,7 @@ def _footer(page: _Page, report: Mapping[str, Any], folder: Path | None) -> None
         page.raw("report", str(folder / "report.json"))
 
 
-def _coverage(page: _Page, coverage: Mapping[str, Any] | None) -> None:
+def _coverage(page: Page, coverage: Mapping[str, Any] | None) -> None:
     """Say what became of generated data: how much was sent, and what was never accepted."""
     if not coverage:
         return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
 
-__all__ = ["cut", "merge_lines", "plural", "reveal", "wants_color", "writable"]
+__all__ = ["cut", "latency", "merge_lines", "milliseconds", "plural", "reveal", "wants_color", "writable"]
 
 #: What stands in for a mark that the output's encoding does not have.
 _PLAIN = str.maketrans(
@@ -45,6 +45,22 @@ def cut(text: str, limit: int, note: str = "") -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return the count with its noun: `1 finding`, `2 findings`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def latency(counts: Mapping[str, Any], since: str, key: str) -> float | None:
+    """Return a latency of a load's counts in ms, `since` "due" or "sent"; None where nothing is known of it."""
+    found = (counts.get(since) or {}).get(key)
+    return None if found is None else float(found)
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a latency as it is shown: three digits, in ms below a second."""
+    if value is None:
+        return "·"
+    if value >= 1000:
+        return f"{value / 1000:.3g} s" if value < 100_000 else f"{value / 1000:.0f} s"
+    digits = 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:.{digits}f} ms"
 
 
 def merge_lines(blocks: Iterable[str]) -> list[str]:

@@ -127,17 +127,25 @@ def test_the_suites_know_conformance_alone() -> None:
         if each.by in ("conformance.call", "conformance.replay") and each.module == "reports.text":
             assert each.lazy, each
             continue
+        if each.by == "conformance.explore" and each.module == "fixtures.explorer":
+            assert each.lazy, each
+            continue
         assert within(each.module, "conformance"), each
 
 
-def test_the_reports_know_the_shape_of_a_rule_alone() -> None:
+def test_the_reports_know_the_shape_of_a_rule_and_of_a_histogram_alone() -> None:
     for each in inner_imports("reports"):
-        assert within(each.module, "reports") or each.module == "conformance.rulebook.model", each
+        known = ("conformance.rulebook.model", "load.histogram")
+        assert within(each.module, "reports") or each.module in known, each
 
 
 def test_the_reference_service_is_an_independent_witness() -> None:
     for each in inner_imports("fixtures/service"):
-        assert within(each.module, "fixtures.service"), each
+        assert within(each.module, "fixtures.service", "fixtures.explorer"), each
+
+
+def test_the_page_knows_nothing() -> None:
+    assert inner_imports("fixtures/explorer") == []
 
 
 def test_the_faults_know_the_fixtures_alone() -> None:
@@ -156,11 +164,15 @@ def test_the_load_knows_no_suite() -> None:
 
 
 def test_nothing_of_ours_patches_sockets() -> None:
-    """Locust patches them through gevent, so it has a process of its own."""
+    """Locust patches them, by gevent.monkey, so it has a process of its own, and what tests run in that, too."""
+    apart = {"tests.load_scene", "tests.load_fold"}
     for path in sources("conformance", "reports", "fixtures", "tests"):
         for node, module, _ in imports_of(path):
             where = f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
-            assert module.partition(".")[0] not in ("gevent", "locust"), where
+            patches = module.partition(".")[0] == "locust" or module == "gevent.monkey"
+            # The load's event loop is gevent's; a test of it uses that, and patches nothing.
+            foreign = module.partition(".")[0] == "gevent" and not where.startswith("tests.test_load_")
+            assert not (patches or foreign) or name_of(path) in apart, where
 
 
 def test_no_import_goes_round() -> None:

@@ -95,7 +95,9 @@ def test_clean_target_passes_and_leaves_its_files(clean: str, tmp_path: Path) ->
     assert found["seed"] == 5
     assert verdicts(found)["REQ-1"] == "pass"
     assert all(r["reason"] == "left out by --rule" for r in found["rules"] if r["id"] != "REQ-1")
-    assert {path.name for path in (tmp_path / "o").iterdir()} == {"events.jsonl", "report.json", "junit.xml"}
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {
+        "events.jsonl", "report.json", "report.html", "report.md", "report.sarif", "junit.xml",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

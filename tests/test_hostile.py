@@ -6,27 +6,10 @@ The whole of it, every misbehaviour by itself and amid answers, with users and a
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
-from pathlib import Path
-
-import httpx
 import pytest
 
 from benchmarks.hostile_table import FAULT, RULE, Ran, run
-from conformance.protocol.client import Client
-from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure, Request, Response, read_json
-from conformance.protocol.wire import CAP, VALUES
-from conformance.referee import Finding, Referee
 from fixtures.hostile import HOSTILE, serving
-from fixtures.hostile.__main__ import main
-from fixtures.hostile.registry import hostile
-from fixtures.hostile.server import Peer
-from reports.run import build
-from tests.judging import judge, verdicts
-from tests.recording import ROOT, ran
 
 #: Those of which every answer costs much; the table has them.
 HEAVY = frozenset({"body.just-below", "body.endless-chunks", "body.many-members", "body.deep-enough"})

@@ -68,6 +68,29 @@ def write(tmp_path: Path) -> Any:
     return write
 
 
+def test_the_load_takes_all_its_keys(write: Any) -> None:
+    text = """
+        [load]
+        rate = "ramp 10/s to 200/s"
+        ceiling = 500
+        abort_when = ["errors > 50% over 5s"]
+        search = "10/s to 2000/s, 10s each"
+        users = 50
+        think = "1s..3s"
+        warmup = "5s"
+        connections = 128
+        workers = 2
+        isolation = 0.05
+        sample = 0
+    """
+    load_part = load(write(text), {}).load
+    assert load_part["ceiling"] == 500
+    assert load_part["rate"] == "ramp 10/s to 200/s"
+    assert load_part["abort_when"] == ["errors > 50% over 5s"]
+    assert (load_part["users"], load_part["connections"], load_part["workers"]) == (50, 128, 2)
+    assert (load_part["isolation"], load_part["sample"]) == (0.05, 0)
+
+
 def test_a_whole_profile_is_read(write: Any) -> None:
     path = write(WHOLE)
     profile = load(path, ENV)
@@ -317,6 +340,21 @@ WRONG = [
     ("[load]\nmix = { find = 6 }", r"\[load\] mix: 'find' names no function"),
     ("[load]\nmix = { 'a.b' = -1 }", r"\[load\] mix.a.b: must be a share of 0 or more"),
     ("[load]\nslo = 'p95 < 1s'", r"\[load\] slo: must be a list"),
+    ("[load]\nrate = ''", r"\[load\] rate: must not be empty"),
+    ("[load]\nrate = true", r"\[load\] rate: must be a number, not true"),
+    ("[load]\nabort_when = 'errors > 50%'", r"\[load\] abort_when: must be a list"),
+    ("[load]\nceiling = 0", r"\[load\] ceiling: must be more than 0 requests per second, not 0"),
+    ("[load]\nceiling = inf", r"\[load\] ceiling: must be more than 0 requests per second, not inf"),
+    ("[load]\nceiling = '500'", r"\[load\] ceiling: must be a number, not \"500\""),
+    ("[load]\nceilling = 500", r'\[load\] ceilling: unknown key; did you mean "ceiling"\?'),
+    ("[load]\nthink = 1", r"\[load\] think: must be a string such as \"1s..3s\", not 1"),
+    ("[load]\nwarmup = ''", r"\[load\] warmup: must be a string such as \"5s\""),
+    ("[load]\nsearch = 5", r"\[load\] search: must be a string, not 5"),
+    ("[load]\nusers = 0", r"\[load\] users: must be 1 or more, not 0"),
+    ("[load]\nconnections = 1.5", r"\[load\] connections: must be an integer, not 1.5"),
+    ("[load]\nworkers = true", r"\[load\] workers: must be an integer, not true"),
+    ("[load]\nisolation = 2", r"\[load\] isolation: must be a share from 0 to 1, as in 0.02, not 2"),
+    ("[load]\nsample = nan", r"\[load\] sample: must be a share from 0 to 1, as in 0.02, not nan"),
     ("[target]\nurl = ", r"is no TOML: .*line 2"),
     ("[target]\nurl = 'a'\nurl = 'b'", r"is no TOML: .*line 3"),
 ]

@@ -58,14 +58,17 @@ def commands(page: str) -> list[tuple[str, str]]:
     """Return the lines and code spans that begin with `conform VERB`, as pairs of verb and rest."""
     spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", page)
     lines = [line.strip() for line in page.splitlines() if line.startswith("    ")]
-    found = (re.match(r"(?:\.venv/bin/)?conform (check|call|serve)\b(.*)", text) for text in [*spans, *lines])
+    found = (
+        re.match(r"(?:\.venv/bin/)?conform (check|call|load|serve)\b(.*?)(?: -- .*)?$", text)
+        for text in [*spans, *lines]
+    )
     return [(match[1], match[2]) for match in found if match]
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_options_exist(name: str) -> None:
-    every = told("check") | told("call") | told("serve") | told("catalog", "export")
-    others = {"--data-raw"}  # curl's
+    every = told("check") | told("call") | told("load") | told("serve") | told("catalog", "export")
+    others = {"--data-raw", "--host", "--csv", "--otel"}  # curl's, Locust's
     used = set(OPTION.findall(PAGES[name])) - others
     assert used <= every, sorted(used - every)
 
@@ -78,8 +81,9 @@ def test_commands_have_the_options_that_they_are_given(name: str) -> None:
         assert set(words) <= told(verb), f"conform {verb}{rest}"
 
 
-def test_every_option_of_check_is_told() -> None:
-    assert told("check") - {"--help"} <= set(OPTION.findall(README))
+@pytest.mark.parametrize("verb", ["check", "load"])
+def test_every_option_is_told(verb: str) -> None:
+    assert told(verb) - {"--help"} <= set(OPTION.findall(README))
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -404,7 +404,7 @@ def test_leftovers_resets_errors_and_notes() -> None:
     )
     assert (report["resets"], report["leftovers"], report["notes"]) == (2, [left], ["slow"])
     assert report["errors"] == [
-        {"rule": None, "message": "boom", "ours": True, "trace": "Traceback", "count": 2},
+        {"rule": None, "message": "boom", "ours": True, "whose": None, "trace": "Traceback", "count": 2},
     ]
     assert report["reason"] == "the suite itself failed: boom"
 
@@ -607,7 +607,9 @@ def test_a_report_is_written_beside_its_events(tmp_path: Path) -> None:
     assert "é" in text
     assert report["rules"][0]["findings"][0]["actual"] == hostile
     validate(json.loads(text))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "junit.xml", "report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "events.jsonl", "junit.xml", "report.html", "report.json", "report.md", "report.sarif",
+    ]  # fmt: skip
 
 
 def test_an_interrupted_run_still_knows_how_long_it_went(tmp_path: Path) -> None:

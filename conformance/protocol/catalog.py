@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import yaml
 
 from conformance.protocol.exchange import Contract
+from conformance.protocol.lines import line_of
 from conformance.protocol.profile import Profile, UsageError, check_pointer, suggestion
 from conformance.protocol.schema import (
     Json,
@@ -28,7 +29,17 @@ from conformance.protocol.schema import (
     resolve_pointer,
 )
 
-__all__ = ["DOCUMENTED", "Catalog", "Method", "ObjectRole", "Param", "refs"]
+__all__ = [
+    "DOCUMENTED",
+    "Catalog",
+    "CatalogError",
+    "Method",
+    "ObjectRole",
+    "Param",
+    "problems",
+    "read_document",
+    "refs",
+]
 
 #: Functions that the API's documentation itself speaks of; where no catalogue names any, a target may have these.
 DOCUMENTED = ("auth.login", "user.find", "course.find")
@@ -419,16 +430,27 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
 
 
+def _is_json(path: Path, text: str) -> bool:
+    return path.suffix.lower() == ".json" or (
+        path.suffix.lower() not in (".yaml", ".yml") and text.lstrip().startswith("{")
+    )
+
+
+def read_document(path: Path) -> Json:
+    """Return a catalogue's document as it stands, unchecked; raises UsageError when it cannot be read."""
+    try:
+        return _read(path.read_bytes(), path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+
+
 def _read(content: bytes, path: Path) -> Json:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8: byte {content[error.start]:#04x} at {error.start}") from None
-    is_json = path.suffix.lower() == ".json" or (
-        path.suffix.lower() not in (".yaml", ".yml") and text.lstrip().startswith("{")
-    )
     try:
-        if is_json:
+        if _is_json(path, text):
             return json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
         document = yaml.load(text, _Loader)  # noqa: S506  (built on SafeLoader)
         json.dumps(document)
@@ -448,6 +470,39 @@ def _read(content: bytes, path: Path) -> Json:
     raise UsageError(f"{path}: {why}")
 
 
+class CatalogError(UsageError):
+    """A catalogue is wrong at one place: `pointer` says where, `why` what and how to mend it."""
+
+    def __init__(self, where: str, pointer: str, why: str) -> None:
+        super().__init__(f"{where}: {pointer or '/'}: {why}")
+        self.pointer = pointer
+        self.why = why
+
+
+def problems(path: Path) -> tuple[list[tuple[int, str, str]], Catalog | None]:
+    """Check a catalogue file to its end: (line, JSON pointer, what is wrong) of each function that is wrong, in order.
+
+    The catalogue itself comes with it when there is nothing wrong.
+
+    Raises UsageError: the file cannot be read, or is neither JSON nor YAML.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    document = _read(content, path)
+    text = content.decode("utf-8-sig")
+    is_json = _is_json(path, text)
+    checker = _Checker(document, str(path))
+    found: list[tuple[int, str, str]] = []
+    for mistake in checker.everything():
+        # A place may be told with the function's name behind it.
+        pointer = mistake.pointer.partition(" ")[0]
+        found.append((line_of(text, pointer, is_json=is_json), mistake.pointer or "/", mistake.why))
+    found.sort(key=lambda each: each[0])
+    return found, None if found else Catalog.load(path)
+
+
 class _Checker:
     """Checks a document; every mistake becomes a UsageError that names the file and the JSON pointer."""
 
@@ -456,9 +511,28 @@ class _Checker:
         self.where = where
 
     def wrong(self, pointer: str, why: str) -> NoReturn:
-        raise UsageError(f"{self.where}: {pointer or '/'}: {why}")
+        raise CatalogError(self.where, pointer, why)
 
-    def methods(self) -> dict[str, Method]:
+    def everything(self) -> Iterator[CatalogError]:
+        """Yield the first thing that is wrong with the document itself, or with each of its functions."""
+        try:
+            entries = self.entries()
+        except CatalogError as error:
+            yield error
+            return
+        names: set[str] = set()
+        for index, entry in enumerate(entries):
+            try:
+                followed, at = self.follow(entry, f"/methods/{index}")
+                method = self.method(followed, at)
+                if method.name in names:
+                    self.wrong(f"{at}/name", f"{method.name!r} stands twice: each function has one entry")
+                names.add(method.name)
+            except CatalogError as error:
+                yield error
+
+    def entries(self) -> list[Json]:
+        """Check the document but for its functions, and return these as they stand."""
         document = self.document
         if not isinstance(document, dict):
             self.wrong("", f"an OpenRPC document is an object, not {_told(document)}")
@@ -469,9 +543,12 @@ class _Checker:
         info = self.get(document, "info", dict, "", required=True)
         for key in ("title", "version"):
             self.get(info, key, str, "/info", required=True)
-        entries = self.get(document, "methods", list, "", required=True)
+        entries: list[Json] = self.get(document, "methods", list, "", required=True)
+        return entries
+
+    def methods(self) -> dict[str, Method]:
         methods: dict[str, Method] = {}
-        for index, entry in enumerate(entries):
+        for index, entry in enumerate(self.entries()):
             pointer = f"/methods/{index}"
             entry, at = self.follow(entry, pointer)
             method = self.method(entry, at)

@@ -55,7 +55,9 @@ class Estate:
         rng: random.Random,
         writable: bool,
         leftover: Callable[[Thing, str], None],
+        fresh: Callable[[], str] | None = None,
     ) -> None:
+        """Take `fresh` for what makes texts that this run has not used; by default they are numbered."""
         self.caller = caller
         self.sessions = sessions
         self.profile = profile
@@ -65,9 +67,10 @@ class Estate:
         self.writable = writable
         self._leftover = leftover
         self._counter = itertools.count(1)
+        self._fresh = fresh
         self._sampler = Sampler(rng, self.fresh, _nobody)
         self._spoils: dict[str, list[Spoil]] = {}
-        self._ledger: list[Thing] = []
+        self._ledger: dict[Thing, None] = {}
         self._known: dict[tuple[str, str], Thing] = {}
         self._standing: dict[tuple[str, str], Thing] = {}
         self._found: dict[tuple[str, str], list[Any]] = {}
@@ -120,11 +123,18 @@ class Estate:
             kinds.insert(0, method.object.kind)
         return kinds
 
+    def spends(self, method: Method) -> list[str]:
+        """Return the kinds of objects that a call of a function may use up, its own kind first."""
+        role = method.object
+        if method.effect == "read" or (role is not None and role.does in ("create", "update", "list")):
+            return []
+        return self._kinds_of(method)
+
     # -- data ------------------------------------------------------------------------------------------------
 
     def fresh(self) -> str:
         """Return a text that this run has not used: its tag and a number."""
-        return f"{self.tag}-{next(self._counter)}"
+        return self._fresh() if self._fresh is not None else f"{self.tag}-{next(self._counter)}"
 
     def sampler(self, user: str | None, *, avoid: frozenset[str] = frozenset()) -> Sampler:
         """Return a builder of values; identifiers are of objects that the user may use."""
@@ -160,11 +170,7 @@ class Estate:
             if not self.profile.users:
                 raise SetUpFailedError("the profile has no users ([users.NAME])")
             return {**self.sessions.credentials(user or next(iter(self.profile.users))), **fixed}
-        spent: set[str] = set()
-        if method.effect != "read" and not (
-            method.object and method.object.does in ("create", "update", "list")
-        ):
-            spent = set(self._kinds_of(method))
+        spent = set(self.spends(method))
         sampler = self.sampler(user, avoid=frozenset(spent))
         data: dict[str, Any] = {}
         own = (
@@ -276,7 +282,7 @@ class Estate:
             if thing is None or thing.gone:
                 sent = dict(data) if isinstance(data, dict) else {}
                 thing = self._known[key] = Thing(role.kind, identifier, user, sent)
-                self._ledger.append(thing)
+                self._ledger[thing] = None
             return thing
 
     def thing(self, kind: str, identifier: Any, user: str) -> Thing:
@@ -287,7 +293,7 @@ class Estate:
         """Enter an object in the ledger that came to be where none should have."""
         if user is not None and (kind, repr(identifier)) not in self._known:
             thing = self._known[(kind, repr(identifier))] = Thing(kind, identifier, user)
-            self._ledger.append(thing)
+            self._ledger[thing] = None
 
     def standing(self, thing: Thing) -> bool:
         """Whether an object is kept to be used again."""
@@ -299,8 +305,7 @@ class Estate:
             thing = self._known.get((kind, repr(identifier)))
             if thing is not None:
                 thing.gone = True
-                if thing in self._ledger:
-                    self._ledger.remove(thing)
+                self._ledger.pop(thing, None)
 
     def _find(self, kind: str, user: str) -> Thing:
         """Find an object of a kind in a list that this user may call."""
@@ -369,7 +374,7 @@ class Estate:
         why = "no user of the profile may delete it"
         for user in dict.fromkeys(users[:3]):
             try:
-                data = self._deletion(method, thing, user)
+                data = self.valid(method, user, optional="none", **self.acting_on(method, thing))
                 exchange = self.call(method, data, user)
             except SetUpFailedError as error:
                 why = error.reason
@@ -380,11 +385,11 @@ class Estate:
             why = f"{method.name} gave {exchange.summary()}"
         return why
 
-    def _deletion(self, method: Method, thing: Thing, user: str) -> dict[str, Any]:
+    @staticmethod
+    def acting_on(method: Method, thing: Thing) -> dict[str, Any]:
+        """Return the members of a function's data that say which object it acts on: its own, and its parents'."""
         assert method.object is not None
-        return self.valid(
-            method, user, optional="none", **{method.object.id: thing.id, **_shared(method, thing)}
-        )
+        return {method.object.id: thing.id, **_shared(method, thing)}
 
     def clean_up(self) -> None:
         """Remove what the run made, the latest first; tell of each that stays."""

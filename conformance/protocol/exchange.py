@@ -227,6 +227,8 @@ class Vault:
         self._passwords: OrderedDict[str, None] = OrderedDict()
         self._search = _Search()
         self.members: frozenset[bytes] = frozenset()
+        #: Grows with every change of the passwords and sessions that SEC-3 looks for.
+        self.changes = 0
 
     def add(self, secret: str, *, lasting: bool = True) -> None:
         """Mask this text from now on, wherever it appears and however it is written."""
@@ -252,6 +254,7 @@ class Vault:
         """Register a password: it is masked, and SEC-3 looks for it in every response."""
         self.add(secret)
         with self._lock:
+            self.changes += secret not in self._passwords
             self._passwords[secret] = None
             while len(self._passwords) > 64:
                 self._passwords.popitem(last=False)
@@ -260,6 +263,7 @@ class Vault:
         """Register a session identifier and the user it belongs to."""
         self.add(identifier, lasting=lasting)
         with self._lock:
+            self.changes += identifier not in self._sessions or self._sessions[identifier] != user
             self._sessions[identifier] = user
             while len(self._sessions) > self._keep:
                 self._sessions.popitem(last=False)

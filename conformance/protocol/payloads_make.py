@@ -520,17 +520,21 @@ class Makers:
             if name not in makes:
                 makes[name] = self.node(self.shapes.join(shape.member(name)))
         free: list[str] = []
-        for name in shape.declared:
-            if name in makes or name in omit or shape.member(name) == (False,):
+        declared = shape.declared
+        for name in declared:
+            if name in makes or name in omit:
+                continue
+            said = shape.member(name)
+            if said == (False,):
                 continue
             try:
-                makes[name] = self.node(self.shapes.join(shape.member(name)))
+                makes[name] = self.node(self.shapes.join(said))
             except Impossible:
                 continue
             free.append(name)
         closure = {name: self._closure(shape, name) for name in makes} if shape.dependent and close else {}
         free = [name for name in free if all(other in makes for other in closure.get(name, ()))]
-        order = [name for name in shape.declared if name in makes]
+        order = [name for name in declared if name in makes]
         order += [name for name in makes if name not in order]
         largest, least = shape.largest, shape.least
         if count is not None:
@@ -538,7 +542,7 @@ class Makers:
         namers = self._namers(shape, None if forced_rest is None else forced_rest[0])
         mapped = shape.is_map and bool(namers) and not shape.closed
         chunks = [free[i : i + 8] for i in range(0, len(free), 8)]
-        has_names = bool(shape.declared)
+        has_names = bool(declared)
         # What is not declared at all is free; what is not declared beside others is nobody's business.
         open_map = (
             not has_names and not shape.is_map and bool(namers) and optional == "some" and count is None

@@ -223,7 +223,23 @@ _TYPES = {
     list: "a list",
     dict: "a table",
 }
-_LOAD_KEYS = ("scenario", "rate", "duration", "mix", "slo")
+_LOAD_KEYS = (
+    "scenario",
+    "rate",
+    "duration",
+    "mix",
+    "slo",
+    "abort_when",
+    "search",
+    "ceiling",
+    "users",
+    "think",
+    "warmup",
+    "connections",
+    "workers",
+    "isolation",
+    "sample",
+)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -544,11 +560,26 @@ class _Reader:
             ):
                 self.wrong(f"{where} {key}", f'unknown key; did you mean "{close[0]}"?')
         self.get(table, "scenario", str, where)
-        rate = self.get(table, "rate", float, where)
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
+        if isinstance(table.get("rate"), str):
+            # Arrivals in words, as in "ramp 10/s to 200/s": the load reads them.
+            self.get(table, "rate", str, where, required=True)
+        elif (rate := self.get(table, "rate", float, where)) is not None and not 0 < rate < math.inf:
             self.wrong(f"{where} rate", f"must be more than 0 arrivals per second, not {rate:g}")
-        if "duration" in table and not isinstance(table["duration"], str):
-            self.wrong(f"{where} duration", f'must be a string such as "60s", not {_told(table["duration"])}')
+        ceiling = self.get(table, "ceiling", float, where)
+        if ceiling is not None and not 0 < ceiling < math.inf:
+            self.wrong(f"{where} ceiling", f"must be more than 0 requests per second, not {ceiling:g}")
+        for key, example in (("duration", "60s"), ("think", "1s..3s"), ("warmup", "5s")):
+            if key in table and (not isinstance(table[key], str) or not table[key]):
+                self.wrong(f"{where} {key}", f'must be a string such as "{example}", not {_told(table[key])}')
+        self.get(table, "search", str, where)
+        for key in ("users", "connections", "workers"):
+            count = self.get(table, key, int, where)
+            if count is not None and count < 1:
+                self.wrong(f"{where} {key}", f"must be 1 or more, not {count}")
+        for key in ("isolation", "sample"):
+            part = self.get(table, key, float, where)
+            if part is not None and not 0 <= part <= 1:
+                self.wrong(f"{where} {key}", f"must be a share from 0 to 1, as in 0.02, not {part:g}")
         for name, share in (self.get(table, "mix", dict, where) or {}).items():
             if not _FUNCTION.fullmatch(name):
                 self.wrong(
@@ -557,6 +588,7 @@ class _Reader:
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < math.inf:
                 self.wrong(f"{where} mix.{name}", f"must be a share of 0 or more, not {_told(share)}")
         self.strings(table, "slo", where)
+        self.strings(table, "abort_when", where)
         return dict(table)
 
 

@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,6 +161,10 @@ class Sessions:
             user
         )
 
+    def known(self, token: str) -> Session | None:
+        """Return the open session of that identifier, or None."""
+        return self._open.get(token)
+
     def mains(self) -> list[Session]:
         """Return the main sessions there are."""
         return list(self._main.values())
@@ -177,10 +182,21 @@ class Sessions:
             return None
         return self.caller.call(self.profile.auth.logout, user=session.user or None, token=session.token)
 
-    def end_all(self) -> None:
-        """Log every session out that is still open."""
-        for session in reversed(list(self._open.values())):
-            self.end(session)
+    def forget(self, token: str) -> None:
+        """Strike a session off: the target has ended it, so that there is nothing to log out."""
+        session = self._open.pop(token, None)
+        if session is not None:
+            session.open = False
+
+    def end_all(self, at_once: int = 1) -> None:
+        """Log every session out that is still open, several at once where asked to."""
+        still = list(reversed(self._open.values()))
+        if at_once > 1 and len(still) > 1 and self.profile.auth.logout is not None:
+            with ThreadPoolExecutor(at_once) as pool:
+                list(pool.map(self.end, still))
+        else:
+            for session in still:
+                self.end(session)
         self._main.clear()
 
 

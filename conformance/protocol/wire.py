@@ -23,7 +23,16 @@ import httptools
 
 from conformance.protocol.exchange import Failure, Response
 
-__all__ = ["CAP", "HEAD_CAP", "VALUES", "Address", "Connection", "WireError", "first_response"]
+__all__ = [
+    "CAP",
+    "HEAD_CAP",
+    "VALUES",
+    "Address",
+    "Connection",
+    "WireError",
+    "decode_content",
+    "first_response",
+]
 
 #: The most bytes of one response that are read: 16 MB, before and after decoding; of its head, 256 kB.
 CAP = 16 * 1024 * 1024
@@ -182,7 +191,7 @@ class _Reading:
         for name, value in reversed(self.headers):
             if name.lower() == "content-encoding":
                 for coding in reversed(value.split(",")):
-                    body = _decode(body, coding.strip().lower())
+                    body = decode_content(body, coding.strip().lower())
         if len(body) > _LARGE and sum(map(body.count, (b",", b"[", b"{"))) > VALUES:
             raise WireError("oversize", f"the response holds more than {VALUES:,} values")
         return Response(self.status, tuple(self.headers), body, raw, f"HTTP/{self.version}")
@@ -406,7 +415,7 @@ def _connect(address: Address, deadline: float) -> socket.socket:
     raise problem or OSError("the host has no address")
 
 
-def _decode(body: bytes, coding: str) -> bytes:
+def decode_content(body: bytes, coding: str) -> bytes:
     """Undo gzip or deflate, up to the cap; what cannot be undone stays as it came."""
     if coding not in ("gzip", "x-gzip", "deflate"):
         return body

@@ -234,6 +234,14 @@ def _needles(passwords: tuple[str, ...], sessions: tuple[str, ...]) -> tuple[str
     return tuple(form for some in forms for form in some)
 
 
+def secret_needles(vault: Vault) -> tuple[str, ...]:
+    """Return every text that `nothing_secret_is_repeated` looks for, as the text with the code points of its bytes.
+
+    An answer that holds none of them, in its body or in the values of its headers, repeats nothing secret.
+    """
+    return _needles(tuple(vault.passwords()), tuple(vault.sessions()))
+
+
 def _vault(
     passwords: Sequence[str] = ("Tr0ub4dor&3",),
     sessions: Sequence[tuple[str, str | None]] = (

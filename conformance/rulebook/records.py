@@ -1,0 +1,32 @@
+"""The rulebook as JSON, for pages that show it and import nothing of ours.
+
+`python -m conformance.rulebook.records` writes `fixtures/explorer/rules.json` of the current folder.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from conformance.rulebook import RULES
+
+__all__ = ["FILE", "text"]
+
+FILE = Path("fixtures/explorer/rules.json")
+
+
+def text() -> str:
+    """Return the records, one a line, in the order of the rulebook."""
+    lines = [json.dumps(rule.record(), ensure_ascii=False) for rule in RULES.values()]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def main() -> int:
+    """Rewrite the file."""
+    FILE.write_text(text(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,335 @@
+"""The run's account, where it is led: what all processes report comes together here, and goes out as JSON lines.
+
+Reports are taken once each, whatever way and however often they come. Every second that is over goes out as an event at
+once; the conditions to stop early are looked at; in the end there is the `load` part of the report.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from locust.stats import RequestStats
+
+from load import fold, slo
+from load.health import LIMITS, Calibration, Facts, Fitness, Vitals, fitness
+from load.plan import Order, Plan
+from load.tally import Counts, Delta, Second, Tally
+
+__all__ = ["Account", "Events"]
+
+
+class Events:
+    """A file of JSON lines, each written out as it comes; without a path, nothing is written."""
+
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        """Open the file to append to it; raises OSError when that cannot be done."""
+        self._file: IO[str] | None = None
+        if path is not None:
+            self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115  # for as long as the run goes on
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Write a line."""
+        if self._file is not None:
+            self._file.write(
+                json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+            )
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _Member:
+    """What is known of one process."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numbers: set[int] = set()  # of the reports that came, above `all_below`
+        self.all_below = 1
+        self.latest = 0
+        self.vitals = Vitals(name)
+        self.told: dict[str, Any] = {}
+        self.reach = 0.0
+        self.asked = 0
+        self.open = 0
+        self.renewed = 0
+        self.connections = (0, 0)
+        self.final = False
+        self.lost = False
+
+    def new(self, number: int) -> bool:
+        """Return whether a report with this number has not come before, and remember it."""
+        if number < self.all_below or number in self.numbers:
+            return False
+        self.numbers.add(number)
+        while self.all_below in self.numbers:
+            self.numbers.remove(self.all_below)
+            self.all_below += 1
+        return True
+
+
+class Account:
+    """What the run has come to so far."""
+
+    def __init__(
+        self, plan: Plan, events: Events, stats: Callable[[], RequestStats], functions: Sequence[str]
+    ) -> None:
+        self.plan = plan
+        self.events = events
+        self.stats = stats
+        self.slos = [slo.parse(text) for text in plan.slos]
+        self.watch = slo.Watch([slo.parse_abort(text) for text in plan.aborts], start=plan.warmup)
+        self.tally = Tally(functions, warmup=plan.warmup, name="account")
+        #: What came in since the last `since_now`: the trial of a search.
+        self.lately = Delta()
+        self.members: dict[str, _Member] = {}
+        self.marks: list[dict[str, Any]] = []
+        self.findings: set[str] = set()
+        #: The orders for the whole run, as they were given.
+        self.orders: list[Order] = []
+        #: What was lost with workers, per worker: arrivals that nobody accounts for.
+        self.lost: dict[str, int] = {}
+        #: Why it is to be stopped.
+        self.stop: str | None = None
+        self._renewal = -math.inf
+        self._trouble: set[str] = set()
+        self._warm = plan.warmup <= 0
+
+    # --- what comes in --------------------------------------------------------------------------------------
+
+    def member(self, name: str) -> _Member:
+        """Return what is known of a process."""
+        found = self.members.get(name)
+        if found is None:
+            found = self.members[name] = _Member(name)
+        return found
+
+    def take(self, name: str, report: Mapping[str, Any], age: float) -> bool:
+        """Take in a report of a process; return whether it was new. `age` is how long the run has gone on."""
+        member = self.member(name)
+        number = report["number"]
+        if not member.new(number):
+            return False
+        delta = report["delta"]
+        if not isinstance(delta, Delta):
+            delta = Delta.from_json(delta)
+            if member.lost:
+                delta.until.clear()  # nobody waits for it any more
+            self.tally.merge(delta)
+        if self.plan.search is not None:
+            self.lately.merge(replace(delta, seconds={}))
+        fold.apply(self.stats(), report["locust"], method=self.plan.arrivals, age=age)
+        if number > member.latest:
+            member.latest = number
+            member.vitals = Vitals.from_json(report["vitals"])
+            if report["told"] is not None:
+                member.told = dict(report["told"])
+            member.reach = report["reach"]
+            member.asked, member.open = report["asked"], report["open"]
+            member.renewed = report["renewed"]
+            opened, most = report["connections"]
+            member.connections = (opened, most)
+            member.final = member.final or report["final"]
+        for at in report["renewals"]:
+            if at - self._renewal > 5:
+                self.mark(at, "reset", "sessions had ended: the target was reset, and they are renewed")
+            self._renewal = max(self._renewal, at)
+        for begun, ended in report["pauses"]:
+            text = f"worker {name} heard nothing of the master for {ended - begun:.1f} s and stood still"
+            self.mark(begun, "pause", text)
+        for text in report["trouble"]:
+            if text not in self._trouble:
+                self._trouble.add(text)
+                self.mark(report["at"], "error", f"an error of the generator itself: {text}")
+        for finding in (report["told"] or {}).get("findings", ()):
+            self._finding(finding)
+        return True
+
+    def _finding(self, finding: Mapping[str, Any]) -> None:
+        key = json.dumps([finding.get(name) for name in ("rule", "function", "kind", "message")])
+        if key not in self.findings:
+            self.findings.add(key)
+            self.events.write({"event": "finding", **finding})
+
+    def mark(self, at: float, kind: str, text: str) -> None:
+        """Write a mark on the time axis."""
+        mark = {"at": round(max(0.0, at), 3), "kind": kind, "text": text}
+        self.marks.append(mark)
+        self.events.write({"event": "mark", **mark})
+
+    def lose(self, name: str, number: int) -> None:
+        """Take in that a process is gone, and with it so many arrivals that nobody accounts for."""
+        member = self.member(name)
+        member.lost = True
+        self.tally.lose(name)
+        self.lost[name] = number
+
+    # --- what goes out --------------------------------------------------------------------------------------
+
+    def asked(self, t: float) -> float:
+        """Return how many arrivals were asked for until a moment of the run."""
+        return sum(order.asked(t) for order in self.orders)
+
+    def tick(self, *, end: bool = False) -> None:
+        """Write out the seconds that are over, and look whether the run is to be stopped."""
+        seconds = self.tally.finished(end=end)
+        while end and seconds and seconds[-1].at >= self.plan.duration and not seconds[-1].done:
+            seconds.pop()  # answers were waited for, and none came
+        for second in seconds:
+            self._second(second)
+
+    def _second(self, second: Second) -> None:
+        at = second.at
+        if not self._warm and at >= self.plan.warmup:
+            self._warm = True
+            self.mark(self.plan.warmup, "warm-up over", "what was due before does not count")
+        asked = self.asked(at + 1.0) - self.asked(at) if self.plan.open else None
+        functions = {
+            name: {"requests": done, "errors": failed, "nonconformant": nonconformant}
+            for name, (done, failed, nonconformant) in sorted(second.functions.items())
+        }
+        self.events.write({"event": "second", **second.shown(asked), "functions": functions})
+        if self.stop is None and (why := self.watch.see(second)) is not None:
+            self.stop = why
+            self.mark(at + 1.0, "abort", why)
+
+    def fitness(self, seconds: float, counts: Counts | None = None, asked: float | None = None) -> Fitness:
+        """Say whether the generator was fit, over so many seconds; without `counts`, over the whole run."""
+        plan = self.plan
+        whole = counts is None
+        total = self.tally.total if counts is None else counts
+        measured = max(0.0, seconds - plan.warmup)
+        if whole and plan.open and not plan.tasks:
+            asked = self.asked(seconds) - self.asked(plan.warmup) - sum(self.lost.values())
+        renewed = sum(member.renewed for member in self.members.values()) if whole else 0
+        rate = total.requests / measured if measured else 0.0
+        if plan.schedule is not None:
+            rate = plan.schedule.peak
+        facts = Facts(
+            workers=[
+                member.vitals.gone() if member.lost else member.vitals for member in self.members.values()
+            ],
+            lag=self.tally.sum.lag if whole else self.lately.lag,
+            asked=asked,
+            sent=total.requests + renewed,
+            dropped=total.dropped,
+            rate=rate,
+            calibration=None if plan.calibration is None else Calibration(*plan.calibration),
+        )
+        return fitness(facts)
+
+    def _more_reasons(self, lost: int, requests: int) -> Iterator[str]:
+        """Yield what forbids to believe the run beside what a generator's health does."""
+        if lost > LIMITS.dropped * (lost + requests):
+            share = lost / (lost + requests)
+            yield f"{lost:,} arrivals, {share:.2%} of those due, went down with workers: nobody accounts for them"
+        if self._trouble:
+            yield "the generator itself had an error: " + "; ".join(sorted(self._trouble))
+
+    def judged(self, counts: Counts, functions: Mapping[str, Counts], seconds: float) -> list[slo.Result]:
+        """Judge the SLOs."""
+        return slo.judge(self.slos, counts, functions, seconds)
+
+    def rules(self) -> dict[str, dict[str, int]]:
+        """Return how often each rule was judged and broken, in all processes."""
+        sums: dict[str, list[int]] = {}
+        for member in self.members.values():
+            for rule, (judged, broken) in member.told.get("rules", {}).items():
+                found = sums.setdefault(rule, [0, 0])
+                found[0] += judged
+                found[1] += broken
+        return {rule: {"judged": judged, "broken": broken} for rule, (judged, broken) in sorted(sums.items())}
+
+    def counts(self) -> list[dict[str, Any]]:
+        """Return how often each finding was seen in the end; it was told when it was seen first."""
+        sums: dict[str, dict[str, Any]] = {}
+        for member in self.members.values():
+            for finding in member.told.get("findings", ()):
+                which = {name: finding.get(name) for name in ("rule", "function", "kind")}
+                found = sums.setdefault(json.dumps(which), {**which, "count": 0})
+                found["count"] += int(finding.get("count") or 1)
+        return list(sums.values())
+
+    def schema(self) -> dict[str, int]:
+        """Return how many answers were judged by their declared result, and of how many."""
+        pairs = [member.told["schema"] for member in self.members.values() if "schema" in member.told]
+        return {"judged": sum(pair[0] for pair in pairs), "of": sum(pair[1] for pair in pairs)}
+
+    def plan_event(self, names: Sequence[str], *, interrupted: bool = False) -> dict[str, Any]:
+        """Return what is known of the run before it begins."""
+        plan = self.plan
+        schedule: dict[str, Any] | None = None
+        if plan.search is not None:
+            schedule = plan.search.to_json()
+        elif plan.schedule is not None:
+            schedule = plan.schedule.to_json()
+        return {
+            "scenario": plan.scenario,
+            "arrivals": plan.arrivals,
+            "executor": "tasks" if plan.tasks else "calls" if plan.open else "users",
+            "schedule": schedule,
+            "warmup": plan.warmup,
+            "duration": None if math.isinf(plan.duration) else plan.duration,
+            "seed": plan.seed,
+            "users": plan.users,
+            "connections": {"limit": plan.connections},
+            "waiting": {"limit": plan.waiting, "seconds": plan.patience},
+            "timeout": plan.timeout,
+            "ceiling": plan.ceiling,
+            "workers": len(names),
+            "slo": list(plan.slos),
+            "abort": list(plan.aborts),
+        }
+
+    def ended(
+        self,
+        names: Sequence[str],
+        seconds: float,
+        *,
+        slos: Sequence[slo.Result] | None = None,
+        search: Mapping[str, Any] | None = None,
+        ended: str | None = None,
+    ) -> dict[str, Any]:
+        """Return the `load` part of the report, without the series, whose seconds went out as events."""
+        plan = self.plan
+        reported = self.tally.report(self.asked if plan.open else None, seconds)
+        lost = sum(self.lost.values())
+        reported["total"]["dropped"] += lost
+        measured = max(0.0, seconds - plan.warmup)
+        if slos is None:
+            slos = self.judged(self.tally.total, self.tally.sum.functions, measured)
+        fit = self.fitness(seconds)
+        health = fit.to_json()
+        why = list(self._more_reasons(lost, reported["total"]["requests"]))
+        health["why"] += why
+        health["valid"] = health["valid"] and not why
+        known = self.members.values()
+        return {
+            **self.plan_event(names),
+            "seconds": seconds,
+            "ended": ended,
+            "connections": {
+                "limit": plan.connections,
+                "opened": sum(member.connections[0] for member in known),
+                "most": sum(member.connections[1] for member in known),
+            },
+            "marks": sorted(self.marks, key=lambda mark: mark["at"]),
+            **reported,
+            "renewed": sum(member.renewed for member in known),
+            "lost": lost,
+            "rules": self.rules(),
+            "findings": self.counts(),
+            "schema": self.schema(),
+            "slos": [each.to_json() for each in slos],
+            "search": search,
+            "health": health,
+        }

@@ -1,0 +1,429 @@
+"""Several processes: a master that leads the run, and workers that send, over Locust's own messages.
+
+The master splits the schedule exactly. Every worker reports a few times a second, and sends a report again until it
+is acknowledged, so that none is lost or counted twice when a connection breaks. An acknowledgement is a lease: a
+worker that has none for a while stands still, and one that has not been heard of for a little longer than that is
+given up. From then on the others follow its share, and what it had not accounted for counts as dropped. When it comes
+back, what it reports late is taken in, but it gets nothing more to do. Moments are seconds since the run's beginning;
+clocks of different hosts are never compared: the beginning is told as «in so many seconds».
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import gevent  # type: ignore[import-untyped]
+from locust import runners
+from locust.env import Environment
+from locust.exception import RPCError
+from locust.rpc import Message
+from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
+
+from conformance.protocol.profile import UsageError
+from conformance.protocol.session import SetUpFailedError
+from load.account import Account
+from load.generator import PERIOD, Crew, Generator, moments
+from load.plan import Order, Plan
+
+__all__ = ["Remote", "Worker"]
+
+log = logging.getLogger(__name__)
+
+#: How long, in seconds, a worker goes on without a word from the master, beside the time of two reports.
+LEASE = 1.0
+#: How much longer it is until a worker is given up of which nothing is heard, lest two follow one share.
+MARGIN = 0.5
+#: How long workers may take to get ready, in seconds.
+READY = 120.0
+#: How many of its seconds Locust waits for a worker that says nothing.
+PATIENCE = 30
+#: How long workers may take, in seconds, to remove what they made.
+TIDY = 70.0
+#: How long it is, in seconds, from when all are ready to the run's beginning.
+LEAD = 0.5
+#: So many workers report four times a second; where there are more, each does so less often, down to once a second.
+_OFTEN = 20
+
+
+@dataclass
+class _Hand:
+    """A worker, as the master sees it; `number` counts from 0."""
+
+    number: int
+    client: str
+    heard: float
+    ready: bool = False
+    refused: str | None = None
+    lost_at: float | None = None
+    final: bool = False
+    back: bool = False
+    #: What it made and could not remove; None until it has told.
+    left: list[dict[str, Any]] | None = None
+    #: Whether it is the target that refused what it had to prepare.
+    by_target: bool = False
+    orders: list[Order] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return str(self.number + 1)
+
+    @property
+    def works(self) -> bool:
+        return self.lost_at is None and not self.final
+
+
+class Remote:
+    """The workers of a master."""
+
+    def __init__(self, runner: MasterRunner) -> None:
+        self.plan: Plan
+        self._runner = runner
+        # Locust would give a worker up after three seconds in which it draws its requests; a run has leases of its own.
+        runners.HEARTBEAT_LIVENESS = max(runners.HEARTBEAT_LIVENESS, PATIENCE)
+        self._run = ""
+        self._hands: list[_Hand] = []
+        self._by_client: dict[str, _Hand] = {}
+        self._account: Account | None = None
+        self._functions: list[str] = []
+        self._zero = 0.0
+        self._end: float | None = None
+        self._lease = LEASE
+        runner.register_message("load-ready", self._on_ready)
+        runner.register_message("load-report", self._on_report)
+        runner.register_message("load-left", self._on_left)
+        hook: Any = runner.environment.events.worker_connect
+        hook.add_listener(lambda client_id, **more: self._on_connect(client_id))
+
+    @property
+    def now(self) -> float:
+        """Seconds since the run's beginning."""
+        return perf_counter() - self._zero
+
+    def prepare_for(self, plan: Plan) -> None:
+        """Take the workers that are there for a new run."""
+        self.plan = plan
+        self._run = uuid4().hex
+        self._account = None
+        self._functions = []
+        self._end = None
+        states = (STATE_INIT, STATE_SPAWNING, STATE_RUNNING)
+        clients = [client.id for client in self._runner.clients.all if client.state in states]
+        clients.sort(key=self._runner.get_worker_index)
+        self._hands = [_Hand(number, client, perf_counter()) for number, client in enumerate(clients)]
+        self._by_client = {hand.client: hand for hand in self._hands}
+
+    def _send(self, hand: _Hand, kind: str, **data: Any) -> None:
+        try:
+            self._runner.send_message(kind, {"run": self._run, **data}, client_id=hand.client)
+        except RPCError as error:
+            log.warning("worker %s cannot be told (%s): %s", hand.name, kind, error)
+
+    def _working(self) -> list[_Hand]:
+        return [hand for hand in self._hands if hand.works]
+
+    # --- as a run's hands -----------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:  # noqa: D102
+        return [hand.name for hand in self._hands]
+
+    def prepare(self) -> list[str]:  # noqa: D102
+        of = len(self._hands)
+        part = self.plan.part(of).to_json()
+        period = min(1.0, PERIOD * max(1.0, of / _OFTEN))
+        self._lease = LEASE + 2 * period
+        for hand in self._hands:
+            place = {"index": hand.number, "of": of, "name": hand.name}
+            self._send(hand, "load-prepare", plan=part, period=period, lease=self._lease, **place)
+        end = perf_counter() + READY
+        while not all(hand.ready for hand in self._hands):
+            gevent.sleep(0.02)
+            for hand in self._hands:
+                if hand.refused is not None:
+                    told = f"worker {hand.name}: {hand.refused}"
+                    raise SetUpFailedError(told) if hand.by_target else UsageError(told)
+                gone = self._runner.clients.get(hand.client)
+                if gone is None or gone.state == "missing" or perf_counter() > end:
+                    raise UsageError(f"worker {hand.name} did not get ready")
+        return self._functions
+
+    def begin(self, account: Account) -> float:  # noqa: D102
+        self._account = account
+        self._zero = perf_counter() + LEAD
+        for hand in self._hands:
+            hand.heard = self._zero
+            self._send(
+                hand, "load-go", seconds=self._zero - perf_counter(), watch=sorted(account.watch.functions)
+            )
+        return self._zero
+
+    def order(self, order: Order) -> None:  # noqa: D102
+        hands = self._working()
+        for place, hand in enumerate(hands):
+            self._give(hand, [order.share(place, len(hands))])
+
+    def _give(self, hand: _Hand, orders: list[Order]) -> None:
+        hand.orders += orders
+        self._send(hand, "load-orders", orders=[order.to_json() for order in orders])
+
+    def collect(self) -> None:  # noqa: D102
+        silent = perf_counter() - self._lease - MARGIN
+        for hand in self._working():
+            if hand.heard < silent:
+                self._lose(hand, f"not heard of for {perf_counter() - hand.heard:.1f} s")
+
+    def open(self) -> int:  # noqa: D102
+        assert self._account is not None
+        return sum(self._account.member(hand.name).open for hand in self._working())
+
+    def alive(self) -> int:  # noqa: D102
+        return len(self._working())
+
+    def stop(self, seconds: float, until: float) -> None:  # noqa: D102
+        self._end = until
+        for hand in self._hands:
+            self._send(hand, "load-stop", seconds=seconds, until=until)
+        end = perf_counter() + seconds + self._lease
+        while self._working() and perf_counter() < end:
+            gevent.sleep(0.02)
+        for hand in self._working():
+            self._lose(hand, "its last report did not come")
+
+    def close(self) -> list[dict[str, Any]]:  # noqa: D102
+        for hand in self._hands:
+            self._send(hand, "load-close")
+        end = perf_counter() + TIDY
+        while perf_counter() < end and any(hand.left is None and hand.final for hand in self._hands):
+            gevent.sleep(0.02)
+        return [left for hand in self._hands for left in hand.left or ()]
+
+    # --- what workers say -----------------------------------------------------------------------------------
+
+    def _known(self, msg: Message) -> _Hand | None:
+        return self._by_client.get(msg.node_id) if msg.data["run"] == self._run else None
+
+    def _on_ready(self, environment: Environment, msg: Message) -> None:
+        if (hand := self._known(msg)) is not None:
+            hand.refused, hand.by_target = msg.data["refused"], msg.data["by_target"]
+            hand.ready = hand.refused is None
+            self._functions = self._functions or list(msg.data["functions"])
+            if hand.ready and list(msg.data["functions"]) != self._functions:
+                hand.refused = (
+                    "it has other functions than the first worker: give all the same catalogue and profile"
+                )
+
+    def _on_left(self, environment: Environment, msg: Message) -> None:
+        if (hand := self._known(msg)) is not None:
+            hand.left = list(msg.data["left"])
+
+    def _on_report(self, environment: Environment, msg: Message) -> None:
+        hand, account = self._known(msg), self._account
+        if hand is None or account is None:
+            return
+        reports = msg.data["reports"]
+        hand.heard = perf_counter()
+        if hand.lost_at is not None and not hand.back:
+            hand.back = True
+            text = f"worker {hand.name} is heard again: what it reports counts, but it gets no more to do"
+            account.mark(self.now, "worker back", text)
+        final = False
+        for report in reports:
+            account.take(hand.name, report, self.now)
+            final = final or report["final"]
+        self._send(
+            hand,
+            "load-ack",
+            numbers=[report["number"] for report in reports],
+            stamp=max(report["at"] for report in reports),
+            revoked=hand.lost_at is not None,
+        )
+        if hand.lost_at is not None:
+            account.lose(hand.name, self._unaccounted(hand, hand.lost_at))
+        elif final:
+            if self._end is None:
+                # All it has to say is said: the others take over just where it stopped.
+                self._lose(hand, "it was ended", account.member(hand.name).reach)
+            hand.final = True
+
+    def _on_connect(self, client: str) -> None:
+        if self._account is not None and self._end is None and client not in self._by_client:
+            text = "a worker came after the beginning: it gets nothing to do in this run"
+            self._account.mark(self.now, "worker late", text)
+
+    # --- a worker that is gone ------------------------------------------------------------------------------
+
+    def _unaccounted(self, hand: _Hand, until: float) -> int:
+        """Return how many arrivals of a worker nobody accounts for, of those due until a moment."""
+        assert self._account is not None
+        member = self._account.member(hand.name)
+        bound = until if self._end is None else min(until, self._end)
+        number = member.open
+        for order in hand.orders:
+            left = replace(order, since=max(order.since, member.reach), until=min(order.until, bound))
+            if left.since < left.until:
+                number += sum(1 for _ in moments(left))
+        return number
+
+    def _lose(self, hand: _Hand, why: str, since: float | None = None) -> None:
+        """Count what a worker leaves behind, and have the others follow its share, from now on if not since earlier."""
+        account = self._account
+        assert account is not None
+        now = self.now if since is None else since
+        hand.lost_at = now
+        number = self._unaccounted(hand, now)
+        account.lose(hand.name, number)
+        others = self._working()
+        text = f"worker {hand.name} is gone ({why})"
+        if self.plan.open:
+            text += f": arrivals that nobody accounts for: {number:,}"
+        left = [replace(order, since=max(order.since, now)) for order in hand.orders if order.until > now]
+        if others and left and self._end is None:
+            text += f"; its share goes to the {len(others)} that are left"
+            part = self.plan.part(len(others))
+            for place, other in enumerate(others):
+                limits = {"connections": part.connections, "waiting": part.waiting, "ceiling": part.ceiling}
+                self._send(other, "load-limits", **limits)
+                self._give(other, [order.share(place, len(others)) for order in left])
+        account.mark(now, "worker lost", text)
+
+
+class Worker:
+    """A worker's side: it does what the master says, and reports."""
+
+    def __init__(
+        self,
+        runner: WorkerRunner,
+        crew: Callable[[Plan, int, int], Crew],
+        made: Callable[[Generator | None], None],
+    ) -> None:
+        self.generator: Generator | None = None
+        self._runner = runner
+        self._crew = crew
+        self._made = made
+        self._run = ""
+        self._period = PERIOD
+        self._lease = LEASE
+        self._unread: dict[int, dict[str, Any]] = {}
+        self._reporter: Any = None
+        self._finished = True
+        runner.register_message("load-prepare", self._on_prepare, concurrent=True)
+        runner.register_message("load-go", self._on_go)
+        runner.register_message("load-orders", self._on_orders)
+        runner.register_message("load-limits", self._on_limits)
+        runner.register_message("load-ack", self._on_ack)
+        runner.register_message("load-stop", self._on_stop, concurrent=True)
+        runner.register_message("load-close", self._on_close, concurrent=True)
+
+    def _mine(self, msg: Message) -> Generator | None:
+        return self.generator if msg.data["run"] == self._run else None
+
+    def _on_prepare(self, environment: Environment, msg: Message) -> None:
+        self._close()
+        data = msg.data
+        self._run, self._period, self._lease = data["run"], data["period"], data["lease"]
+        self._unread = {}
+        self._finished = False
+        self._made(None)
+        functions: list[str] = []
+        refused: str | None = None
+        by_target = False
+        try:
+            plan = Plan.from_json(data["plan"])
+            crew = self._crew(plan, data["index"], data["of"])
+            self.generator = Generator(plan, crew, data["name"], lambda: self._runner.user_count)
+            crew.prepare()
+            functions = list(crew.functions)
+        except SetUpFailedError as error:
+            refused, by_target = error.reason, True
+        except Exception as error:  # whatever it is, the master has to know
+            refused = str(error) or type(error).__name__
+        told = {"functions": functions, "refused": refused, "by_target": by_target}
+        self._runner.send_message("load-ready", {"run": self._run, **told})
+
+    def _on_go(self, environment: Environment, msg: Message) -> None:
+        if (generator := self._mine(msg)) is None:
+            return
+        generator.start(perf_counter() + msg.data["seconds"], lease=self._lease, watch=msg.data["watch"])
+        self._made(generator)
+        self._reporter = gevent.spawn(self._report_on, generator)
+
+    def _on_orders(self, environment: Environment, msg: Message) -> None:
+        if (generator := self._mine(msg)) is not None and not generator.closing:
+            generator.follow([Order.from_json(order) for order in msg.data["orders"]])
+
+    def _on_limits(self, environment: Environment, msg: Message) -> None:
+        if (generator := self._mine(msg)) is not None:
+            generator.limit(msg.data["connections"], msg.data["waiting"], msg.data["ceiling"])
+
+    def _on_ack(self, environment: Environment, msg: Message) -> None:
+        if (generator := self._mine(msg)) is None:
+            return
+        for number in msg.data["numbers"]:
+            self._unread.pop(number, None)
+        if msg.data["revoked"]:
+            generator.revoke()
+        elif generator.clock is not None:
+            generator.clock.extend(msg.data["stamp"] + self._lease)
+
+    def _report_on(self, generator: Generator) -> None:
+        while not self._finished:
+            self._report(generator)
+            gevent.sleep(self._period)
+
+    def _report(self, generator: Generator, *, final: bool = False) -> None:
+        report = generator.report(final=final)
+        self._unread[report["number"]] = report
+        self._tell()
+
+    def _tell(self) -> None:
+        try:
+            self._runner.send_message(
+                "load-report", {"run": self._run, "reports": list(self._unread.values())}
+            )
+        except RPCError as error:
+            log.warning("the master cannot be told, and will be again: %s", error)
+
+    def _on_stop(self, environment: Environment, msg: Message) -> None:
+        if self._mine(msg) is not None:
+            self.finish(msg.data["seconds"], msg.data["until"])
+
+    def leave(self) -> None:
+        """Remove what was made, and tell what is left over: this process is about to end."""
+        if self.generator is not None:
+            self._told_left(self._run, self._close())
+
+    def _told_left(self, run: str, left: list[dict[str, Any]]) -> None:
+        with contextlib.suppress(RPCError):
+            self._runner.send_message("load-left", {"run": run, "left": left})
+
+    def finish(self, seconds: float, until: float = -math.inf) -> None:
+        """Take up nothing more, wait for what has begun, and send the last report."""
+        generator = self.generator
+        if generator is None or self._finished or not generator.begun.is_set():
+            return
+        generator.stop(seconds, until)
+        if not self._finished:
+            self._finished = True
+            self._report(generator, final=True)
+            # The master may be out of reach for a moment; it waits about as long.
+            for _ in range(int(self._lease / PERIOD)):
+                gevent.sleep(PERIOD)
+                if not self._unread:
+                    break
+                self._tell()
+
+    def _on_close(self, environment: Environment, msg: Message) -> None:
+        if self._mine(msg) is not None:
+            self._told_left(msg.data["run"], self._close())
+
+    def _close(self) -> list[dict[str, Any]]:
+        self._finished = True
+        self._made(None)
+        generator, self.generator = self.generator, None
+        return [] if generator is None else [dict(left) for left in generator.close()]

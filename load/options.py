@@ -1,0 +1,482 @@
+"""What a load is told to do: the same options for `conform load` and for `locust -f load/locustfile.py`.
+
+An option that is not given is taken from [load] of the profile, and what neither says has a default. `settle` makes one
+whole of the three, or says in one line what is wrong; both fronts go through it, so that they understand the same.
+
+    [load]                                      # option
+    scenario = "steady"                         # --scenario
+    rate = 200                                  # --rate: 200, "200/s", "ramp 10/s to 200/s", "poisson 50/s" …
+    duration = "60s"                            # --duration
+    users = 50                                  # --users: alone, closed; with a rate, so many sessions
+    think = "1s..3s"                            # --think, of closed users
+    mix = { "course.find" = 6 }                 # --mix course.find=6,course.read=3
+    slo = ["p95 < 300ms"]                       # --slo, repeatable
+    abort_when = ["errors > 50% over 5s"]       # --abort-when, repeatable
+    warmup = "5s"                               # --warmup
+    connections = 256                           # --connections
+    workers = 2                                 # --workers
+    search = "10/s to 2000/s, 10s each"         # --search
+    ceiling = 500                               # the rate that is never exceeded; there is no option for it
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance.protocol.catalog import Catalog
+from conformance.protocol.profile import Profile, UsageError, suggestion
+from conformance.protocol.profile import load as load_profile
+
+if TYPE_CHECKING:
+    # They import numpy, which no verb but the load need wait for: `settle` asks for them when it comes to that.
+    from load.arrivals import Schedule, Search
+
+__all__ = [
+    "SCENARIOS",
+    "Scenario",
+    "Settings",
+    "Wish",
+    "add_arguments",
+    "refuse_target",
+    "settle",
+    "target_of",
+]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is sent: `tasks` says that an arrival runs a task of a scenario's user, and not a single call."""
+
+    name: str
+    text: str
+    tasks: bool = False
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    each.name: each
+    for each in (
+        Scenario("steady", "single calls, drawn from the profile's mix over the catalogue"),
+        Scenario("student", "a student who signs in, looks through courses and opens some", tasks=True),
+        Scenario("teacher", "a teacher who makes, changes and removes courses", tasks=True),
+        Scenario("signin", "a storm of sign-ins, each with the call that follows it", tasks=True),
+    )
+}
+
+DURATION = 60.0
+RATE = 10.0
+USERS = 20
+THINK = (1.0, 1.0)
+CONNECTIONS = 256
+#: The warm-up is a tenth of the duration, and no more than so many seconds.
+WARMUP = 5.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for on a command line, as it was written; None: not."""
+
+    scenario: str | None = None
+    rate: str | None = None
+    duration: str | None = None
+    users: int | None = None
+    think: str | None = None
+    mix: str | None = None
+    slo: tuple[str, ...] | None = None
+    abort_when: tuple[str, ...] | None = None
+    warmup: str | None = None
+    connections: int | None = None
+    workers: int | None = None
+    search: str | None = None
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Wish:
+        """Take what is ours from parsed options; Locust's own name for users is `num_users`."""
+        given: dict[str, Any] = {each.name: getattr(options, each.name, None) for each in fields(cls)}
+        if given["users"] is None:
+            given["users"] = getattr(options, "num_users", None)
+        for name in ("slo", "abort_when"):
+            given[name] = tuple(given[name]) if given[name] else None
+        return cls(**given)
+
+    def arguments(self) -> list[str]:
+        """Return the options that say the same again, but for the workers, which Locust counts in its own way."""
+        line: list[str] = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is None or each.name == "workers":
+                continue
+            for one in value if isinstance(value, tuple) else (value,):
+                line.append(f"--{each.name.replace('_', '-')}={one}")
+        return line
+
+
+def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
+    """Add the load's options to a parser: argparse's, or Locust's, which has some of them already.
+
+    Locust's `--host` is the target, its `--users` the users and its `--profile` the profile's file.
+    """
+    group = parser.add_argument_group("Load", "What is not given is taken from [load] of the profile.")
+
+    def add(name: str, **more: Any) -> None:
+        group.add_argument(name, default=None, **more)
+
+    add("--scenario", metavar="NAME", help=f"one of {', '.join(SCENARIOS)} (default: steady)")
+    add(
+        "--rate",
+        metavar="RATE",
+        help="open arrivals, as in 200/s, 'poisson 50/s', 'ramp 10/s to 200/s' (default: 10/s)",
+    )
+    add("--duration", metavar="DURATION", help="as in 90s, 10m, 2h (default: 60s)")
+    if not under_locust:
+        add(
+            "--users",
+            type=_positive,
+            metavar="N",
+            help="alone: closed, N users in turn; with a rate: N sessions",
+        )
+    add(
+        "--think",
+        metavar="TIME",
+        help="what closed users wait between tasks, as in 2s or 1s..3s (default: 1s)",
+    )
+    add("--mix", metavar="SHARES", help="functions and their shares, as in course.find=6,course.read=3")
+    add(
+        "--slo",
+        action="append",
+        metavar="SLO",
+        help="as in 'p95 < 300ms' or 'course.find errors < 0.1%%' (repeatable)",
+    )
+    add(
+        "--abort-when",
+        action="append",
+        metavar="CONDITION",
+        help="stop early, as in 'errors > 50%% over 5s' (repeatable)",
+    )
+    add("--warmup", metavar="DURATION", help="not counted (default: a tenth of the duration, 5s at most)")
+    add(
+        "--connections",
+        type=_positive,
+        metavar="N",
+        help=f"at most so many at a time (default: {CONNECTIONS})",
+    )
+    add(
+        "--search",
+        metavar="RATES",
+        help="find the highest rate that keeps the SLOs, as in '10/s to 2000/s, 10s each'",
+    )
+    if under_locust:
+        add("--target", metavar="URL", help="the same as --host")
+        add("--seed", type=int, metavar="N", help="the same seed sends the same requests at the same moments")
+        group.add_argument("--read-only", action="store_true", help="call only functions that read")
+        add("--calibration", metavar="RATE,US", help=argparse.SUPPRESS)
+    else:
+        add(
+            "--workers",
+            type=_positive,
+            metavar="N",
+            help="send from N processes; with --master, wait for N workers",
+        )
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the load is to do, whole and sound."""
+
+    scenario: Scenario
+    schedule: Schedule | None
+    search: Search | None
+    users: int
+    think: tuple[float, float]
+    seconds: float
+    warmup: float
+    mix: Mapping[str, float] | None
+    slos: tuple[str, ...]
+    aborts: tuple[str, ...]
+    connections: int
+    workers: int
+    ceiling: float | None
+    #: The rate, or the search, as it was written.
+    wording: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether arrivals follow a schedule."""
+        return self.schedule is not None or self.search is not None
+
+    @property
+    def peak(self) -> float | None:
+        """The highest rate that is asked for at any moment; None with closed users."""
+        if self.search is not None:
+            return self.search.high
+        return None if self.schedule is None else self.schedule.peak
+
+    @property
+    def text(self) -> str:
+        """What is to be done, in words."""
+        if self.search is not None:
+            return self.search.text
+        if self.schedule is not None:
+            return self.schedule.text
+        low, high = self.think
+        wait = f"{low:g} s" if low == high else f"{low:g} to {high:g} s"
+        return f"{self.users} closed users, {wait} between tasks, for {self.seconds:g} s"
+
+
+def settle(
+    wish: Wish, profile: Profile, functions: Collection[str] | None = None, *, where: str | None = None
+) -> Settings:
+    """Make one whole of what was asked for, what the profile says and what is usual.
+
+    `functions` are those of the catalogue, where there is one.
+
+    Raises:
+        UsageError: something of it is wrong; one line says what and where.
+
+    """
+
+    from load import slo
+
+    load = profile.load
+    place = where or (f"{profile.path}: [load]" if profile.path else "[load]")
+
+    def pick(name: str, option: Any, default: Any = None) -> tuple[Any, str]:
+        """Return a value with where it is from."""
+        if option is not None:
+            return option, f"--{name.replace('_', '-')}"
+        return load.get(name, default), f"{place} {name}"
+
+    given, spot = pick("scenario", wish.scenario, "steady")
+    scenario = SCENARIOS.get(str(given))
+    if scenario is None:
+        raise UsageError(
+            f"{spot}: there is no scenario {given!r}"
+            + (suggestion(str(given), SCENARIOS) or f"; there are {', '.join(SCENARIOS)}")
+        )
+    if wish.rate is not None and wish.search is not None:
+        raise UsageError("--rate and --search: a search tries several rates by itself; give one of the two")
+    users, spot = pick("users", wish.users)
+    if users is not None and (isinstance(users, bool) or not isinstance(users, int) or users < 1):
+        raise UsageError(f"{spot}: {users!r} is no number from 1 on")
+    # The command line goes before the profile as a whole: --users alone asks for closed users, whatever rate that has.
+    closed = (
+        wish.rate is None
+        and wish.search is None
+        and (wish.users is not None or (users is not None and "rate" not in load and "search" not in load))
+    )
+    duration = _duration(*pick("duration", wish.duration), default=DURATION)
+    schedule, search, wording = None, None, None
+    if not closed:
+        schedule, search, wording = _arrivals(wish, load, place, duration)
+    seconds = duration if schedule is None else schedule.duration
+    ceiling = _number(load.get("ceiling"), f"{place} ceiling")
+    most = search.high if search is not None else schedule.peak if schedule is not None else 0.0
+    if ceiling is not None and most > ceiling:
+        raise UsageError(
+            f"{most:g}/s is more than the ceiling of {ceiling:g}/s that the profile sets "
+            f"({place} ceiling): ask for less"
+        )
+    connections = _whole(*pick("connections", wish.connections, CONNECTIONS))
+    workers = _whole(*pick("workers", wish.workers, 1))
+    if connections < workers:
+        raise UsageError(f"{connections} connections are too few for {workers} workers: each needs one")
+    return Settings(
+        scenario=scenario,
+        schedule=schedule,
+        search=search,
+        users=users or USERS,
+        think=_think(*pick("think", wish.think)),
+        seconds=math.inf if search is not None else seconds,
+        warmup=_warmup(*pick("warmup", wish.warmup), seconds, search, asked=wish.warmup is not None),
+        mix=_mix(*pick("mix", wish.mix), functions),
+        slos=_texts(*pick("slo", wish.slo), functions, slo.parse),
+        aborts=_texts(*pick("abort_when", wish.abort_when), functions, slo.parse_abort),
+        connections=connections,
+        workers=workers,
+        ceiling=ceiling,
+        wording=wording,
+    )
+
+
+def _arrivals(
+    wish: Wish, load: Mapping[str, Any], place: str, duration: float
+) -> tuple[Schedule | None, Search | None, str]:
+    """Return the schedule or the search, and how it is written: that of the command line, or else the profile's."""
+    from load import arrivals
+
+    text, spot = wish.search, "--search"
+    if text is None and wish.rate is None and "search" in load and "rate" not in load:
+        text, spot = str(load["search"]), f"{place} search"
+    if text is not None:
+        words = text.strip()
+        with _at(spot):
+            words = words if words.startswith("search") else f"search {words}"
+            return None, arrivals.parse_search(words), words
+    rate, spot = (wish.rate, "--rate") if wish.rate is not None else (load.get("rate", RATE), f"{place} rate")
+    with _at(spot):
+        wording = rate if isinstance(rate, str) else f"{_number(rate, spot):.10g}/s"
+        schedule = arrivals.parse(wording, duration)
+    if wish.duration is not None and schedule.duration != duration:
+        raise UsageError(
+            f"--duration {wish.duration}: {str(rate)!r} says itself how long it goes on; leave one out"
+        )
+    return schedule, None, wording
+
+
+class _at:  # noqa: N801  (it reads as a word)
+    """Says where a usage error is from."""
+
+    def __init__(self, spot: str) -> None:
+        self.spot = spot
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UsageError):
+            raise UsageError(f"{self.spot}: {error}") from None
+
+
+def _number(value: Any, spot: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise UsageError(f"{spot}: {value!r} is no number above 0")
+    return float(value)
+
+
+def _whole(value: Any, spot: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{spot}: {value!r} is no number from 1 on")
+    return value
+
+
+def _duration(value: Any, spot: str, *, default: float) -> float:
+    from load import arrivals
+
+    if value is None:
+        return default
+    with _at(spot):
+        return arrivals.parse_duration(str(value))
+
+
+def _warmup(value: Any, spot: str, seconds: float, search: Search | None, *, asked: bool) -> float:
+    if search is not None:
+        if asked and value not in ("0", "0s"):
+            raise UsageError(f"{spot}: a search has no warm-up; its first trials are one")
+        return 0.0
+    if value is None:
+        return min(WARMUP, seconds / 10)
+    if re.fullmatch(r"0+(\.0*)?\s*(ms|s|m|h)?", str(value).strip()):
+        return 0.0
+    warmup = _duration(value, spot, default=0.0)
+    if warmup >= seconds:
+        raise UsageError(f"{spot}: {warmup:g} s of warm-up leave nothing to measure of {seconds:g} s")
+    return warmup
+
+
+def _think(value: Any, spot: str) -> tuple[float, float]:
+    from load import arrivals
+
+    if value is None:
+        return THINK
+    text = str(value).strip()
+    if re.fullmatch(r"0\s*s?", text):
+        return 0.0, 0.0
+    low, dots, high = text.partition("..")
+    with _at(spot):
+        first = 0.0 if dots and re.fullmatch(r"0\s*s?", low.strip()) else arrivals.parse_duration(low)
+        last = arrivals.parse_duration(high) if dots else first
+    if last < first:
+        raise UsageError(f"{spot}: {text!r} ends before it begins: write it as 1s..3s")
+    return first, last
+
+
+def _mix(value: Any, spot: str, functions: Collection[str] | None) -> dict[str, float] | None:
+    if value is None:
+        return None
+    shares: dict[str, float] = {}
+    if isinstance(value, Mapping):
+        shares = {str(name): float(share) for name, share in value.items()}
+    else:
+        for piece in str(value).split(","):
+            name, equals, share = piece.partition("=")
+            try:
+                shares[name.strip()] = float(share) if equals else 1.0
+            except ValueError:
+                raise UsageError(
+                    f"{spot}: {piece.strip()!r} is no share: write it as course.find=6"
+                ) from None
+    for name, number in shares.items():
+        if not 0 <= number < math.inf:
+            raise UsageError(f"{spot}: the share of {name} must be 0 or more, not {number:g}")
+        if functions is not None and name not in functions:
+            raise UsageError(f"{spot}: the catalogue has no function {name}{suggestion(name, functions)}")
+    if not any(shares.values()):
+        raise UsageError(f"{spot}: no function has a share above 0")
+    return shares
+
+
+def _texts(value: Any, spot: str, functions: Collection[str] | None, parse: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    texts: Iterable[Any] = (value,) if isinstance(value, str) else value
+    found = []
+    for text in texts:
+        with _at(spot):
+            found.append(parse(str(text), functions).text)
+    return tuple(dict.fromkeys(found))
+
+
+# --- the target ---------------------------------------------------------------------------------------------
+
+
+def target_of(profile: Path | None, url: str | None) -> tuple[Profile, Catalog]:
+    """Return the profile and its catalogue: of this file, or of `conform.toml` here, or of a URL alone.
+
+    Raises:
+        UsageError: one of them is wrong, or the target may not be loaded.
+
+    """
+    path = profile
+    if path is None and Path("conform.toml").is_file():
+        path = Path("conform.toml")
+    found = load_profile(path) if path is not None else Profile.empty(url)
+    if url is not None:
+        found = found.with_target(url)
+    refuse_target(found)
+    catalog = Catalog.load(found.catalog_path) if found.catalog_path else Catalog.implicit(found)
+    return found, catalog
+
+
+def refuse_target(profile: Profile) -> None:
+    """Raise UsageError where the target may not be put under load: production, or nobody says that it is a test's."""
+    _ = profile.url
+    profile.refuse_production()
+    if not profile.may_write:
+        raise UsageError(
+            f"{profile.host} is no test environment, so no load is put on it: "
+            f'set environment = "test" in [target] of {profile.path or "a profile"} if it is one'
+        )
+
+
+def calibration_of(text: str | None) -> tuple[float, float] | None:
+    """Read what one front hands to the other: requests per second and µs of processor time for each."""
+    if not text:
+        return None
+    rate, _, cost = text.partition(",")
+    try:
+        return float(rate), float(cost)
+    except ValueError:
+        raise UsageError(f"--calibration: {text!r} is no RATE,US") from None

@@ -1,0 +1,319 @@
+"""One run from beginning to end, in the process that leads it: orders out, reports in, the search, the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+import gevent  # type: ignore[import-untyped]
+from gevent.event import Event  # type: ignore[import-untyped]
+
+from conformance.protocol.profile import UsageError
+from conformance.protocol.session import SetUpFailedError
+from load import slo
+from load.account import Account, Events
+from load.generator import PERIOD, Crew, Generator
+from load.plan import Order, Plan
+from load.tally import Delta
+
+__all__ = ["Hands", "Local", "Run", "exit_status"]
+
+log = logging.getLogger(__name__)
+
+#: How long, in seconds, from the last word of the preparations to the run's beginning.
+LEAD = 0.2
+
+
+#: How long it may take, in seconds, until what was made on the target is removed from it.
+TIDYING = 75.0
+
+
+class Hands(Protocol):
+    """Those who send: this process, or workers."""
+
+    def names(self) -> list[str]:
+        """Return the names of the processes that send."""
+
+    def prepare(self) -> list[str]:
+        """Get ready, and return the names of the functions; raises UsageError when that cannot be done."""
+
+    def begin(self, account: Account) -> float:
+        """Set the beginning, as a moment of `perf_counter`, and return it."""
+
+    def order(self, order: Order) -> None:
+        """Have an order followed."""
+
+    def collect(self) -> None:
+        """See to it that what was reported is in the account."""
+
+    def open(self) -> int:
+        """Return how much has begun and has not come to its end."""
+
+    def alive(self) -> int:
+        """Return how many processes send."""
+
+    def stop(self, seconds: float, until: float) -> None:
+        """Have nothing taken up that is due from a moment on, wait for what has begun, and take account of it all."""
+
+    def close(self) -> Sequence[Mapping[str, Any]]:
+        """Let go of everything, and return what is left over of it on the target."""
+
+
+class Local:
+    """This very process sends."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        crew: Callable[[Plan, int, int], Crew],
+        users: Callable[[], int],
+        ready: Callable[[Generator], None],
+    ) -> None:
+        self.plan = plan
+        self._crew = crew
+        self._users = users
+        self._ready = ready
+        self.generator: Generator | None = None
+        self._account: Account | None = None
+
+    def names(self) -> list[str]:  # noqa: D102
+        return ["local"]
+
+    def prepare(self) -> list[str]:  # noqa: D102
+        crew = self._crew(self.plan, 0, 1)
+        self.generator = Generator(self.plan, crew, users=self._users)
+        crew.prepare()
+        return list(crew.functions)
+
+    def begin(self, account: Account) -> float:  # noqa: D102
+        assert self.generator is not None
+        self._account = account
+        zero = perf_counter() + LEAD
+        self.generator.start(zero, watch=sorted(account.watch.functions))
+        account.tally = self.generator.tally
+        self._ready(self.generator)
+        return zero
+
+    def order(self, order: Order) -> None:  # noqa: D102
+        assert self.generator is not None
+        self.generator.follow([order])
+
+    def collect(self) -> None:  # noqa: D102
+        self._report(final=False)
+
+    def _report(self, *, final: bool) -> None:
+        if self.generator is not None and self._account is not None:
+            generator = self.generator
+            self._account.take(generator.name, generator.report(final=final, far=False), generator.now)
+
+    def open(self) -> int:  # noqa: D102
+        return 0 if self.generator is None else self.generator.open
+
+    def alive(self) -> int:  # noqa: D102
+        return 1
+
+    def stop(self, seconds: float, until: float) -> None:  # noqa: D102
+        if self.generator is not None:
+            self.generator.stop(seconds, until)
+            self._report(final=True)
+
+    def close(self) -> Sequence[Mapping[str, Any]]:  # noqa: D102
+        return () if self.generator is None else self.generator.close()
+
+
+class Run:
+    """A run; `main` is to be run in a greenlet, and `finish` ends it early from another one."""
+
+    def __init__(self, plan: Plan, hands: Hands, events: Events, stats: Callable[[], Any]) -> None:
+        self.plan = plan
+        self.hands = hands
+        self.events = events
+        self.account: Account | None = None
+        #: The `load` part of the report, once the run has ended.
+        self.result: dict[str, Any] | None = None
+        #: Why it could not be begun, in a line.
+        self.refused: str | None = None
+        self.ended = Event()
+        self._stats = stats
+        self._zero = math.inf
+        self._why: str | None = None
+        self._drain = plan.drain
+        self._search = plan.search
+        self._kept: list[slo.Result] | None = None
+
+    @property
+    def now(self) -> float:
+        """Seconds since the run's beginning."""
+        return perf_counter() - self._zero
+
+    def finish(self, why: str, drain: float | None = None) -> None:
+        """End the run early, and wait until everything is folded and written."""
+        if self._why is None:
+            self._why = why
+        if drain is not None:
+            self._drain = min(self._drain, drain)
+        self.ended.wait(timeout=self._drain + TIDYING)
+
+    def main(self) -> None:
+        """Carry the run out."""
+        try:
+            self._main()
+        except UsageError as error:
+            self._refuse(str(error), "usage")
+        except SetUpFailedError as error:
+            self._refuse(f"the load cannot be prepared: {error.reason}", "target")
+        except OSError as error:
+            self._refuse(f"the load cannot be begun: {error}", "machine")
+        finally:
+            try:
+                for left in self.hands.close():
+                    self.events.write({"event": "leftover", **left})
+                self.events.close()
+            finally:
+                self.ended.set()
+
+    def _refuse(self, why: str, kind: str) -> None:
+        self.refused = why
+        with contextlib.suppress(OSError):
+            self.events.write({"event": "refused", "kind": kind, "text": why})
+
+    def _main(self) -> None:
+        plan = self.plan
+        functions = self.hands.prepare()
+        self.account = account = Account(plan, self.events, self._stats, functions)
+        names = self.hands.names()
+        for name in names:  # in this order they are shown, whoever reports first
+            account.member(name)
+        if self._why is not None:
+            return
+        self.events.write({"event": "load", **account.plan_event(names), "functions": list(functions)})
+        self._zero = self.hands.begin(account)
+        if self._search is not None:
+            self._try()
+        elif plan.schedule is not None:
+            self._order(Order(plan.schedule, plan.seed, until=plan.duration))
+            for at, rate in plan.schedule.changes[1:]:
+                if at < plan.duration:
+                    account.mark(at, "step", f"{rate:.6g}/s asked for from here on")
+            self._until(plan.duration)
+        else:
+            self._until(plan.duration)
+        self._end(account, names)
+
+    def _order(self, order: Order) -> None:
+        assert self.account is not None
+        self.account.orders.append(order)
+        self.hands.order(order)
+
+    def _until(self, moment: float) -> bool:
+        """Keep the account until a moment of the run; return whether it came to that."""
+        account = self.account
+        assert account is not None
+        while self._why is None:
+            left = moment - self.now
+            if left <= 0:
+                return True
+            gevent.sleep(min(PERIOD, left))
+            self._keep(account)
+        return False
+
+    def _keep(self, account: Account) -> None:
+        self.hands.collect()
+        account.tick()
+        if self._why is None and account.stop is not None:
+            self._why = f"abort: {account.stop}"
+        if self._why is None and not self.hands.alive():
+            self._why = "no worker is left"
+            account.mark(self.now, "abort", self._why)
+
+    # --- the search -----------------------------------------------------------------------------------------
+
+    def _try(self) -> None:
+        """Try rates until the search knows its result."""
+        account = self.account
+        assert account is not None
+        while self._search is not None and not self._search.over and self._why is None:
+            rate, seconds = self._search.next_rate, self._search.next_seconds
+            begin = self.now + LEAD
+            account.mark(begin, "step", f"{rate:.6g}/s is tried for {seconds:.6g} s")
+            account.lately = Delta()
+            self._order(
+                Order(self._search.schedule(), self.plan.seed + len(self._search.trials), begin=begin)
+            )
+            if not self._until(begin + seconds) or not self._settled():
+                break
+            held, said = self._held(account, float(rate or 0) * seconds, seconds)
+            account.mark(self.now, "step", f"{rate:.6g}/s {said}")
+            self._search = self._search.tried(held)
+
+    def _settled(self) -> bool:
+        """Wait until all that has begun has come to its end, and is in the account."""
+        end = self.now + self.plan.drain
+        while self.hands.open() and self.now < end:
+            if not self._until(self.now + 0.05):
+                return False
+        return self._until(self.now + 2 * PERIOD)
+
+    def _held(self, account: Account, asked: float, seconds: float) -> tuple[bool | None, str]:
+        counts = account.lately.total
+        results = account.judged(counts, account.lately.functions, seconds)
+        fit = account.fitness(seconds + self.plan.warmup, counts, None if self.plan.tasks else asked)
+        missed = [each for each in results if each.verdict == "fail"]
+        if not fit.valid:
+            return None, f"could not be judged: {fit.why[0]}"
+        if missed:
+            if self._kept is None:
+                self._kept = results
+            return False, f"did not hold: {', '.join(each.slo.text for each in missed)}"
+        unsaid = [each for each in results if each.verdict != "pass"]
+        if unsaid:
+            return None, f"could not be judged: {unsaid[0].slo.text}: {unsaid[0].reason}"
+        self._kept = results
+        return True, "held"
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def _end(self, account: Account, names: Sequence[str]) -> None:
+        seconds = self.now if self._why is not None or math.isinf(self.plan.duration) else self.plan.duration
+        if self._why is not None and account.stop is None and self.hands.alive():
+            account.mark(seconds, "stopped", self._why)
+        # What is due until then was asked for, and nothing after it.
+        for place, order in enumerate(account.orders):
+            account.orders[place] = Order(
+                order.schedule, order.seed, order.begin, order.since, min(order.until, seconds)
+            )
+        stopping = gevent.spawn(self.hands.stop, self._drain, seconds)
+        while not stopping.ready():
+            stopping.join(timeout=PERIOD)
+            if not stopping.ready():
+                self.hands.collect()
+                account.tick()
+        stopping.get()
+        account.tick(end=True)
+        search = None if self._search is None else self._search.to_json()
+        self.result = account.ended(
+            names,
+            seconds,
+            slos=self._kept if self.plan.search is not None else None,
+            search=search,
+            ended=self._why,
+        )
+        self.events.write({"event": "load-end", **self.result})
+
+
+def exit_status(result: dict[str, Any] | None) -> int:
+    """Return the status that a result comes to: 1 where an SLO was missed, 3 where nothing can be said, else 0."""
+    if result is None or not result["health"]["valid"]:
+        return 3
+    verdicts = {each["verdict"] for each in result["slos"]}
+    if "fail" in verdicts:
+        return 1
+    if "not judged" in verdicts or (result["search"] is not None and result["search"]["why"] is None):
+        return 3
+    if result["search"] is not None and result["search"]["result"] is None:
+        return 1
+    return 0

@@ -1,0 +1,321 @@
+"""What a load had to hold: SLOs read, judged on enough samples, and conditions to stop early.
+
+    [function] metric op limit        course.find p95 < 200ms · errors < 0.1% · nonconformant = 0 · rate > 190/s
+
+Metrics: a percentile (p50, p95, p99.9), mean and max, from the moment due; errors and nonconformant, as a share (with
+%) or a number; rate, answers per second. A judgement on a few samples says nothing, so each has its least number:
+
+- percentile p: 10 / (1 - p/100), so that about ten samples lie above it (p95: 200, p99: 1,000, p99.9: 10,000);
+- mean: 30, max: 100;
+- a share s of errors: 3 / s, since only then would none at all show, with 95 % confidence, that there are fewer;
+  100 where the limit is 0 or a number;
+- a rate: 5 seconds of measured time.
+
+With fewer, an SLO is *not judged*, which is no pass; unless it is missed whatever else might come: when
+already more samples break it than the least number of samples could bear.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from conformance.protocol.profile import UsageError, suggestion
+from load.histogram import Histogram
+from load.tally import Counts, Second
+
+__all__ = ["Abort", "Result", "Slo", "Watch", "judge", "parse", "parse_abort"]
+
+_OPS = ("<=", ">=", "<", ">", "=")
+_NAMES = ("errors", "nonconformant", "rate", "mean", "max")
+_TEXT = re.compile(
+    r"(?:(?P<function>[^\s./<>=]+\.[^\s./<>=]+)\s+)?"
+    r"(?P<metric>[A-Za-z][A-Za-z0-9.]*)\s*(?P<op><=|>=|==|<|>|=)\s*"
+    r"(?P<limit>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(?P<unit>us|µs|μs|ms|s|%|/s)?",
+)
+_EXAMPLE = "write it as 'p95 < 300ms', 'errors < 0.1%' or 'course.find p99 < 1s'"
+_LATENCY_UNITS = {"us": Fraction(1, 1000), "µs": Fraction(1, 1000), "μs": Fraction(1, 1000)}
+_LATENCY_UNITS |= {"ms": Fraction(1), "s": Fraction(1000)}
+
+#: The seconds that a rate has to be measured for.
+RATE_SECONDS = 5
+#: Above how many per cent of a limit nothing else could be said with fewer samples.
+_ABOVE = 10
+_CONFIDENT = 3
+
+
+@dataclass(frozen=True)
+class Slo:
+    """One objective: latencies in ms, shares in %, rates per second, numbers without a unit."""
+
+    text: str
+    metric: str
+    op: str
+    limit: float
+    unit: str
+    function: str | None = None
+
+    @property
+    def percentile(self) -> float | None:
+        """The percentile that it is about, if it is."""
+        return float(self.metric[1:]) if re.fullmatch(r"p[0-9.]+", self.metric) else None
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether it is about how long requests took."""
+        return self.unit == "ms"
+
+    @property
+    def needed(self) -> int:
+        """The least number of samples (for a rate: of seconds) that it is judged on."""
+        if self.metric == "rate":
+            return RATE_SECONDS
+        if self.metric == "mean":
+            return 30
+        if (percentile := self.percentile) is not None:
+            # As written: 99.9 leaves a thousandth above it, not a bit more or less.
+            return max(1, math.ceil(_ABOVE / (1 - Fraction(repr(percentile)) / 100)))
+        if self.unit == "%" and self.limit > 0:
+            return math.ceil(_CONFIDENT * 100 / Fraction(repr(self.limit)))
+        return 100
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value keeps it."""
+        match self.op:
+            case "<":
+                return value < self.limit
+            case "<=":
+                return value <= self.limit
+            case ">":
+                return value > self.limit
+            case ">=":
+                return value >= self.limit
+            case _:
+                return value == self.limit
+
+    def margin(self, value: float) -> float | None:
+        """Return the share of the limit that is left, negative when it is missed; None where the limit is 0."""
+        if not self.limit or self.op == "=":
+            return None
+        left = self.limit - value if self.op in ("<", "<=") else value - self.limit
+        return left / self.limit
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an SLO: verdict is "pass", "fail" or "not judged", and a reason where it is the last."""
+
+    slo: Slo
+    verdict: str
+    value: float | None
+    samples: int
+    needed: int
+    reason: str | None = None
+
+    @property
+    def margin(self) -> float | None:
+        """The share of the limit that is left; negative when it is missed."""
+        return None if self.value is None else self.slo.margin(self.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the report has it."""
+        return {
+            "text": self.slo.text,
+            "function": self.slo.function,
+            "metric": self.slo.metric,
+            "op": self.slo.op,
+            "limit": self.slo.limit,
+            "unit": self.slo.unit,
+            "value": self.value,
+            "margin": self.margin,
+            "samples": self.samples,
+            "needed": self.needed,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+
+
+def parse(text: str, functions: Collection[str] | None = None) -> Slo:
+    """Read an SLO; `functions`, if given, are those that a load calls. Raises UsageError."""
+    found = _TEXT.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{text!r} is no SLO: {_EXAMPLE}")
+    metric, op, unit = found["metric"].lower(), found["op"], found["unit"] or ""
+    op = "=" if op == "==" else op
+    limit = Fraction(found["limit"])
+    is_percentile = re.fullmatch(r"p[0-9]{1,2}(\.[0-9]{1,3})?", metric)
+    if not is_percentile and metric not in _NAMES:
+        more = suggestion(metric, _NAMES) or f"; known: p50 … p99.9, {', '.join(_NAMES)}"
+        raise UsageError(f"{text!r} is no SLO: {metric!r} is no metric{more}")
+    if is_percentile and not 0 < float(metric[1:]) < 100:
+        raise UsageError(f"{text!r} is no SLO: a percentile lies between 0 and 100")
+    if metric in ("errors", "nonconformant"):
+        if unit not in ("%", ""):
+            raise UsageError(f"{text!r} is no SLO: {metric} are a share, as in 0.1%, or a number")
+        if unit == "%" and limit > 100:
+            raise UsageError(f"{text!r} is no SLO: a share is 100% at most")
+        if unit == "" and limit.denominator != 1:
+            raise UsageError(f"{text!r} is no SLO: a number of {metric} is whole; a share is written as 0.1%")
+    elif metric == "rate":
+        if unit != "/s":
+            raise UsageError(f"{text!r} is no SLO: a rate is per second, as in rate > 190/s")
+    else:
+        if unit not in _LATENCY_UNITS:
+            raise UsageError(f"{text!r} is no SLO: {metric} is a time, as in {metric} < 300ms")
+        limit, unit = limit * _LATENCY_UNITS[unit], "ms"
+    if op == "=" and not (metric in ("errors", "nonconformant") and unit in ("", "%")):
+        raise UsageError(f"{text!r} is no SLO: {metric} is measured, not counted: use < or >")
+    if op == "<" and not limit:
+        raise UsageError(f"{text!r} is no SLO: nothing is less than 0: use = 0")
+    function = found["function"]
+    if function is not None and functions is not None and function not in functions:
+        raise UsageError(f"{text!r}: this load does not call {function}{suggestion(function, functions)}")
+    return Slo(" ".join(text.split()), metric, op, float(limit), unit, function)
+
+
+def judge(
+    slos: Iterable[Slo], total: Counts, functions: Mapping[str, Counts], seconds: float
+) -> list[Result]:
+    """Judge SLOs on what was measured, warm-up excluded, in so many seconds."""
+    return [
+        _judged(slo, total if slo.function is None else functions.get(slo.function, Counts()), seconds)
+        for slo in slos
+    ]
+
+
+def _judged(slo: Slo, counts: Counts, seconds: float) -> Result:
+    needed = slo.needed
+    if slo.metric == "rate":
+        samples = max(0, math.floor(seconds + 1e-9))
+        value: float | None = counts.requests / seconds if seconds > 0 else None
+        what = f"measured for {seconds:.3g} s; a rate needs {needed} s"
+    else:
+        samples = counts.requests
+        value = _value(slo, counts) if samples else None
+        what = f"{samples:,} samples; {slo.metric} needs {needed:,}"
+    if value is None or samples < needed:
+        if value is not None and _surely_missed(slo, counts):
+            return Result(slo, "fail", value, samples, needed)
+        none = "nothing was measured" if slo.function is None else f"{slo.function} was not called"
+        reason = what if samples or slo.metric == "rate" else none
+        return Result(slo, "not judged", value, samples, needed, reason)
+    return Result(slo, "pass" if slo.holds(value) else "fail", value, samples, needed)
+
+
+def _value(slo: Slo, counts: Counts) -> float:
+    if slo.metric in ("errors", "nonconformant"):
+        number = counts.failed if slo.metric == "errors" else counts.nonconformant
+        return 100 * number / counts.requests if slo.unit == "%" else float(number)
+    if slo.metric == "mean":
+        return counts.due.mean / 1000
+    if slo.metric == "max":
+        return counts.due.max / 1000
+    percentile = slo.percentile
+    assert percentile is not None
+    return counts.due.percentile(percentile) / 1000
+
+
+def _surely_missed(slo: Slo, counts: Counts) -> bool:
+    """Return whether it would be missed even if all samples that are still needed were good ones."""
+    if slo.op not in ("<", "<=", "=") or slo.metric in ("rate", "mean"):
+        return False
+    if slo.metric in ("errors", "nonconformant"):
+        number = counts.failed if slo.metric == "errors" else counts.nonconformant
+        bad = 100 * number / slo.needed if slo.unit == "%" else float(number)
+        return bad > slo.limit
+    bad = counts.due.above(slo.limit * 1000)
+    percentile = slo.percentile
+    borne = 0.0 if percentile is None else slo.needed * (1 - percentile / 100)
+    return bad > borne + 1e-9
+
+
+# --- stopping early -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Abort:
+    """A condition that stops the run when it has been true over the last `seconds`."""
+
+    text: str
+    condition: Slo
+    seconds: int = 10
+
+
+def parse_abort(text: str, functions: Collection[str] | None = None, *, seconds: int = 10) -> Abort:
+    """Read an abort condition: an SLO's text, with `over 15s` after it if not over the last 10. Raises UsageError."""
+    found = re.fullmatch(r"(.*?)\s+over\s+([0-9]{1,4})\s*s", text.strip())
+    if found:
+        text, seconds = found[1], int(found[2])
+    if not 1 <= seconds <= 600:
+        raise UsageError(f"{text!r}: a condition looks back over 1 to 600 s, not {seconds} s")
+    slo = parse(text, functions)
+    if slo.metric == "rate" and seconds < RATE_SECONDS:
+        raise UsageError(f"{text!r}: a rate needs {RATE_SECONDS} s, not {seconds} s")
+    return Abort(f"{slo.text} over {seconds}s", slo, seconds)
+
+
+@dataclass
+class Watch:
+    """Looks at the run as it goes, second by second, and says when it is to be stopped.
+
+    A condition is looked at once its seconds have gone by since the beginning (the warm-up, `start`, excluded),
+    and by the same least numbers of samples as SLOs: with too few of them nothing is stopped.
+    """
+
+    conditions: Sequence[Abort]
+    start: float = 0.0
+    _seconds: deque[Second] = field(default_factory=deque)
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The functions whose latencies are to be watched second by second (Tally's `watch`)."""
+        return frozenset(
+            each.condition.function
+            for each in self.conditions
+            if each.condition.function is not None and each.condition.is_latency
+        )
+
+    def see(self, second: Second) -> str | None:
+        """Take in the next second; return why to stop, in words, or None."""
+        if not self.conditions or second.at < self.start:
+            return None
+        self._seconds.append(second)
+        if len(self._seconds) > max(each.seconds for each in self.conditions):
+            self._seconds.popleft()
+        for each in self.conditions:
+            if len(self._seconds) < each.seconds:
+                continue
+            counts = self._counts(each)
+            name = each.condition.function
+            functions = {} if name is None else {name: counts}
+            (result,) = judge([each.condition], counts, functions, float(each.seconds))
+            if result.verdict == "pass" and result.value is not None:
+                return f"{each.text} ({_said(each.condition, result.value)})"
+        return None
+
+    def _counts(self, abort: Abort) -> Counts:
+        counts = Counts()
+        name = abort.condition.function
+        for second in list(self._seconds)[-abort.seconds :]:
+            if name is None:
+                done, failed, nonconformant = second.done, second.failed, second.nonconformant
+                latency: Histogram | None = second.due
+            else:
+                done, failed, nonconformant = second.functions.get(name, (0, 0, 0))
+                latency = second.watched.get(name)
+            counts.requests += done
+            counts.failed += failed
+            counts.nonconformant += nonconformant
+            if latency is not None and abort.condition.is_latency:
+                counts.due.merge(latency)
+        return counts
+
+
+def _said(slo: Slo, value: float) -> str:
+    unit = f" {slo.unit}" if slo.unit in ("ms", "%") else slo.unit
+    return f"{slo.metric} was {value:.4g}{unit}"

@@ -1,0 +1,1240 @@
+"""What is sent: calls whose bytes are prepared ahead, drawn from the catalogue, the mix and the payload strategies.
+
+At set-up each function of the mix gets, for each user that may call it, a hand of drafts: whole requests but for the
+member's session, their data drawn from the payload strategies, with identifiers of objects that this user made or
+found. While the load runs a call is put together from bytes alone. What a create makes is learnt from its answer and
+entered in the ledger; what deletes (or uses up) an object is only ever sent for one that the run made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import math
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol
+
+import msgspec
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from conformance.protocol import payloads
+from conformance.protocol.caller import OMIT, Caller
+from conformance.protocol.catalog import Catalog, Method
+from conformance.protocol.client import Client
+from conformance.protocol.estate import Estate, Thing
+from conformance.protocol.exchange import Exchange, Vault
+from conformance.protocol.pointer import MISSING, resolve
+from conformance.protocol.profile import Profile, UsageError, suggestion
+from conformance.protocol.samples import CannotGenerate
+from conformance.protocol.session import Sessions, SetUpFailedError
+from load.members import Mark, Member, Members, lease
+
+__all__ = ["Call", "Deck", "Learn", "Reply", "Source", "Work", "mix_of", "refuse_unless_test"]
+
+#: So many requests of a function are drafted for each user; of ways to write, as many objects stand ready.
+_DRAFTS = 24
+_STOCK = 6
+
+#: Of objects that calls use up so many stand ready for each user beforehand; the mix's creates make the rest.
+_SPARES = 4
+
+#: So many objects of the load's own making stand at most; beyond, the oldest are removed as the load runs.
+_STANDING = 2_000
+_SWEPT = 64
+
+#: Of what cannot be removed so many of each kind are listed one by one.
+_LISTED = 1_000
+
+#: So many requests go out at the same time when the run's traces are removed.
+_AT_ONCE = 8
+
+#: A round of the mix has as many calls as the shares say, at most so many.
+_ROUND = 1_000
+
+#: Stands in a draft for the number that makes each call's texts its own; as long as what takes its place.
+_NUMBER = "-00000000"
+
+#: The rows that a list is asked for, by turns.
+_PAGES = (10, 20, 50)
+
+#: Without a mix: how often each function is called, by what it does.
+_SHARES = {"list": 6, "read": 3, "create": 1, "delete": 1}
+
+
+class Reply(Protocol):
+    """What came back, as the transport's connection shows it."""
+
+    @property
+    def status(self) -> int:
+        """The answer's status."""
+
+    @property
+    def head(self) -> bytes:
+        """The answer's head, as it came."""
+
+    @property
+    def body(self) -> bytes:
+        """The answer's body, its framing removed."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is no answer; None where there is one."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request, ready to be sent: `raw` is all of its bytes, the header `Token` included.
+
+    `index` is the function's place in the source's `functions`. `member` is whose session it is in, None for a call
+    outside any; `epoch` counts that member's sessions. `expects` are the statuses that are no failure (None: 200).
+    `learn` is called with every answer, whatever its status, in the transport's callback: it must not block.
+    `counted` is false for what is outside the latencies.
+    """
+
+    function: str
+    index: int
+    raw: bytes
+    member: Member | None = None
+    expects: frozenset[int] | None = None
+    learn: Learn | None = None
+    counted: bool = True
+    epoch: int = 0
+    #: What `learn` needs to know of the call: whom it created for, what it deletes.
+    about: Any = field(default=None, repr=False)
+
+
+Learn = Callable[[Call, Reply], None]
+
+
+class Source(Protocol):
+    """Where calls come from. Both methods are called in the event loop: neither blocks."""
+
+    functions: list[str]
+
+    def next(self) -> Call:
+        """Return the call that is to be sent now."""
+        ...
+
+    def refused(self, call: Call, settle: Callable[[bool], None]) -> None:
+        """Take note that a call inside a session was answered 401.
+
+        `settle` is called once, at once or later, from a greenlet or the loop: with True where the session had ended
+        and is renewed (a reset of the test environment: the call is counted as renewed and is no failure), with
+        False where the session is good or cannot be renewed: then it is the failure that it looks like.
+        """
+        ...
+
+
+# --- what may be sent, and how often ------------------------------------------------------------------------
+
+
+def refuse_unless_test(profile: Profile) -> None:
+    """Raise UsageError where no load may be put on the profile's target: it is not known to be a test environment."""
+    profile.refuse_production()
+    if not profile.may_write:
+        raise UsageError(
+            f"{profile.host} is no test environment, so no load is put on it: "
+            f'set environment = "test" in [target] of {profile.path or "a profile"} if it is one'
+        )
+
+
+def mix_of(
+    profile: Profile, catalog: Catalog, estate: Estate, mix: Mapping[str, float] | None
+) -> tuple[dict[str, Fraction], list[tuple[str, str]]]:
+    """Return the share of each function, and (function, why) for each that is left out.
+
+    Without a mix: what the catalogue says reads, lists most; and what creates, together with what deletes it again.
+    What writes is left out where nothing may be written (--read-only).
+
+    Raises:
+        UsageError: the mix names what cannot be sent, or nothing is left to send.
+
+    """
+    where = f"{profile.path}: [load] mix" if profile.path else "[load] mix"
+    if mix is None:
+        chosen, left = _usual(profile, catalog, estate)
+    else:
+        chosen, left = _asked(profile, catalog, estate, mix, where)
+    if not chosen:
+        told = "; ".join(f"{name}: {why}" for name, why in left[:3])
+        raise UsageError(
+            f"there is nothing to send{f' ({told})' if told else ''}: "
+            "give [load] mix functions that this run may call, or the profile a catalogue that says which ones read"
+        )
+    for name in chosen:
+        for kind in estate.spends(catalog[name])[:1]:
+            supply = sum(
+                (share for each, share in chosen.items() if _creates(catalog[each], kind)), Fraction()
+            )
+            demand = sum(
+                (share for each, share in chosen.items() if kind in estate.spends(catalog[each])[:1]),
+                Fraction(),
+            )
+            if demand > supply:
+                creator = catalog.create(kind)
+                raise UsageError(
+                    f"{where}: {name} uses up a {kind} with each call, so the mix has to create as many: "
+                    f"give {creator.name if creator else f'a function that creates a {kind}'} "
+                    f"a share of {float(demand):g} or more"
+                )
+    return chosen, left
+
+
+def _creates(method: Method, kind: str) -> bool:
+    return method.object is not None and method.object.does == "create" and method.object.kind == kind
+
+
+def _unfit(profile: Profile, estate: Estate, method: Method) -> str | None:
+    """Return why a function cannot be part of a load, or None."""
+    if method.name == profile.auth.logout:
+        return "it ends the session that it is called in"
+    if method.effect != "read" and not estate.writable:
+        return "it does not only read, and this run is read-only"
+    openers = [opener.function for opener in (profile.auth.login, profile.auth.key_login) if opener]
+    if method.name in openers:
+        return None if profile.users else "the profile has no users"
+    if any(param.required and estate.locks_out(method, param.name) for param in method.params):
+        return "it changes how the user signs in"
+    if not estate.harmless(method):
+        return "it deletes what the run has no function to make"
+    if method.auth == "none":
+        return None
+    if method.auth is not None and not profile.users:
+        return "it needs a session, and the profile has no users ([users.NAME])"
+    if profile.users and not estate.callers(method):
+        return f'it needs the role "{method.auth}", which no user of the profile has'
+    return None
+
+
+def _asked(
+    profile: Profile, catalog: Catalog, estate: Estate, mix: Mapping[str, float], where: str
+) -> tuple[dict[str, Fraction], list[tuple[str, str]]]:
+    chosen: dict[str, Fraction] = {}
+    left: list[tuple[str, str]] = []
+    for name, share in mix.items():
+        if not share:
+            continue
+        if name not in catalog:
+            mend = (
+                ": the profile names no catalogue; set catalog in [target]"
+                if catalog.is_implicit
+                else suggestion(name, list(catalog.methods))
+            )
+            raise UsageError(f"{where}: the catalogue has no function {name}{mend}")
+        why = _unfit(profile, estate, catalog[name])
+        if why is None:
+            chosen[name] = Fraction(str(share))
+        elif catalog[name].effect != "read" and not estate.writable:
+            left.append((name, why))
+        else:
+            raise UsageError(f"{where}: {name} cannot be called: {why}")
+    return chosen, left
+
+
+def _usual(
+    profile: Profile, catalog: Catalog, estate: Estate
+) -> tuple[dict[str, Fraction], list[tuple[str, str]]]:
+    chosen: dict[str, Fraction] = {}
+    left: list[tuple[str, str]] = []
+    for method in catalog:
+        does = method.object.does if method.object else ""
+        if method.effect != "read":
+            # What is made is deleted again, so that lists do not grow while they are measured.
+            pair = does in ("create", "delete") and method.object is not None
+            if not pair or not all(_paired(estate, catalog, method)):
+                continue
+        why = _unfit(profile, estate, method)
+        if why is not None:
+            left.append((method.name, why))
+        else:
+            chosen[method.name] = Fraction(_SHARES.get(does, 1))
+    return chosen, left
+
+
+def _paired(estate: Estate, catalog: Catalog, method: Method) -> Iterator[bool]:
+    assert method.object is not None
+    for one in (catalog.create(method.object.kind), catalog.delete(method.object.kind)):
+        yield one is not None and one.effect != "read" and bool(estate.callers(one))
+
+
+class Deck:
+    """Deals indices so that every round holds each as often as its share says, in an order that a seed decides.
+
+    Where shares make no round of reasonable length, what one round owes is paid in the next.
+    """
+
+    def __init__(self, shares: Sequence[Fraction], rng: random.Random) -> None:
+        self._rng = rng
+        whole = math.lcm(*(share.denominator for share in shares))
+        counts = [int(share * whole) for share in shares]
+        divisor = math.gcd(*counts) or 1
+        self.round = min(sum(counts) // divisor, _ROUND)
+        total = sum(shares)
+        self._quota = [share * self.round / total for share in shares]
+        self._owed = [Fraction()] * len(shares)
+        #: The cards of a round, where every round has the same.
+        self._same: list[int] | None = None
+        if all(quota.denominator == 1 for quota in self._quota):
+            self._same = [at for at, quota in enumerate(self._quota) for _ in range(int(quota))]
+        self._cards: list[int] = []
+
+    def deal(self) -> int:
+        """Return the next index."""
+        if not self._cards:
+            self._shuffle()
+        return self._cards.pop()
+
+    def _shuffle(self) -> None:
+        if self._same is not None:
+            self._cards = self._same.copy()
+            self._rng.shuffle(self._cards)
+            return
+        self._owed = [owed + quota for owed, quota in zip(self._owed, self._quota, strict=True)]
+        counts = [max(0, math.floor(owed)) for owed in self._owed]
+        rest = sorted(range(len(counts)), key=lambda at: counts[at] - self._owed[at])
+        for at in rest[: max(0, self.round - sum(counts))]:
+            counts[at] += 1
+        self._owed = [owed - count for owed, count in zip(self._owed, counts, strict=True)]
+        self._cards = [at for at, count in enumerate(counts) for _ in range(count)]
+        self._rng.shuffle(self._cards)
+
+
+# --- requests prepared ahead --------------------------------------------------------------------------------
+
+
+class _Symbol(str):
+    """Stands in drawn data for the identifier of an object: the user's, of this kind, in this place of the stock."""
+
+    __slots__ = ("kind", "place")
+
+    def __new__(cls, kind: str, place: int) -> _Symbol:
+        made = super().__new__(cls, f"{kind}/{place}")
+        made.kind, made.place = kind, place
+        return made
+
+    kind: str
+    place: int
+
+
+class _Draft:
+    """A request but for the session: its head up to the token, and its body, numbered where texts are to differ."""
+
+    __slots__ = ("_parts", "data", "head")
+
+    def __init__(
+        self, head: bytes, body: bytes, data: dict[str, Any] | None = None, mark: bytes = b""
+    ) -> None:
+        self.head = head + b"Content-Length: %d\r\n" % len(body)
+        self._parts = body.split(mark) if mark else [body]
+        #: What an object made with it has to be remembered by.
+        self.data = data or {}
+
+    def body(self, numbers: Iterator[int]) -> bytes:
+        if len(self._parts) == 1:
+            return self._parts[0]
+        return (b"-%08d" % (next(numbers) % 100_000_000)).join(self._parts)
+
+
+@dataclass(slots=True, eq=False)
+class _Hand:
+    """The drafts of a function for one user, dealt in turn."""
+
+    drafts: list[_Draft]
+    at: int = 0
+
+    def next(self) -> _Draft:
+        draft = self.drafts[self.at]
+        self.at = (self.at + 1) % len(self.drafts)
+        return draft
+
+
+@dataclass(slots=True, eq=False)
+class _Recipe:
+    """How calls of one function are made."""
+
+    method: Method
+    index: int
+    head: bytes
+    learn: Learn | None = None
+    expects: frozenset[int] | None = None
+    #: The kind of object that each call uses up, and the argument that names it.
+    spends: tuple[str, str] | None = None
+    login: bool = False
+    creates: bool = False
+    members: list[Member] = field(default_factory=list)
+    hands: dict[str, _Hand] = field(default_factory=dict)
+    at: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.method.name
+
+    def member(self) -> Member:
+        """Return whose turn it is, passing over those whose session is just being renewed."""
+        members = self.members
+        for _ in members:
+            member = members[self.at % len(members)]
+            self.at += 1
+            if member.ready:
+                return member
+        return member
+
+
+class Work:
+    """The load's calls, prepared for one process; `Work.prepare` makes it, `close` removes what it left."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        catalog: Catalog,
+        *,
+        seed: int = 0,
+        read_only: bool = False,
+        index: int = 0,
+        of: int = 1,
+        mark: Callable[[Mark], None] = lambda mark: None,
+        found: Callable[[dict[str, Any]], None] = lambda event: None,
+    ) -> None:
+        """Take the target in view, without sending anything."""
+        refuse_unless_test(profile)
+        self.profile, self.catalog = profile, catalog
+        self.seed, self.index, self.of = seed, index, of
+        self.functions: list[str] = []
+        #: (function, why) for what the mix leaves out.
+        self.left_out: list[tuple[str, str]] = []
+        #: Calls that took the place of others, which had no object to use up.
+        self.substituted = 0
+        self.vault = _vault(profile)
+        self.client = Client(
+            profile.url,
+            timeout=profile.target.timeout,
+            headers=list(profile.target.headers.items()),
+            ca=profile.target.ca,
+            vault=self.vault,
+            envelope_extra=profile.target.envelope_extra,
+            observe=self._observe,
+        )
+        openers = [opener.function for opener in (profile.auth.login, profile.auth.key_login) if opener]
+        self.caller = Caller(self.client, catalog, openers)
+        self.sessions = Sessions(self.caller, profile)
+        self.tag = f"conform-load-{seed & 0xFFFFFF:06x}-{index}"
+        self.estate = Estate(
+            self.caller,
+            self.sessions,
+            profile,
+            catalog,
+            tag=self.tag,
+            rng=random.Random(f"{seed}/{index}/estate"),
+            writable=profile.may_write and not read_only,
+            leftover=lambda thing, why: None,
+            fresh=self._text,
+        )
+        # In a draft the number is put in with each call; what set-up makes is numbered from the far end.
+        self._fresh = itertools.count(99_999_999, -1)
+        self._numbers = itertools.count(1)
+        self._drafting = False
+        self.members = Members(
+            self.caller, self.sessions, profile, renewed=self._renewed, mark=mark, found=found
+        )
+        self._recipes: dict[str, _Recipe] = {}
+        self._mix: list[_Recipe] = []
+        self._deck: Deck | None = None
+        self._whoami: _Recipe | None = None
+        #: In millionths: the share of calls that ask who a session is, and how much of one is due by now.
+        self._watching = self._watched = 0
+        self._drawings: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+        self._stocks: dict[tuple[str, str], list[Thing]] = {}
+        self._spares: dict[tuple[str, str], deque[Thing]] = {}
+        self._made: dict[Thing, None] = {}
+        self._kept: Counter[str] = Counter()
+        self._beyond: Counter[str] = Counter()
+        self._unanswered: Counter[tuple[str, str]] = Counter()
+        self._opened: deque[str] = deque()
+        self._sweeping = False
+        self._checked: dict[str, float] = {}
+        self._renewing = threading.Lock()
+        self._joined: set[Member] = set()
+
+    # -- set-up ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def prepare(
+        cls,
+        profile: Profile,
+        catalog: Catalog,
+        *,
+        users: int = 20,
+        mix: Mapping[str, float] | None = None,
+        also: Sequence[str] = (),
+        isolation: float | None = None,
+        **options: Any,
+    ) -> Work:
+        """Sign members in, make the objects that calls refer to, draft the requests.
+
+        `users` is how many members this process has. `mix` is the profile's, unless another is given ({}: none);
+        `also` names functions that scenarios call beside it. `isolation` is the share of calls that ask who a session
+        is.
+
+        Raises:
+            UsageError: the load may not be put on this target, or the mix cannot be sent to it.
+            SetUpFailedError: the target refuses what has to be prepared.
+
+        """
+        work = cls(profile, catalog, **options)
+        try:
+            work._prepare(users, mix, also, isolation)
+        except BaseException:
+            work.close()
+            raise
+        return work
+
+    def _prepare(
+        self, users: int, mix: Mapping[str, float] | None, also: Sequence[str], isolation: float | None
+    ) -> None:
+        asked = mix if mix is not None else self.profile.load.get("mix")
+        shares: dict[str, Fraction] = {}
+        if asked != {} or not also:
+            shares, self.left_out = mix_of(self.profile, self.catalog, self.estate, asked)
+        for name in also:
+            why = (
+                _unfit(self.profile, self.estate, self.catalog[name])
+                if name in self.catalog
+                else "the catalogue has no such function"
+            )
+            if why is not None:
+                raise UsageError(f"{name} cannot be called: {why}")
+        wanted = list(dict.fromkeys([*shares, *also]))
+        whoami = self.profile.auth.whoami
+        if isolation is None:
+            isolation = float(self.profile.load.get("isolation", 0.02))
+        watched = whoami is not None and whoami.function in self.catalog and bool(self.profile.users)
+        methods = [self.catalog[name] for name in wanted]
+        roles = {method.auth for method in methods if method.auth in self.catalog.roles}
+        leased = lease(self.profile, self.catalog.roles, sorted(r for r in roles if r), self.index, self.of)
+        self.members.shared = leased.shared
+        if any(method.auth != "none" for method in methods) or (watched and isolation):
+            self.members.gather(leased.users, users)
+        for name in wanted:
+            try:
+                self._recipe(name)
+            except (SetUpFailedError, CannotGenerate) as error:
+                if asked is not None or name in also:
+                    raise SetUpFailedError(f"no call of {name} can be prepared: {error}") from error
+                self.left_out.append((name, str(error)))
+                shares.pop(name, None)
+        shares = self._balanced(shares, paired=asked is None)
+        self._mix = [self._recipes[name] for name in shares]
+        if not self._mix and not also:
+            raise SetUpFailedError(
+                f"there is nothing to send: {'; '.join(f'{n}: {w}' for n, w in self.left_out[:3])}"
+            )
+        if self._mix:
+            self._deck = Deck(list(shares.values()), random.Random(f"{self.seed}/{self.index}/deck"))
+        if watched and isolation and whoami is not None and self.members.all:
+            self._whoami = self._recipe(whoami.function)
+            self._watching = round(isolation * 1_000_000)
+
+    def _balanced(self, shares: dict[str, Fraction], *, paired: bool) -> dict[str, Fraction]:
+        """Leave out what uses up objects that nothing makes any more; `paired`: what nothing deletes again, too."""
+
+        def stays(name: str) -> bool:
+            method = self.catalog[name]
+            kinds = self.estate.spends(method)[:1]
+            if kinds:
+                return any(_creates(self.catalog[each], kinds[0]) for each in shares)
+            role = method.object
+            if paired and role is not None and role.does == "create":
+                return any(role.kind in self.estate.spends(self.catalog[each])[:1] for each in shares)
+            return True
+
+        return {name: share for name, share in shares.items() if stays(name)}
+
+    def _text(self) -> str:
+        """Return the text that is put into free texts: the run's tag, and a number that each call has for itself."""
+        return self.tag + (_NUMBER if self._drafting else f"-{next(self._fresh):08d}")
+
+    def _recipe(self, name: str) -> _Recipe:
+        """Return how calls of a function are made; made ready where it is not yet."""
+        if name in self._recipes:
+            return self._recipes[name]
+        method = self.catalog[name]
+        auth = self.profile.auth
+        lines = [("Content-Type", "application/json")]
+        recipe = _Recipe(method, len(self.functions), self.client.head("POST", method.entity, lines))
+        recipe.login = name in self.caller.logins
+        if recipe.login:
+            recipe.learn = self._entered
+        elif method.object is not None and method.object.does == "create":
+            recipe.learn = self._created
+            recipe.creates = True
+        elif auth.whoami is not None and name == auth.whoami.function:
+            recipe.learn = self.members.watch
+        if method.beyond_schema:
+            # The schema does not say all: what these functions refuse with 400 they may refuse (DAT-1).
+            recipe.expects = frozenset({200, 400})
+        kinds = self.estate.spends(method)
+        if kinds:
+            recipe.spends = (kinds[0], self._spending(method, kinds[0]))
+            recipe.learn = self._spent
+        if method.auth != "none":
+            recipe.members = [m for m in self.members.all if self.estate.may_call(m.user, method)]
+            if not recipe.members and not recipe.login:
+                raise SetUpFailedError("none of this worker's users may call it")
+            # Not all functions begin with the same member.
+            recipe.at = random.Random(f"{self.seed}/{name}").randrange(len(recipe.members) or 1)
+        self._draft_all(recipe)
+        self.functions.append(name)
+        self._recipes[name] = recipe
+        return recipe
+
+    def _spending(self, method: Method, kind: str) -> str:
+        """Return the argument that names what a call uses up."""
+        if method.object is not None and method.object.does == "delete":
+            return method.object.id
+        for param in method.params:
+            if param.ref == kind and param.required:
+                return param.name
+        raise SetUpFailedError(f"no required argument of it names the {kind} that it uses up")
+
+    def _users(self, recipe: _Recipe) -> list[str]:
+        """Return the users that a function needs drafts for; "" stands for nobody."""
+        if recipe.login:
+            return list(dict.fromkeys(m.user for m in self.members.all)) or list(self.profile.users)
+        if recipe.method.auth == "none":
+            return [""]
+        return list(dict.fromkeys(member.user for member in recipe.members))
+
+    def _draft_all(self, recipe: _Recipe) -> None:
+        """Deal every user a hand; who has nothing to say is left out.
+
+        Raises:
+            SetUpFailedError, CannotGenerate: nobody has.
+
+        """
+        problem: Exception | None = None
+        hands: dict[str, _Hand] = {}
+        for user in self._users(recipe):
+            try:
+                hands[user] = _Hand(self._drafts(recipe, user))
+            except (SetUpFailedError, CannotGenerate) as error:
+                problem = problem or error
+            time.sleep(0)  # let others run: after a reset this is done while the load goes on
+        if problem is not None and not hands:
+            raise problem
+        recipe.hands = hands
+        if recipe.method.auth != "none":
+            recipe.members = [member for member in recipe.members if member.user in hands]
+
+    # -- drafts ------------------------------------------------------------------------------------------------
+
+    def _drafts(self, recipe: _Recipe, user: str) -> list[_Draft]:
+        """Draft a function's requests for one user.
+
+        Raises:
+            SetUpFailedError, CannotGenerate: there is nothing valid to be said, or nothing to refer to.
+
+        """
+        method = recipe.method
+        someone = user or next(iter(self.profile.users), None)
+        if recipe.login:
+            return [self._draft(recipe, self.estate.valid(method, user))]
+        if recipe.spends is not None:
+            return self._spending_drafts(recipe, user)
+        role = method.object
+        acts = role is not None and role.does in ("read", "update")
+        things: list[Thing | None] = [None]
+        if acts and role is not None:
+            param = method.param(role.id)
+            try:
+                things = list(self._stock(role.kind, someone or ""))
+            except SetUpFailedError:
+                if param is not None and param.required:
+                    raise
+        drawn = self._drawn(method, someone)
+        # Once outside of drafting: what the data refers to is made by this, with texts of its own.
+        self._data(method, someone, things[0], None)
+        self._drafting = True
+        try:
+            drafts = self._written(recipe, someone, things, drawn)
+        finally:
+            self._drafting = False
+        if method.beyond_schema and method.effect == "read":
+            drafts = self._accepted(method, drafts, someone)
+        random.Random(f"{self.seed}/{method.name}/{user}").shuffle(drafts)
+        return drafts
+
+    def _written(
+        self,
+        recipe: _Recipe,
+        user: str | None,
+        things: Sequence[Thing | None],
+        drawn: Sequence[Mapping[str, Any]],
+    ) -> list[_Draft]:
+        method, role = recipe.method, recipe.method.object
+        drafts: list[_Draft] = []
+        for number in range(_DRAFTS):
+            thing = things[number % len(things)]
+            # Every other call is as plain as may be: most callers give few arguments.
+            plain = not (role is not None and role.does in ("create", "update")) and number % 2 == 0
+            data = self._data(method, user, thing, None if plain or not drawn else drawn[number % len(drawn)])
+            page = _PAGES[number % len(_PAGES)] if method.rows is not None else None
+            drafts.append(self._draft(recipe, data, page))
+            if not method.params and page is None:
+                break
+        return drafts
+
+    def _drawn(self, method: Method, user: str | None) -> list[dict[str, Any]]:
+        """Draw data from the payload strategies: ordinary words, every shape that the schema allows."""
+        key = (method.name, user)
+        if not method.params or key in self._drawings:
+            return self._drawings.get(key, [])
+
+        def refs(kind: str) -> SearchStrategy[Any]:
+            if user is None:
+                raise SetUpFailedError(f"nobody to find a {kind} for")
+            return st.sampled_from([_Symbol(kind, place) for place in range(len(self._stock(kind, user)))])
+
+        def bind(value: Any) -> Any:
+            return self._bound(value, user or "")
+
+        seed = random.Random(f"{self.seed}/{self.index}/{method.name}/{user}").getrandbits(32)
+        try:
+            strategy = payloads.valid(method, refs, bind=bind, unusual=False)
+            values = payloads.draw(strategy, seed, 2 * _DRAFTS)
+        except (CannotGenerate, SetUpFailedError):
+            values = []  # plain samples do without what cannot be had
+        good: list[dict[str, Any]] = []
+        for value in values:
+            if not isinstance(value, dict) or payloads.oddities(value):
+                continue
+            fit = {name: item for name, item in value.items() if not self.estate.locks_out(method, name)}
+            if len(payloads.encode(fit)) <= 8_192:
+                good.append(fit)
+        self._drawings[key] = good
+        return good
+
+    def _bound(self, value: Any, user: str) -> Any:
+        """Return drawn data with the identifiers of the user's objects in place of what stands for them."""
+        if isinstance(value, _Symbol):
+            things = self._stock(value.kind, user)
+            return things[value.place % len(things)].id
+        if isinstance(value, dict):
+            return {name: self._bound(item, user) for name, item in value.items()}
+        return [self._bound(item, user) for item in value] if isinstance(value, list) else value
+
+    def _data(
+        self, method: Method, user: str | None, thing: Thing | None, drawn: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return valid data: what was drawn, about this object, with the run's tag in required free text."""
+        fixed: dict[str, Any] = {}
+        if method.object is not None and method.object.does in ("read", "update"):
+            fixed = self.estate.acting_on(method, thing) if thing else {method.object.id: OMIT}
+        plain = self.estate.valid(method, user, optional="none", **fixed)
+        given = {name: value for name, value in fixed.items() if value is not OMIT}
+        left = {name for name, value in fixed.items() if value is OMIT}
+        if drawn is None:
+            return plain
+        tagged = {
+            name: value
+            for name, value in plain.items()
+            if name not in drawn or (isinstance(value, str) and _NUMBER in value)
+        }
+        bound = self._bound(dict(drawn), user or "")
+        whole = {name: value for name, value in {**bound, **tagged, **given}.items() if name not in left}
+        return whole if method.data.valid(whole) else plain
+
+    def _draft(self, recipe: _Recipe, data: Any, page: int | None = None) -> _Draft:
+        method = recipe.method
+        paging: dict[str, Any] = {} if page is None else {"page_start": 0, "page_length": page}
+        body = self.caller.body(method.name, data, **paging)
+        kept: dict[str, Any] = {}
+        mark = b""
+        if method.object is not None and method.object.does == "create":
+            names = [param.name for param in method.params if param.required and param.ref]
+            kept = {name: data[name] for name in names if name in data}
+        if _NUMBER.encode() in body:
+            mark = _NUMBER.encode()
+        return _Draft(recipe.head, body, kept, mark)
+
+    def _spending_drafts(self, recipe: _Recipe, user: str) -> list[_Draft]:
+        """See that a call that uses up an object can be made, and keep objects ready for it."""
+        assert recipe.spends is not None
+        kind, argument = recipe.spends
+        spares = self._spares.setdefault((kind, user), deque())
+        if self.estate.creator(kind, user) is None:
+            raise SetUpFailedError(f"{user} may not make a {kind} for it to use up")
+        while len(spares) < _SPARES:
+            spares.append(self.estate.new(kind, user, optional="none"))
+        fixed = {argument: spares[0].id}
+        if recipe.method.object is not None and recipe.method.object.does == "delete":
+            fixed = self.estate.acting_on(recipe.method, spares[0])
+        data = self.estate.valid(recipe.method, user, optional="none", **fixed)
+        return [_Draft(recipe.head, b"", data)]
+
+    def _accepted(self, method: Method, drafts: list[_Draft], user: str | None) -> list[_Draft]:
+        """Keep those that the target does not refuse by a rule beyond the schema, where there are any."""
+        asked = {draft.body(self._numbers): draft for draft in drafts[:8]}
+        token = self.sessions.of(user).token if user and method.auth != "none" else None
+        good = [
+            draft
+            for body, draft in asked.items()
+            if self.caller.call(method, body=body, user=user, token=token).status == 200
+        ]
+        return good or drafts
+
+    def _stock(self, kind: str, user: str) -> list[Thing]:
+        """Return objects of a kind that this user made; where it can make none, some that it found.
+
+        Raises:
+            SetUpFailedError: there are none.
+
+        """
+        things = self._stocks.setdefault((kind, user), [])
+        if things:
+            return things
+        if self.catalog.delete(kind) is None:
+            # What could not be removed is made only where there is none to be found.
+            things += self._found(kind, user)
+        if not things and self.estate.creator(kind, user) is not None:
+            # The more users, the fewer objects each needs to spread the calls over.
+            try:
+                many = max(1, min(_STOCK, 48 // len(self.profile.users)))
+                for _ in range(many if self.catalog.delete(kind) is not None else 1):
+                    things.append(self.estate.new(kind, user) if things else self.estate.any(kind, user))
+            except SetUpFailedError as error:
+                if not things and not self._found(kind, user):
+                    raise
+                self.members.note(error.reason)
+        if not things:
+            things += self._found(kind, user)
+        if not things:
+            raise SetUpFailedError(f"there is no {kind} that {user} could use, and no function to make one")
+        return things
+
+    def _found(self, kind: str, user: str) -> list[Thing]:
+        found: dict[str, Thing] = {}
+        for method in self.catalog.lists(kind):
+            if method.object is None or not self.estate.may_call(user, method):
+                continue
+            page = {"page_start": 0, "page_length": _PAGES[0]} if method.rows is not None else {}
+            data = self.estate.valid(method, user, optional="none")
+            exchange = self.estate.call(method, data, user, **page)
+            for row in self.estate.rows(method, exchange)[: _PAGES[0]]:
+                identifier = resolve(row, method.object.id)
+                if identifier is not MISSING and not isinstance(identifier, (dict, list)):
+                    found.setdefault(repr(identifier), Thing(kind, identifier, user, made=False))
+        return list(found.values())
+
+    # -- while the load runs -----------------------------------------------------------------------------------
+
+    def next(self, member: Member | None = None) -> Call:
+        """Return the next call of the mix, or now and then one that asks who a member is (AUT-11).
+
+        It is sent as `member`, where that one may; without, as whoever's turn it is.
+        """
+        if self._whoami is not None and (asking := self.watch(member)) is not None:
+            return asking
+        if self._deck is None:
+            raise UsageError("there is no mix to take calls from")
+        recipe = self._mix[self._deck.deal()]
+        return self._call(recipe, member if member is not None and member.user in recipe.hands else None)
+
+    def watch(self, member: Member | None = None) -> Call | None:
+        """Return a call that asks who a member is, as often as `isolation` says that one is due; None otherwise."""
+        if self._whoami is None:
+            return None
+        self._watched += self._watching
+        if self._watched < 1_000_000:
+            return None
+        self._watched -= 1_000_000
+        return self._call(self._whoami, member)
+
+    def call(self, function: str, member: Member | None = None) -> Call:
+        """Return a call of a function that was prepared, by this member, or by whoever's turn it is.
+
+        Raises:
+            UsageError: it was not prepared, or the member may not call it.
+
+        """
+        recipe = self._recipes.get(function)
+        if recipe is None:
+            raise UsageError(
+                f"{function} is not among the functions that this load prepared{suggestion(function, self._recipes)}"
+            )
+        if member is not None and recipe.method.auth != "none" and member.user not in recipe.hands:
+            raise UsageError(
+                f'{function} needs the role "{recipe.method.auth}", which {member.user} does not have'
+            )
+        return self._call(recipe, member)
+
+    def _call(self, recipe: _Recipe, member: Member | None = None) -> Call:
+        if recipe.spends is not None:
+            return self._spend(recipe, member)
+        if recipe.login or not recipe.members:
+            return self._outside(recipe, member)
+        if member is None:
+            member = recipe.member()
+        draft = recipe.hands[member.user].next()
+        raw = draft.head + member.line + draft.body(self._numbers)
+        call = Call(recipe.name, recipe.index, raw, member, recipe.expects, recipe.learn, True, member.epoch)
+        if recipe.creates:
+            self._unanswered[(recipe.name, member.user)] += 1
+            call.about = draft
+        return call
+
+    def _outside(self, recipe: _Recipe, member: Member | None) -> Call:
+        """Return a call outside any session: of a public function, or a login."""
+        hands = recipe.hands
+        if member is not None and member.user in hands:
+            user = member.user
+        else:
+            users = list(hands)
+            user = users[recipe.at % len(users)]
+            recipe.at += 1
+        key = self.profile.auth.key_login
+        if recipe.login and key is not None and recipe.name == key.function:
+            # Each has to be signed anew.
+            draft = self._draft(recipe, self.estate.valid(recipe.method, user))
+        else:
+            draft = hands[user].next()
+        raw = draft.head + b"\r\n" + draft.body(self._numbers)
+        if recipe.creates:
+            self._unanswered[(recipe.name, user)] += 1
+        return Call(recipe.name, recipe.index, raw, None, recipe.expects, recipe.learn, about=(user, draft))
+
+    def _spend(self, recipe: _Recipe, member: Member | None) -> Call:
+        """Return a call that uses up an object of the run's own; where there is none left, one that makes one."""
+        assert recipe.spends is not None
+        kind, argument = recipe.spends
+        if member is None:
+            for _ in recipe.hands:
+                member = recipe.member()
+                if self._spares.get((kind, member.user)):
+                    break
+        assert member is not None
+        thing = self._spare(kind, member.user)
+        if thing is None:
+            creator = self.catalog.create(kind)
+            if creator is None or creator.name not in self._recipes:
+                raise SetUpFailedError(f"there is no {kind} left that {recipe.name} could be called for")
+            self.substituted += 1
+            maker = self._recipes[creator.name]
+            return self._call(maker, member if member.user in maker.hands else None)
+        template = recipe.hands[member.user].drafts[0].data
+        data = {**template, **{name: thing.sent[name] for name in template if name in thing.sent}}
+        body = self.caller.body(recipe.name, {**data, argument: thing.id})
+        raw = recipe.head + b"Content-Length: %d\r\n" % len(body) + member.line + body
+        return Call(
+            recipe.name, recipe.index, raw, member, recipe.expects, recipe.learn, True, member.epoch, thing
+        )
+
+    def _spare(self, kind: str, user: str) -> Thing | None:
+        spares = self._spares.get((kind, user))
+        while spares:
+            thing = spares.popleft()
+            if not thing.gone:
+                return thing
+        return None
+
+    def refused(self, call: Call, settle: Callable[[bool], None]) -> None:
+        """Look after a session that was refused (`Source.refused`)."""
+        self.members.refused(call, settle)
+
+    # What calls learn from their answers; in the event loop.
+
+    def _created(self, call: Call, reply: Reply) -> None:
+        """Enter what a create made in the ledger."""
+        member, draft = call.member, call.about
+        user = member.user if member is not None else draft[0]
+        if reply.failure is not None:
+            return  # whether it was made nobody knows: the end looks for it
+        self._unanswered[(call.function, user)] -= 1
+        role = self._recipes[call.function].method.object
+        if reply.status != 200 or role is None:
+            return
+        try:
+            identifier = resolve(msgspec.json.decode(reply.body)["data"], role.id)
+        except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
+            return
+        if identifier is MISSING or identifier is None or isinstance(identifier, (dict, list)):
+            return
+        self._born(Thing(role.kind, identifier, user, draft.data if member is not None else draft[1].data))
+
+    def _born(self, thing: Thing) -> None:
+        if self.catalog.delete(thing.kind) is None:
+            self._kept[thing.kind] += 1
+            if self._kept[thing.kind] > _LISTED:
+                self._beyond[thing.kind] += 1
+                return
+        self._made[thing] = None
+        spares = self._spares.get((thing.kind, thing.user))
+        if spares is not None:
+            spares.append(thing)
+        if len(self._made) > _STANDING + _SWEPT + self._kept.total() and not self._sweeping:
+            self._sweeping = True
+            self.members.later(self._sweep)
+
+    def _spent(self, call: Call, reply: Reply) -> None:
+        """Strike what was deleted off the ledger; what was only used up is removed at the end."""
+        method = self._recipes[call.function].method
+        deletes = method.object is not None and method.object.does == "delete"
+        if deletes and reply.failure is None and reply.status in (200, 404):
+            call.about.gone = True
+            self._made.pop(call.about, None)
+            self.estate.forget(call.about.kind, call.about.id)
+
+    def _entered(self, call: Call, reply: Reply) -> None:
+        """Remember the session that a login of the load gave, to end it."""
+        token = self._token(reply)
+        if token is not None and self.profile.auth.logout is not None:
+            self._opened.append(token)
+            if len(self._opened) > _STANDING + _SWEPT and not self._sweeping:
+                self._sweeping = True
+                self.members.later(self._sweep)
+
+    def _token(self, reply: Reply) -> str | None:
+        if reply.failure is not None or reply.status != 200:
+            return None
+        try:
+            token = resolve(msgspec.json.decode(reply.body)["data"], self.profile.auth.session)
+        except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
+            return None
+        return token if isinstance(token, str) and token else None
+
+    # In a keeper's greenlet.
+
+    def _sweep(self) -> None:
+        """Remove the oldest of what the load made, so that neither the target nor this process grows for hours."""
+        try:
+            while len(self._opened) > _STANDING:
+                self._leave(self._opened.popleft())
+            spare = [thing for thing in self._made if self.catalog.delete(thing.kind) is not None]
+            for thing in spare[: max(0, len(spare) - _STANDING)]:
+                if thing.gone:
+                    continue
+                thing.gone = True
+                if self._remove(thing) is None:
+                    self._made.pop(thing, None)
+                else:
+                    thing.gone = False
+                    break  # the end says what is left
+            for spares in self._spares.values():
+                while spares and spares[0].gone:
+                    spares.popleft()
+        finally:
+            self._sweeping = False
+
+    def _leave(self, token: str) -> None:
+        if self.profile.auth.logout is not None:
+            self.caller.call(self.profile.auth.logout, token=token)
+
+    def _renewed(self, member: Member) -> None:
+        """A session had ended: see whether the run's objects are gone, too (a reset), and make them anew."""
+        since = time.perf_counter()
+        with self._renewing:
+            if self._checked.get(member.user, -math.inf) > since:
+                return  # somebody else has, meanwhile
+            self.sessions.drop(member.user)
+            stocks = [things for (_, user), things in self._stocks.items() if user == member.user]
+            standing = next((thing for things in stocks for thing in things if thing.made), None)
+            users = [member.user]
+            if standing is not None and self._gone(standing):
+                users = list(dict.fromkeys(each.user for each in self.members.all))
+                self._begin_again()
+            now = time.perf_counter()
+            self._checked.update(dict.fromkeys(users, now))
+
+    def _begin_again(self) -> None:
+        """The target was reset: what the run made is gone, and its identifiers mean nothing any more."""
+        self.sessions.drop()
+        self.estate.reset()
+        self._made.clear()
+        self._unanswered.clear()
+        self._stocks.clear()
+        for spares in self._spares.values():
+            spares.clear()
+        self.members.note("the run's objects were gone, too, and are made anew")
+        for recipe in self._recipes.values():
+            self._draft_all(recipe)
+
+    def _gone(self, thing: Thing) -> bool:
+        method = self.catalog.read(thing.kind)
+        if method is None or not self.estate.may_call(thing.user, method):
+            return False
+        data = self.estate.valid(method, thing.user, optional="none", **self.estate.acting_on(method, thing))
+        return self.estate.call(method, data, thing.user).status in (400, 403, 404)
+
+    def _observe(self, exchange: Exchange) -> None:
+        """Keep the books of what set-up calls do, whatever they were sent for."""
+        self.sessions.learn(exchange)
+        method = self.catalog.methods.get(exchange.function or "")
+        if method is not None and method.object is not None and method.object.does == "create":
+            try:
+                sent = json.loads(exchange.request.body).get("data")
+            except (ValueError, AttributeError):
+                sent = None
+            self.estate.learn(exchange, method, sent, exchange.user)
+
+    # -- scenarios ---------------------------------------------------------------------------------------------
+
+    def join(self, functions: Iterable[str] = ()) -> Member | None:
+        """Return a member that no other scenario's user is, and that may call these functions; None: nobody need be.
+
+        Raises:
+            SetUpFailedError: nobody may call them all, or the member cannot be signed in.
+
+        """
+        methods = [self.catalog[name] for name in functions]
+        if not self.members.all:
+            return None
+
+        def able(user: str) -> bool:
+            return all(self.estate.may_call(user, method) for method in methods)
+
+        for member in self.members.all:
+            if member not in self._joined and able(member.user):
+                self._joined.add(member)
+                return member
+        users = [user for user in dict.fromkeys(m.user for m in self.members.all) if able(user)]
+        if not users:
+            raise SetUpFailedError(f"no user of the profile may call all of {', '.join(functions)}")
+        before = len(self.members.all)
+        self.members.gather([users[before % len(users)]], 1)
+        member = self.members.all[-1]
+        self._joined.add(member)
+        return member
+
+    def entered(self, reply: Any, member: Member | None) -> Member | None:
+        """Return a member in the session that a login's answer gave to this member's user; None where it gave none."""
+        if reply is None or member is None:
+            return None
+        token = self._token(reply)
+        if token is None:
+            return None
+        fresh = Member(member.number, member.user, ready=True)
+        fresh.enter(token)
+        return fresh
+
+    def leave(self, member: Member) -> None:
+        """Give a member back that a scenario's user was."""
+        self._joined.discard(member)
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def rules(self) -> dict[str, list[int]]:
+        """Return how often each rule that is watched here was judged, and how often it was broken."""
+        return {"AUT-11": [self.members.judged, self.members.broken]} if self.members.judged else {}
+
+    def findings(self) -> list[dict[str, Any]]:
+        """Return what the watch over the sessions found (AUT-11), as events of a check."""
+        return self.members.findings()
+
+    def close(self, seconds: float = 60.0) -> list[dict[str, Any]]:
+        """Remove what the run made, the latest first, and end every session; return what is left over.
+
+        It gives up after so many seconds, or when it is interrupted; what is still there then is left over.
+        """
+        until = time.monotonic() + seconds
+        left: list[dict[str, Any]] = []
+        try:
+            self.members.rest()
+            if self.members.renewals:
+                self.sessions.drop()
+            self._look_for_unanswered()
+            self._remove_all([thing for thing in reversed(self._made) if not thing.gone], until, left)
+            for thing in reversed(list(self.estate.owned())):
+                self._remove_all([thing], until, left)
+            for kind, count in self._beyond.items():
+                left.append(_leftover(kind, f"{count} more", "the catalogue has no function that deletes it"))
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(self._leave, list(self._opened)))
+            self.members.sign_out()
+        except KeyboardInterrupt:
+            gone = {(each["kind"], each["id"]) for each in left}
+            for thing in (*self._made, *self.estate.owned()):
+                if not thing.gone and (thing.kind, str(thing.id)) not in gone:
+                    left.append(_leftover(thing.kind, thing.id, "the removal was interrupted"))
+        except SetUpFailedError as error:
+            self.members.note(error.reason)
+        self._made.clear()
+        self._opened.clear()
+        self.client.close()
+        return [{**each, "reason": self.vault.mask(each["reason"])} for each in left]
+
+    def _remove_all(self, things: Sequence[Thing], until: float, left: list[dict[str, Any]]) -> None:
+        """Remove objects of which none stands for another's parent: so the order is all one."""
+
+        def remove(thing: Thing) -> str | None:
+            if time.monotonic() > until:
+                return "there was no time left to remove it"
+            return self._remove(thing)
+
+        # Who removes is signed in before, so that many at once do not sign in many times.
+        for user in dict.fromkeys(thing.user for thing in things):
+            if self.catalog.delete(next(t.kind for t in things if t.user == user)) is not None:
+                with contextlib.suppress(SetUpFailedError):  # each removal says why it failed
+                    self.sessions.of(user)
+        if len(things) == 1:
+            results = [remove(things[0])]
+        else:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                results = list(pool.map(remove, things))
+        for thing, why in zip(things, results, strict=True):
+            if why is None:
+                thing.gone = True
+            else:
+                left.append(_leftover(thing.kind, thing.id, why))
+
+    def _remove(self, thing: Thing) -> str | None:
+        why = self.estate.remove(thing)
+        if why is not None and " 401" in why:
+            self.sessions.drop(thing.user)
+            why = self.estate.remove(thing)
+        return why
+
+    def _look_for_unanswered(self) -> None:
+        """Find what creates made that got no answer: it carries the run's tag."""
+        known = {(thing.kind, repr(thing.id)) for thing in (*self._made, *self.estate.owned())}
+        for (name, user), count in self._unanswered.items():
+            role = self.catalog[name].object
+            if count <= 0 or role is None or not user:
+                continue
+            for method in self.catalog.lists(role.kind):
+                if method.object is None or not self.estate.may_call(user, method):
+                    continue
+                try:
+                    exchange = self.estate.call(
+                        method, self.estate.valid(method, user, optional="none"), user
+                    )
+                except SetUpFailedError:
+                    continue
+                for row in self.estate.rows(method, exchange):
+                    identifier = resolve(row, method.object.id)
+                    tagged = self.tag in json.dumps(row, ensure_ascii=False)
+                    if tagged and identifier is not MISSING and (role.kind, repr(identifier)) not in known:
+                        self._made[Thing(role.kind, identifier, user)] = None
+
+
+def _leftover(kind: str, identifier: Any, reason: str) -> dict[str, Any]:
+    return {"event": "leftover", "kind": kind, "id": str(identifier), "function": None, "reason": reason}
+
+
+def _vault(profile: Profile) -> Vault:
+    vault = Vault()
+    for secret in profile.secrets():
+        vault.add(secret)
+    for user in profile.users.values():
+        vault.password(user.secret)
+    if profile.auth.login is not None:
+        vault.member(profile.auth.login.secret)
+        vault.member(profile.auth.session.rpartition("/")[2])
+    return vault
