@@ -3,7 +3,7 @@
 Run `python -m benchmarks.hostile_table`. Each misbehaviour of `fixtures/hostile` is met twice: always, and, where the
 reference service can stand behind it, only at every 40th request of a run that finds something else before (the
 service has a fault, HTTP-2). A line holds the exit status, the seconds, the suite's peak memory, the size of what it
-wrote, and what the report says first. The last columns are empty where all is well: `traceback`, `ours` (the suite
+wrote, and what the report says first. A second line stands where something is wrong: a traceback, `ours` (the suite
 blames itself), `lost` (what the fault shows is not in the report), `status`, `words`, `memory` (over 500 MB).
 Names given as arguments select; `--timeout` is the profile's for one call, and `--budget` is the command's.
 """
@@ -122,7 +122,7 @@ def run(
         if ran.memory > MOST_MEMORY:
             ran.wrong.append("memory")
         if "Traceback" in screen:
-            ran.wrong.append("traceback")
+            ran.wrong.append(screen[screen.index("Traceback") :][-600:])
         if re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", screen):
             ran.wrong.append("screen")
         _look(ran, server, out, found=found, always=server.every == 1 and server.after == 0)
