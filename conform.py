@@ -199,6 +199,25 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("catalog", type=named_path, metavar="FILE")
     validate.set_defaults(run=_catalog_validate)
 
+    init = verbs.add_parser("init", allow_abbrev=False, help="write a profile and a catalogue to begin with")
+    init.add_argument("--target", metavar="URL", help="the target's base URL")
+    init.add_argument("--page", metavar="URL|FILE", help="its documentation page, to make the catalogue of")
+    init.add_argument("--login", metavar="ENTITY.FUNCTION", help="default: auth.login")
+    init.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        type=_init_user,
+        metavar="NAME[:VARIABLE:VARIABLE]",
+        help="a user, and the variables of the name and the secret (repeatable)",
+    )
+    init.add_argument("--environment", choices=("test", "production"))
+    init.add_argument(
+        "--dir", type=named_path, default=Path(), metavar="DIR", help="where to write (default: here)"
+    )
+    init.add_argument("--no-check", action="store_true", help="do not run the rules that only read")
+    init.set_defaults(run=_init)
+
     explore = verbs.add_parser(
         "explore",
         allow_abbrev=False,
@@ -927,6 +946,19 @@ def _serve(options: argparse.Namespace) -> int:
             return faulty([*arguments, *(f"--fault={name}" for name in options.fault)], prog=prog)
         return service(arguments, prog=prog)
     return 0
+
+
+def _init_user(text: str) -> object:
+    from conformance.init import user
+
+    return user(text)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from conformance.init import begin
+
+    status, request = begin(options)
+    return status if request is None else _pytest(Harness.prepare(request))
 
 
 def _explore(options: argparse.Namespace) -> int:

@@ -253,6 +253,7 @@ def _summary(
     words = {
         "x-auth": 'who may call it ("none", "session" or a role; "session" stands in)',
         "x-effect": 'what it does ("read", "write" or "delete"; "write" stands in)',
+        "x-beyond-schema": "whether it has rules beyond its parameters' schemas (true stands in)",
         "result": "what its data looks like (result.schema)",
     }
     unanswered = docpage.questions(document)

@@ -147,6 +147,10 @@ class Explorer:
             status, kind, body = await self._answer(scope, receive)
         except RefusedError as error:
             status, kind, body = error.status, "application/json", _json({"error": str(error)})
+        except Exception as error:
+            # A crash of ours is told as ours; its text may quote what was sent, so it is masked.
+            told = self._vault.mask(f"The explorer itself failed: {type(error).__name__}: {error}")
+            status, kind, body = 500, "application/json", _json({"error": told[:500]})
         headers = {**self._pages.HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}
         fields = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": fields})

@@ -19,7 +19,7 @@ from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
 from conformance.protocol.client import Client, OutOfTimeError
 from conformance.protocol.environment import Environment
 from conformance.protocol.estate import Estate, Thing
-from conformance.protocol.exchange import Exchange
+from conformance.protocol.exchange import Exchange, Failure
 from conformance.protocol.profile import Profile
 from conformance.protocol.samples import Optional
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
@@ -166,6 +166,7 @@ class Run:
         #: Conversations in a row without an answer, and whether one ever had one.
         self._unanswered = 0
         self._ever = False
+        self._silence: Failure | None = None
         self._confirming = confirm
         self.notes: list[str] = []
         self._confirmed: Counter[str] = Counter()
@@ -264,6 +265,15 @@ class Run:
         for event in conclusion.events:
             self.emit(event)
         self._count_unanswered()
+        if self._unanswered and not self._ever:
+            # Who never gave an answer that can be read broke no rule about answers: nothing can be said of them yet.
+            self._publish(self.referee.discard())
+            self.referee.begin(name)
+            why = f"no call was answered: {self._silence.detail}" if self._silence else "no call was answered"
+            for rule in rules:
+                self.emit(
+                    {"event": "not judged", "rule": rule, "function": None, "reason": why, "lines": None}
+                )
         found = self.referee.take()
         self.referee.settle()
         self._publish(found)
@@ -397,8 +407,8 @@ class Run:
             self._unanswered, self._ever = 0, True
         elif self.referee.last_failure is not None:
             self._unanswered += 1
+            self._silence = self.environment.silence = self.referee.last_failure
             if self._unanswered >= _MOST_UNANSWERED:
-                self.environment.silence = self.referee.last_failure
                 self._publish(self.referee.discard(keep_undisturbed=True))
                 self.referee.settle()
                 raise self._went_down("stopped" if self._ever else "does not")
@@ -532,6 +542,9 @@ class Run:
 
     def finish(self) -> None:
         """Remove what the run made and log out, in at most a minute; tell of what stays."""
+        if self.down is None and self._unanswered and not self._ever:
+            self.environment.silence = self._silence
+            self._went_down("does not")
         why = self.down
         if why is None:
             self.client.until = time.monotonic() + _CLEAN_UP

@@ -200,6 +200,14 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts += [("Budget", str(report["budget"]))] if report.get("budget") else []
     facts += [("Resets of the target", str(report["resets"]))] if report["resets"] else []
     facts += [("Strict", "a broken should fails, too")] if report["strict"] else []
+    for phase in report.get("phases") or ():
+        took = f" in {_span(phase['seconds'])}" if phase["seconds"] is not None else ""
+        facts.append((phase["name"].capitalize(), f"{phase['verdict']}{took}"))
+    if build := report.get("build"):
+        told = "; ".join(f"{name}: {', '.join(values)}" for name, values in build.items())
+        facts.append(("Build, as the target tells", cut(told, 300)))
+    if catalogue := report.get("catalogue"):
+        facts.append(("Catalogue", f"{catalogue['name']}, sha256 {catalogue['sha256'][:16]}…"))
     return facts
 
 

@@ -87,6 +87,11 @@ def _head(report: Mapping[str, Any]) -> list[str]:
         f"{prose(report['reason'], 600)}",
         "",
         " · ".join(facts),
+        *([""] if report.get("phases") else []),
+        *(
+            f"- {prose(phase['name'])}: {prose(phase['verdict'])}: {prose(phase['reason'], 400)}"
+            for phase in report.get("phases") or ()
+        ),
     ]
 
 

@@ -194,6 +194,9 @@ def test_what_a_page_cannot_say_is_asked() -> None:
     assert method(guessed, "course.getter")["x-effect"] == "write"
     assert method(guessed, "auth.login")["x-auth"] == "none"
     assert method(guessed, "auth.logins")["x-auth"] == "session"
+    assert "x-beyond-schema" not in method(plain, "course.find")
+    limited = built(page(course={"find": [row("query")]}))
+    assert Catalog.parse(limited)["course.find"].beyond_schema
     # A guess is no answer.
     assert docpage.questions(guessed) == docpage.questions(plain)
 
@@ -281,7 +284,8 @@ def test_answers_stay_and_the_page_is_followed() -> None:
 
     found = method(merged, "course.find")
     assert (found["x-auth"], found["x-effect"], found["result"]) == ("admin", "read", find["result"])
-    assert "x-questions" not in found
+    # What a page cannot limit stays open until a person has stated it.
+    assert found["x-questions"] == ["x-beyond-schema"]
     query = next(param for param in found["params"] if param["name"] == "query")
     assert query["schema"] == {"type": "string", "maxLength": 80}
     assert found["params"][0] == {"name": "limit", "required": True, "schema": {"type": "integer"}}
@@ -298,6 +302,15 @@ def test_answers_stay_and_the_page_is_followed() -> None:
     back, _ = merge(merged, functions_of(before), ["page.html"])
     assert method(back, "course.drop")["x-effect"] == "delete"
     assert method(back, "course.gone")["x-effect"] == "write"
+
+
+def test_a_first_parameter_brings_its_question() -> None:
+    document = built(page(course={"find": []}))
+    merged, changes = merge(document, functions_of(page(course={"find": [row("query")]})), ["p"])
+    assert changes.came == ["course.find query"]
+    found = method(merged, "course.find")
+    assert found["x-beyond-schema"] is True
+    assert "x-beyond-schema" in found["x-questions"]
 
 
 def test_what_was_struck_out_stays_out() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from conformance.cases import Case
-from conformance.harness import Embedded
+from conformance.explore import Explorer
+from conformance.harness import Embedded, Harness, Request
 from conformance.rulebook import RULES
 from conformance.rulebook.records import FILE, text
 from tests.exploring import PROFILE, ROOT, Explore, Target, exploring, target
@@ -125,6 +127,28 @@ def test_only_the_page_may_call(plain: Explore, kept: Target, headers: dict[str,
     assert reply.status == 403
     assert not any(name.lower().startswith("access-control") for name in reply.headers)
     assert len(kept.got) == before
+
+
+def test_a_crash_of_ours_is_told_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = Harness.prepare(Request(target="http://127.0.0.1:1/", verb="explore"))
+    app = Explorer(harness, port=80)
+
+    def crash(*_: object) -> NoReturn:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(app, "_answer", crash)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    asyncio.run(app({"type": "http", "method": "POST"}, receive, send))
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"])["error"] == "The explorer itself failed: KeyError: 'odd'"
+    app.close()
 
 
 def test_other_verbs_and_deeds_are_none(plain: Explore) -> None:

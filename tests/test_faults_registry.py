@@ -581,8 +581,10 @@ def clean(tour: str, seed: dict[str, str]) -> list[Any]:
     return _CLEAN[tour]
 
 
-FRAMED = [name for name, found in FAULTS.items() if found(Service()).protocol is not None]
-"""What shows only on a socket."""
+FRAMED = [
+    name for name in of_modules("http", "codes", "security") if FAULTS[name](Service()).protocol is not None
+]
+"""What shows only on a socket; no other module frames answers."""
 
 PROBED = of_modules("data", "shapes", "values", "effects", "sequences", "sessions", "races")
 """What no tour comes by: each has a probe of its own in test_faults_data or test_faults_sequences."""

@@ -85,6 +85,7 @@ def test_a_worker_that_is_killed_is_noticed_and_the_others_take_its_share(tmp_pa
     assert sum(second["sent"] for second in later) >= 190 * len(later)
 
 
+@pytest.mark.thorough
 def test_a_worker_that_comes_back_late_has_its_reports_counted_once_and_gets_no_more(tmp_path: Path) -> None:
     with (
         Target() as target,
@@ -106,6 +107,7 @@ def test_a_worker_that_comes_back_late_has_its_reports_counted_once_and_gets_no_
     assert end["lost"] > 0
 
 
+@pytest.mark.thorough
 def test_a_worker_that_is_ended_hands_over_without_a_gap(tmp_path: Path) -> None:
     with (
         Target() as target,
@@ -156,6 +158,7 @@ def test_a_run_of_workers_that_is_interrupted_is_folded_to_the_last(
     assert [mark["kind"] for mark in end["marks"]] == ["stopped"]
 
 
+@pytest.mark.thorough
 def test_users_of_workers_are_closed_and_counted(tmp_path: Path) -> None:
     arguments = ("--processes", "2", "-u", "10", "-r", "10")
     with Target() as target, Locust(tmp_path, target.url, {"seconds": 3}, *arguments) as locust:
@@ -237,6 +240,7 @@ def hosts() -> Iterator[Hosts]:
         made.close()
 
 
+@pytest.mark.thorough
 def test_over_hosts_of_which_one_is_killed_and_one_is_cut_off_for_a_while(
     tmp_path: Path, hosts: Hosts
 ) -> None:

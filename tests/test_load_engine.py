@@ -555,6 +555,7 @@ def test_a_rate_ceiling_is_not_exceeded(tmp_path: Path) -> None:
     assert not end["health"]["valid"]
 
 
+@pytest.mark.thorough
 def test_a_search_finds_what_the_target_bears(tmp_path: Path) -> None:
     """The target delays all when more than 100 come in a second."""
     seen: deque[float] = deque()

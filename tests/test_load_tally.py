@@ -328,6 +328,7 @@ def held(thing: object) -> int:
     return size
 
 
+@pytest.mark.thorough
 def test_ten_hours_take_no_more_memory_than_ten_minutes() -> None:
     """36,000 simulated seconds of a worker and its master; after the first minutes, nothing that is kept grows."""
     dice = np.random.default_rng(7)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")}
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-VERBS = ("check", "call", "load", "verify", "serve", "report", "compare", "explore", "replay")
+VERBS = ("check", "call", "load", "verify", "serve", "report", "compare", "explore", "replay", "init")
 PROFILES = re.findall(r"^```toml\n(.*?)^```", README, re.S | re.M)
 
 

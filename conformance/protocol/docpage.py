@@ -4,9 +4,10 @@ The markup (protocol, section 1): `li.collection[data-url="/api/auth"]` > `li.pr
 `.description`, and for each parameter a row `tr` (class `required` when it is) with the cells `td.name`, `td.type`,
 `td.description` and `td.parameter input[value]` (the default).
 
-What a page cannot say is put in with care (`x-auth` "session", `x-effect` "write") and listed under `x-questions`, for
-a person to answer: write the right value, or strike the question out. What the page said is kept under `x-imported`, so
-that reading it again is a merge of three: what it said, what it says now, and what people have written since.
+What a page cannot say is put in with care and listed under `x-questions`, for a person to answer: write the right
+value, or strike the question out. `x-auth` is "session", `x-effect` is "write", and `x-beyond-schema` is true where
+there are parameters, for a page names types and no limits. What the page said is kept under `x-imported`, so that
+reading it again is a merge of three: what it said, what it says now, and what people have written since.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from conformance.protocol.schema import Json, Schema
 
 __all__ = ["Changes", "PageFunction", "PageParam", "build", "merge", "read", "schema_of", "text_of"]
 
-QUESTIONS = ("x-auth", "x-effect", "result")
 _READS = re.compile(r"(?:find|read|get|list|status)(?![a-z])")
 _LOGS_IN = re.compile(r"log[iI]n(?![a-z])|signIn(?![a-z])")
 
@@ -274,14 +274,15 @@ def _entry(function: PageFunction, *, guess: bool = False) -> dict[str, Json]:
     method: dict[str, Json] = {"name": function.name}
     if function.description:
         method["description"] = function.description
-    return method | {
+    method |= {
         "tags": [{"name": entity}],
         "paramStructure": "by-name",
         "params": params,
         "x-auth": "none" if guess and _LOGS_IN.match(name) else "session",
         "x-effect": "read" if guess and _READS.match(name) else "write",
-        "x-questions": list(QUESTIONS),
     }
+    limits = {"x-beyond-schema": True} if params else {}
+    return method | limits | {"x-questions": ["x-auth", "x-effect", *limits, "result"]}
 
 
 def notes_on(functions: Mapping[str, PageFunction]) -> list[str]:
@@ -467,10 +468,15 @@ def _merged(
             changes.conflicts.append(f"{name} {key} went from the page, but was changed by hand: it stays")
         params.append(param)
     out["params"] = sorted(params, key=lambda param: not param.get("required"))
+    if now.params and not before.params and "x-beyond-schema" not in mine:
+        out["x-beyond-schema"] = True
+        out["x-questions"] = [*out.get("x-questions", []), "x-beyond-schema"]
+        return out
     open_ = out.get("x-questions")
     if isinstance(open_, list):
         put_in = _entry(before, guess=guessed)
-        answered = {key for key in ("x-auth", "x-effect") if mine.get(key) != put_in[key]}
+        asked = ("x-auth", "x-effect", "x-beyond-schema")
+        answered = {key for key in asked if mine.get(key) != put_in.get(key)}
         answered |= {"result"} & mine.keys()
         out["x-questions"] = [question for question in open_ if question not in answered]
         if not out["x-questions"]:

@@ -100,6 +100,7 @@ class _Reading:
         self.headers: list[tuple[str, str]] = []
         self.body: list[bytes] = []
         self.total = 0
+        self.head = 0
         self.heads = False
         self.complete = False
         self.beyond = False
@@ -127,7 +128,7 @@ class _Reading:
             self.beyond = True
         if self.total > CAP:
             raise WireError("oversize", f"the response is larger than {CAP // 1024 // 1024} MB")
-        if not self.heads and self.total > HEAD_CAP:
+        if self.head > HEAD_CAP or (not self.heads and self.total > HEAD_CAP):
             raise WireError("oversize", f"the head of the response is larger than {HEAD_CAP // 1024} kB")
         return self._whole
 
@@ -152,6 +153,7 @@ class _Reading:
     def on_header(self, name: bytes, value: bytes) -> None:
         # After the body come trailers, which are no headers.
         if not self.heads:
+            self.head += len(name) + len(value)
             self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:

@@ -1,0 +1,102 @@
+"""`conform init`: what it writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import conform
+from conformance.harness import Embedded
+from conformance.protocol import profile as profiles
+from conformance.protocol.catalog import Catalog
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    embedded = Embedded()
+    try:
+        yield embedded.url
+    finally:
+        embedded.stop()
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, without a terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+
+def run(*arguments: str) -> int:
+    return conform.main(["init", *arguments])
+
+
+def test_a_profile_and_a_catalogue_are_written(service: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = service.replace("/api/", "/docs/")
+    users = ["--user", "owner", "--user", "peer:PEER_NAME:PEER_WORD"]
+    assert run("--target", service, "--page", page, *users, "--environment", "test", "--no-check") == 0
+    told = capsys.readouterr().out
+    assert "COURSIO_OWNER_USER, COURSIO_OWNER_SECRET, PEER_NAME, PEER_WORD" in told
+    names = ("COURSIO_OWNER_USER", "COURSIO_OWNER_SECRET", "PEER_NAME", "PEER_WORD")
+    made = profiles.load("conform.toml", {name: f"value of {name}" for name in names})
+    assert made.url == service
+    assert made.may_write
+    assert made.users["peer"].secret == "value of PEER_WORD"
+    assert made.auth.login == profiles.Login("auth.login", "identity", "credential")
+    assert made.auth.logout == "auth.logout"
+    assert made.catalog_path is not None
+    catalog = Catalog.load(made.catalog_path)
+    assert catalog["course.find"].effect == "read"
+    assert catalog["auth.login"].auth == "none"
+
+
+def test_nothing_is_written_over(service: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("conform.toml").write_text("# mine\n", "utf-8")
+    assert run("--target", service, "--no-check") == 2
+    assert "is there already" in capsys.readouterr().err
+    assert Path("conform.toml").read_text("utf-8") == "# mine\n"
+
+
+def test_a_target_alone_is_enough(service: str) -> None:
+    assert run("--target", service, "--no-check") == 0
+    made = profiles.load("conform.toml", {})
+    assert made.url == service
+    assert made.catalog_path is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "no target"),
+        (["--target", "nonsense"], "must begin with http"),
+        (["--target", "http://127.0.0.1:1/", "--dir", "none"], "no such folder"),
+        (["--target", "http://127.0.0.1:1/", "--page", "none.html"], "cannot be read"),
+        (["--target", "http://127.0.0.1:1/", "--login", "nonsense"], "names no function"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments, "--no-check") == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not list(Path().iterdir())
+
+
+def test_a_page_that_cannot_be_fetched_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--target", "http://127.0.0.1:1/", "--page", "http://127.0.0.1:1/docs/") == 3
+    assert not list(Path().iterdir())
+
+
+def test_answers_are_asked_for(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{service}\n\nowner peer\nno\n"))
+    assert run("--no-check") == 0
+    text = Path("conform.toml").read_text("utf-8")
+    assert "[users.peer]" in text
+    assert 'environment = "production"' in text
