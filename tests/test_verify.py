@@ -17,7 +17,7 @@ import pytest
 from conformance.protocol.profile import Profile, UsageError
 from load.budget import AROUND, BUDGETS, fit
 from load.options import Wish
-from reports import screen, statement
+from reports import html, markdown, screen, statement
 from reports.run import build, exit_status, validate
 from tests.judging import serving
 from tests.recording import PROFILE, command, ran, report_in, until
@@ -89,6 +89,8 @@ def test_each_phase_says_what_it_came_to() -> None:
     check, load = report["phases"]
     assert (check["verdict"], load["verdict"]) == ("nonconformant", "undecided")
     assert check["seconds"] == 20
+    assert b"- check: nonconformant: 1 must rule failed" in markdown.render(report)
+    assert b"<dt>Load</dt>" in html.render(report)
     assert verified(GOOD, BROKEN)["phases"][1]["verdict"] == "nonconformant"
     assert verified(GOOD, BROKEN)["phases"][0]["verdict"] == "conformant"
     # A log that ends in the middle of the check has no end to tell of.
