@@ -1,6 +1,8 @@
-"""What holds for all the suite's own tests: what Hypothesis draws is the same each time."""
+"""What holds for all the suite's own tests: what Hypothesis draws is the same each time, and Ctrl-C is heard."""
 
 from __future__ import annotations
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -9,3 +11,7 @@ settings.register_profile(
     "tests", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tests")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background deaf to it, and what the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -27,7 +27,7 @@ def _some() -> list[Any]:
             continue
         number = seen[rules[0]]
         seen[rules[0]] += 1
-        found.append(pytest.param(name, marks=[pytest.mark.thorough] if number % 4 else []))
+        found.append(pytest.param(name, marks=[pytest.mark.thorough] if number % 6 else []))
     return found
 
 

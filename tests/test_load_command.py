@@ -317,6 +317,7 @@ def test_missed_slo_or_unfit_generator_never_passes(service: str, tmp_path: Path
     assert err == "" or err.startswith("note")
 
 
+@pytest.mark.thorough
 def test_workers_bring_together_what_they_sent(service: str, tmp_path: Path) -> None:
     process = loading(service, tmp_path, "--rate", "50/s", "--duration", "3s", "--workers", "2")
     out, err = process.communicate(timeout=120)
