@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ import pytest
 from fixtures.faults import FAULTS
 from tests.judging import broken, judge, profile_of, serving_here, verdicts
 
-#: Faults of these areas take generated payloads or sequences to be seen, and seconds each.
-GENERATED = re.compile(r"DAT-|STA-6")
-
 
 def _some() -> list[Any]:
     """Return every fault; the first of each rule is in every run, and of the others some."""
@@ -23,8 +19,7 @@ def _some() -> list[Any]:
     for name, fault in FAULTS.items():
         number = seen[fault.primary]
         seen[fault.primary] += 1
-        thorough = number % 6 != 0 if GENERATED.match(fault.primary) else number % 6 != 0
-        found.append(pytest.param(name, marks=[pytest.mark.thorough] if thorough else []))
+        found.append(pytest.param(name, marks=[pytest.mark.thorough] if number % 6 else []))
     return found
 
 
