@@ -465,7 +465,7 @@ def _pipe() -> Iterator[None]:
 def _load(options: argparse.Namespace) -> int:
     """Put a load on the target, show it as it goes, and close with the report on one page."""
     from load.command import plan_text, samples_short
-    from load.options import Wish, refuse_target, settle
+    from load.options import Wish, settle
 
     wish = Wish.of(options)
     if options.worker:
@@ -474,7 +474,7 @@ def _load(options: argparse.Namespace) -> int:
     try:
         profile, catalog = harness.profile, harness.catalog
         if harness.embedded is None:
-            refuse_target(profile)
+            profile.refuse_load()
         elif options.master:
             raise UsageError(
                 "--master: its workers need a target that they reach, too: give --target or --profile"
@@ -623,7 +623,7 @@ def _verify(options: argparse.Namespace) -> int:
     """
     from load.budget import AROUND, BUDGETS, fit
     from load.command import plan_text, samples_short
-    from load.options import Wish, refuse_target
+    from load.options import Wish
 
     began = time.monotonic()
     if options.fail_on is not None and options.baseline is None:
@@ -633,7 +633,7 @@ def _verify(options: argparse.Namespace) -> int:
     try:
         profile, catalog, request = harness.profile, harness.catalog, harness.request
         if harness.embedded is None:
-            refuse_target(profile)
+            profile.refuse_load()
         elif options.master:
             raise UsageError(
                 "--master: its workers need a target that they reach, too: give --target or --profile"

@@ -43,7 +43,6 @@ __all__ = [
     "Settings",
     "Wish",
     "add_arguments",
-    "refuse_target",
     "settle",
     "target_of",
 ]
@@ -455,20 +454,9 @@ def target_of(profile: Path | None, url: str | None) -> tuple[Profile, Catalog]:
     found = load_profile(path) if path is not None else Profile.empty(url)
     if url is not None:
         found = found.with_target(url)
-    refuse_target(found)
+    found.refuse_load()
     catalog = Catalog.load(found.catalog_path) if found.catalog_path else Catalog.implicit(found)
     return found, catalog
-
-
-def refuse_target(profile: Profile) -> None:
-    """Raise UsageError where the target may not be put under load: production, or nobody says that it is a test's."""
-    _ = profile.url
-    profile.refuse_production()
-    if not profile.may_write:
-        raise UsageError(
-            f"{profile.host} is no test environment, so no load is put on it: "
-            f'set environment = "test" in [target] of {profile.path or "a profile"} if it is one'
-        )
 
 
 def calibration_of(text: str | None) -> tuple[float, float] | None:

@@ -38,7 +38,7 @@ from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import Sessions, SetUpFailedError
 from load.members import Mark, Member, Members, lease
 
-__all__ = ["Call", "Deck", "Learn", "Reply", "Source", "Work", "mix_of", "refuse_unless_test"]
+__all__ = ["Call", "Deck", "Learn", "Reply", "Source", "Work", "mix_of"]
 
 #: So many requests of a function are drafted for each user; of ways to write, as many objects stand ready.
 _DRAFTS = 24
@@ -135,16 +135,6 @@ class Source(Protocol):
 
 
 # --- what may be sent, and how often ------------------------------------------------------------------------
-
-
-def refuse_unless_test(profile: Profile) -> None:
-    """Raise UsageError where no load may be put on the profile's target: it is not known to be a test environment."""
-    profile.refuse_production()
-    if not profile.may_write:
-        raise UsageError(
-            f"{profile.host} is no test environment, so no load is put on it: "
-            f'set environment = "test" in [target] of {profile.path or "a profile"} if it is one'
-        )
 
 
 def mix_of(
@@ -405,7 +395,7 @@ class Work:
         found: Callable[[dict[str, Any]], None] = lambda event: None,
     ) -> None:
         """Take the target in view, without sending anything."""
-        refuse_unless_test(profile)
+        profile.refuse_load()
         self.profile, self.catalog = profile, catalog
         self.seed, self.index, self.of = seed, index, of
         self.functions: list[str] = []

@@ -22,7 +22,7 @@ from conformance.protocol.profile import load as load_profile
 from load import command as front
 from load.command import Locust, environment, plan_text, samples_short
 from load.null import ANSWER, NullServer, measure
-from load.options import Settings, Wish, add_arguments, calibration_of, refuse_target, settle
+from load.options import Settings, Wish, add_arguments, calibration_of, settle
 from tests.judging import serving
 from tests.recording import PROFILE, ROOT, command, ran, report_in, until
 
@@ -143,8 +143,8 @@ def test_production_is_refused(tmp_path: Path) -> None:
     ):
         path.write_text(lines, "utf-8")
         with pytest.raises(UsageError):
-            refuse_target(load_profile(path))
-    refuse_target(Profile.empty(URL))
+            load_profile(path).refuse_load()
+    Profile.empty(URL).refuse_load()
 
 
 def test_calibration_goes_from_front_to_front() -> None:

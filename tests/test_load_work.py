@@ -17,7 +17,7 @@ from conformance.protocol import profile as profiles
 from conformance.protocol.catalog import Catalog
 from conformance.protocol.profile import Profile, UsageError
 from load import work as works
-from load.work import Call, Deck, Work, refuse_unless_test
+from load.work import Call, Deck, Work
 from tests.judging import foreign, serving
 from tests.load_driving import Answer, Driver, Outsider, driving, embedded, without_mix
 
@@ -228,8 +228,8 @@ def test_a_read_only_load_of_writes_alone_is_refused(target: tuple[Profile, Cata
 
 def test_only_a_test_environment_is_loaded(target: tuple[Profile, Catalog]) -> None:
     profile, catalog = target
-    refuse_unless_test(profile)
-    refuse_unless_test(Profile.empty("http://localhost:9/api/"))
+    profile.refuse_load()
+    Profile.empty("http://localhost:9/api/").refuse_load()
     with pytest.raises(UsageError, match=r'live\.example\.com is no test environment.*environment = "test"'):
         Work.prepare(Profile.empty("https://live.example.com/api/"), catalog, mix=MIX, read_only=True)
     production = replace(profile, target=replace(profile.target, environment="production"))

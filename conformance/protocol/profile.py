@@ -197,6 +197,15 @@ class Profile:
                     f"give the URL of a test environment"
                 )
 
+    def refuse_load(self) -> None:
+        """Raise UsageError where the target may not be put under load: production, or not known to be a test's."""
+        self.refuse_production()
+        if not self.may_write:
+            raise UsageError(
+                f"{self.host} is no test environment, so no load is put on it: "
+                f'set environment = "test" in [target] of {self.path or "a profile"} if it is one'
+            )
+
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be shown: passwords, keys, headers from the environment."""
         found = [user.secret for user in self.users.values()]
