@@ -29,7 +29,8 @@ _HEADERS = frozenset(
     for name in ("version", "build", "build-id", "revision", "commit", "release")
 ) | {"server"}
 
-#: The same in what a function of the endpoint `sys` answers, at the top of its data or one level down.
+#: The same in what a call without arguments answers, at the top of its data or one level down; what tells of one
+#: object takes its identifier.
 _MEMBER = re.compile(
     r"(?:api|app|service|server)?_?(?:version|build|revision|commit|release)(?:id|number)?", re.I
 )
@@ -55,7 +56,7 @@ class Build:
                 if str(name).lower() in _HEADERS:
                     self._hear(str(name).lower(), value)
         function = str(event.get("function") or "")
-        if function.startswith("sys.") and response.get("status") == 200:
+        if response.get("status") == 200 and _without_arguments(event.get("request")):
             self._answer(function, response.get("body"))
 
     def _answer(self, function: str, body: object) -> None:
@@ -85,6 +86,15 @@ class Build:
     def record(self) -> dict[str, list[str]] | None:
         """Return what was told, by where it was told; None where nothing was."""
         return {name: list(values) for name, values in self.told.items()} or None
+
+
+def _without_arguments(request: object) -> bool:
+    body = request.get("body") if isinstance(request, Mapping) else None
+    try:
+        call = json.loads(str(body))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(call, dict) and not call.get("data")
 
 
 def render(report: Mapping[str, Any], sha256: str, *, comparison: Mapping[str, Any] | None = None) -> str:

@@ -154,9 +154,18 @@ def test_search_is_told_its_end() -> None:
 # --- the statement
 
 
-def exchange(function: str | None = "course.find", headers: Any = None, body: str = "{}") -> Event:
+def exchange(
+    function: str | None = "course.find", headers: Any = None, body: str = "{}", data: Any = None
+) -> Event:
     response = {"status": 200, "headers": headers or {}, "body": body, "seconds": 0.1}
-    return {"event": "exchange", "function": function, "request": {}, "response": response, "failure": None}
+    request = {"body": json.dumps({"method": "m", "data": data})}
+    return {
+        "event": "exchange",
+        "function": function,
+        "request": request,
+        "response": response,
+        "failure": None,
+    }
 
 
 def test_build_is_what_the_target_tells_and_no_more() -> None:
@@ -164,17 +173,23 @@ def test_build_is_what_the_target_tells_and_no_more() -> None:
     told = [
         exchange(headers={"Server": "edge/1", "X-Request-Id": "9"}),
         exchange(headers={"server": ["edge/1", "edge/2"], "X-App-Version": "4.2.1"}),
-        exchange("sys.ping", body=answer),
-        exchange("course.read", body=answer.replace("4.2", "of a course")),
-        exchange("sys.ping", body="no JSON"),
-        {"event": "exchange", "function": "sys.ping", "request": {}, "response": None, "failure": "closed"},
+        exchange("health.check", body=answer),
+        exchange("course.read", body=answer.replace("4.2", "of a course"), data={"courseId": 1}),
+        exchange("health.check", body="no JSON"),
+        {
+            "event": "exchange",
+            "function": "health.check",
+            "request": {},
+            "response": None,
+            "failure": "closed",
+        },
     ]
     report = verified([*told, *GOOD], HELD)
     assert report["build"] == {
         "server": ["edge/1", "edge/2"],
         "x-app-version": ["4.2.1"],
-        "sys.ping /version": ["4.2"],
-        "sys.ping /api/build": ["118"],
+        "health.check /version": ["4.2"],
+        "health.check /api/build": ["118"],
     }
     assert verified(GOOD, HELD)["build"] is None
 
