@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from tests.lacking import lacking
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -21,10 +21,7 @@ def chromium() -> str:
     """Return the path of a Chromium, or skip the test with the reason; in CI, fail it."""
     path = os.environ.get("CONFORM_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
-        reason = "there is no Chromium (apt-get install chromium, or name one in CONFORM_CHROMIUM)"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("there is no Chromium (apt-get install chromium, or name one in CONFORM_CHROMIUM)")
     return path
 
 

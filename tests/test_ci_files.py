@@ -23,6 +23,7 @@ from jsonschema import Draft7Validator
 
 import conform
 from tests.judging import serving_here
+from tests.lacking import lacking
 from tests.recording import PROFILE, report_in
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +52,7 @@ def schema(name: str) -> Draft7Validator:
     """Return a server's own schema, as check-jsonschema brings it along."""
     found = importlib.util.find_spec("check_jsonschema")
     if found is None or found.origin is None:
-        pytest.skip("the servers' schemas come with check-jsonschema")
+        lacking("the servers' schemas come with check-jsonschema")
     path = Path(found.origin).parent / "builtin_schemas" / "vendor" / f"{name}.json"
     return Draft7Validator(json.loads(path.read_text("utf-8")))
 
