@@ -170,8 +170,8 @@ class Run:
             self._refuse(f"the load cannot be begun: {error}", "machine")
         finally:
             try:
-                for left in self.hands.close():
-                    self.events.write({"event": "leftover", **left})
+                for told in self.hands.close():
+                    self.events.write(dict(told))
                 self.events.close()
             finally:
                 self.ended.set()

@@ -146,7 +146,7 @@ class Play:
             left = work.close()
             for each in left:
                 log.warning("left over: %s %s: %s", each["kind"], each["id"], each["reason"])
-            return left
+            return [*left, *({"event": "note", "message": text} for text in work.remarks())]
 
         return Crew(
             functions=work.functions,

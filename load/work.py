@@ -1120,6 +1120,20 @@ class Work:
         """Return what the watch over the sessions found (AUT-11), as events of a check."""
         return self.members.findings()
 
+    def remarks(self) -> list[str]:
+        """Return what a report has to say of how the load was sent, each once."""
+        told: dict[str, None] = {}
+        for why in dict.fromkeys(why for _, why in self.left_out):
+            names = [name for name, because in self.left_out if because == why]
+            told[f"not in the mix: {', '.join(names)}: {why}"] = None
+        told |= dict.fromkeys(mark.text for mark in self.members.marks if mark.kind == "note")
+        if self.substituted:
+            told[
+                f"{self.substituted} calls of functions that delete had nothing left to delete: "
+                "as many more were of those that create"
+            ] = None
+        return list(told)
+
     def close(self, seconds: float = 60.0) -> list[dict[str, Any]]:
         """Remove what the run made, the latest first, and end every session; return what is left over.
 

@@ -290,6 +290,10 @@ def test_where_nothing_is_left_to_delete_something_is_made(target: tuple[Profile
         counts = Counter(call.function for call in calls)
         assert counts == {"course.remove": spares, "course.add": 100 - spares}
         assert driver.work.substituted == 50 - spares
+        assert driver.work.remarks() == [
+            f"{50 - spares} calls of functions that delete had nothing left to delete: "
+            "as many more were of those that create"
+        ]
 
 
 def test_creates_without_an_answer_are_looked_for(
