@@ -37,6 +37,12 @@ from reports.stored import known_findings, read_run
 SUITES = Path(__file__).resolve().parent / "conformance"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks of the conversations; an installed suite has no pyproject.toml beside it."""
+    config.addinivalue_line("markers", "judges(*ids): the rules of the rulebook that a conversation judges")
+    config.addinivalue_line("markers", "disturbs_sessions: the conversation itself ends sessions")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of `conform check`; --strict and --quiet are pytest's own."""
     group = parser.getgroup("conform", "conformance of a target")
