@@ -40,6 +40,8 @@ class Environment:
         #: Why the target did not answer when it was last waited for in vain.
         self.silence: Failure | None = None
         self._tried = False
+        #: Sessions that held when the marker was last seen.
+        self._steady: frozenset[str] = frozenset()
 
     def prepare(self) -> None:
         """Lay the marker: an object that nothing in the run changes or deletes. Without one, sessions alone tell."""
@@ -59,6 +61,7 @@ class Environment:
                     break
                 if self._present(marker) is True:
                     self.marker = marker
+                    self._steady = frozenset(session.token for session in self.sessions.mains())
                     return
                 break
 
@@ -112,6 +115,7 @@ class Environment:
     def diagnose(self) -> Diagnosis:
         """Say what has become of the environment."""
         refused: list[str] = []
+        held_on: set[str] = set()
         evidence: list[Exchange] = []
         judged = 0
         later = True
@@ -121,6 +125,8 @@ class Environment:
                 judged += 1
                 # Sessions come in the order in which they were made: those made after a reset are good.
                 later = later and not (held is False and len(refused) < judged - 1)
+            if held:
+                held_on.add(session.token)
             if held is False and exchange is not None:
                 refused.append(session.user)
                 evidence.append(exchange)
@@ -131,8 +137,12 @@ class Environment:
             return Diagnosis("reset", tuple(refused))
         if refused:
             return Diagnosis("sessions lost", tuple(refused), evidence[0], tuple(evidence))
+        if present is False and held_on and not held_on & self._steady:
+            # Every session was begun since the marker was last seen: those of before may have ended with it.
+            return Diagnosis("reset")
         if present is False:
             return Diagnosis("marker lost")
+        self._steady = frozenset(held_on)
         return Diagnosis("steady")
 
     def lay_marker(self) -> None:
