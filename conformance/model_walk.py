@@ -305,7 +305,7 @@ class Walk:
             ]
             rare += [self._late_trespass, self._renew, self._race_changes]
         if shape.delete is not None:
-            rare += [self._same_page, self._late_removal, self._dead_parent]
+            rare += [self._same_page, self._late_removal, self._dead_parent, self._remove_beside]
             if shape.update is not None:
                 rare += [self._change_haunt, self._race_removal]
             weighted += [
@@ -861,6 +861,23 @@ class Walk:
             for other in (beings[0], beings[-1]):
                 self._read(other)
 
+    def _remove_beside(self) -> None:
+        """One is deleted between two of another user's: they stay, and so do the other lists."""
+        other = self.other
+        if other is None or other not in self.ground.makers[self.focus]:
+            return
+        before = self._make(self.focus, other)
+        being = self._make(self.focus, self.owner)
+        after = self._make(self.focus, other)
+        step = None if being is None or not self._deletable(being) else self._deletion(being)
+        if step is None:
+            return
+        self.do(step)
+        for each in (after, before):
+            if each is not None:
+                self._read(each)
+                self._list(each)
+
     def _haunt(self) -> None:
         """Use of what was deleted: changed, deleted again, read; by now, or later."""
         gone = self._gone()
@@ -959,22 +976,28 @@ class Walk:
         ]
         if not children:
             return
-        kind, param = self.rng.choice(children)
+        self.rng.shuffle(children)
         parent = self._make(self.focus, self.owner)
         if parent is None or not self._deletable(parent):
             return
-        child = self._made_under(kind, param, parent)
-        # One not seen before is to read as it was made, the reference with the rest.
-        if child is not None and self.rng.random() < 0.3:
-            self._read(child)
+        made = []
+        for kind, param in children[:3]:
+            child = self._made_under(kind, param, parent)
+            if child is None:
+                continue
+            made.append(child)
+            # One not seen before is to read as it was made, the reference with the rest.
+            if self.rng.random() < 0.3:
+                self._read(child)
         step = self._deletion(parent)
         if step is None:
             return
         self.do(step)
-        if child is not None:
+        for child in made:
             self._read(child)
             self._read(child)
         if parent.state == "gone":
+            kind, param = children[0]
             self._made_under(kind, param, parent)
             self._read(parent)
 
