@@ -66,6 +66,8 @@ class _Hand:
     back: bool = False
     #: What it made and could not remove; None until it has told.
     left: list[dict[str, Any]] | None = None
+    #: Its share of the ceiling was given to the others.
+    shared_out: bool = False
     #: Whether it is the target that refused what it had to prepare.
     by_target: bool = False
     orders: list[Order] = field(default_factory=list)
@@ -141,7 +143,7 @@ class Remote:
         for hand in self._hands:
             place = {"index": hand.number, "of": of, "name": hand.name}
             self._send(hand, "load-prepare", plan=part, period=period, lease=self._lease, **place)
-        end = perf_counter() + READY
+        end = perf_counter() + READY + 4 * self.plan.slowed(self.plan.users)
         while not all(hand.ready for hand in self._hands):
             gevent.sleep(0.02)
             for hand in self._hands:
@@ -155,7 +157,7 @@ class Remote:
 
     def begin(self, account: Account) -> float:  # noqa: D102
         self._account = account
-        self._zero = perf_counter() + LEAD
+        self._zero = perf_counter() + LEAD + self.plan.part(len(self._hands)).calm
         for hand in self._hands:
             hand.heard = self._zero
             self._send(
@@ -196,12 +198,21 @@ class Remote:
             self._lose(hand, "its last report did not come")
 
     def close(self) -> list[dict[str, Any]]:  # noqa: D102
-        for hand in self._hands:
-            self._send(hand, "load-close")
-        end = perf_counter() + TIDY
-        while perf_counter() < end and any(hand.left is None and hand.final for hand in self._hands):
-            gevent.sleep(0.02)
+        self._tidy([hand for hand in self._hands if hand.ready and hand.lost_at is None])
+        # The others had the share of the ceiling of those that were lost and have come back: one after the other.
+        if back := [hand for hand in self._hands if hand.back and hand.left is None]:
+            gevent.sleep(self.plan.part(len(self._hands)).calm)
+            self._tidy(back)
         return [left for hand in self._hands for left in hand.left or ()]
+
+    def _tidy(self, hands: list[_Hand]) -> None:
+        """Have workers remove what they made, and wait until they have; those that are ending do so by themselves."""
+        for hand in hands:
+            self._send(hand, "load-close")
+        end = perf_counter() + TIDY + 2 * self.plan.slowed(self.plan.users)
+        waited = [*hands, *(hand for hand in self._hands if hand.lost_at is not None and hand.final)]
+        while perf_counter() < end and any(hand.left is None for hand in waited):
+            gevent.sleep(0.02)
 
     # --- what workers say -----------------------------------------------------------------------------------
 
@@ -221,6 +232,8 @@ class Remote:
     def _on_left(self, environment: Environment, msg: Message) -> None:
         if (hand := self._known(msg)) is not None:
             hand.left = list(msg.data["left"])
+            if hand.lost_at is not None:
+                self._share_out(hand)
 
     def _on_report(self, environment: Environment, msg: Message) -> None:
         hand, account = self._known(msg), self._account
@@ -287,10 +300,32 @@ class Remote:
             text += f"; its share goes to the {len(others)} that are left"
             part = self.plan.part(len(others))
             for place, other in enumerate(others):
-                limits = {"connections": part.connections, "waiting": part.waiting, "ceiling": part.ceiling}
-                self._send(other, "load-limits", **limits)
+                self._send(
+                    other, "load-limits", connections=part.connections, waiting=part.waiting, ceiling=None
+                )
                 self._give(other, [order.share(place, len(others)) for order in left])
+        if since is None:  # else it is still there, and removes what it made
+            self._share_out(hand)
         account.mark(now, "worker lost", text)
+
+    def _share_out(self, hand: _Hand) -> None:
+        """Give a worker's share of the ceiling to the others, once nothing that it sent counts any more."""
+        if self.plan.ceiling is None or hand.shared_out or self._end is not None:
+            return
+        run = self._run
+        calm = self.plan.part(len(self._hands)).calm
+
+        def share() -> None:
+            if run != self._run or self._end is not None:
+                return
+            hand.shared_out = True
+            rate = self.plan.part(sum(not each.shared_out for each in self._hands)).ceiling
+            part = self.plan.part(max(1, len(self._working())))
+            for other in self._working():
+                limits = {"connections": part.connections, "waiting": part.waiting, "ceiling": rate}
+                self._send(other, "load-limits", **limits)
+
+        gevent.spawn_later(calm + MARGIN, share)
 
 
 class Worker:
@@ -350,6 +385,7 @@ class Worker:
         if (generator := self._mine(msg)) is None:
             return
         generator.start(perf_counter() + msg.data["seconds"], lease=self._lease, watch=msg.data["watch"])
+        generator.may_send(self._lease)
         self._made(generator)
         self._reporter = gevent.spawn(self._report_on, generator)
 
@@ -368,7 +404,9 @@ class Worker:
             self._unread.pop(number, None)
         if msg.data["revoked"]:
             generator.revoke()
-        elif generator.clock is not None:
+            return
+        generator.may_send(msg.data["stamp"] + self._lease)
+        if generator.clock is not None:
             generator.clock.extend(msg.data["stamp"] + self._lease)
 
     def _report_on(self, generator: Generator) -> None:

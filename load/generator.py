@@ -17,7 +17,8 @@ from gevent.event import Event  # type: ignore[import-untyped]
 from locust.exception import StopUser
 
 from load import fold
-from load.dispatch import Ceiling, Clockwork, Reply, Sender, Turns
+from load.ceiling import Ceiling
+from load.dispatch import Clockwork, Reply, Sender, Turns
 from load.health import Meter
 from load.plan import Order, Plan
 from load.tally import Row, Tally
@@ -63,7 +64,8 @@ class Crew:
 
     `prepare` is called in a greenlet before the run begins (to sign in), `close` when it is over; that returns what
     it made on the target and could not remove. `told` returns what the judge has found since the beginning: `rules`
-    as {id: [judged, broken]}, `schema` as [judged, of], `findings`.
+    as {id: [judged, broken]}, `schema` as [judged, of], `findings`. What `prepare`, `close` and the source send takes
+    its place under the same `ceiling` as the calls.
     """
 
     functions: Sequence[str]
@@ -75,6 +77,7 @@ class Crew:
     told: Callable[[], dict[str, Any]] = _untold
     #: How many virtual users there are, where the source has its own.
     members: Callable[[], int] | int = 0
+    ceiling: Ceiling | None = None
 
 
 def moments(order: Order) -> Iterator[float]:
@@ -110,6 +113,8 @@ class Generator:
         self._number = 0
         self._over = False
         self._closed = False
+        if self.crew.ceiling is None and self.plan.ceiling is not None:
+            self.crew.ceiling = Ceiling(self.plan.ceiling)
         self.tally: Tally
         self.sender: Sender
         self.turns: Turns | None = None
@@ -133,7 +138,7 @@ class Generator:
             zero=zero,
             timeout=plan.timeout,
             source=self.crew.source,
-            ceiling=None if plan.ceiling is None else Ceiling(plan.ceiling),
+            ceiling=self.crew.ceiling,
             bound=plan.waiting,
             patience=plan.patience,
             renewal=self.renewals.append,
@@ -250,8 +255,15 @@ class Generator:
     def limit(self, connections: int, waiting: int, ceiling: float | None) -> None:
         """Take a larger part of what is limited for the whole run: another worker is gone."""
         self.crew.pool.limit = connections
+        if self.crew.ceiling is not None and ceiling is not None:
+            self.crew.ceiling.set(ceiling)
         if self.begun.is_set():
-            self.sender.limit(waiting, ceiling)
+            self.sender.limit(waiting)
+
+    def may_send(self, until: float) -> None:
+        """Send nothing under the ceiling after a moment of the run: another process may send in this one's place."""
+        if self.crew.ceiling is not None:
+            self.crew.ceiling.until = self.zero + until
 
     def revoke(self) -> None:
         """Follow no order any more: what is due from now on is someone else's."""
@@ -281,6 +293,10 @@ class Generator:
             return ()
         self._closed = True
         self.closing = True
+        if self.crew.ceiling is not None:
+            self.crew.ceiling.until = (
+                math.inf
+            )  # whoever leads the run has told when, or is not there any more
         if self.begun.is_set():
             self.meter.pauses.stop()
             self.sender.close()

@@ -6,6 +6,7 @@ Importing it imports Locust, which patches sockets: it belongs into a process of
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from locust import User
 
 from conformance.protocol.catalog import Catalog
 from conformance.protocol.profile import Profile
+from load.ceiling import Ceiling
 from load.dispatch import Reply
 from load.engine import Engine, install
 from load.generator import Crew
@@ -87,6 +89,17 @@ class Play:
         writable = profile.may_write and not read_only
         self.cast = cast(name, profile, catalog, writable=writable) if name in PARTS else None
         self.calibration: tuple[float, float] | None = None
+        self._ceiling: Ceiling | None = None
+
+    def ceiling(self, plan: Plan) -> Ceiling | None:
+        """Return the ceiling that all of this process is under, from one run to the next."""
+        if plan.ceiling is None:
+            return None
+        if self._ceiling is None:
+            self._ceiling = Ceiling(plan.ceiling)
+        self._ceiling.set(plan.ceiling)
+        self._ceiling.until = math.inf
+        return self._ceiling
 
     def plan(self) -> Plan:
         """Return what the run is to do."""
@@ -119,6 +132,7 @@ class Play:
 
         """
         users = plan.users // of + (index < plan.users % of)
+        ceiling = self.ceiling(plan)
         work = Work.prepare(
             self.profile,
             self.catalog,
@@ -129,6 +143,7 @@ class Play:
             read_only=self.read_only,
             index=index,
             of=of,
+            ceiling=ceiling,
         )
         for name, why in work.left_out:
             log.info("left out of the mix: %s: %s", name, why)
@@ -156,6 +171,7 @@ class Play:
             close=close,
             told=lambda: told(judge, work),
             members=lambda: len(work.members.all),
+            ceiling=ceiling,
         )
 
 

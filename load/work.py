@@ -36,6 +36,7 @@ from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile, UsageError, suggestion
 from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import Sessions, SetUpFailedError
+from load.ceiling import Ceiling
 from load.members import Mark, Member, Members, lease
 
 __all__ = ["Call", "Deck", "Learn", "Reply", "Source", "Work", "mix_of"]
@@ -50,6 +51,9 @@ _SPARES = 4
 #: So many objects of the load's own making stand at most; beyond, the oldest are removed as the load runs.
 _STANDING = 2_000
 _SWEPT = 64
+
+#: Removing what stands at most, or ending as many sessions, must not take longer than so many seconds for a ceiling.
+_REMOVING = 20.0
 
 #: Of what cannot be removed so many of each kind are listed one by one.
 _LISTED = 1_000
@@ -391,10 +395,11 @@ class Work:
         read_only: bool = False,
         index: int = 0,
         of: int = 1,
+        ceiling: Ceiling | None = None,
         mark: Callable[[Mark], None] = lambda mark: None,
         found: Callable[[dict[str, Any]], None] = lambda event: None,
     ) -> None:
-        """Take the target in view, without sending anything."""
+        """Take the target in view, without sending anything; what is sent later takes its place under the ceiling."""
         profile.refuse_load()
         self.profile, self.catalog = profile, catalog
         self.seed, self.index, self.of = seed, index, of
@@ -405,6 +410,11 @@ class Work:
         self.substituted = 0
         self.vault = profile.vault()
         self.client = Client.of(profile, vault=self.vault, observe=self._observe)
+        self._standing = _STANDING
+        if ceiling is not None:
+            self.client.turn = ceiling.turn
+            # No more than can be removed in time.
+            self._standing = min(_STANDING, max(1, int(ceiling.rate * _REMOVING)))
         openers = [opener.function for opener in (profile.auth.login, profile.auth.key_login) if opener]
         self.caller = Caller(self.client, catalog, openers)
         self.sessions = Sessions(self.caller, profile)
@@ -961,7 +971,7 @@ class Work:
         spares = self._spares.get((thing.kind, thing.user))
         if spares is not None:
             spares.append(thing)
-        if len(self._made) > _STANDING + _SWEPT + self._kept.total() and not self._sweeping:
+        if len(self._made) > self._standing + _SWEPT + self._kept.total() and not self._sweeping:
             self._sweeping = True
             self.members.later(self._sweep)
 
@@ -979,7 +989,7 @@ class Work:
         token = self._token(reply)
         if token is not None and self.profile.auth.logout is not None:
             self._opened.append(token)
-            if len(self._opened) > _STANDING + _SWEPT and not self._sweeping:
+            if len(self._opened) > self._standing + _SWEPT and not self._sweeping:
                 self._sweeping = True
                 self.members.later(self._sweep)
 
@@ -997,10 +1007,10 @@ class Work:
     def _sweep(self) -> None:
         """Remove the oldest of what the load made, so that neither the target nor this process grows for hours."""
         try:
-            while len(self._opened) > _STANDING:
+            while len(self._opened) > self._standing:
                 self._leave(self._opened.popleft())
             spare = [thing for thing in self._made if self.catalog.delete(thing.kind) is not None]
-            for thing in spare[: max(0, len(spare) - _STANDING)]:
+            for thing in spare[: max(0, len(spare) - self._standing)]:
                 if thing.gone:
                     continue
                 thing.gone = True
