@@ -78,6 +78,8 @@ class Crew:
     #: How many virtual users there are, where the source has its own.
     members: Callable[[], int] | int = 0
     ceiling: Ceiling | None = None
+    #: What was made on the target, and what is gone of it, since this was last asked (`Work.news`).
+    news: Callable[[], dict[str, Any]] | None = None
 
 
 def moments(order: Order) -> Iterator[float]:
@@ -222,6 +224,7 @@ class Generator:
             "connections": [pool.opened, pool.most],
             "trouble": list(self.sender.trouble),
             "told": self.crew.told() if tells else None,
+            "news": self.crew.news() if far and self.crew.news is not None else None,
             "final": final,
         }
 

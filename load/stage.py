@@ -18,6 +18,7 @@ from locust import User
 from conformance.protocol.catalog import Catalog
 from conformance.protocol.profile import Profile
 from load.ceiling import Ceiling
+from load.cluster import Estate
 from load.dispatch import Reply
 from load.engine import Engine, install
 from load.generator import Crew
@@ -172,7 +173,28 @@ class Play:
             told=lambda: told(judge, work),
             members=lambda: len(work.members.all),
             ceiling=ceiling,
+            news=work.news,
         )
+
+    def heir(self, plan: Plan, index: int, of: int, estate: Estate) -> list[dict[str, Any]]:
+        """Remove what worker `index` of `of` left, and return what is left over: it is gone."""
+        if self.read_only:
+            return []
+        left = Work.inherit(
+            self.profile,
+            self.catalog,
+            estate.made,
+            estate.beyond,
+            estate.functions,
+            seed=plan.seed,
+            index=index,
+            of=of,
+            ceiling=self.ceiling(plan),
+        )
+        for each in left:
+            if each["event"] == "leftover":
+                log.warning("left over: %s %s: %s", each["kind"], each["id"], each["reason"])
+        return left
 
 
 def told(judge: Judge, work: Work) -> dict[str, Any]:
@@ -216,7 +238,7 @@ def stage(environment: Any, users: dict[str, type[User]], otherwise: type[User])
     chosen = users[name] if name in users and (settings.scenario.tasks or not settings.open) else otherwise
     environment.user_classes = [chosen]
     _think(chosen, settings.think)
-    return install(environment, play.plan, play.crew)
+    return install(environment, play.plan, play.crew, heir=play.heir)
 
 
 def _think(users: type[User], between: tuple[float, float]) -> None:

@@ -452,6 +452,8 @@ class Work:
         self._unanswered: Counter[tuple[str, str]] = Counter()
         self._opened: deque[str] = deque()
         self._sweeping = False
+        #: What was told of by `news`, each with the text that stands for it.
+        self._told: dict[Thing, str] = {}
         self._checked: dict[str, float] = {}
         self._renewing = threading.Lock()
         self._joined: set[Member] = set()
@@ -1120,6 +1122,64 @@ class Work:
         """Give a member back that a scenario's user was."""
         self._joined.discard(member)
 
+    # -- for those who remove it where this process cannot any more -------------------------------------------------
+
+    def news(self) -> dict[str, Any]:
+        """Return what was made, and what is gone, since this was last asked: a text for each object.
+
+        `beyond` counts, by kind, what is not listed one by one and cannot be removed.
+        """
+        standing = dict.fromkeys((*self._made, *self.estate.owned()))
+        told = {thing: self._told.get(thing) or self._entry(thing) for thing in standing}
+        made = [text for thing, text in told.items() if thing not in self._told]
+        gone = [text for thing, text in self._told.items() if thing not in told]
+        self._told = told
+        return {"made": made, "gone": gone, "beyond": dict(self._beyond)}
+
+    def _entry(self, thing: Thing) -> str:
+        """Return what has to be known to remove an object."""
+        method = self.catalog.delete(thing.kind)
+        acting = {} if method is None else self.estate.acting_on(method, thing)
+        parents = {name: thing.sent[name] for name in acting if name in thing.sent}
+        return json.dumps([thing.kind, thing.id, thing.user, parents, thing not in self._made])
+
+    @classmethod
+    def inherit(
+        cls,
+        profile: Profile,
+        catalog: Catalog,
+        made: Iterable[str],
+        beyond: Mapping[str, int],
+        functions: Iterable[str],
+        *,
+        seconds: float = 60.0,
+        **options: Any,
+    ) -> list[dict[str, Any]]:
+        """Remove what a process made that is gone, and return what is left over, and what else there is to say.
+
+        `made` and `beyond` are what it told (`news`); what it had no time to tell of is looked for by its tag, where
+        the `functions` of the load make such objects. `options` are those that its own work was made with.
+        """
+        work = cls(profile, catalog, **options)
+        for text in made:
+            kind, identifier, user, parents, owned = json.loads(text)
+            thing = Thing(kind, identifier, user, parents)
+            if owned:
+                work.estate.adopt(thing)
+            else:
+                work._made[thing] = None
+        work._beyond.update(beyond)
+        methods = [catalog[name] for name in functions if name in catalog]
+        roles = {method.auth for method in methods if method.auth in catalog.roles}
+        leased = lease(profile, catalog.roles, sorted(r for r in roles if r), work.index, work.of)
+        for method in methods:
+            if method.object is not None and method.object.does == "create":
+                for user in leased.users:
+                    if work.estate.may_call(user, method):
+                        work._unanswered[method.name, user] = 1
+        left = work.close(seconds)
+        return [*left, *({"event": "note", "message": text} for text in work.remarks())]
+
     # -- the end -----------------------------------------------------------------------------------------------
 
     def rules(self) -> dict[str, list[int]]:
@@ -1225,7 +1285,8 @@ class Work:
                     continue
                 for row in self.estate.rows(method, exchange):
                     identifier = resolve(row, method.object.id)
-                    tagged = self.tag in json.dumps(row, ensure_ascii=False)
+                    # With what comes behind it, lest the tenth worker's be taken for the first one's.
+                    tagged = f"{self.tag}-" in json.dumps(row, ensure_ascii=False)
                     if tagged and identifier is not MISSING and (role.kind, repr(identifier)) not in known:
                         self._made[Thing(role.kind, identifier, user)] = None
 

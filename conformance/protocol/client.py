@@ -306,7 +306,7 @@ class Client:
 
 @contextmanager
 def _closed_if_it_fails(connection: Connection) -> Iterator[None]:
-    """Close a connection over which something failed, or was cut short: its answer must not be taken for the next one."""
+    """Close a connection over which something failed or was cut short: its answer must not be taken for the next."""
     try:
         yield
     except BaseException:
