@@ -47,6 +47,9 @@ _BODIES = 4096
 _BODY = 4096
 _HEADS = 1024
 
+#: Verdicts that are kept at most without looking whether anything leads to them any more.
+_VERDICTS = 1024
+
 #: Members of one object and readers made for one function, at most; past them it is no shape but a map.
 _MEMBERS = 64
 _LEARNED = 32
@@ -254,6 +257,7 @@ class Judge:
         self._judged: Counter[str] = Counter()
         self._findings: dict[tuple[str, str | None, str], _Finding] = {}
         self._verdicts: list[_Verdict] = []
+        self._many = _VERDICTS  # so many there may be before it is looked which of them are of use
         self._failures: dict[tuple[int, str, bool], _Verdict] = {}
         self._rules = [rule for rule in RULES.values() if rule.check is not None]
         self._extra = profile.target.envelope_extra
@@ -313,8 +317,9 @@ class Judge:
         judged = Counter(self._judged)
         broken: Counter[str] = Counter()
         for verdict in self._verdicts:
-            for name in verdict.judged:
-                judged[name] += verdict.count
+            if verdict.count:
+                for name in verdict.judged:
+                    judged[name] += verdict.count
         for finding in self._every():
             broken[finding["rule"]] += finding["count"]
         return {name: {"judged": judged[name], "broken": broken[name]} for name in RULES if judged[name]}
@@ -479,6 +484,8 @@ class Judge:
 
     def _slowly(self, call: Called, reply: Replied, reading: _Reading, group: _Group) -> int:
         """Put an answer to every rule, and learn from it what makes the next one like it cheap."""
+        if len(self._verdicts) >= self._many:
+            self._settle()
         exchange = self._exchange(call, reply, reading)
         judged, findings = self._put(exchange)
         broken = tuple(one.event["rule"] for one in findings)
@@ -546,6 +553,23 @@ class Judge:
         verdict = _Verdict(code, good, bad, judged, tuple(findings))
         self._verdicts.append(verdict)
         return verdict
+
+    def _settle(self) -> None:
+        """Count what was found like verdicts that nothing leads to any more, and forget them."""
+        ways = [way for reading in self._readings for way in reading.ways.values()]
+        known = {id(one) for one in self._failures.values()}
+        known |= {id(way.verdict) for way in ways} | {id(one) for way in ways for one in way.bodies.values()}
+        kept = []
+        for verdict in self._verdicts:
+            if id(verdict) in known:
+                kept.append(verdict)
+                continue
+            if verdict.count:
+                self._judged.update(dict.fromkeys(verdict.judged, verdict.count))
+            for finding in verdict.findings:
+                finding.count += verdict.count
+        self._verdicts = kept
+        self._many = max(_VERDICTS, 2 * len(kept))
 
     def _code(self, outcome: Outcome) -> int:
         code = self._codes.get(outcome)

@@ -330,7 +330,7 @@ def test_what_a_process_made_is_removed_by_another_from_what_it_told(
         assert 0 < len(made) < told  # what is deleted again is told of, too
         assert driver.work.news() == {"made": [], "gone": [], "beyond": {}}
         driver.drive(12)  # nobody hears of these any more
-        options = {"seed": 5, "index": 1, "of": 2}
+        options: dict[str, Any] = {"seed": 5, "index": 1, "of": 2}
         assert Work.inherit(*target, made, {}, (), **options) == []
         user = driver.work.members.all[0].user
         late = [json.dumps(row) for row in outsider.call("course.find", user=user)["courses"]]
