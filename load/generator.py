@@ -20,6 +20,7 @@ from load import fold
 from load.ceiling import Ceiling
 from load.dispatch import Clockwork, Reply, Sender, Turns
 from load.health import Meter
+from load.members import Mark
 from load.plan import Order, Plan
 from load.tally import Row, Tally
 
@@ -80,6 +81,8 @@ class Crew:
     ceiling: Ceiling | None = None
     #: What was made on the target, and what is gone of it, since this was last asked (`Work.news`).
     news: Callable[[], dict[str, Any]] | None = None
+    #: What belongs on the time axis, put there since it was last read: whoever reads it takes it away.
+    marks: list[Mark] = field(default_factory=list)
 
 
 def moments(order: Order) -> Iterator[float]:
@@ -207,6 +210,7 @@ class Generator:
         pauses: list[tuple[float, float]] = []
         if self.clock is not None:
             pauses, self.clock.pauses[:] = self.clock.pauses[:], []
+        marks, self.crew.marks[:] = self.crew.marks[:], []
         if self.listeners:
             self._fire(rows)
         return {
@@ -221,7 +225,8 @@ class Generator:
             "renewed": self.sender.renewed,
             "renewals": renewals,
             "pauses": pauses,
-            "connections": [pool.opened, pool.most],
+            "marks": [[mark.at - self.zero, mark.kind, mark.text] for mark in marks],
+            "connections": [pool.opened, pool.most, pool.reopened, pool.strays],
             "trouble": list(self.sender.trouble),
             "told": self.crew.told() if tells else None,
             "news": self.crew.news() if far and self.crew.news is not None else None,

@@ -23,6 +23,7 @@ from load.dispatch import Reply
 from load.engine import Engine, install
 from load.generator import Crew
 from load.judge import Judge
+from load.members import Mark
 from load.options import Settings, Wish, calibration_of, settle, target_of
 from load.plan import Plan
 from load.scenarios import PARTS, Cast, cast
@@ -134,6 +135,7 @@ class Play:
         """
         users = plan.users // of + (index < plan.users % of)
         ceiling = self.ceiling(plan)
+        marks: list[Mark] = []
         work = Work.prepare(
             self.profile,
             self.catalog,
@@ -145,6 +147,7 @@ class Play:
             index=index,
             of=of,
             ceiling=ceiling,
+            mark=marks.append,
         )
         for name, why in work.left_out:
             log.info("left out of the mix: %s: %s", name, why)
@@ -174,6 +177,7 @@ class Play:
             members=lambda: len(work.members.all),
             ceiling=ceiling,
             news=work.news,
+            marks=marks,
         )
 
     def heir(self, plan: Plan, index: int, of: int, estate: Estate) -> list[dict[str, Any]]:

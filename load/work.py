@@ -1056,7 +1056,11 @@ class Work:
         self._stocks.clear()
         for spares in self._spares.values():
             spares.clear()
-        self.members.note("the run's objects were gone, too, and are made anew")
+        self.members.mark(
+            "reset",
+            "the target was reset: the run's objects were gone, and are made anew",
+            time.perf_counter(),
+        )
         for recipe in self._recipes.values():
             self._draft_all(recipe)
 

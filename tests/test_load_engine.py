@@ -484,16 +484,22 @@ def test_too_few_users_for_the_tasks_let_arrivals_wait_and_the_waiting_counts(tm
     assert end["total"]["sent"]["max"] < end["total"]["due"]["max"] / 2
 
 
-def test_a_reset_is_marked_and_no_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_reset_is_marked_and_no_failure(marked: bool, tmp_path: Path) -> None:
+    """Once, however many calls met it, and as whoever renewed the sessions found it."""
     with (
         Target(lambda number, path: (401 if 100 <= number < 120 else 200, 0.0)) as target,
-        Locust(tmp_path, target.url, {"schedule": "100/s for 2s", "member": True}) as locust,
+        Locust(
+            tmp_path, target.url, {"schedule": "100/s for 2s", "member": True, "marked": marked}
+        ) as locust,
     ):
         locust.wait()
         end = locust.end
     assert target.total == 200
     assert (end["renewed"], end["total"]["failed"], end["total"]["requests"]) == (20, 0, 180)
-    assert len(locust.marks("reset")) == 1
+    (mark,) = locust.marks("reset")
+    assert ("all was gone" in mark["text"]) is marked
+    assert mark["at"] > 0.9  # the hundredth call is due by then
 
 
 def test_a_condition_ends_the_run_early(tmp_path: Path) -> None:
