@@ -303,9 +303,15 @@ class Walk:
                 (3, self._race_changes),
                 (3, self._race_one),
             ]
-            rare += [self._late_trespass, self._renew, self._race_changes]
+            rare += [self._late_trespass, self._renew, self._race_changes, self._race_one, self._trespass]
         if shape.delete is not None:
-            rare += [self._same_page, self._late_removal, self._dead_parent]
+            rare += [
+                self._same_page,
+                self._late_removal,
+                self._dead_parent,
+                self._remove_beside,
+                self._remove_middle,
+            ]
             if shape.update is not None:
                 rare += [self._change_haunt, self._race_removal]
             weighted += [
@@ -854,12 +860,38 @@ class Walk:
         if len(beings) < 3 or not self._deletable(beings[1]):
             return
         being = self.rng.choice(beings[1:-1])
-        step = self._deletion(being)
-        if step is not None:
+        deletion = self._deletion(being)
+        if deletion is None:
+            return
+        self.do(deletion)
+        behind = beings[beings.index(being) + 1]
+        for step in self._listings(behind):
             self.do(step)
-            self._list_pages()
-            for other in (beings[0], beings[-1]):
-                self._read(other)
+            ids = self.world.model.listed(step, put_in(step.data, self._id)) or []
+            index = next((at for at, each in enumerate(ids) if equal(each, behind.id)), None)
+            if index is not None and self.talk.catalog.methods[step.function].rows is not None:
+                # Told from the end, which is where the objects of the walk are, mostly.
+                self.do(replace(step, page=(index - len(ids), 2)))
+        self._list_pages()
+        for other in (beings[0], beings[-1]):
+            self._read(other)
+
+    def _remove_beside(self) -> None:
+        """One is deleted between two of another user's: they stay, and so do the other lists."""
+        other = self.other
+        if other is None or other not in self.ground.makers[self.focus]:
+            return
+        before = self._make(self.focus, other)
+        being = self._make(self.focus, self.owner)
+        after = self._make(self.focus, other)
+        step = None if being is None or not self._deletable(being) else self._deletion(being)
+        if step is None:
+            return
+        self.do(step)
+        for each in (after, before):
+            if each is not None:
+                self._read(each)
+                self._list(each)
 
     def _haunt(self) -> None:
         """Use of what was deleted: changed, deleted again, read; by now, or later."""
@@ -959,22 +991,28 @@ class Walk:
         ]
         if not children:
             return
-        kind, param = self.rng.choice(children)
+        self.rng.shuffle(children)
         parent = self._make(self.focus, self.owner)
         if parent is None or not self._deletable(parent):
             return
-        child = self._made_under(kind, param, parent)
-        # One not seen before is to read as it was made, the reference with the rest.
-        if child is not None and self.rng.random() < 0.3:
-            self._read(child)
+        made = []
+        for kind, param in children[:3]:
+            child = self._made_under(kind, param, parent)
+            if child is None:
+                continue
+            made.append(child)
+            # One not seen before is to read as it was made, the reference with the rest.
+            if self.rng.random() < 0.3:
+                self._read(child)
         step = self._deletion(parent)
         if step is None:
             return
         self.do(step)
-        if child is not None:
+        for child in made:
             self._read(child)
             self._read(child)
         if parent.state == "gone":
+            kind, param = children[0]
             self._made_under(kind, param, parent)
             self._read(parent)
 
