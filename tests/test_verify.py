@@ -20,7 +20,7 @@ from load.options import Wish
 from reports import html, markdown, screen, statement
 from reports.run import build, exit_status, validate
 from tests.judging import serving
-from tests.recording import PROFILE, command, ran, report_in, until
+from tests.recording import PROFILE, command, ran, ran_here, report_in, until
 from tests.test_reports import Event, a_rule, error, finding, header, judged
 from tests.test_reports_load import a_load, a_second, an_slo, load_end
 
@@ -348,7 +348,7 @@ def test_target_that_is_not_there(tmp_path: Path) -> None:
     ],
 )
 def test_usage_errors_are_one_line(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
-    status, out, err = ran("verify", *arguments, cwd=tmp_path)
+    status, out, err = ran_here("verify", *arguments, cwd=tmp_path)
     assert (status, out) == (2, "")
     assert told in err
     assert len(err.splitlines()) == 1
