@@ -279,6 +279,7 @@ def test_fault_is_a_failure_and_a_regression(clean: tuple[Path, int, str, str], 
     assert "What changed" in (tmp_path / "o" / "report.md").read_text("utf-8")
 
 
+@pytest.mark.thorough  # that a phase fails, the phases above say; that a load misses an SLO, test_load_command
 def test_missed_slo_fails(service: str, tmp_path: Path) -> None:
     status, out, err = ran(*line(service, "--out", "o", "--slo", "p50 < 1us", "--quiet"), cwd=tmp_path)
     report = report_in(tmp_path / "o")
