@@ -397,16 +397,16 @@ def test_bare_pytest_does_the_same(clean: str, tmp_path: Path) -> None:
     )
     assert good.returncode == 0, good.stdout + good.stderr
     assert "conformant" in good.stdout
-    with serving_here("http.html-for-unknown-endpoint") as (url, _):
+    with serving_here("paging.zero-is-all") as (url, _):
         bad = subprocess.run(
             [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", url, "--out", str(tmp_path / "b"),
-             "--profile", str(PROFILE), "--area", "COD", "--area", "ENV", "--budget", "quick", "--for", "1s"],
+             "--profile", str(PROFILE), "--rule", "PAG-7", "--budget", "quick"],
             cwd=tmp_path,
             capture_output=True,
             text=True,
         )  # fmt: skip
     assert bad.returncode == 1, bad.stdout[-2000:]
-    assert "ENV-1 must" in bad.stdout
+    assert "PAG-7 must" in bad.stdout
     assert report(tmp_path / "b")["verdict"] == "nonconformant"
 
 
@@ -480,12 +480,12 @@ def test_call_shows_the_exchange_and_what_the_rules_say(clean: str, tmp_path: Pa
 
 
 def test_waivers_count_until_their_day(tmp_path: Path) -> None:
-    with serving_here("envelope.blank-message") as (url, catalogue):
+    with serving_here("paging.zero-is-all") as (url, catalogue):
         path = profile_of(catalogue, tmp_path)
         text = path.read_text(encoding="utf-8")
         for until, status, verdict in (("2099-01-01", 0, "waived"), ("2020-01-01", 1, "fail")):
             path.write_text(
-                f'{text}\n[[waivers]]\nrule = "ENV-5"\nreason = "known"\nuntil = {until}\n', encoding="utf-8"
+                f'{text}\n[[waivers]]\nrule = "PAG-7"\nreason = "known"\nuntil = {until}\n', encoding="utf-8"
             )
             done = conform(
                 "check",
@@ -493,18 +493,16 @@ def test_waivers_count_until_their_day(tmp_path: Path) -> None:
                 url,
                 "--profile",
                 str(path),
-                "--area",
-                "ENV",
+                "--rule",
+                "PAG-7",
                 "--budget",
                 "quick",
-                "--for",
-                "1s",
                 "--out",
                 until,
                 cwd=tmp_path,
             )
             assert done.returncode == status, done.stdout
-            assert verdicts(report(tmp_path / until))["ENV-5"] == verdict
+            assert verdicts(report(tmp_path / until))["PAG-7"] == verdict
 
 
 def test_jobs_find_the_same(tmp_path: Path) -> None:
@@ -557,8 +555,6 @@ def test_same_seed_sends_the_same_requests(tmp_path: Path) -> None:
                 str(PROFILE),
                 "--area",
                 "REQ",
-                "--area",
-                "PAG",
                 "--area",
                 "ACC",
                 "--budget",
