@@ -538,26 +538,42 @@ def _load_run(
     except (OSError, LogError) as error:
         raise UsageError(f"--out {harness.out}: {getattr(error, 'strerror', None) or error}") from error
     began = time.monotonic()
-    with (
-        section("load", f"conform load {harness.shown_url}", quiet=request.quiet),
-        log,
-        LoadProgress(settings.seconds, request.quiet, request.color) as progress,
-    ):
+    try:
+        with (
+            section("load", f"conform load {harness.shown_url}", quiet=request.quiet),
+            log,
+            LoadProgress(settings.seconds, request.quiet, request.color) as progress,
+        ):
 
-        def take(event: Mapping[str, Any]) -> None:
-            log.write(event)
-            progress.take(event)
+            def take(event: Mapping[str, Any]) -> None:
+                log.write(event)
+                progress.take(event)
 
-        with Interrupts() as interrupts:
-            harness.about = _about(settings)
-            take(harness.header(__version__))
-            problem = _put_load(harness, options, wish, settings, notes, take, progress, interrupts)
-        log.write({"event": "end", "seconds": time.monotonic() - began})
-    report = write_report(harness.out)
+            with Interrupts() as interrupts:
+                harness.about = _about(settings)
+                take(harness.header(__version__))
+                problem = _put_load(harness, options, wish, settings, notes, take, progress, interrupts)
+            log.write({"event": "end", "seconds": time.monotonic() - began})
+        report = write_report(harness.out)
+    except LogError as error:
+        problem = str(error)
+        report = _what_there_is(harness, problem, {"event": "end", "seconds": time.monotonic() - began})
     if problem is not None and not report["interrupted"]:
         print(f"conform load: {problem}", file=sys.stderr)
     _close(harness, report)
     return exit_status(report)
+
+
+def _what_there_is(harness: Harness, problem: str, end: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report of a run whose log or report could not be written; keep it where there is room for it."""
+    from reports.run import LogError, write_report
+
+    told = {"event": "error", "rule": None, "whose": "this machine", "message": problem}
+    more: list[Mapping[str, Any]] = [told, {"event": "cut"}, end]
+    try:
+        return write_report(harness.out, more)
+    except LogError:
+        return write_report(harness.out, more, kept=False)
 
 
 def _about(settings: Settings) -> dict[str, Any]:
@@ -700,9 +716,8 @@ def _verify_run(
             report = write_report(harness.out)
         except LogError as error:
             problems.append(str(error))
-            told = {"event": "error", "rule": None, "whose": "this machine", "message": str(error)}
             end = {"event": "end", "seconds": time.monotonic() - began, "requests": harness.sent}
-            report = write_report(harness.out, [told, {"event": "cut"}, end], kept=False)
+            report = _what_there_is(harness, problems[-1], end)
     comparison = _compared(harness, baseline) if harness.report is None else None
     for problem in problems:
         print(f"conform verify: {problem}", file=sys.stderr)

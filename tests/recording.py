@@ -47,6 +47,8 @@ class Recorder:
             except OSError:
                 front.close()
                 continue
+            for end in (front, back):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for one, other, kept in ((front, back, self.sent), (back, front, self.answered)):
                 threading.Thread(target=self._pass_on, args=(one, other, kept), daemon=True).start()
 

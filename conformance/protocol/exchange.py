@@ -574,7 +574,30 @@ class Exchange:
         assert self.response is not None
         message = self.message
         told = f", errMsg {message!r}" if isinstance(message, str) and message else ""
+        for secret in self._typed():
+            told = told.replace(secret, MASK)
         return f"status {self.response.status}{told[:160]}"
+
+    def _typed(self) -> list[str]:
+        """Return what a login gave as its secret, right or wrong: its answer may repeat it, known to the vault or not."""
+        if not self.login:
+            return []
+        members = self.vault.members if self.vault else frozenset()
+        try:
+            data = json.loads(self.request.body)["data"]
+            given = data.items()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return []
+        return [
+            value
+            for name, value in given
+            if isinstance(value, str)
+            and len(value) >= 6
+            and (
+                name.lower().encode("utf-8", "surrogatepass") in members
+                or _SECRET_MEMBER.search(name.encode("utf-8", "surrogatepass"))
+            )
+        ][:4]
 
     def record(self, *, limit: int = 16_384) -> dict[str, Any]:
         """Return the exchange as it may be written down: secrets masked, bodies cut after `limit` bytes."""
@@ -584,6 +607,7 @@ class Exchange:
         token = request.header("Token")
         if token and len(token) >= 6 and not vault.knows(token):
             searches.append(_search_for(token))
+        searches += [_search_for(secret) for secret in self._typed() if not vault.knows(secret)]
         # Of a body only so much is looked at that a secret which begins before the limit is seen whole.
         longest = max(search.longest for search in searches)
         window = limit + longest
