@@ -10,6 +10,7 @@ from typing import Any
 from locust.stats import RequestStats, StatsEntry
 
 from load import fold
+from load.tally import table_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def main() -> None:
                     drawn.randrange(900),
                 )
             )
-        ours_batch = fold.batch(rows, NAMES, OUTCOMES)
+        ours_batch = fold.batch(table_of(rows), NAMES, OUTCOMES)
         fold.apply(ours, ours_batch, method="open", age=time.perf_counter() - begun)
         for index, due, _, done, code, size in rows:
             theirs.log_request("open", NAMES[index], (done - due) * 1000, size)  # type: ignore[arg-type]
