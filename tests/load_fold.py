@@ -111,7 +111,7 @@ def soak() -> None:
             if failed:
                 theirs.log_error("open", NAMES[0], "timeout")
             rows = [(0, second + 0.5, second + 0.5, second + 0.52, int(failed), 10)]
-            fold.apply(ours, fold.batch(rows, NAMES, OUTCOMES), method="open", age=float(second))
+            fold.apply(ours, fold.batch(table_of(rows), NAMES, OUTCOMES), method="open", age=float(second))
         for mine, other in (
             (ours.total, theirs.total),
             (ours.get(NAMES[0], "open"), theirs.get(NAMES[0], "open")),
