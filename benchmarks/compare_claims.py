@@ -1,22 +1,88 @@
 """How often a comparison of loads claims a difference: where there is none, and where there is one.
 
     python -m benchmarks.compare_claims                     200 pairs of runs of one service, 200 of one made slower
+    python -m benchmarks.compare_claims --make 8            8 real loads of the embedded service, and every pair of them
     python -m benchmarks.compare_claims --runs DIR          every pair of the runs in a folder, all of one service
 
-Runs are simulated: lognormal latencies whose median drifts from second to second, so that neighbours are alike.
-Nothing is asserted.
+The first are simulated: lognormal latencies whose median drifts from second to second, so that neighbours are alike.
+Real loads are of a service that is started anew for each, for 20 s at 200/s unless `--seconds` and `--rate` say
+otherwise; they are kept in `--runs DIR`, where it is given. Whether they were the same is up to the machine: what else
+runs on it while one is made, and not while another is, is a true difference. So beside the pairs, each run is compared
+with the one before it where three or more lie before that, as `conform compare --baseline` does it. Nothing is
+asserted.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from reports.compare_load import compare
 from reports.stored import find_runs
 from tests.reporting import load_part
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _make(folder: Path, count: int, seconds: int, rate: int) -> None:
+    """Make so many loads of the embedded service, one after the other."""
+    for number in range(count):
+        command = [
+            *(
+                sys.executable,
+                str(ROOT / "conform.py"),
+                "load",
+                "--rate",
+                f"{rate}/s",
+                "--duration",
+                f"{seconds}s",
+            ),
+            *("--warmup", "2s", "--no-calibration", "--quiet", "--out", str(folder / f"{number + 1:03d}")),
+        ]
+        ended = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds + 120
+        )
+        told = (ended.stdout + ended.stderr).strip().splitlines() or [f"status {ended.returncode}"]
+        print(f"  {number + 1}: {told[-1][:120]}", flush=True)
+
+
+def _told(what: str, found: list[tuple[str, dict[str, Any]]]) -> None:
+    judged = [each for each in found if each[1]["comparable"]]
+    claimed = [each for each in judged if each[1]["claims"]]
+    share = f" ({len(claimed) / len(judged):.1%})" if judged else ""
+    print(f"{len(claimed)} of {len(judged)} {what} claim a difference{share}")
+    for names, each in claimed:
+        print(f"  {names}: {'; '.join(claim['text'] for claim in each['claims'])}")
+    for names, each in found:
+        if not each["comparable"]:
+            print(f"  {names}: not compared: {'; '.join(each['why'])}")
+
+
+def _among(folder: Path) -> None:
+    """Compare the runs of a folder."""
+    loads: list[tuple[str, Mapping[str, Any]]] = [
+        (run.name, run.report["load"]) for run in find_runs(folder)[0] if run.report["load"]
+    ]
+    loads.sort(key=lambda load: load[0])
+    pairs = itertools.combinations(loads, 2)
+    found = [(f"{first[0]}, {second[0]}", compare(first[1], second[1])) for first, second in pairs]
+    _told(f"pairs of {len(loads)} runs of one service", found)
+    later = [
+        (
+            f"{loads[at][0]} after {at} others",
+            compare(loads[at - 1][1], loads[at][1], earlier=[load for _, load in loads[: at - 1]]),
+        )
+        for at in range(3, len(loads))
+    ]
+    if later:
+        _told("runs, each with all before it as a baseline,", later)
 
 
 def main() -> None:
@@ -25,24 +91,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tries", type=int, default=200)
-    parser.add_argument("--seconds", type=int, default=65, help="of each run, 5 of them warm-up")
+    parser.add_argument(
+        "--seconds", type=int, help="of each run: 65, 5 of them warm-up; of a real one 20, 2 of them"
+    )
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--drift", type=float, default=0.03, help="of the median's logarithm in a second")
+    parser.add_argument("--make", type=int, default=0, metavar="N", help="so many real loads")
     parser.add_argument("--runs", type=Path)
     options = parser.parse_args()
-    if options.runs is not None:
-        loads = [run.report["load"] for run in find_runs(options.runs)[0] if run.report["load"]]
-        pairs = [compare(*pair) for pair in itertools.combinations(loads, 2)]
-        claimed = sum(bool(found["claims"]) for found in pairs)
-        print(f"{claimed} of {len(pairs)} pairs of {len(loads)} runs of one service claim a difference")
+    if options.make or options.runs is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            runs = options.runs or Path(folder)
+            runs.mkdir(parents=True, exist_ok=True)
+            _make(runs, options.make, options.seconds or 20, options.rate)
+            _among(runs)
         return
+    seconds = options.seconds or 65
     for slower in (1.0, 1.1):
         began, claimed, p95 = time.perf_counter(), 0, 0
         for number in range(options.tries):
-            base = load_part(options.seconds, options.rate, seed=2 * number, drift=options.drift)
-            new = load_part(
-                options.seconds, options.rate, seed=2 * number + 1, drift=options.drift, slower=slower
-            )
+            base = load_part(seconds, options.rate, seed=2 * number, drift=options.drift)
+            new = load_part(seconds, options.rate, seed=2 * number + 1, drift=options.drift, slower=slower)
             claims = compare(base, new)["claims"]
             claimed += bool(claims)
             p95 += any(c["metric"] == "p95" and c["worse"] and c["function"] is None for c in claims)

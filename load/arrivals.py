@@ -507,7 +507,8 @@ class Search:
 
     `next_rate` is what to try now, for `next_seconds`, or None when the search is over; `result` and `why` say what
     came of it. A trial that could not be judged is repeated once, twice as long; when that cannot be judged either,
-    the rate counts as one that did not hold, and `why` says so.
+    the rate counts as one that did not hold, and `why` says so. No trial is too short for `samples` arrivals, which
+    is what the SLOs need to be judged at all.
     """
 
     low: float
@@ -516,6 +517,7 @@ class Search:
     factor: float = 2.0
     tolerance: float = 0.05
     most: int = 24
+    samples: int = 0
     trials: tuple[Trial, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -585,7 +587,11 @@ class Search:
     @property
     def next_seconds(self) -> float:
         """How long to try it."""
-        return self.seconds * 2 if self._repeats else self.seconds
+        seconds = self.seconds
+        if self.samples and not self.over:
+            # Whole seconds, and a few arrivals more than have to be.
+            seconds = max(seconds, math.ceil(1.02 * self.samples / self._candidate))
+        return seconds * 2 if self._repeats else seconds
 
     @property
     def _ended(self) -> str | None:
@@ -645,6 +651,7 @@ class Search:
             "factor": self.factor,
             "tolerance": self.tolerance,
             "most": self.most,
+            "samples": self.samples,
             "trials": [
                 {"rate": each.rate, "seconds": each.seconds, "held": each.held} for each in self.trials
             ],
@@ -656,7 +663,8 @@ class Search:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the search that `to_json` wrote."""
         numbers = {name: data[name] for name in ("low", "high", "seconds", "factor", "tolerance", "most")}
-        return cls(**numbers, trials=tuple(Trial(**each) for each in data["trials"]))
+        trials = tuple(Trial(**each) for each in data["trials"])
+        return cls(**numbers, samples=data.get("samples", 0), trials=trials)
 
 
 def parse_search(text: str) -> Search:

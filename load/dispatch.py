@@ -5,6 +5,8 @@ A `Clockwork` takes the due moments from schedules and, at each wake-up, hands o
 - a `Sender`, which sends calls by callbacks of gevent's event loop, without a greenlet for each: the hot path;
 - `Turns`, where greenlets wait for an arrival each, to run a task of a scenario.
 
+Closed users that only send one call after the other need no greenlet either: each is a `Circle` of callbacks.
+
 A request that finds no free connection waits for one, and the waiting counts: its latency runs from the moment due.
 It is dropped, and counted, only where more than a stated number wait or when it has waited longer than a stated
 time. Moments are seconds since the run's beginning, by `time.perf_counter`: the wall clock may jump.
@@ -29,7 +31,7 @@ from gevent.queue import Empty, SimpleQueue  # type: ignore[import-untyped]
 from load.ceiling import Ceiling
 from load.tally import Row, Tally
 
-__all__ = ["Alarm", "Clockwork", "Line", "Lines", "Reply", "Sender", "Turns", "alarm"]
+__all__ = ["Alarm", "Circle", "Clockwork", "Line", "Lines", "Reply", "Sender", "Turns", "alarm"]
 
 #: Moments that lie closer together than this are served by one wake-up, in seconds.
 GRAIN = 0.001
@@ -311,6 +313,10 @@ class Reply:
     renewed: bool = False
 
 
+#: What a circle is told in place of a reply: that there was one.
+_ANSWERED = Reply(0, 0, b"", b"", None)
+
+
 class _Waiting:
     """A request that waits for a connection; without a call, the next of the source is sent."""
 
@@ -352,6 +358,8 @@ class Sender:
         self.renewing = 0
         #: Requests that were answered 401 because their session had ended; they have no row.
         self.renewed = 0
+        #: Whether closed users are to begin nothing more.
+        self.closing = False
         #: Errors of our own: the first ones, in a line each.
         self.trouble: list[str] = []
         self.clock: Clockwork | None = None
@@ -405,6 +413,11 @@ class Sender:
         now = perf_counter() - self.zero
         if call.counted and not begun:
             self.tally.starts.append((due, now))
+        if not self._waiting and self._ceiling is None:
+            line = self._pool.take()
+            if line is not None:
+                self._send(line, call, due, now, then)
+                return
         self._waiting.append(_Waiting(due, call, then))
         if len(self._waiting) == 1 or not self.flying:
             self._pump(now)
@@ -448,7 +461,7 @@ class Sender:
             try:
                 call = self._source.next()  # type: ignore[union-attr]  # without a source, every call is given
             except Exception as error:  # whatever it is, it is ours, and must not stop the clock
-                self._failed(error)
+                self.note(error)
                 self._pool.give(line)
                 self.tally.drops.append((-1, due))
                 return
@@ -474,9 +487,13 @@ class Sender:
         try:
             code = self._judge(call, line)
             if then is not None:
-                reply = Reply(code, line.status, line.head, line.body, line.failure)
+                if then.__class__ is Circle:
+                    reply = _ANSWERED
+                else:
+                    reply = Reply(code, line.status, line.head, line.body, line.failure)
             row = (call.index, due, line.sent - zero, done, code, line.bytes_in) if call.counted else None
-            if line.status == 401 and self._source is not None and self._in_session(call):
+            # What was not answered as expected has a code.
+            if code and line.status == 401 and self._source is not None and self._in_session(call):
                 self._renew(call, row, reply, then)
                 then = None  # it is told when that is settled
             elif row is not None:
@@ -484,7 +501,7 @@ class Sender:
             if call.learn is not None:
                 call.learn(call, line)
         except Exception as error:  # whatever it is, it is ours, and must not cost the connection
-            self._failed(error)
+            self.note(error)
             if code < 0 and call.counted:
                 self.tally.drops.append((call.index, due))
         self._pool.give(line)
@@ -520,7 +537,7 @@ class Sender:
             elif row is not None:
                 self.tally.rows.append(row)
             if then is not None:
-                if reply is not None:
+                if reply is not None and reply is not _ANSWERED:
                     reply.renewed = renewed
                 then(reply)
 
@@ -528,7 +545,7 @@ class Sender:
         try:
             self._source.refused(call, settle)
         except Exception as error:
-            self._failed(error)
+            self.note(error)
             settle(False)
 
     def _drop(self, waits: _Waiting) -> None:
@@ -538,7 +555,8 @@ class Sender:
         if waits.then is not None:
             waits.then(None)
 
-    def _failed(self, error: Exception) -> None:
+    def note(self, error: Exception) -> None:
+        """Remember an error of our own."""
         if len(self.trouble) < 10:
             self.trouble.append(f"{type(error).__name__}: {error}")
 
@@ -558,6 +576,57 @@ class Sender:
     def close(self) -> None:
         """Give back what it holds of the system."""
         self._resume.close()
+
+
+class Circle:
+    """A closed user without a greenlet: it sends its next call once it has the answer to the last, and has thought.
+
+    `supply` returns the next call, `think` the seconds before it.
+    """
+
+    #: How long it waits, in seconds, where there was no call to be had.
+    PAUSE = 0.1
+
+    def __init__(
+        self,
+        sender: Sender,
+        supply: Callable[[], Any],
+        think: Callable[[], float],
+    ) -> None:
+        self._sender = sender
+        self._supply = supply
+        self._think = think
+        self._left = False
+        self._alarm = _LoopAlarm(self.go)
+
+    def go(self) -> None:
+        """Send a call, now."""
+        sender = self._sender
+        if self._left or sender.closing:
+            return
+        try:
+            call = self._supply()
+        except Exception as error:  # it is ours: told, and the next is asked for all the same
+            sender.note(error)
+            self._alarm.set(perf_counter() + self.PAUSE)
+            return
+        sender.submit(call, perf_counter() - sender.zero, self)
+
+    def __call__(self, reply: Reply | None) -> None:
+        """Go on: the last call was answered, or dropped."""
+        seconds = self._think()
+        if seconds > 0:
+            self._alarm.set(perf_counter() + seconds)
+        elif reply is None:
+            # By way of the loop: many that are dropped in a row must not lie within each other.
+            self._alarm.set(perf_counter())
+        else:
+            self.go()
+
+    def leave(self) -> None:
+        """Send nothing more; what is under way is still counted."""
+        self._left = True
+        self._alarm.close()
 
 
 class Turns:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from locust.stats import RequestStats, StatsEntry, StatsError
 
-from load.tally import Outcome, Row
+from load.tally import Floats, Outcome
 
 __all__ = ["Batch", "apply", "batch"]
 
@@ -26,14 +25,11 @@ Batch: TypeAlias = dict[str, dict[str, Any]]
 #: So many seconds are kept of those that Locust counts one by one: it reads no more than the last 12.
 _SECONDS = 60
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 
-
-def batch(rows: Sequence[Row], functions: Sequence[str], outcomes: Sequence[Outcome]) -> Batch:
-    """Fold rows, warm-up included, into what Locust's statistics want to know of them."""
-    if not rows:
+def batch(table: Floats, functions: Sequence[str], outcomes: Sequence[Outcome]) -> Batch:
+    """Fold a table of rows, warm-up included, into what Locust's statistics want to know of them."""
+    if not len(table):
         return {}
-    table: Floats = np.fromiter(chain.from_iterable(rows), np.float64, 6 * len(rows)).reshape(-1, 6)
     numbers = table[:, 0].astype(np.int64)
     return {functions[number]: _entry(table[numbers == number], outcomes) for number in np.unique(numbers)}
 

@@ -18,11 +18,11 @@ from locust.exception import StopUser
 
 from load import fold
 from load.ceiling import Ceiling
-from load.dispatch import Clockwork, Reply, Sender, Turns
+from load.dispatch import Circle, Clockwork, Reply, Sender, Turns
 from load.health import Meter
 from load.members import Mark
 from load.plan import Order, Plan
-from load.tally import Row, Tally
+from load.tally import Row, Tally, table_of
 
 __all__ = ["Crew", "Generator", "moments"]
 
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: How often rows are folded, in seconds.
 PERIOD = 0.25
+#: So many new objects are let be before garbage is looked for among them; that takes less than a millisecond.
+_GARBAGE = 10_000
 #: By how much a worker's beginning may be later than the master's, in seconds.
 LATER = 2.0
 
@@ -47,8 +49,9 @@ def _warm_up() -> None:
     tally = Tally(["warm.up"])
     tally.rows += [(0, 0.0, 0.0, 0.001, 0, 1), (0, 0.0, 0.0, 1.001, 0, 1)]
     tally.starts.append((0.0, 0.0))
-    fold.batch(tally.rows, tally.functions, ())
-    tally.fold(1.0).to_json()
+    table = table_of(tally.rows)
+    fold.batch(table, tally.functions, ())
+    tally.fold(1.0, table=table).to_json()
 
 
 def _untold() -> dict[str, Any]:
@@ -159,6 +162,9 @@ class Generator:
         # What is there by now stays; looking through it again and again would only make pauses.
         gc.collect()
         gc.freeze()
+        # Rows are kept until they are folded: looked through at every 700, they cost more than they could ever free.
+        self._thresholds = gc.get_threshold()
+        gc.set_threshold(max(_GARBAGE, self._thresholds[0]), *self._thresholds[1:])
         self.meter = Meter(self.name)
         self.meter.pauses.start()
         self.begun.set()
@@ -199,8 +205,9 @@ class Generator:
         now = self.now
         pool = self.crew.pool
         rows = self.tally.rows
+        table = table_of(rows)
         delta = self.tally.fold(
-            max(0.0, now), users=self._users(), connections=len(pool), cpu=self.meter.sample()
+            max(0.0, now), users=self._users(), connections=len(pool), cpu=self.meter.sample(), table=table
         )
         if far:
             self.tally.finished()  # whoever leads the run hands them out
@@ -217,7 +224,7 @@ class Generator:
             "number": self._number,
             "at": now,
             "delta": delta.to_json() if far else delta,
-            "locust": fold.batch(rows, self.tally.functions, self.tally.outcomes),
+            "locust": fold.batch(table, self.tally.functions, self.tally.outcomes),
             "vitals": self.meter.vitals().to_json(),
             "reach": max(0.0, now) if self.clock is None else self.clock.reach,
             "asked": self.asked,
@@ -283,6 +290,7 @@ class Generator:
         self.closing = True
         if not self.begun.is_set():
             return
+        self.sender.closing = True
         if self.clock is not None:
             # A worker's beginning is later by the time that a message took: so is its end.
             gevent.sleep(min(LATER, max(0.0, until - self.now)))
@@ -310,11 +318,16 @@ class Generator:
             self.sender.close()
             if self.clock is not None:
                 self.clock.close()
+            gc.set_threshold(*self._thresholds)
             gc.unfreeze()
         self.crew.pool.close()
         return self.crew.close()
 
     # --- for users, in greenlets ----------------------------------------------------------------------------
+
+    def circle(self, supply: Callable[[], Any], think: Callable[[], float]) -> Circle:
+        """Return a closed user that sends what `supply` gives, one call after the other, until it leaves."""
+        return Circle(self.sender, supply, think)
 
     def call(self, call: Any, due: float | None = None) -> Reply | None:
         """Send a call and let others run until it is answered; None when it was dropped.

@@ -8,6 +8,8 @@ arrive by themselves.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from locust import events, task
@@ -15,7 +17,7 @@ from locust import events, task
 from conformance.protocol.profile import UsageError
 from load.options import add_arguments
 from load.stage import RpcUser, stage
-from load.users import Idle
+from load.users import Idle, Steady
 
 
 class Student(RpcUser):
@@ -85,15 +87,14 @@ class SignInStorm(RpcUser):
             self.send(self.work.call(self.cast["whoami"], member))
 
 
-class Mix(RpcUser):
+class Mix(Steady, RpcUser):
     """Calls whatever is next in the profile's mix."""
 
     scenario = "steady"
 
-    @task
-    def go_on(self) -> None:
-        """Call what is next."""
-        self.send(self.work.next(self.member))
+    def supply(self) -> Callable[[], Any]:
+        """Take the calls from the mix, for this user's session."""
+        return partial(self.work.next, self.member)
 
 
 class Arrivals(Idle):

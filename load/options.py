@@ -24,8 +24,8 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -290,6 +290,10 @@ def settle(
     workers = _whole(*pick("workers", wish.workers, 1))
     if connections < workers:
         raise UsageError(f"{connections} connections are too few for {workers} workers: each needs one")
+    mix = _mix(*pick("mix", wish.mix), functions)
+    slos = _texts(*pick("slo", wish.slo), functions, slo.parse)
+    if search is not None:
+        search = replace(search, samples=_samples(slos, mix))
     return Settings(
         scenario=scenario,
         schedule=schedule,
@@ -298,14 +302,29 @@ def settle(
         think=_think(*pick("think", wish.think)),
         seconds=math.inf if search is not None else seconds,
         warmup=_warmup(*pick("warmup", wish.warmup), seconds, search, asked=wish.warmup is not None),
-        mix=_mix(*pick("mix", wish.mix), functions),
-        slos=_texts(*pick("slo", wish.slo), functions, slo.parse),
+        mix=mix,
+        slos=slos,
         aborts=_texts(*pick("abort_when", wish.abort_when), functions, slo.parse_abort),
         connections=connections,
         workers=workers,
         ceiling=ceiling,
         wording=wording,
     )
+
+
+def _samples(slos: Sequence[str], mix: Mapping[str, float] | None) -> int:
+    """Return how many arrivals a trial needs so that each SLO can be judged, as far as that is known beforehand."""
+    from load import slo
+
+    needed = [0.0]
+    for each in map(slo.parse, slos):
+        if each.metric == "rate":
+            continue  # it needs seconds
+        if each.function is None:
+            needed.append(each.needed)
+        elif mix and mix.get(each.function):
+            needed.append(each.needed * sum(mix.values()) / mix[each.function])
+    return math.ceil(max(needed))
 
 
 def _arrivals(

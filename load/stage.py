@@ -250,4 +250,4 @@ def _think(users: type[User], between: tuple[float, float]) -> None:
     low, high = between
     if issubclass(users, LoadUser):
         wait: Callable[[Any], float] = lambda user: random.uniform(low, high)  # noqa: E731
-        users.think = wait
+        users.think = wait if high > 0 else lambda user: 0.0

@@ -23,12 +23,17 @@ import numpy.typing as npt
 
 from load.histogram import Histogram, Ints, cells_of
 
-__all__ = ["Counts", "Delta", "Gauge", "Outcome", "Row", "Second", "Tally"]
+__all__ = ["Counts", "Delta", "Floats", "Gauge", "Outcome", "Row", "Second", "Tally", "table_of"]
 
 #: function, due, sent, done, code, bytes in: moments in seconds since the run's beginning.
 Row: TypeAlias = tuple[int, float, float, float, int, int]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+def table_of(rows: Sequence[Row]) -> Floats:
+    """Return rows as a table of numbers, for all that folds them."""
+    return np.fromiter(chain.from_iterable(rows), np.float64, 6 * len(rows)).reshape(-1, 6)
 
 
 class Outcome(Protocol):
@@ -357,8 +362,19 @@ class Tally:
 
     # --- folding --------------------------------------------------------------------------------------------
 
-    def fold(self, now: float, *, users: int = 0, connections: int = 0, cpu: float = 0.0) -> Delta:
-        """Take in all that was appended up to now, and return it as a Delta of its own."""
+    def fold(
+        self,
+        now: float,
+        *,
+        users: int = 0,
+        connections: int = 0,
+        cpu: float = 0.0,
+        table: Floats | None = None,
+    ) -> Delta:
+        """Take in all that was appended up to now, and return it as a Delta of its own.
+
+        `table` is what `table_of` makes of `rows`, where that is there already.
+        """
         rows, self.rows = self.rows, []
         starts, self.starts = self.starts, []
         drops, self.drops = self.drops, []
@@ -366,7 +382,7 @@ class Tally:
         # The time that ends now, of which a whole second is the one before.
         delta.second(max(0, math.ceil(now) - 1)).gauges[self.name] = Gauge(users, connections, cpu)
         if rows:
-            self._fold_rows(delta, rows)
+            self._fold_rows(delta, table_of(rows) if table is None else table)
         if starts:
             self._fold_starts(delta, starts)
         for function, due in drops:
@@ -374,8 +390,7 @@ class Tally:
         self.merge(delta)
         return delta
 
-    def _fold_rows(self, delta: Delta, rows: list[Row]) -> None:
-        table: Floats = np.fromiter(chain.from_iterable(rows), np.float64, 6 * len(rows)).reshape(-1, 6)
+    def _fold_rows(self, delta: Delta, table: Floats) -> None:
         function = table[:, 0].astype(np.int64)
         code = table[:, 4].astype(np.int64)
         due, sent = (

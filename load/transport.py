@@ -264,9 +264,7 @@ class Connection:
     """
 
     __slots__ = (
-        "_answer",
         "_buffer",
-        "_came",
         "_done",
         "_interim",
         "_need",
@@ -281,7 +279,9 @@ class Connection:
         "_tries",
         "_unsent",
         "_watcher",
+        "answer",
         "body",
+        "bytes_in",
         "call",
         "deadline",
         "detail",
@@ -295,12 +295,13 @@ class Connection:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._phase = _CLOSED
-        self._answer = _NOTHING
+        #: The head of the answer as it was read, and the size of the answer as it came.
+        self.answer = _NOTHING
+        self.bytes_in = 0
         self._done: _Done = _ignore
         self._buffer: bytearray | None = None
         self._parts: list[bytes] | None = None
         self._need = 0
-        self._came = 0
         self._interim = 0
         self._tries = 0
         self._spoiled = False
@@ -325,17 +326,12 @@ class Connection:
     @property
     def status(self) -> int:
         """The status of the answer, 0 when there is none."""
-        return self._answer.status
+        return self.answer.status
 
     @property
     def head(self) -> bytes:
         """The head of the answer as it came, the empty line included."""
-        return self._answer.raw
-
-    @property
-    def answer(self) -> Head:
-        """The head of the answer as it was read."""
-        return self._answer
+        return self.answer.raw
 
     @property
     def open(self) -> bool:
@@ -350,12 +346,7 @@ class Connection:
     @property
     def met(self) -> bool:
         """Whether at least one byte of an answer came."""
-        return self._came > 0
-
-    @property
-    def bytes_in(self) -> int:
-        """The size of the answer as it came."""
-        return self._came
+        return self.bytes_in > 0
 
     def send(self, raw: bytes, deadline: float, done: _Done) -> None:
         """Send a whole request and call `done` with this connection when its answer is there, or none will be.
@@ -380,7 +371,7 @@ class Connection:
                 self._pool.reopened += 1
                 self._begin(raw)
                 return
-            self._came = 0
+            self.bytes_in = 0
             if count == len(raw):
                 self._phase = _ASKED
             else:
@@ -442,9 +433,9 @@ class Connection:
         self.opened = True
         self.left = 0.0
         self._raw = raw
-        self._came = 0
+        self.bytes_in = 0
         self._tries = 0
-        self._answer = _NOTHING
+        self.answer = _NOTHING
         self.body = b""
         self._reach()
 
@@ -590,9 +581,9 @@ class Connection:
             last = self._pool.last
             if len(data) == last.total and data.startswith(last.raw):
                 # A whole answer with the head that the one before it had.
-                self._answer = last
+                self.answer = last
                 self.body = data[last.size :]
-                self._came = last.total
+                self.bytes_in = last.total
                 self.done_at = perf_counter()
                 self.deadline = _NEVER
                 self._phase = _IDLE
@@ -614,10 +605,10 @@ class Connection:
         if not data:
             self._ended()
             return
-        self._came += len(data)
+        self.bytes_in += len(data)
         try:
             whole = self._take(data)
-            if not whole and self._came > CAP:
+            if not whole and self.bytes_in > CAP:
                 raise _too_large()
         except _RefusedError as refused:
             self._fail(refused.kind, refused.detail)
@@ -702,7 +693,7 @@ class Connection:
                 self._phase = _HEAD
             rest = data[size:]
             return bool(rest) and self._take(rest)
-        self._answer = head
+        self.answer = head
         if self._phase == _SENDING:
             # It answers before it has heard all; no more is sent, and nothing else on this connection.
             self._unsent = b""
@@ -799,7 +790,7 @@ class Connection:
 
     def _whole(self) -> None:
         """End the request: its answer is here."""
-        head = self._answer
+        head = self.answer
         parts = self._parts
         if parts is not None:
             self.body = b"".join(parts)
@@ -829,7 +820,7 @@ class Connection:
             self._whole()
         elif phase in (_LENGTH, _CHUNKED):
             self._fail("closed", "the connection was closed in the middle of the body")
-        elif self._came:
+        elif self.bytes_in:
             self._fail("closed", "the connection was closed in the middle of the head")
         elif self.opened:
             self._fail("closed", "the connection was closed without an answer")
@@ -840,7 +831,7 @@ class Connection:
         if self._phase == _SHAKING:
             self._fail("unreachable", f"TLS: {_told(error)}")
         elif self._phase > _IDLE:
-            if not self._came and error.errno in (errno.ECONNRESET, errno.EPIPE):
+            if not self.bytes_in and error.errno in (errno.ECONNRESET, errno.EPIPE):
                 self._ended()
             else:
                 self._fail("closed", _told(error))
@@ -851,7 +842,7 @@ class Connection:
 
     def _fail(self, kind: str, detail: str) -> None:
         self._shut()
-        self._answer = _NOTHING
+        self.answer = _NOTHING
         self.body = b""
         self.failure = kind
         self.detail = detail
@@ -864,7 +855,7 @@ class Connection:
         if self._phase in (_CONNECTING, _SHAKING):
             self._fail("unreachable", "no connection within the deadline")
         elif self._phase > _IDLE:
-            told = f"after {self._came} bytes of it" if self._came else "not a byte"
+            told = f"after {self.bytes_in} bytes of it" if self.bytes_in else "not a byte"
             self._fail("timeout", f"no whole answer within the deadline, {told}")
 
     def _drop(self) -> None:

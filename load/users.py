@@ -20,7 +20,7 @@ from load.dispatch import Reply
 from load.engine import engine_of
 from load.generator import Generator
 
-__all__ = ["Idle", "LoadUser"]
+__all__ = ["Idle", "LoadUser", "Steady"]
 
 #: Users that are spawned together start within so many seconds, or within their think time where that is longer.
 SPREAD = 1.0
@@ -95,6 +95,34 @@ class LoadUser(User):
         """Send a call and wait for the answer; None when it was dropped."""
         due, self._due = self._due, None
         return self.generator.call(call, due)
+
+
+class Steady(LoadUser):
+    """A closed user that does one thing only, sending what is next; it costs no greenlet's switches, and no tasks."""
+
+    abstract = True
+
+    def supply(self) -> Callable[[], Any]:
+        """Return what returns each next call."""
+        raise NotImplementedError
+
+    def start(self, group: Group) -> Greenlet:
+        """Begin in a greenlet of the group, not in step with others; it only waits there until the run is over."""
+
+        def run(user: Steady) -> None:
+            user._begin()
+            user.on_start()
+            circle = user.generator.circle(user.supply(), user.think)
+            try:
+                circle.go()
+                gevent.get_hub().switch()
+            finally:
+                circle.leave()
+                user.on_stop()  # type: ignore[no-untyped-call]
+
+        self._group = group
+        self._greenlet = group.spawn(run, self)
+        return self._greenlet
 
 
 class Idle(User):

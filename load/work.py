@@ -67,6 +67,9 @@ _ROUND = 1_000
 #: Stands in a draft for the number that makes each call's texts its own; as long as what takes its place.
 _NUMBER = "-00000000"
 
+#: So many calls are kept to be sent again as they are; where members are many, others are put together each time.
+_ALIKE = 4_096
+
 #: The rows that a list is asked for, by turns.
 _PAGES = (10, 20, 50)
 
@@ -283,6 +286,8 @@ class Deck:
 
     def deal(self) -> int:
         """Return the next index."""
+        if len(self._owed) == 1:
+            return 0
         if not self._cards:
             self._shuffle()
         return self._cards.pop()
@@ -322,15 +327,22 @@ class _Symbol(str):
 class _Draft:
     """A request but for the session: its head up to the token, and its body, numbered where texts are to differ."""
 
-    __slots__ = ("_parts", "data", "head")
+    __slots__ = ("_parts", "calls", "data", "head")
 
     def __init__(
         self, head: bytes, body: bytes, data: dict[str, Any] | None = None, mark: bytes = b""
     ) -> None:
         self.head = head + b"Content-Length: %d\r\n" % len(body)
         self._parts = body.split(mark) if mark else [body]
+        #: The calls that were made with it, by member, where they are all alike.
+        self.calls: dict[Member, Call] = {}
         #: What an object made with it has to be remembered by.
         self.data = data or {}
+
+    @property
+    def numbered(self) -> bool:
+        """Whether each call has texts of its own."""
+        return len(self._parts) > 1
 
     def body(self, numbers: Iterator[int]) -> bytes:
         if len(self._parts) == 1:
@@ -355,6 +367,7 @@ class _Hand:
 class _Recipe:
     """How calls of one function are made."""
 
+    name: str
     method: Method
     index: int
     head: bytes
@@ -367,10 +380,6 @@ class _Recipe:
     members: list[Member] = field(default_factory=list)
     hands: dict[str, _Hand] = field(default_factory=dict)
     at: int = 0
-
-    @property
-    def name(self) -> str:
-        return self.method.name
 
     def member(self) -> Member:
         """Return whose turn it is, passing over those whose session is just being renewed."""
@@ -451,6 +460,7 @@ class Work:
         self._beyond: Counter[str] = Counter()
         self._unanswered: Counter[tuple[str, str]] = Counter()
         self._opened: deque[str] = deque()
+        self._alike = 0
         self._sweeping = False
         #: What was told of by `news`, each with the text that stands for it.
         self._told: dict[Thing, str] = {}
@@ -563,7 +573,7 @@ class Work:
         method = self.catalog[name]
         auth = self.profile.auth
         lines = [("Content-Type", "application/json")]
-        recipe = _Recipe(method, len(self.functions), self.client.head("POST", method.entity, lines))
+        recipe = _Recipe(name, method, len(self.functions), self.client.head("POST", method.entity, lines))
         recipe.login = name in self.caller.logins
         if recipe.login:
             recipe.learn = self._entered
@@ -835,8 +845,10 @@ class Work:
 
         It is sent as `member`, where that one may; without, as whoever's turn it is.
         """
-        if self._whoami is not None and (asking := self.watch(member)) is not None:
-            return asking
+        self._watched += self._watching
+        if self._watched >= 1_000_000 and self._whoami is not None:
+            self._watched -= 1_000_000
+            return self._call(self._whoami, member)
         if self._deck is None:
             raise UsageError("there is no mix to take calls from")
         recipe = self._mix[self._deck.deal()]
@@ -878,11 +890,17 @@ class Work:
         if member is None:
             member = recipe.member()
         draft = recipe.hands[member.user].next()
+        known = draft.calls.get(member)
+        if known is not None and known.epoch == member.epoch:
+            return known
         raw = draft.head + member.line + draft.body(self._numbers)
         call = Call(recipe.name, recipe.index, raw, member, recipe.expects, recipe.learn, True, member.epoch)
         if recipe.creates:
             self._unanswered[(recipe.name, member.user)] += 1
             call.about = draft
+        elif not draft.numbered and (known is not None or self._alike < _ALIKE):
+            self._alike += known is None
+            draft.calls[member] = call
         return call
 
     def _outside(self, recipe: _Recipe, member: Member | None) -> Call:
@@ -1056,6 +1074,7 @@ class Work:
         self._stocks.clear()
         for spares in self._spares.values():
             spares.clear()
+        self._alike = 0
         self.members.mark(
             "reset",
             "the target was reset: the run's objects were gone, and are made anew",

@@ -1,16 +1,23 @@
 """Two loads compared: is one slower, or is it the same within noise?
 
 Neighbouring requests are not independent: a slow second is slow for all of them. So nothing here is tested over single
-requests. The measured time is cut into windows, long enough that one says little of the next, and a window is one
-observation:
+requests.
 
-- a *difference* (of p50, p95, p99, the error rate, the rate reached) has a confidence interval by bootstrap over whole
-  windows, whose histograms merge exactly; what dependence is left between neighbours widens it;
-- the windows' percentiles are put to Mann-Whitney (is one side mostly higher?) and Kolmogorov-Smirnov (are the two
-  distributions the same?);
-- a *claim* needs a difference of at least the smallest effect that matters, a bootstrap p-value that stands after
-  Holm's correction for everything that is compared, and, for a latency, Mann-Whitney on its side. All else is «same
-  within noise».
+- Whether a *percentile* differs is asked of shares: at the percentile of both runs together, are as many requests of
+  one above it as of the other? The shares' seconds are a series, and the long-run variance of its mean counts what one
+  second says of those after it: it is the mean of the squares of the series' first few cosine transforms (EWC), which
+  leaves a Student's t with as many degrees of freedom. E. Lazarus, D. Lewis, J. Stock and M. Watson, «HAR Inference:
+  Recommendations for Practice», Journal of Business & Economic Statistics 36 (2018). No density has to be guessed, and
+  no window to be chosen. Inverted at the percentile (R. Woodruff, «Confidence Intervals for Medians and Other Position
+  Measures», Journal of the American Statistical Association 47, 1952), the same variance says how far off the
+  percentile itself may be.
+- The measured time is also cut into windows, long enough that one says little of the next. A *difference* (of p50, p95,
+  p99, the error rate, the rate reached) has a confidence interval by bootstrap over whole windows, whose histograms
+  merge exactly; for a percentile it is made as wide as the long-run variance says. The windows' percentiles are put to
+  Mann-Whitney (is one side mostly higher?) and Kolmogorov-Smirnov (are the two distributions the same?).
+- A *claim* needs a difference of at least the smallest effect that matters, a p-value that stands after Holm's
+  correction for everything that is compared, and, for a latency, Mann-Whitney on its side. All else is «same within
+  noise».
 
 Of a function there is the histogram of the whole run alone. Its interval is that of its own requests, widened by what
 the windows of the total show beyond that of theirs: what moves the service from one second to the next moves all of
@@ -66,14 +73,17 @@ _RUNS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """The measured time of a run in windows: counts of cells a window, and what was done in it."""
+    """The measured time of a run in windows: counts of cells a window, and what was done in it.
+
+    `finest` is the same in seconds, or, of a long run, in hundredths of it.
+    """
 
     counts: Floats  # windows x cells
     values: Floats  # of each cell, in milliseconds
     done: Floats
     failed: Floats
     seconds: float  # of one window
-    widening: dict[str, float]  # by what the dependence of neighbours widens an interval
+    finest: _Windows | None = None
 
     def percentiles(self, wanted: Sequence[float], weights: Floats | None = None) -> Floats:
         """Return percentiles of each row of weights over the windows (each window alone where there are none)."""
@@ -117,11 +127,10 @@ def _windows(load: Mapping[str, Any]) -> _Windows | None:
             [float(sum(sum((each.get("errors") or {}).values()) for each in part)) for part in pieces]
         ),
         float(piece),
-        {},
     )
     for most in _WINDOWS:
         made = _joined(finest, max(1, len(pieces) // most))
-        if max(made.widening.values(), default=1.0) <= _widening(_DEPENDENT):
+        if _dependence(made) <= _DEPENDENT:
             break
     return made
 
@@ -134,18 +143,20 @@ def _joined(finest: _Windows, width: int) -> _Windows:
         summed: Floats = values[: number * width].reshape(number, width, *values.shape[1:]).sum(axis=1)
         return summed
 
-    made = _Windows(
+    return _Windows(
         joined(finest.counts),
         finest.values,
         joined(finest.done),
         joined(finest.failed),
         finest.seconds * width,
-        {},
+        finest,
     )
-    alone = made.percentiles([percentile for percentile, _ in PERCENTILES])
-    for column, (_, name) in enumerate(PERCENTILES):
-        made.widening[name] = _widening(_next_alike(np.log(np.maximum(alone[:, column], 1e-9))))
-    return made
+
+
+def _dependence(windows: _Windows) -> float:
+    """Return how much a window says of the next one, by the percentile for which that is most."""
+    logs = np.log(np.maximum(windows.percentiles([percentile for percentile, _ in PERCENTILES]), 1e-9))
+    return max(_next_alike(logs[:, column]) for column in range(len(PERCENTILES)))
 
 
 def _next_alike(values: Floats) -> float:
@@ -159,8 +170,63 @@ def _next_alike(values: Floats) -> float:
     return min(max(found, 0.0), 0.8)
 
 
-def _widening(correlation: float) -> float:
-    return math.sqrt((1 + correlation) / (1 - correlation))
+# --- percentiles, by shares
+
+
+def _terms(pieces: int) -> int:
+    """Return how many cosines the long-run variance of so many pieces' mean is made of.
+
+    Few see slow dependence best, many leave more degrees of freedom: 0.4 n^(2/3) is what the authors recommend for a
+    test that is all size. Here a difference has to matter, too, and half n^(2/3) finds more.
+    """
+    return max(2, round(0.5 * math.pow(pieces, 2 / 3)))
+
+
+def _below(side: _Windows, value: float) -> Floats:
+    """Return how many requests of each piece took no longer than that."""
+    below: Floats = side.counts[:, : np.searchsorted(side.values, value, side="right")].sum(axis=1)
+    return below
+
+
+def _share_error(side: _Windows, value: float, share: float) -> float:
+    """Return the standard error of the share of requests that took no longer than a value.
+
+    It is never less than what it were if all requests were independent of each other.
+    """
+    below, all_of = _below(side, value), side.counts.sum(axis=1)
+    total = float(all_of.sum())
+    series = below - below.sum() / total * all_of
+    pieces = len(series)
+    places = np.arange(pieces) + 0.5
+    cosines = np.cos(np.pi * np.outer(np.arange(1, _terms(pieces) + 1), places) / pieces)
+    long_run = float(((math.sqrt(2 / pieces) * cosines @ series) ** 2).mean())
+    return max(math.sqrt(pieces * long_run), math.sqrt(share * (1 - share) * total)) / total
+
+
+def _both(before: _Windows, now: _Windows, percentile: float) -> float:
+    """Return the percentile of both runs together, each counting for half."""
+    values = np.concatenate([before.values, now.values])
+    weights = np.concatenate([side.counts.sum(axis=0) / side.counts.sum() for side in (before, now)])
+    order = np.argsort(values, kind="stable")
+    place = np.searchsorted(np.cumsum(weights[order]) / 2, percentile / 100)
+    return float(values[order][min(int(place), len(order) - 1)])
+
+
+def _differs(before: _Windows, now: _Windows, percentile: float) -> tuple[float, list[float]]:
+    """Return how likely shares this far apart are where there is no difference, and each percentile's own error.
+
+    The errors are those of the percentiles' logarithms.
+    """
+    value, share = _both(before, now, percentile), percentile / 100
+    parts, errors, own = [], [], []
+    for side in (before, now):
+        parts.append(float(_below(side, value).sum()) / float(side.counts.sum()))
+        errors.append(_share_error(side, value, share))
+        sums = np.cumsum(side.counts.sum(axis=0))
+        at = side.percentiles([percentile], np.ones((1, len(side.done))))[0, 0]
+        own.append(_log_error(side.values, sums, percentile, _share_error(side, float(at), share)))
+    sizes = [_terms(len(side.done)) + 1 for side in (before, now)]
+    return _p(parts[1] - parts[0], errors, sizes), own
 
 
 # --- the comparison
@@ -262,6 +328,9 @@ def _totals(
     ]
     sides = (before, now)
     sizes = (len(before.done), len(now.done))
+    assert before.finest is not None
+    assert now.finest is not None
+    freedom = _terms(len(before.finest.done)) + _terms(len(now.finest.done))
     spread = [
         np.log(np.maximum(side.percentiles(wanted, draw), 1e-9))
         for side, draw in zip(sides, draws, strict=True)
@@ -273,20 +342,20 @@ def _totals(
         first, second = float(whole[0][column]), float(whole[1][column])
         if not (first > 0 and second > 0):
             continue
-        errors = [
-            float(np.nanstd(each[:, column], ddof=1)) * side.widening[name]
-            for each, side in zip(spread, sides, strict=True)
-        ]
+        p, errors = _differs(before.finest, now.finest, percentile)
         apart = math.log(second / first)
-        widest = max(side.widening[name] for side in sides)
         drawn = spread[1][:, column] - spread[0][:, column]
-        low, high = (apart + widest * (float(q) - apart) for q in np.nanquantile(drawn, (0.025, 0.975)))
+        # As wide as Student's t makes it with the long-run variance, and as lopsided as the windows make it.
+        student = float(stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975))
+        wider = student * math.hypot(*errors) / max(float(np.nanstd(drawn, ddof=1)), 1e-9)
+        middle = float(np.nanmedian(drawn))
+        low, high = (apart + wider * (float(q) - middle) for q in np.nanquantile(drawn, (0.025, 0.975)))
         mine, theirs = (each[:, column][np.isfinite(each[:, column])] for each in alone)
         rows.append(
             _row(
                 None, name, "ms", first, second,
                 interval=[math.expm1(low), math.expm1(high)],
-                p=_p(apart, errors, sizes),
+                p=p,
                 mann_whitney=float(stats.mannwhitneyu(mine, theirs).pvalue),
                 kolmogorov_smirnov=float(stats.ks_2samp(mine, theirs).pvalue),
                 _excess=_excess(errors, before, now, percentile, first, second),
@@ -345,9 +414,14 @@ def _excess(
 def _own_error(values: Floats, sums: Floats, percentile: float) -> float:
     """Return the standard error of a percentile's logarithm, were the requests independent: from their order alone."""
     total, share = float(sums[-1]), percentile / 100
+    return _log_error(values, sums, percentile, math.sqrt(share * (1 - share) / max(total, 1.0)))
+
+
+def _log_error(values: Floats, sums: Floats, percentile: float, sway: float) -> float:
+    """Return the standard error of a percentile's logarithm, given that of the share of requests below it."""
+    total, share = float(sums[-1]), percentile / 100
     if total < 1:
         return math.inf
-    sway = math.sqrt(share * (1 - share) / total)
     at = [min(max(math.ceil(total * part), 1), int(total)) for part in (share - sway, share + sway)]
     low, high = (float(values[np.searchsorted(sums, rank)]) for rank in at)
     return max(math.log(max(high, 1e-9) / max(low, 1e-9)) / 2, 1e-4)

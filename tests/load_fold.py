@@ -11,6 +11,7 @@ import locust.stats
 from locust.stats import RequestStats, StatsEntry
 
 from load import fold
+from load.tally import table_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def main() -> None:
                     drawn.randrange(900),
                 )
             )
-        ours_batch = fold.batch(rows, NAMES, OUTCOMES)
+        ours_batch = fold.batch(table_of(rows), NAMES, OUTCOMES)
         fold.apply(ours, ours_batch, method="open", age=time.perf_counter() - begun)
         for index, due, _, done, code, size in rows:
             theirs.log_request("open", NAMES[index], (done - due) * 1000, size)  # type: ignore[arg-type]
@@ -110,7 +111,7 @@ def soak() -> None:
             if failed:
                 theirs.log_error("open", NAMES[0], "timeout")
             rows = [(0, second + 0.5, second + 0.5, second + 0.52, int(failed), 10)]
-            fold.apply(ours, fold.batch(rows, NAMES, OUTCOMES), method="open", age=float(second))
+            fold.apply(ours, fold.batch(table_of(rows), NAMES, OUTCOMES), method="open", age=float(second))
         for mine, other in (
             (ours.total, theirs.total),
             (ours.get(NAMES[0], "open"), theirs.get(NAMES[0], "open")),

@@ -420,6 +420,23 @@ def test_a_lower_rate_that_fails_later_counts() -> None:
     assert search.next_rate == 50
 
 
+def test_a_trial_is_long_enough_for_the_samples_that_are_needed() -> None:
+    search = Search(50, 800, seconds=5, samples=1_000)
+    lengths = []
+    while not search.over:
+        rate, seconds = search.next_rate, search.next_seconds
+        assert rate is not None
+        assert rate * seconds >= 1_000
+        assert search.schedule().expected(seconds) == pytest.approx(rate * seconds)
+        lengths.append((rate, seconds))
+        search = search.tried(None if len(lengths) == 1 else rate < 300)
+    assert lengths[:5] == [(50, 21), (50, 42), (100, 11), (200, 6), (400, 5)]
+    assert Search.from_json(json.loads(json.dumps(search.to_json()))) == search
+    # A run of before that was known.
+    before = {name: value for name, value in search.to_json().items() if name != "samples"}
+    assert Search.from_json(before).samples == 0
+
+
 def test_a_search_survives_json() -> None:
     search = Search(10, 2000, seconds=3).tried(True).tried(None)
     again = Search.from_json(json.loads(json.dumps(search.to_json())))

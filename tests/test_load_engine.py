@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from load import arrivals
 from load.ceiling import Ceiling
-from load.dispatch import Clockwork, Reply, Sender, Turns
+from load.dispatch import Circle, Clockwork, Reply, Sender, Turns
 from load.plan import Order, Plan
 from load.tally import Tally
 from tests.loading import Locust, Target, free_port, soon
@@ -335,6 +335,73 @@ def test_every_arrival_is_accounted_for(script: list[tuple[str, Any]], abandon: 
     assert told <= called
     if not abandon:
         assert told == called
+
+
+def test_a_circle_sends_the_next_call_when_the_last_is_answered() -> None:
+    office = Office(limit=2)
+    circles = [Circle(office.sender, office.source.next, lambda: 0.0) for _ in range(2)]
+    for circle in circles:
+        circle.go()
+    for _ in range(5):
+        for line in list(office.lines.used):
+            line.answer()
+    assert (len(office.tally.rows), len(office.tally.starts), office.sender.flying) == (10, 12, 2)
+    circles[0].leave()
+    for line in list(office.lines.used):
+        line.answer()
+    assert (len(office.tally.rows), office.sender.flying) == (12, 1)
+    office.sender.closing = True
+    office.lines.used[0].answer()
+    assert (len(office.tally.rows), len(office.tally.starts), office.sender.open) == (13, 13, 0)
+    assert not office.tally.drops
+
+
+def test_a_circle_thinks_between_calls() -> None:
+    office = Office(limit=1)
+    Circle(office.sender, office.source.next, lambda: 0.05).go()
+    office.lines.used[0].answer()
+    assert not office.lines.used
+    until(lambda: bool(office.lines.used))
+    assert office.tally.starts[1][0] >= office.tally.rows[0][3] + 0.04
+
+
+def test_a_circle_whose_session_had_ended_goes_on_when_that_is_settled() -> None:
+    office = Office(limit=1, member="somebody")
+    Circle(office.sender, office.source.next, lambda: 0.0).go()
+    office.lines.used[0].answer(401)
+    assert not office.lines.used
+    office.source.settle.pop()(True)
+    assert (office.sender.renewed, office.sender.flying, len(office.tally.rows)) == (1, 1, 0)
+    office.lines.used[0].answer()
+    assert (office.sender.flying, len(office.tally.rows)) == (1, 1)
+
+
+def test_a_circle_without_a_call_tells_and_asks_again() -> None:
+    office = Office(limit=1)
+    tries = []
+
+    def supply() -> Call:
+        tries.append(perf_counter())
+        if len(tries) < 3:
+            raise LookupError("nothing to be had")
+        return office.source.next()
+
+    Circle(office.sender, supply, lambda: 0.0).go()
+    until(lambda: bool(office.lines.used))
+    assert office.sender.trouble == ["LookupError: nothing to be had"] * 2
+    assert tries[1] >= tries[0] + Circle.PAUSE / 2
+
+
+def test_many_circles_that_are_dropped_in_a_row_do_not_lie_within_each_other() -> None:
+    office = Office(limit=1, more={"patience": -1.0})
+    circles = [Circle(office.sender, office.source.next, lambda: 0.0) for _ in range(2_000)]
+    for circle in circles:
+        circle.go()
+    office.lines.used[0].answer()  # whoever waits has waited too long by now
+    until(lambda: len(office.tally.drops) >= 3_000)
+    for circle in circles:
+        circle.leave()
+    assert not office.sender.trouble
 
 
 def test_greenlets_take_turns_at_arrivals() -> None:

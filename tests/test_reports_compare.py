@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import conform
@@ -185,6 +186,24 @@ def test_a_slower_service_is_found_and_a_faster_one_too() -> None:
 def test_what_matters_is_said_by_the_smallest_effect() -> None:
     fast, slow = load_part(60, 200, seed=1), load_part(60, 200, seed=2, slower=1.3)
     assert compare_load.compare(fast, slow, min_effect=0.6)["claims"] == []
+
+
+def test_slow_seconds_in_a_row_tell_less_than_the_same_ones_scattered() -> None:
+    rng = np.random.default_rng(3)
+
+    def error(levels: Any) -> float:
+        # Of 100 requests a second, as many take 1 ms as the level says, the others 2 ms.
+        counts = np.stack([100 * levels, 100 * (1 - levels)], axis=1)
+        done = np.full(len(levels), 100.0)
+        windows = compare_load._Windows(counts, np.array([1.0, 2.0]), done, 0 * done, 1.0)
+        return compare_load._share_error(windows, 1.0, 0.5)
+
+    scattered = 0.5 + 0.2 * rng.choice([-1.0, 1.0], 64)
+    # The standard error of a mean of 64 independent values; the estimate has 8 degrees of freedom.
+    assert error(scattered) == pytest.approx(0.2 / 8, rel=0.5)
+    assert error(np.sort(scattered)) > 2.5 * error(scattered)
+    # Never less than that of independent requests: 6,400 of them, half of which are quick.
+    assert error(np.full(64, 0.5)) == pytest.approx(0.5 / 80)
 
 
 def test_errors_that_come_to_stay_are_found() -> None:
