@@ -579,7 +579,7 @@ class Exchange:
         return f"status {self.response.status}{told[:160]}"
 
     def _typed(self) -> list[str]:
-        """Return what a login gave as its secret, right or wrong: its answer may repeat it, known to the vault or not."""
+        """Return what a login gave as its secret, right or wrong: its answer may repeat it."""
         if not self.login:
             return []
         members = self.vault.members if self.vault else frozenset()
