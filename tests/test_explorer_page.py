@@ -244,6 +244,65 @@ def test_what_will_be_refused_is_told_and_sent_all_the_same(page: Page) -> None:
     assert "is no JSON" in item.locator(".complaints").inner_text()
 
 
+def test_a_complaint_names_its_place_and_marks_it(page: Page) -> None:
+    log_in(page, "owner")
+    item = function(page, "course.add")
+    item.get_by_label("title", exact=True).fill("x")
+    item.get_by_label("Add an item to tags").click()
+    item.get_by_label("Fill in contact").click()
+    item.get_by_label("contact.email", exact=True).fill("ada@example.com")
+    item.locator("button.primary").click()
+    assert item.locator(".complaints li").all_inner_texts() == [
+        "tags[0] needs at least 1 character",
+        "contact.name needs at least 1 character",
+    ]
+    marked = item.locator("[aria-invalid]")
+    assert [each.get_attribute("aria-label") for each in marked.all()] == ["tags, item 1", "contact.name"]
+    item.get_by_role("button", name="contact.name", exact=True).click()
+    page.keyboard.type("Ada")
+    assert marked.count() == 0
+    assert item.get_by_label("contact.name", exact=True).input_value() == "Ada"
+
+
+def test_the_focus_is_never_lost(page: Page) -> None:
+    def focused() -> str:
+        told: str = page.evaluate(
+            "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent).trim()"
+        )
+        return told
+
+    ping = function(page, "sys.ping")
+    ping.locator("button.primary").focus()
+    for count in (1, 2):  # a second time from where the first has left it
+        page.keyboard.press("Enter")
+        page.locator("#history-list > li").nth(count - 1).wait_for()
+        page.wait_for_selector("button[aria-disabled]", state="detached")
+        assert focused() == "Test"
+    page.locator("#users-list button").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#sessions li")
+    page.get_by_role("button", name="Log out owner").focus()
+    page.keyboard.press("Enter")
+    page.locator("#login-results", has_text="The session of owner has ended.").wait_for()
+    assert focused().startswith("owner")
+    function(page, "course.add").get_by_label("Fill in contact").focus()
+    page.keyboard.press("Enter")
+    assert focused() == "contact.name"
+    page.locator("#forget").focus()
+    page.keyboard.press("Enter")
+    assert focused().startswith("The calls that you make")
+
+
+def test_a_phone_has_the_places_too(chromium: Browser, explore: Explore) -> None:
+    for page in opened(
+        chromium, explore.url, viewport={"width": 390, "height": 844}, reduced_motion="reduce"
+    ):
+        page.locator(".places a", has_text="Log in").click()
+        page.wait_for_function("document.querySelector('#login').getBoundingClientRect().top < innerHeight")
+        assert page.locator("#environment").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_the_login_form_and_two_sessions_side_by_side(page: Page) -> None:
     page.fill("#login-form [name=identity]", "admin@example.com")
     page.fill("#login-form [name=credential]", PASSWORDS["admin"])
