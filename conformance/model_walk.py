@@ -303,9 +303,15 @@ class Walk:
                 (3, self._race_changes),
                 (3, self._race_one),
             ]
-            rare += [self._late_trespass, self._renew, self._race_changes]
+            rare += [self._late_trespass, self._renew, self._race_changes, self._race_one, self._trespass]
         if shape.delete is not None:
-            rare += [self._same_page, self._late_removal, self._dead_parent, self._remove_beside]
+            rare += [
+                self._same_page,
+                self._late_removal,
+                self._dead_parent,
+                self._remove_beside,
+                self._remove_middle,
+            ]
             if shape.update is not None:
                 rare += [self._change_haunt, self._race_removal]
             weighted += [
@@ -854,12 +860,21 @@ class Walk:
         if len(beings) < 3 or not self._deletable(beings[1]):
             return
         being = self.rng.choice(beings[1:-1])
-        step = self._deletion(being)
-        if step is not None:
+        deletion = self._deletion(being)
+        if deletion is None:
+            return
+        self.do(deletion)
+        behind = beings[beings.index(being) + 1]
+        for step in self._listings(behind):
             self.do(step)
-            self._list_pages()
-            for other in (beings[0], beings[-1]):
-                self._read(other)
+            ids = self.world.model.listed(step, put_in(step.data, self._id)) or []
+            index = next((at for at, each in enumerate(ids) if equal(each, behind.id)), None)
+            if index is not None and self.talk.catalog.methods[step.function].rows is not None:
+                # Told from the end, which is where the objects of the walk are, mostly.
+                self.do(replace(step, page=(index - len(ids), 2)))
+        self._list_pages()
+        for other in (beings[0], beings[-1]):
+            self._read(other)
 
     def _remove_beside(self) -> None:
         """One is deleted between two of another user's: they stay, and so do the other lists."""

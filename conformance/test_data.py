@@ -27,7 +27,7 @@ T = TypeVar("T")
 DOCUMENTED = frozenset({200, 400, 401, 403, 404})
 
 #: Shares of the generated requests, of all functions together.
-EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.30, 0.12, 0.05, 0.02, 0.03
+EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.27, 0.11, 0.045, 0.018, 0.027
 
 _NOT_REFUSED = "forbidden data is not refused"
 

@@ -24,7 +24,7 @@ from conformance.views import fill
 _WIDENING = ("SQL", "glob", "regular expression", "NoSQL", "ORM")
 
 #: Shares of the generated requests, of all functions together.
-INJECTED, LARGE = 0.06, 0.03
+INJECTED, LARGE = 0.054, 0.027
 
 
 # -- injections ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from conformance.test_data import leaves
 from conformance.watch import equal, listers, read
 
 #: The share of the generated requests, of all functions together.
-REFUSED = 0.07
+REFUSED = 0.063
 
 
 @judges("DAT-7")

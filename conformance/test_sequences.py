@@ -13,7 +13,7 @@ from conformance.run import LINES, Talk
 from conformance.suite import disturbs_sessions, judges
 
 #: The part of the generated requests that the walks may send.
-SHARE = 0.18
+SHARE = 0.26
 
 #: So many calls a walk sends at most, without its end; and the fewest that are worth beginning one.
 WALK = 60
