@@ -263,6 +263,8 @@ def test_a_master_and_its_workers(url: str, prepared: Path, tmp_path: Path) -> N
     assert master.returncode in SHORT, said
     assert worker.returncode == 0, said
     assert (
-        json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))["load"]["total"]["requests"]
+        json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))["load"]["total"][
+            "requests"
+        ]
         > 0
     )
