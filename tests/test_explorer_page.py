@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import conform
 from conformance.harness import Embedded
+from conformance.protocol.catalog import Catalog
 from tests.browsing import browser, grave
 from tests.exploring import PROFILE, Explore, Target, exploring, target
+from tests.judging import foreign
 from tests.service_client import PASSWORDS
 
 if TYPE_CHECKING:
@@ -62,6 +65,11 @@ def opened(chromium: Browser, url: str, **options: Any) -> Iterator[Page]:
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("console", lambda said: wrong.append(said.text) if is_ours(said.type, said.text) else None)
     made.on("dialog", refuse)
+    # Nothing is asked of anybody but of who gave the page.
+    home = "/".join(url.split("/")[:3]) + "/"
+    made.on(
+        "request", lambda asked: None if asked.url.startswith((home, "blob:")) else wrong.append(asked.url)
+    )
     made.goto(url)
     made.wait_for_selector("html[data-ready]")
     yield made
@@ -422,6 +430,81 @@ def test_hostile_strings_are_text(chromium: Browser, hostile: tuple[Explore, Tar
         page.wait_for_timeout(200)
         assert page.locator("main script, main img").count() == 0
         assert len(made.got) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "opener", "function_", "fields"),
+    [
+        ("library", "marian", "book.create", {"title": "Tove"}),
+        ("tickets", "olof", "ticket.open", {"subject": "?"}),
+    ],
+)
+def test_a_target_of_another_domain(
+    chromium: Browser, name: str, opener: str, function_: str, fields: dict[str, str], tmp_path: Path
+) -> None:
+    with (
+        foreign(name) as server,
+        exploring("--target", server["url"], "--profile", server["profile"]) as running,
+    ):
+        original = Catalog.load(Path(server["catalog"]))
+        for page in opened(chromium, running.url):
+            log_in(page, opener)
+            item = function(page, function_)
+            for field, value in fields.items():
+                item.get_by_label(field, exact=True).fill(value)
+            assert "200 OK" in answered(item).inner_text()
+            assert f"as {opener}" in item.locator(".result-head").inner_text()
+            assert grave(page) == []
+        # The page is read back by our own importer.
+        out = tmp_path / "back.json"
+        assert conform.main(["catalog", "import", running.url, "--out", str(out)]) == 0
+        back = Catalog.load(out)
+        assert list(back.methods) == list(original.methods)
+        for method in original:
+            assert [(param.name, param.required) for param in back[method.name].params] == [
+                (param.name, param.required)
+                for param in sorted(method.params, key=lambda param: not param.required)
+            ]
+
+
+def test_defaults_and_examples_are_filled_in_and_limits_explained(chromium: Browser, tmp_path: Path) -> None:
+    schemas = {
+        "fallback": {"type": "string", "default": "as it stands", "examples": ["no"], "pattern": "^[a-z ]+$"},
+        "shown": {"type": "integer", "examples": [17], "minimum": 3, "maximum": 20},
+        "choice": {"enum": ["one", "two"], "default": "two"},
+        "many": {"type": "array", "items": {"type": "string"}, "default": ["a", "b"], "maxItems": 4},
+        "inner": {
+            "type": "object",
+            "properties": {"at": {"type": "number", "examples": [0.5]}},
+            "required": ["at"],
+        },
+        "odd": {"type": "integer"},
+    }
+    params = [{"name": each, "required": True, "schema": schema} for each, schema in schemas.items()]
+    document: dict[str, Any] = {"openrpc": "1.3.2", "info": {"title": "T", "version": "1"}}
+    document["methods"] = [{"name": "thing.make", "params": params, "x-auth": "none"}]
+    (tmp_path / "c.json").write_text(json.dumps(document), "utf-8")
+    with target() as made:
+        profile = tmp_path / "conform.toml"
+        profile.write_text(f'[target]\nurl = "{made.url}"\ncatalog = "c.json"\n', "utf-8")
+        with exploring("--profile", str(profile)) as running:
+            for page in opened(chromium, running.url):
+                item = function(page, "thing.make")
+                words = item.locator("table").inner_text()
+                for limit in ("matches ^[a-z ]+$", "3 to 20", "at most 4 items"):
+                    assert limit in words
+                item.locator("button.primary").click()
+                assert item.locator(".complaints li").all_inner_texts() == ["odd is empty"]
+                item.get_by_label("odd", exact=True).fill("1")
+                answered(item)
+        assert json.loads(made.got[-1].partition(b"\r\n\r\n")[2])["data"] == {
+            "fallback": "as it stands",
+            "shown": 17,
+            "choice": "two",
+            "many": ["a", "b"],
+            "inner": {"at": 0.5},
+            "odd": 1,
+        }
 
 
 def test_a_target_of_which_nothing_is_known(chromium: Browser, service: str) -> None:
