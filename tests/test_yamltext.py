@@ -176,6 +176,12 @@ def test_odd_layouts(text: str) -> None:
         changed(change, text)
 
 
+@pytest.mark.parametrize("text", ["\ud800", "😀", "yes", "1e3", "012", "a: b", "", "\x07", "x" * 300])
+def test_what_is_written_is_read(text: str) -> None:
+    for indented in (False, True):
+        assert read_text(dump({"a": [text]}, indented=indented)) == {"a": [text]}
+
+
 def test_windows_lines_stay() -> None:
     text, _ = changed(lambda document: document["info"].update(title="x"), TYPED.replace("\n", "\r\n"))
     assert text.count("\n") == text.count("\r\n")

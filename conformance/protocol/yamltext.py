@@ -8,6 +8,7 @@ strike out a function, and the words above the next one are gone.)
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -43,18 +44,28 @@ class _Indented(_Dumper):
         super().increase_indent(flow, False)
 
 
+class _Quick(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """The same, written by libyaml where that is there."""
+
+
+_Quick.yaml_implicit_resolvers = _Dumper.yaml_implicit_resolvers
+
+
 def dump(value: Json, *, indented: bool = False) -> str:
     """Return a value as YAML in block style."""
-    return str(
-        yaml.dump(
-            value,
-            Dumper=_Indented if indented else _Dumper,
-            sort_keys=False,
-            allow_unicode=True,
-            width=_WIDTH,
-            default_flow_style=False,
-        )
-    )
+    for dumper in (_Indented,) if indented else (_Quick, _Dumper):
+        # Half of a surrogate pair is nothing that libyaml takes.
+        with contextlib.suppress(UnicodeEncodeError):
+            text = yaml.dump(
+                value,
+                Dumper=dumper,
+                sort_keys=False,
+                allow_unicode=True,
+                width=_WIDTH,
+                default_flow_style=False,
+            )
+            return str(text)
+    raise ValueError("no YAML can hold it")
 
 
 def same(one: Json, other: Json) -> bool:
