@@ -8,9 +8,11 @@ profile names environment variables.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -110,6 +112,7 @@ def begin(options: argparse.Namespace) -> tuple[int, Request | None]:
     if missing:
         # A profile whose variables are not set cannot be loaded: what needs no users is judged.
         folder = Path(tempfile.mkdtemp(prefix="conform-init-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         profile = folder / PROFILE
         _write(profile, _text(target, environment, catalog, login, (), catalogue=str(catalogue.resolve())))
     return 0, Request(profile=profile, read_only=True, budget="quick", verb="check")

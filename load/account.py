@@ -24,6 +24,10 @@ from load.tally import Counts, Delta, Second, Tally
 __all__ = ["Account", "Events"]
 
 
+#: Resets, and other marks alike, with no longer gap than this, in seconds, are one.
+_BURST = 5.0
+
+
 class Events:
     """A file of JSON lines, each written out as it comes; without a path, nothing is written."""
 
@@ -62,7 +66,8 @@ class _Member:
         self.asked = 0
         self.open = 0
         self.renewed = 0
-        self.connections = (0, 0)
+        #: Opened, the most at a time, found closed and opened anew, and those on which more came than was asked for.
+        self.connections = (0, 0, 0, 0)
         self.final = False
         self.lost = False
 
@@ -101,6 +106,7 @@ class Account:
         #: Why it is to be stopped.
         self.stop: str | None = None
         self._renewal = -math.inf
+        self._marked: dict[str, float] = {}
         self._trouble: set[str] = set()
         self._warm = plan.warmup <= 0
 
@@ -136,11 +142,18 @@ class Account:
             member.reach = report["reach"]
             member.asked, member.open = report["asked"], report["open"]
             member.renewed = report["renewed"]
-            opened, most = report["connections"]
-            member.connections = (opened, most)
+            opened, most, reopened, strays = report["connections"]
+            member.connections = (opened, most, reopened, strays)
             member.final = member.final or report["final"]
+        for at, kind, text in report["marks"]:
+            # What several processes or users meet at the same time is one thing.
+            if at - self._marked.get(text, -math.inf) > _BURST:
+                self.mark(at, kind, text)
+            self._marked[text] = max(at, self._marked.get(text, at))
+            if kind == "reset":
+                self._renewal = max(self._renewal, at)
         for at in report["renewals"]:
-            if at - self._renewal > 5:
+            if at - self._renewal > _BURST:
                 self.mark(at, "reset", "sessions had ended: the target was reset, and they are renewed")
             self._renewal = max(self._renewal, at)
         for begun, ended in report["pauses"]:
@@ -224,6 +237,8 @@ class Account:
             dropped=total.dropped,
             rate=rate,
             calibration=None if plan.calibration is None else Calibration(*plan.calibration),
+            reopened=sum(member.connections[2] for member in self.members.values()) if whole else 0,
+            strays=sum(member.connections[3] for member in self.members.values()) if whole else 0,
         )
         return fitness(facts)
 

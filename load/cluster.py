@@ -11,12 +11,13 @@ clocks of different hosts are never compared: the beginning is told as «in so m
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import gevent  # type: ignore[import-untyped]
@@ -32,7 +33,7 @@ from load.account import Account
 from load.generator import PERIOD, Crew, Generator, moments
 from load.plan import Order, Plan
 
-__all__ = ["Remote", "Worker"]
+__all__ = ["Estate", "Heir", "Remote", "Worker"]
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,26 @@ _OFTEN = 20
 
 
 @dataclass
+class Estate:
+    """What a worker has made on the target and not removed, as far as it told; a text for each object."""
+
+    functions: list[str] = field(default_factory=list)
+    made: dict[str, None] = field(default_factory=dict)
+    beyond: dict[str, int] = field(default_factory=dict)
+
+    def take(self, news: Mapping[str, Any]) -> None:
+        """Take in what was made since, and what is gone."""
+        self.made.update(dict.fromkeys(news["made"]))
+        for text in news["gone"]:
+            self.made.pop(text, None)
+        self.beyond = dict(news["beyond"])
+
+
+#: Removes what worker `index` of `of` made that is gone, and returns what is left over, as events.
+Heir: TypeAlias = Callable[[Plan, int, int, Estate], list[dict[str, Any]]]
+
+
+@dataclass
 class _Hand:
     """A worker, as the master sees it; `number` counts from 0."""
 
@@ -66,9 +87,12 @@ class _Hand:
     back: bool = False
     #: What it made and could not remove; None until it has told.
     left: list[dict[str, Any]] | None = None
+    #: Its share of the ceiling was given to the others.
+    shared_out: bool = False
     #: Whether it is the target that refused what it had to prepare.
     by_target: bool = False
     orders: list[Order] = field(default_factory=list)
+    estate: Estate = field(default_factory=Estate)
 
     @property
     def name(self) -> str:
@@ -82,8 +106,9 @@ class _Hand:
 class Remote:
     """The workers of a master."""
 
-    def __init__(self, runner: MasterRunner) -> None:
+    def __init__(self, runner: MasterRunner, heir: Heir | None = None) -> None:
         self.plan: Plan
+        self._heir = heir
         self._runner = runner
         # Locust would give a worker up after three seconds in which it draws its requests; a run has leases of its own.
         runners.HEARTBEAT_LIVENESS = max(runners.HEARTBEAT_LIVENESS, PATIENCE)
@@ -141,7 +166,7 @@ class Remote:
         for hand in self._hands:
             place = {"index": hand.number, "of": of, "name": hand.name}
             self._send(hand, "load-prepare", plan=part, period=period, lease=self._lease, **place)
-        end = perf_counter() + READY
+        end = perf_counter() + READY + 4 * self.plan.slowed(self.plan.users)
         while not all(hand.ready for hand in self._hands):
             gevent.sleep(0.02)
             for hand in self._hands:
@@ -155,7 +180,7 @@ class Remote:
 
     def begin(self, account: Account) -> float:  # noqa: D102
         self._account = account
-        self._zero = perf_counter() + LEAD
+        self._zero = perf_counter() + LEAD + self.plan.part(len(self._hands)).calm
         for hand in self._hands:
             hand.heard = self._zero
             self._send(
@@ -196,12 +221,65 @@ class Remote:
             self._lose(hand, "its last report did not come")
 
     def close(self) -> list[dict[str, Any]]:  # noqa: D102
-        for hand in self._hands:
+        self._tidy([hand for hand in self._hands if hand.lost_at is None])
+        # The others had the share of the ceiling of those that were lost and have come back: one after the other.
+        if back := [hand for hand in self._hands if hand.back and hand.left is None]:
+            gevent.sleep(self.plan.part(len(self._hands)).calm)
+            self._tidy(back)
+        told = [left for hand in self._hands for left in hand.left or ()]
+        gone = [hand for hand in self._hands if hand.left is None and (hand.ready or self._missing(hand))]
+        return [*told, *self._inherit(gone)]
+
+    def _missing(self, hand: _Hand) -> bool:
+        client = self._runner.clients.get(hand.client)
+        return client is None or client.state == "missing"
+
+    def _inherit(self, gone: list[_Hand]) -> list[dict[str, Any]]:
+        """Remove what workers made that are gone; return what is left over, and what else there is to say."""
+        if not gone:
+            return []
+        of = len(self._hands)
+        gevent.sleep(self.plan.part(of).calm)
+        plan = self.plan
+        if plan.ceiling is not None:
+            # Whoever was not given up may still be about to send.
+            there = sum(hand.lost_at is None or hand.back for hand in gone)
+            plan = replace(plan, ceiling=plan.ceiling * max(1, of - there) / of)
+        told: list[dict[str, Any]] = []
+        for hand in gone:
+            hand.estate.functions = self._functions
+            left = self._left_by(hand, plan)
+            told += left
+            stays = sum(each["event"] == "leftover" for each in left)
+            made = len(hand.estate.made)
+            text = f"worker {hand.name} is gone: what it had made is looked for, and removed ({made:,} were known"
+            told.append({"event": "note", "message": f"{text}; left over: {stays:,})"})
+        return told
+
+    def _left_by(self, hand: _Hand, plan: Plan) -> list[dict[str, Any]]:
+        why = "the worker that made it is gone"
+        if self._heir is not None:
+            try:
+                return self._heir(plan, hand.number, len(self._hands), hand.estate)
+            except Exception as error:  # a crash of ours: what is left is told all the same
+                log.exception("what worker %s made cannot be removed", hand.name)
+                why = f"{why}, and removing it failed: {type(error).__name__}: {error}"
+        entries = [json.loads(text) for text in hand.estate.made]
+        return [_leftover(kind, identifier, why) for kind, identifier, *_ in entries]
+
+    def _tidy(self, hands: list[_Hand]) -> None:
+        """Have workers remove what they made, and wait until they have; those that are ending do so by themselves."""
+        for hand in hands:
             self._send(hand, "load-close")
-        end = perf_counter() + TIDY
-        while perf_counter() < end and any(hand.left is None and hand.final for hand in self._hands):
+        end = perf_counter() + TIDY + 2 * self.plan.slowed(self.plan.users)
+        waited = [hand for hand in hands if hand.ready]
+        waited += [
+            hand
+            for hand in self._hands
+            if hand.lost_at is not None and hand.final and not self._missing(hand)
+        ]
+        while perf_counter() < end and any(hand.left is None for hand in waited):
             gevent.sleep(0.02)
-        return [left for hand in self._hands for left in hand.left or ()]
 
     # --- what workers say -----------------------------------------------------------------------------------
 
@@ -221,6 +299,8 @@ class Remote:
     def _on_left(self, environment: Environment, msg: Message) -> None:
         if (hand := self._known(msg)) is not None:
             hand.left = list(msg.data["left"])
+            if hand.lost_at is not None:
+                self._share_out(hand)
 
     def _on_report(self, environment: Environment, msg: Message) -> None:
         hand, account = self._known(msg), self._account
@@ -234,7 +314,8 @@ class Remote:
             account.mark(self.now, "worker back", text)
         final = False
         for report in reports:
-            account.take(hand.name, report, self.now)
+            if account.take(hand.name, report, self.now) and report["news"] is not None:
+                hand.estate.take(report["news"])
             final = final or report["final"]
         self._send(
             hand,
@@ -287,10 +368,36 @@ class Remote:
             text += f"; its share goes to the {len(others)} that are left"
             part = self.plan.part(len(others))
             for place, other in enumerate(others):
-                limits = {"connections": part.connections, "waiting": part.waiting, "ceiling": part.ceiling}
-                self._send(other, "load-limits", **limits)
+                self._send(
+                    other, "load-limits", connections=part.connections, waiting=part.waiting, ceiling=None
+                )
                 self._give(other, [order.share(place, len(others)) for order in left])
+        if since is None:  # else it is still there, and removes what it made
+            self._share_out(hand)
         account.mark(now, "worker lost", text)
+
+    def _share_out(self, hand: _Hand) -> None:
+        """Give a worker's share of the ceiling to the others, once nothing that it sent counts any more."""
+        if self.plan.ceiling is None or hand.shared_out or self._end is not None:
+            return
+        run = self._run
+        calm = self.plan.part(len(self._hands)).calm
+
+        def share() -> None:
+            if run != self._run or self._end is not None:
+                return
+            hand.shared_out = True
+            rate = self.plan.part(sum(not each.shared_out for each in self._hands)).ceiling
+            part = self.plan.part(max(1, len(self._working())))
+            for other in self._working():
+                limits = {"connections": part.connections, "waiting": part.waiting, "ceiling": rate}
+                self._send(other, "load-limits", **limits)
+
+        gevent.spawn_later(calm + MARGIN, share)
+
+
+def _leftover(kind: str, identifier: Any, reason: str) -> dict[str, Any]:
+    return {"event": "leftover", "kind": kind, "id": str(identifier), "function": None, "reason": reason}
 
 
 class Worker:
@@ -350,6 +457,7 @@ class Worker:
         if (generator := self._mine(msg)) is None:
             return
         generator.start(perf_counter() + msg.data["seconds"], lease=self._lease, watch=msg.data["watch"])
+        generator.may_send(self._lease)
         self._made(generator)
         self._reporter = gevent.spawn(self._report_on, generator)
 
@@ -368,7 +476,9 @@ class Worker:
             self._unread.pop(number, None)
         if msg.data["revoked"]:
             generator.revoke()
-        elif generator.clock is not None:
+            return
+        generator.may_send(msg.data["stamp"] + self._lease)
+        if generator.clock is not None:
             generator.clock.extend(msg.data["stamp"] + self._lease)
 
     def _report_on(self, generator: Generator) -> None:

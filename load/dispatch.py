@@ -26,9 +26,10 @@ from typing import Any, Protocol
 from gevent import get_hub  # type: ignore[import-untyped]
 from gevent.queue import Empty, SimpleQueue  # type: ignore[import-untyped]
 
+from load.ceiling import Ceiling
 from load.tally import Row, Tally
 
-__all__ = ["Alarm", "Ceiling", "Clockwork", "Line", "Lines", "Reply", "Sender", "Turns", "alarm"]
+__all__ = ["Alarm", "Clockwork", "Line", "Lines", "Reply", "Sender", "Turns", "alarm"]
 
 #: Moments that lie closer together than this are served by one wake-up, in seconds.
 GRAIN = 0.001
@@ -55,8 +56,11 @@ class Line(Protocol):
     failure: str | None
     detail: str
     sent: float
+    left: float
     done_at: float
     bytes_in: int
+    opened: bool
+    busy: bool
 
     def send(self, raw: bytes, deadline: float, done: Callable[[Any], None]) -> None: ...  # noqa: D102
 
@@ -289,39 +293,6 @@ class Clockwork:
         self._alarm.close()
 
 
-class Ceiling:
-    """No more requests than the ceiling allows, in whatever second one looks at; it is told every moment."""
-
-    def __init__(self, rate: float) -> None:
-        if not rate > 0:
-            raise ValueError(f"a ceiling is above 0/s, not {rate:g}/s")
-        self.rate = rate
-        # A whole number of requests, in the time that they take at the ceiling's rate.
-        number = max(1, math.floor(rate))
-        self._window = number / rate
-        self._sent = [-math.inf] * number
-        self._place = 0
-
-    def free(self, now: float) -> float:
-        """Return how many seconds it is until one may be sent: 0 or less at once."""
-        return self._sent[self._place] + self._window - now
-
-    def raised(self, rate: float) -> Ceiling:
-        """Return a higher one that knows what was sent under this one."""
-        other = Ceiling(rate)
-        # Oldest first; what the larger ring has room for beyond them was sent long ago.
-        known = (self._sent[self._place :] + self._sent[: self._place])[-len(other._sent) :]
-        other._sent[len(other._sent) - len(known) :] = known
-        return other
-
-    def note(self, now: float) -> None:
-        """Take in that one was sent."""
-        self._sent[self._place] = now
-        self._place += 1
-        if self._place == len(self._sent):
-            self._place = 0
-
-
 # --- what -------------------------------------------------------------------------------------------------------
 
 
@@ -463,11 +434,11 @@ class Sender:
 
     def _allowed(self, now: float) -> bool:
         assert self._ceiling is not None
-        if (seconds := self._ceiling.free(now)) <= 0:
+        if (seconds := self._ceiling.free(self.zero + now)) <= 0:
             return True
         if not self._held:
             self._held = True
-            self._resume.set(self.zero + now + seconds)
+            self._resume.set(self.zero + now + self._ceiling.wait(seconds))
         return False
 
     def _send(
@@ -481,11 +452,14 @@ class Sender:
                 self._pool.give(line)
                 self.tally.drops.append((-1, due))
                 return
-        if self._ceiling is not None:
-            self._ceiling.note(now)
         line.call = (call, due, then)
         self.flying += 1
-        line.send(call.raw, self.zero + now + self._timeout, self._answered)
+        if self._ceiling is None:
+            line.send(call.raw, self.zero + now + self._timeout, self._answered)
+        else:
+            place = self._ceiling.take()
+            line.send(call.raw, self.zero + now + self._timeout, self._answered)
+            place.carry(line)
 
     def _done(self, line: Line) -> None:
         if self._over:  # it was counted when the run was given up
@@ -568,11 +542,9 @@ class Sender:
         if len(self.trouble) < 10:
             self.trouble.append(f"{type(error).__name__}: {error}")
 
-    def limit(self, bound: int, ceiling: float | None) -> None:
-        """Change how many may wait, and the ceiling."""
+    def limit(self, bound: int) -> None:
+        """Change how many may wait."""
         self._bound = bound
-        if ceiling is not None and self._ceiling is not None:
-            self._ceiling = self._ceiling.raised(ceiling)
 
     def abandon(self) -> None:
         """Drop all that waits, and count what was sent and not answered as dropped, too: the run is over."""

@@ -22,7 +22,7 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from load.account import Events
-from load.cluster import Remote, Worker
+from load.cluster import Heir, Remote, Worker
 from load.generator import Crew, Generator
 from load.plan import Plan
 from load.run import Hands, Local, Run, exit_status
@@ -45,14 +45,16 @@ def install(
     plan: Callable[[], Plan],
     crew: Callable[[Plan, int, int], Crew],
     *,
+    heir: Heir | None = None,
     events: str | os.PathLike[str] | None = None,
 ) -> Engine:
     """Hang the load on an environment whose runner is made.
 
     `plan` is asked at each start, where the run is led; `crew`, in each process that sends, is given the plan (its
-    limits those of this process), and the process's place among how many. `events` names the file for JSON lines.
+    limits those of this process), and the process's place among how many. `heir`, in the process that leads workers,
+    removes what a worker made that is gone. `events` names the file for JSON lines.
     """
-    engine = Engine(environment, plan, crew, events if events is not None else os.environ.get(EVENTS))
+    engine = Engine(environment, plan, crew, heir, events if events is not None else os.environ.get(EVENTS))
     setattr(environment, _ENGINES, engine)
     return engine
 
@@ -86,6 +88,7 @@ class Engine:
         environment: Environment,
         plan: Callable[[], Plan],
         crew: Callable[[Plan, int, int], Crew],
+        heir: Heir | None,
         events: str | os.PathLike[str] | None,
     ) -> None:
         self.environment = environment
@@ -104,7 +107,7 @@ class Engine:
             self.worker = Worker(runner, crew, self._made)
             hooks.test_stopping.add_listener(lambda environment, **more: self._stop_worker())
         else:
-            self.remote = Remote(runner) if isinstance(runner, MasterRunner) else None
+            self.remote = Remote(runner, heir) if isinstance(runner, MasterRunner) else None
             hooks.test_start.add_listener(lambda environment, **more: self._start())
             hooks.test_stopping.add_listener(lambda environment, **more: self._finish("stopped"))
         # Locust fires this one backwards: it comes before its own listeners have closed anything.

@@ -23,6 +23,9 @@ __all__ = ["Batch", "apply", "batch"]
 #: Per function: what `apply` adds; times in milliseconds, seconds since the run's beginning.
 Batch: TypeAlias = dict[str, dict[str, Any]]
 
+#: So many seconds are kept of those that Locust counts one by one: it reads no more than the last 12.
+_SECONDS = 60
+
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 
@@ -120,3 +123,12 @@ def _add(entry: StatsEntry, part: dict[str, Any], now: float, zero: float) -> No
         entry.num_reqs_per_sec[int(zero + second)] += number
     for second, number in part["failed"]:
         entry.num_fail_per_sec[int(zero + second)] += number
+    _forget(entry.num_reqs_per_sec, now)
+    _forget(entry.num_fail_per_sec, now)
+
+
+def _forget(seconds: dict[int, int], now: float) -> None:
+    """Leave the last seconds alone, or they would pile up for as long as the run goes on."""
+    if len(seconds) > 2 * _SECONDS:
+        for second in [each for each in seconds if each < now - _SECONDS]:
+            del seconds[second]

@@ -17,8 +17,10 @@ from gevent.event import Event  # type: ignore[import-untyped]
 from locust.exception import StopUser
 
 from load import fold
-from load.dispatch import Ceiling, Clockwork, Reply, Sender, Turns
+from load.ceiling import Ceiling
+from load.dispatch import Clockwork, Reply, Sender, Turns
 from load.health import Meter
+from load.members import Mark
 from load.plan import Order, Plan
 from load.tally import Row, Tally
 
@@ -63,7 +65,8 @@ class Crew:
 
     `prepare` is called in a greenlet before the run begins (to sign in), `close` when it is over; that returns what
     it made on the target and could not remove. `told` returns what the judge has found since the beginning: `rules`
-    as {id: [judged, broken]}, `schema` as [judged, of], `findings`.
+    as {id: [judged, broken]}, `schema` as [judged, of], `findings`. What `prepare`, `close` and the source send takes
+    its place under the same `ceiling` as the calls.
     """
 
     functions: Sequence[str]
@@ -75,6 +78,11 @@ class Crew:
     told: Callable[[], dict[str, Any]] = _untold
     #: How many virtual users there are, where the source has its own.
     members: Callable[[], int] | int = 0
+    ceiling: Ceiling | None = None
+    #: What was made on the target, and what is gone of it, since this was last asked (`Work.news`).
+    news: Callable[[], dict[str, Any]] | None = None
+    #: What belongs on the time axis, put there since it was last read: whoever reads it takes it away.
+    marks: list[Mark] = field(default_factory=list)
 
 
 def moments(order: Order) -> Iterator[float]:
@@ -110,6 +118,8 @@ class Generator:
         self._number = 0
         self._over = False
         self._closed = False
+        if self.crew.ceiling is None and self.plan.ceiling is not None:
+            self.crew.ceiling = Ceiling(self.plan.ceiling)
         self.tally: Tally
         self.sender: Sender
         self.turns: Turns | None = None
@@ -133,7 +143,7 @@ class Generator:
             zero=zero,
             timeout=plan.timeout,
             source=self.crew.source,
-            ceiling=None if plan.ceiling is None else Ceiling(plan.ceiling),
+            ceiling=self.crew.ceiling,
             bound=plan.waiting,
             patience=plan.patience,
             renewal=self.renewals.append,
@@ -200,6 +210,7 @@ class Generator:
         pauses: list[tuple[float, float]] = []
         if self.clock is not None:
             pauses, self.clock.pauses[:] = self.clock.pauses[:], []
+        marks, self.crew.marks[:] = self.crew.marks[:], []
         if self.listeners:
             self._fire(rows)
         return {
@@ -214,9 +225,11 @@ class Generator:
             "renewed": self.sender.renewed,
             "renewals": renewals,
             "pauses": pauses,
-            "connections": [pool.opened, pool.most],
+            "marks": [[mark.at - self.zero, mark.kind, mark.text] for mark in marks],
+            "connections": [pool.opened, pool.most, pool.reopened, pool.strays],
             "trouble": list(self.sender.trouble),
             "told": self.crew.told() if tells else None,
+            "news": self.crew.news() if far and self.crew.news is not None else None,
             "final": final,
         }
 
@@ -250,8 +263,15 @@ class Generator:
     def limit(self, connections: int, waiting: int, ceiling: float | None) -> None:
         """Take a larger part of what is limited for the whole run: another worker is gone."""
         self.crew.pool.limit = connections
+        if self.crew.ceiling is not None and ceiling is not None:
+            self.crew.ceiling.set(ceiling)
         if self.begun.is_set():
-            self.sender.limit(waiting, ceiling)
+            self.sender.limit(waiting)
+
+    def may_send(self, until: float) -> None:
+        """Send nothing under the ceiling after a moment of the run: another process may send in this one's place."""
+        if self.crew.ceiling is not None:
+            self.crew.ceiling.until = self.zero + until
 
     def revoke(self) -> None:
         """Follow no order any more: what is due from now on is someone else's."""
@@ -281,6 +301,10 @@ class Generator:
             return ()
         self._closed = True
         self.closing = True
+        if self.crew.ceiling is not None:
+            self.crew.ceiling.until = (
+                math.inf
+            )  # whoever leads the run has told when, or is not there any more
         if self.begun.is_set():
             self.meter.pauses.stop()
             self.sender.close()

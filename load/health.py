@@ -239,6 +239,7 @@ class Facts:
 
     `asked` is the number of arrivals that were due in the measured time, None with closed users, and `sent` how
     many requests were sent in it; `rate` is the highest rate asked for or, with closed users, the one reached.
+    `reopened` kept connections were found closed by the target, on `strays` more came than was asked for.
     """
 
     workers: Sequence[Vitals]
@@ -248,6 +249,8 @@ class Facts:
     dropped: int = 0
     rate: float = 0.0
     calibration: Calibration | None = None
+    reopened: int = 0
+    strays: int = 0
     cores: int = field(default_factory=cores)
 
 
@@ -342,5 +345,12 @@ def _remarks(facts: Facts, limits: Limits) -> Iterable[str]:
             yield f"worker {each.name} was lost: what it had measured and not yet reported is missing"
         if each.gc_longest > limits.pause:
             yield f"a garbage collection took {each.gc_longest * 1000:.0f} ms ({each.name})"
+    if facts.reopened:
+        yield (
+            f"{facts.reopened:,} kept connections had been closed by the target when a request was to go over them: "
+            "it went over a new one, and that is in its latency"
+        )
+    if facts.strays:
+        yield f"on {facts.strays:,} connections more came than was asked for: each was closed, and none of it counts"
     if facts.calibration is None:
         yield "not calibrated: what this generator could send at most is not known"

@@ -34,7 +34,7 @@ from conformance.rulebook.envelope import MEMBERS
 from conformance.rulebook.naming import is_camel_case
 from conformance.rulebook.security import secret_needles
 
-__all__ = ["Called", "Judge", "Outcome", "Replied", "Signed"]
+__all__ = ["Called", "Judge", "Outcome", "Replied", "Signed", "exchange_of"]
 
 #: The one rule that is judged on a sample, and those that a head alone decides.
 _SAMPLED = "ENV-10"
@@ -46,6 +46,9 @@ _ORDINARY_BODY = 1024 * 1024
 _BODIES = 4096
 _BODY = 4096
 _HEADS = 1024
+
+#: Verdicts that are kept at most without looking whether anything leads to them any more.
+_VERDICTS = 1024
 
 #: Members of one object and readers made for one function, at most; past them it is no shape but a map.
 _MEMBERS = 64
@@ -254,6 +257,7 @@ class Judge:
         self._judged: Counter[str] = Counter()
         self._findings: dict[tuple[str, str | None, str], _Finding] = {}
         self._verdicts: list[_Verdict] = []
+        self._many = _VERDICTS  # so many there may be before it is looked which of them are of use
         self._failures: dict[tuple[int, str, bool], _Verdict] = {}
         self._rules = [rule for rule in RULES.values() if rule.check is not None]
         self._extra = profile.target.envelope_extra
@@ -313,8 +317,9 @@ class Judge:
         judged = Counter(self._judged)
         broken: Counter[str] = Counter()
         for verdict in self._verdicts:
-            for name in verdict.judged:
-                judged[name] += verdict.count
+            if verdict.count:
+                for name in verdict.judged:
+                    judged[name] += verdict.count
         for finding in self._every():
             broken[finding["rule"]] += finding["count"]
         return {name: {"judged": judged[name], "broken": broken[name]} for name in RULES if judged[name]}
@@ -442,19 +447,16 @@ class Judge:
 
     def _exchange(self, call: Called, reply: Replied, reading: _Reading) -> Exchange:
         self._number += 1
-        member = call.member
-        failure = None if reply.failure is None else Failure(reply.failure, reply.detail)
-        return Exchange(
-            _request(self._address, call.raw),
-            _response(reply) if failure is None else None,
-            failure,
+        return exchange_of(
+            call,
+            reply,
+            None if reply.failure is not None else reply.answer,
+            self._address,
+            self.vault,
             seconds=reply.done_at - reply.sent,
             number=self._number,
             function=reading.label,
-            user=None if member is None else member.user,
-            in_session=member is not None,
             contract=reading.contract,
-            vault=self.vault,
             login=reading.login,
             envelope_extra=self._extra,
         )
@@ -479,6 +481,8 @@ class Judge:
 
     def _slowly(self, call: Called, reply: Replied, reading: _Reading, group: _Group) -> int:
         """Put an answer to every rule, and learn from it what makes the next one like it cheap."""
+        if len(self._verdicts) >= self._many:
+            self._settle()
         exchange = self._exchange(call, reply, reading)
         judged, findings = self._put(exchange)
         broken = tuple(one.event["rule"] for one in findings)
@@ -546,6 +550,23 @@ class Judge:
         verdict = _Verdict(code, good, bad, judged, tuple(findings))
         self._verdicts.append(verdict)
         return verdict
+
+    def _settle(self) -> None:
+        """Count what was found like verdicts that nothing leads to any more, and forget them."""
+        ways = [way for reading in self._readings for way in reading.ways.values()]
+        known = {id(one) for one in self._failures.values()}
+        known |= {id(way.verdict) for way in ways} | {id(one) for way in ways for one in way.bodies.values()}
+        kept = []
+        for verdict in self._verdicts:
+            if id(verdict) in known:
+                kept.append(verdict)
+                continue
+            if verdict.count:
+                self._judged.update(dict.fromkeys(verdict.judged, verdict.count))
+            for finding in verdict.findings:
+                finding.count += verdict.count
+        self._verdicts = kept
+        self._many = max(_VERDICTS, 2 * len(kept))
 
     def _code(self, outcome: Outcome) -> int:
         code = self._codes.get(outcome)
@@ -789,20 +810,59 @@ def _described(rule: Rule, exchange: Exchange, outcome: RuleOutcome) -> dict[str
     }
 
 
-def _request(address: Address, raw: bytes) -> Request:
-    head, _, body = raw.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
+class Answered(Protocol):
+    """What became of a call, as far as it can be shown."""
+
+    @property
+    def failure(self) -> str | None:
+        """The kind of the failure, None where there is an answer."""
+
+    @property
+    def detail(self) -> str:
+        """What is known of the failure."""
+
+    @property
+    def body(self) -> bytes:
+        """The body, decoded."""
+
+
+def exchange_of(
+    call: Called, reply: Answered, head: Heading | None, address: Address, vault: Vault, **more: Any
+) -> Exchange:
+    """Return a call and its answer as an exchange, which knows what of it may be shown.
+
+    `head` is the answer's, None where there is no answer; `more` is what else an exchange may be told.
+    """
+    member = call.member
+    start, _, body = call.raw.partition(b"\r\n\r\n")
+    first, *lines = start.decode("latin-1").split("\r\n")
     verb, _, rest = first.partition(" ")
     path = rest.partition(" ")[0]
     headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
-    ordinary = len(head) + 2 <= _ORDINARY_HEAD and len(body) <= _ORDINARY_BODY
-    return Request(
-        verb, f"{address.scheme}://{address.authority}{path}", headers, body, raw, well_formed=ordinary
-    )
-
-
-def _response(reply: Replied) -> Response:
-    head = reply.answer
-    return Response(
-        head.status, tuple(head.headers), reply.body, head.raw + reply.body, f"HTTP/{head.version}"
+    ordinary = len(start) + 2 <= _ORDINARY_HEAD and len(body) <= _ORDINARY_BODY
+    response = failure = None
+    if head is None:
+        failure = Failure(reply.failure or "", reply.detail)
+    else:
+        response = Response(
+            head.status, tuple(head.headers), reply.body, head.raw + reply.body, f"HTTP/{head.version}"
+        )
+    return Exchange(
+        Request(
+            verb,
+            f"{address.scheme}://{address.authority}{path}",
+            headers,
+            body,
+            call.raw,
+            well_formed=ordinary,
+        ),
+        response,
+        failure,
+        **{
+            "function": call.function,
+            "user": None if member is None else member.user,
+            "in_session": member is not None,
+            "vault": vault,
+            **more,
+        },
     )

@@ -8,20 +8,21 @@ which are greenlets wherever Locust runs (it patches them), so that the event lo
 from __future__ import annotations
 
 import itertools
+import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.protocol.caller import Caller
-from conformance.protocol.client import Client
-from conformance.protocol.exchange import Contract, Exchange, Request, Response, Vault, read_json
+from conformance.protocol.exchange import Exchange, Vault, read_json
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile, UsageError
 from conformance.protocol.session import Sessions, SetUpFailedError
+from load.judge import exchange_of
 
 __all__ = ["Lease", "Mark", "Member", "Members", "lease"]
 
@@ -36,6 +37,10 @@ _PAUSE = 1.0
 
 #: Renewals with no longer gap than this, in seconds, are one reset of the target and get one mark.
 _BURST = 5.0
+
+#: The same remark is put on the time axis once in so many seconds; and so many marks there are at most.
+_PATIENCE = 60.0
+_MARKS = 500
 
 #: The sessions of so many members are masked wherever they appear; a call's own session always is.
 _MASKED = 48
@@ -151,6 +156,7 @@ class Members:
         self._paused: dict[Member, float] = {}
         self._told: dict[str, dict[str, Any]] = {}
         self._last_renewal = -_BURST
+        self._noted: dict[str, float] = {}
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._keepers: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -241,12 +247,17 @@ class Members:
                 self.note(f"the load itself failed: {type(error).__name__}: {error}")
 
     def note(self, text: str) -> None:
-        """Put a remark on the time axis."""
-        self._put(Mark(time.perf_counter(), "note", self.vault.mask(text)))
+        """Put a remark on the time axis, the same one not over and over."""
+        now, text = time.perf_counter(), self.vault.mask(text)
+        if now - self._noted.get(text, -math.inf) > _PATIENCE:
+            self.mark("note", text, now)
 
-    def _put(self, mark: Mark) -> None:
-        self.marks.append(mark)
-        self._mark(mark)
+    def mark(self, kind: str, text: str, at: float) -> None:
+        """Put something on the time axis, as long as there is room."""
+        if len(self.marks) < _MARKS:
+            self._noted[text] = at
+            self.marks.append(Mark(at, kind, text))
+            self._mark(self.marks[-1])
 
     def refused(self, call: Any, settle: Callable[[bool], None]) -> None:
         """Take note that a call was answered 401 (`work.Source.refused`); never blocks."""
@@ -325,7 +336,7 @@ class Members:
             first = now - self._last_renewal > _BURST
             self._last_renewal = now
         if first:
-            self._put(Mark(now, "reset", "sessions were refused and are renewed"))
+            self.mark("reset", "sessions were refused and are renewed", now)
 
     # -- are sessions kept apart (AUT-11) ----------------------------------------------------------------------
 
@@ -344,8 +355,14 @@ class Members:
             "a call is answered as another user (under load)",
             f"{whoami.field} is {expected!r}",
             repr(None if found is MISSING else found),
-            lambda: exchange_of(call, reply, self.caller.client, call.member, None),
+            lambda: self._shown(call, reply),
         )
+
+    def _shown(self, call: Any, reply: Any) -> Exchange:
+        # Only where Locust runs is there a transport; who only plans a load needs none.
+        from load.transport import Head
+
+        return exchange_of(call, reply, Head(reply.head), self.caller.client.address, self.vault)
 
     def _tell(
         self, kind: str, expected: str, actual: str, exchange: Callable[[], Exchange] | None = None
@@ -399,32 +416,3 @@ class Members:
 def _same(one: Any, other: Any) -> bool:
     """Whether two values are the same JSON value."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-
-
-def exchange_of(
-    call: Any, reply: Any, client: Client, member: Member | None, contract: Contract | None
-) -> Exchange:
-    """Return a call and its answer as an exchange, which knows what of it may be shown."""
-    head, _, body = call.raw.partition(b"\r\n\r\n")
-    line, *fields = head.decode("latin-1").split("\r\n")
-    verb, path = line.split(" ")[:2]
-    url = f"{client.address.scheme}://{client.address.authority}{path}"
-    request = Request(verb, url, _headers(fields), body, call.raw)
-    first, *fields = reply.head.decode("latin-1").strip().split("\r\n")
-    response = Response(
-        reply.status, _headers(fields), reply.body, reply.head + reply.body, first.split(" ")[0]
-    )
-    return Exchange(
-        request,
-        response,
-        function=call.function,
-        user=member.user if member else None,
-        in_session=member is not None,
-        contract=contract,
-        vault=client.vault,
-    )
-
-
-def _headers(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    parts = (line.partition(":") for line in lines)
-    return tuple((name.strip(), value.strip()) for name, colon, value in parts if colon)

@@ -60,6 +60,15 @@ class Plan:
             return min(self.schedule.duration, self.seconds)
         return math.inf if self.search is not None else self.seconds
 
+    @property
+    def calm(self) -> float:
+        """How long it takes, in seconds, until what was sent before does not count under the ceiling any more."""
+        return 0.0 if self.ceiling is None else max(1, math.floor(self.ceiling)) / self.ceiling
+
+    def slowed(self, requests: float) -> float:
+        """Return how many seconds so many requests around the load take at least, for the ceiling."""
+        return 0.0 if self.ceiling is None else requests / self.ceiling
+
     def part(self, of: int) -> Plan:
         """Return what one of so many workers may take of what is limited for the whole run."""
         return replace(

@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 LEAD = 0.2
 
 
-#: How long it may take, in seconds, until what was made on the target is removed from it.
-TIDYING = 75.0
+#: How long it may take, in seconds, until what was made on the target is removed from it, what workers left included.
+TIDYING = 150.0
 
 
 class Hands(Protocol):
@@ -92,7 +92,7 @@ class Local:
     def begin(self, account: Account) -> float:  # noqa: D102
         assert self.generator is not None
         self._account = account
-        zero = perf_counter() + LEAD
+        zero = perf_counter() + LEAD + self.plan.calm
         self.generator.start(zero, watch=sorted(account.watch.functions))
         account.tally = self.generator.tally
         self._ready(self.generator)
@@ -156,7 +156,7 @@ class Run:
             self._why = why
         if drain is not None:
             self._drain = min(self._drain, drain)
-        self.ended.wait(timeout=self._drain + TIDYING)
+        self.ended.wait(timeout=self._drain + TIDYING + 2 * self.plan.slowed(self.plan.users))
 
     def main(self) -> None:
         """Carry the run out."""

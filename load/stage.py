@@ -6,6 +6,7 @@ Importing it imports Locust, which patches sockets: it belongs into a process of
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -16,10 +17,13 @@ from locust import User
 
 from conformance.protocol.catalog import Catalog
 from conformance.protocol.profile import Profile
+from load.ceiling import Ceiling
+from load.cluster import Estate
 from load.dispatch import Reply
 from load.engine import Engine, install
 from load.generator import Crew
 from load.judge import Judge
+from load.members import Mark
 from load.options import Settings, Wish, calibration_of, settle, target_of
 from load.plan import Plan
 from load.scenarios import PARTS, Cast, cast
@@ -87,6 +91,17 @@ class Play:
         writable = profile.may_write and not read_only
         self.cast = cast(name, profile, catalog, writable=writable) if name in PARTS else None
         self.calibration: tuple[float, float] | None = None
+        self._ceiling: Ceiling | None = None
+
+    def ceiling(self, plan: Plan) -> Ceiling | None:
+        """Return the ceiling that all of this process is under, from one run to the next."""
+        if plan.ceiling is None:
+            return None
+        if self._ceiling is None:
+            self._ceiling = Ceiling(plan.ceiling)
+        self._ceiling.set(plan.ceiling)
+        self._ceiling.until = math.inf
+        return self._ceiling
 
     def plan(self) -> Plan:
         """Return what the run is to do."""
@@ -119,6 +134,8 @@ class Play:
 
         """
         users = plan.users // of + (index < plan.users % of)
+        ceiling = self.ceiling(plan)
+        marks: list[Mark] = []
         work = Work.prepare(
             self.profile,
             self.catalog,
@@ -129,6 +146,8 @@ class Play:
             read_only=self.read_only,
             index=index,
             of=of,
+            ceiling=ceiling,
+            mark=marks.append,
         )
         for name, why in work.left_out:
             log.info("left out of the mix: %s: %s", name, why)
@@ -156,7 +175,30 @@ class Play:
             close=close,
             told=lambda: told(judge, work),
             members=lambda: len(work.members.all),
+            ceiling=ceiling,
+            news=work.news,
+            marks=marks,
         )
+
+    def heir(self, plan: Plan, index: int, of: int, estate: Estate) -> list[dict[str, Any]]:
+        """Remove what worker `index` of `of` left, and return what is left over: it is gone."""
+        if self.read_only:
+            return []
+        left = Work.inherit(
+            self.profile,
+            self.catalog,
+            estate.made,
+            estate.beyond,
+            estate.functions,
+            seed=plan.seed,
+            index=index,
+            of=of,
+            ceiling=self.ceiling(plan),
+        )
+        for each in left:
+            if each["event"] == "leftover":
+                log.warning("left over: %s %s: %s", each["kind"], each["id"], each["reason"])
+        return left
 
 
 def told(judge: Judge, work: Work) -> dict[str, Any]:
@@ -200,7 +242,7 @@ def stage(environment: Any, users: dict[str, type[User]], otherwise: type[User])
     chosen = users[name] if name in users and (settings.scenario.tasks or not settings.open) else otherwise
     environment.user_classes = [chosen]
     _think(chosen, settings.think)
-    return install(environment, play.plan, play.crew)
+    return install(environment, play.plan, play.crew, heir=play.heir)
 
 
 def _think(users: type[User], between: tuple[float, float]) -> None:

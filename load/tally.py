@@ -236,7 +236,7 @@ class Second:
         p50, p95, p99 = self.due.percentiles((50, 95, 99))
         return {
             "at": self.at,
-            "asked": asked,
+            "asked": None if asked is None else round(asked, 6),
             "sent": self.sent,
             "done": self.done,
             "failed": self.failed,
@@ -251,7 +251,7 @@ class Second:
             "max": self.due.max / 1000,
             "lag": self.lag.percentile(99) / 1000,
             "users": self.users,
-            "cpu": self.cpu,
+            "cpu": round(self.cpu, 4),
             "connections": self.connections,
         }
 

@@ -287,6 +287,7 @@ class Connection:
         "detail",
         "done_at",
         "failure",
+        "left",
         "opened",
         "sent",
     )
@@ -314,6 +315,7 @@ class Connection:
         self.failure: str | None = None
         self.detail = ""
         self.sent = 0.0
+        self.left = 0.0
         self.done_at = 0.0
         self.opened = False
         self.call: Any = None
@@ -438,6 +440,7 @@ class Connection:
     def _begin(self, raw: bytes) -> None:
         """Open the connection, then send these bytes."""
         self.opened = True
+        self.left = 0.0
         self._raw = raw
         self._came = 0
         self._tries = 0
@@ -527,6 +530,7 @@ class Connection:
 
     def _transmit(self, raw: bytes) -> None:
         """Send the first request on a connection that is new."""
+        self.left = perf_counter()
         try:
             count = self._send(raw)
         except BlockingIOError:

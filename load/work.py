@@ -36,6 +36,7 @@ from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile, UsageError, suggestion
 from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import Sessions, SetUpFailedError
+from load.ceiling import Ceiling
 from load.members import Mark, Member, Members, lease
 
 __all__ = ["Call", "Deck", "Learn", "Reply", "Source", "Work", "mix_of"]
@@ -50,6 +51,9 @@ _SPARES = 4
 #: So many objects of the load's own making stand at most; beyond, the oldest are removed as the load runs.
 _STANDING = 2_000
 _SWEPT = 64
+
+#: Removing what stands at most, or ending as many sessions, must not take longer than so many seconds for a ceiling.
+_REMOVING = 20.0
 
 #: Of what cannot be removed so many of each kind are listed one by one.
 _LISTED = 1_000
@@ -391,10 +395,11 @@ class Work:
         read_only: bool = False,
         index: int = 0,
         of: int = 1,
+        ceiling: Ceiling | None = None,
         mark: Callable[[Mark], None] = lambda mark: None,
         found: Callable[[dict[str, Any]], None] = lambda event: None,
     ) -> None:
-        """Take the target in view, without sending anything."""
+        """Take the target in view, without sending anything; what is sent later takes its place under the ceiling."""
         profile.refuse_load()
         self.profile, self.catalog = profile, catalog
         self.seed, self.index, self.of = seed, index, of
@@ -405,6 +410,11 @@ class Work:
         self.substituted = 0
         self.vault = profile.vault()
         self.client = Client.of(profile, vault=self.vault, observe=self._observe)
+        self._standing = _STANDING
+        if ceiling is not None:
+            self.client.turn = ceiling.turn
+            # No more than can be removed in time.
+            self._standing = min(_STANDING, max(1, int(ceiling.rate * _REMOVING)))
         openers = [opener.function for opener in (profile.auth.login, profile.auth.key_login) if opener]
         self.caller = Caller(self.client, catalog, openers)
         self.sessions = Sessions(self.caller, profile)
@@ -442,6 +452,8 @@ class Work:
         self._unanswered: Counter[tuple[str, str]] = Counter()
         self._opened: deque[str] = deque()
         self._sweeping = False
+        #: What was told of by `news`, each with the text that stands for it.
+        self._told: dict[Thing, str] = {}
         self._checked: dict[str, float] = {}
         self._renewing = threading.Lock()
         self._joined: set[Member] = set()
@@ -961,7 +973,7 @@ class Work:
         spares = self._spares.get((thing.kind, thing.user))
         if spares is not None:
             spares.append(thing)
-        if len(self._made) > _STANDING + _SWEPT + self._kept.total() and not self._sweeping:
+        if len(self._made) > self._standing + _SWEPT + self._kept.total() and not self._sweeping:
             self._sweeping = True
             self.members.later(self._sweep)
 
@@ -979,7 +991,7 @@ class Work:
         token = self._token(reply)
         if token is not None and self.profile.auth.logout is not None:
             self._opened.append(token)
-            if len(self._opened) > _STANDING + _SWEPT and not self._sweeping:
+            if len(self._opened) > self._standing + _SWEPT and not self._sweeping:
                 self._sweeping = True
                 self.members.later(self._sweep)
 
@@ -997,10 +1009,10 @@ class Work:
     def _sweep(self) -> None:
         """Remove the oldest of what the load made, so that neither the target nor this process grows for hours."""
         try:
-            while len(self._opened) > _STANDING:
+            while len(self._opened) > self._standing:
                 self._leave(self._opened.popleft())
             spare = [thing for thing in self._made if self.catalog.delete(thing.kind) is not None]
-            for thing in spare[: max(0, len(spare) - _STANDING)]:
+            for thing in spare[: max(0, len(spare) - self._standing)]:
                 if thing.gone:
                     continue
                 thing.gone = True
@@ -1044,7 +1056,11 @@ class Work:
         self._stocks.clear()
         for spares in self._spares.values():
             spares.clear()
-        self.members.note("the run's objects were gone, too, and are made anew")
+        self.members.mark(
+            "reset",
+            "the target was reset: the run's objects were gone, and are made anew",
+            time.perf_counter(),
+        )
         for recipe in self._recipes.values():
             self._draft_all(recipe)
 
@@ -1109,6 +1125,64 @@ class Work:
     def leave(self, member: Member) -> None:
         """Give a member back that a scenario's user was."""
         self._joined.discard(member)
+
+    # -- for those who remove it where this process cannot any more -------------------------------------------------
+
+    def news(self) -> dict[str, Any]:
+        """Return what was made, and what is gone, since this was last asked: a text for each object.
+
+        `beyond` counts, by kind, what is not listed one by one and cannot be removed.
+        """
+        standing = dict.fromkeys((*self._made, *self.estate.owned()))
+        told = {thing: self._told.get(thing) or self._entry(thing) for thing in standing}
+        made = [text for thing, text in told.items() if thing not in self._told]
+        gone = [text for thing, text in self._told.items() if thing not in told]
+        self._told = told
+        return {"made": made, "gone": gone, "beyond": dict(self._beyond)}
+
+    def _entry(self, thing: Thing) -> str:
+        """Return what has to be known to remove an object."""
+        method = self.catalog.delete(thing.kind)
+        acting = {} if method is None else self.estate.acting_on(method, thing)
+        parents = {name: thing.sent[name] for name in acting if name in thing.sent}
+        return json.dumps([thing.kind, thing.id, thing.user, parents, thing not in self._made])
+
+    @classmethod
+    def inherit(
+        cls,
+        profile: Profile,
+        catalog: Catalog,
+        made: Iterable[str],
+        beyond: Mapping[str, int],
+        functions: Iterable[str],
+        *,
+        seconds: float = 60.0,
+        **options: Any,
+    ) -> list[dict[str, Any]]:
+        """Remove what a process made that is gone, and return what is left over, and what else there is to say.
+
+        `made` and `beyond` are what it told (`news`); what it had no time to tell of is looked for by its tag, where
+        the `functions` of the load make such objects. `options` are those that its own work was made with.
+        """
+        work = cls(profile, catalog, **options)
+        for text in made:
+            kind, identifier, user, parents, owned = json.loads(text)
+            thing = Thing(kind, identifier, user, parents)
+            if owned:
+                work.estate.adopt(thing)
+            else:
+                work._made[thing] = None
+        work._beyond.update(beyond)
+        methods = [catalog[name] for name in functions if name in catalog]
+        roles = {method.auth for method in methods if method.auth in catalog.roles}
+        leased = lease(profile, catalog.roles, sorted(r for r in roles if r), work.index, work.of)
+        for method in methods:
+            if method.object is not None and method.object.does == "create":
+                for user in leased.users:
+                    if work.estate.may_call(user, method):
+                        work._unanswered[method.name, user] = 1
+        left = work.close(seconds)
+        return [*left, *({"event": "note", "message": text} for text in work.remarks())]
 
     # -- the end -----------------------------------------------------------------------------------------------
 
@@ -1215,7 +1289,8 @@ class Work:
                     continue
                 for row in self.estate.rows(method, exchange):
                     identifier = resolve(row, method.object.id)
-                    tagged = self.tag in json.dumps(row, ensure_ascii=False)
+                    # With what comes behind it, lest the tenth worker's be taken for the first one's.
+                    tagged = f"{self.tag}-" in json.dumps(row, ensure_ascii=False)
                     if tagged and identifier is not MISSING and (role.kind, repr(identifier)) not in known:
                         self._made[Thing(role.kind, identifier, user)] = None
 

@@ -19,6 +19,7 @@ from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from conformance.rulebook.model import Level, Verdict
 from reports import junit, statement
@@ -766,12 +767,28 @@ def write_report(
     report = build(chain(read_events(folder / EVENTS), more))
     if not kept:
         return report
-    text = json.dumps(report, ensure_ascii=False, indent=1, default=_plain)
+    text = written(report)
     # Half a surrogate pair has no UTF-8; its escape is the same string to whoever reads the JSON.
     write_file(folder / REPORT, text.encode("utf-8", "backslashreplace") + b"\n")
     for name, data in render(report).items():
         write_file(folder / name, data)
     return report
+
+
+def written(report: Mapping[str, Any]) -> str:
+    """Return a report as the text that is stored: indented, but for the seconds of a load, each of which is a line."""
+    load: Mapping[str, Any] = report.get("load") or {}
+    series = load.get("series")
+    if not series:
+        return json.dumps(report, ensure_ascii=False, indent=1, default=_plain)
+    # A soak has tens of thousands: on a line for each of their members they would be twice as much.
+    place = uuid4().hex  # stands nowhere else, whatever a target has answered
+    whole = json.dumps(
+        {**report, "load": {**load, "series": [place]}}, ensure_ascii=False, indent=1, default=_plain
+    )
+    before, _, after = whole.partition(json.dumps(place))
+    lines = (json.dumps(each, ensure_ascii=False, separators=(",", ":"), default=_plain) for each in series)
+    return before + ",\n   ".join(lines) + after
 
 
 def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = None) -> dict[str, bytes]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import logging
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import uvicorn
 
 from conformance.harness import Embedded, Harness, Request
+from conformance.protocol.catalog import Catalog
 from conformance.protocol.client import OutOfTimeError
 from conformance.run import Options, Run, TargetDownError
 from conformance.suite import conversations
@@ -24,8 +27,22 @@ from fixtures.faults import FAULTS
 from fixtures.service import server
 from fixtures.service.service import BASE, Service
 from reports.run import build, validate
+from tests.servers import library
 
 ROOT = Path(__file__).resolve().parent.parent
+
+_catalogs: dict[str, Catalog] = {}
+
+
+def _compiled_once(catalog: Catalog) -> Catalog:
+    """Return a catalogue with what an earlier run of this process made of the same one's schemas.
+
+    That is a second for each run, and the same whoever makes it: hundreds of targets here publish one catalogue.
+    """
+    if catalog.sha256 is None:
+        return catalog
+    known = _catalogs.setdefault(catalog.sha256, catalog)
+    return dataclasses.replace(catalog, methods=known.methods)
 
 
 def judge(
@@ -55,6 +72,7 @@ def judge(
         jobs=jobs,
     )
     harness = Harness.prepare(request)
+    harness.catalog = _compiled_once(harness.catalog)
     events: list[dict[str, Any]] = []
 
     def emit(event: dict[str, Any]) -> None:
@@ -200,20 +218,29 @@ def profile_of(catalogue: dict[str, Any], folder: Path) -> Path:
 
 @contextlib.contextmanager
 def foreign(module: str, *arguments: str) -> Iterator[dict[str, str]]:
-    """Run one of tests/servers and yield what it says of itself: url, profile, catalog."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"tests.servers.{module}", "--port", "0", "--exit-with-parent", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield json.loads(process.stdout.readline())
-    finally:
-        process.stdin.close()
-        process.terminate()
-        process.wait(5)
-        process.stdout.close()
+    """Run one of tests/servers and yield what it says of itself: url, profile, catalog.
+
+    A library with a defect is served in a thread; what is held to be right has a process, and its own time, to itself.
+    """
+    with tempfile.TemporaryDirectory(prefix="conform-server-") as place:
+        if module == "library" and arguments[:1] == ("--defect",):
+            with library.serving(Path(place), *arguments[1:]) as ready:
+                yield {name: str(value) for name, value in ready._asdict().items()}
+            return
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"tests.servers.{module}", "--port", "0", "--exit-with-parent",
+             "--dir", place, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.stdin.close()
+            process.terminate()
+            process.wait(5)
+            process.stdout.close()

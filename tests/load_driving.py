@@ -30,6 +30,7 @@ class Answer:
     head: bytes = b""
     body: bytes = b""
     failure: str | None = None
+    detail: str = ""
 
 
 @dataclass

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import locust.stats
 from locust.stats import RequestStats, StatsEntry
 
 from load import fold
@@ -81,7 +82,50 @@ def main() -> None:
     }
     assert theirs.errors.keys() == ours.errors.keys()
     assert sum(expected.values()) == ours.total.num_failures
+    soak()
     print("the same")
+
+
+class Clock:
+    """Stands for `time`."""
+
+    now = 1_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def soak() -> None:
+    """A thousand simulated seconds: what Locust shows as current is the same, and does not pile up."""
+    clock = Clock()
+    for module in (fold, locust.stats):
+        setattr(module, "time", clock)  # noqa: B010  (it is no name that they give away)
+    drawn = random.Random(8)
+    theirs, ours = RequestStats(), RequestStats()
+    for second in range(1000):
+        # Some seconds are silent, so that not every second has a key.
+        for _ in range(drawn.choice([0, 1, 5, 9])):
+            theirs.log_request("open", NAMES[0], 20, 10)
+            failed = drawn.random() < 0.3
+            if failed:
+                theirs.log_error("open", NAMES[0], "timeout")
+            rows = [(0, second + 0.5, second + 0.5, second + 0.52, int(failed), 10)]
+            fold.apply(ours, fold.batch(rows, NAMES, OUTCOMES), method="open", age=float(second))
+        for mine, other in (
+            (ours.total, theirs.total),
+            (ours.get(NAMES[0], "open"), theirs.get(NAMES[0], "open")),
+        ):
+            assert (mine.current_rps, mine.current_fail_per_sec) == (
+                other.current_rps,
+                other.current_fail_per_sec,
+            )
+            assert (mine.total_rps, mine.num_failures) == (other.total_rps, other.num_failures)
+            assert mine.get_current_response_time_percentile(
+                0.95
+            ) == other.get_current_response_time_percentile(0.95)
+            assert max(len(mine.num_reqs_per_sec), len(mine.num_fail_per_sec)) <= 121
+        clock.now += 1.0
+    assert len(theirs.total.num_reqs_per_sec) > 500
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from locust import events, task
 
 from load import arrivals, engine
 from load.generator import Crew
+from load.members import Mark
 from load.plan import Plan
 from load.transport import Endpoint, Pool
 from load.users import Idle, LoadUser
@@ -53,6 +55,7 @@ class Source:
 
     def __init__(self) -> None:
         self.functions = list(FUNCTIONS)
+        self.marks: list[Mark] = []
         self._number = 0
         member = object() if PLAN.get("member") else None
         self.calls = [made(0, member), made(0, member), made(0, member), made(1, member)]
@@ -62,6 +65,8 @@ class Source:
         return self.calls[self._number % 4]
 
     def refused(self, call: Any, settle: Callable[[bool], None]) -> None:
+        if PLAN.get("marked"):
+            self.marks.append(Mark(perf_counter(), "reset", "all was gone"))
         settle(True)
 
 
@@ -88,7 +93,9 @@ class Judge:
 
 
 def plan() -> Plan:
-    given = {name: value for name, value in PLAN.items() if name not in ("schedule", "search", "member")}
+    given = {
+        name: value for name, value in PLAN.items() if name not in ("schedule", "search", "member", "marked")
+    }
     for name in ("slos", "aborts"):
         if name in given:
             given[name] = tuple(given[name])
@@ -103,7 +110,7 @@ def plan() -> Plan:
 def crew(plan: Plan, index: int, of: int) -> Crew:
     source, judge = Source(), Judge()
     pool = Pool(Endpoint.of(URL), plan.connections)
-    return Crew(FUNCTIONS, pool, judge, source, told=judge.told)
+    return Crew(FUNCTIONS, pool, judge, source, told=judge.told, marks=source.marks)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]

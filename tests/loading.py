@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -79,6 +80,67 @@ class Target:
         async def end() -> None:
             assert self._server is not None
             self._server.close()
+            for task in asyncio.all_tasks():
+                if task is not asyncio.current_task():
+                    task.cancel()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class Relay:
+    """Stands before a target, and notes when each request comes."""
+
+    def __init__(self, url: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        assert parts.port is not None
+        self.moments: list[float] = []
+        self._port = parts.port
+        self._path = parts.path
+        self._loop = asyncio.new_event_loop()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._main, daemon=True)
+        self._thread.start()
+        self._up.wait()
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{self._path}"
+        self._up.set()
+        self._loop.run_forever()
+        server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+
+        async def answers() -> None:
+            while data := await there.read(65536):
+                writer.write(data)
+            writer.close()
+
+        task = asyncio.ensure_future(answers())
+        try:
+            while data := await reader.read(65536):
+                # One request goes over a connection at a time, and begins what is read.
+                self.moments += [time.perf_counter()] * data.startswith(b"POST ")
+                back.write(data)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            back.close()
+            writer.close()
+            task.cancel()
+
+    def close(self) -> None:
+        async def end() -> None:
             for task in asyncio.all_tasks():
                 if task is not asyncio.current_task():
                     task.cancel()

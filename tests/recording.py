@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from conform import main
 from reports.run import validate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,6 +103,23 @@ def ran(*arguments: str | Path, cwd: Path, **options: Any) -> tuple[int, str, st
     process = command(*arguments, cwd=cwd, **options)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+def ran_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
+    """Run `conform` in this process, as `ran` does in one of its own; for what holds no conversations.
+
+    It saves what a process needs to begin, which for a line about a mistake is all of the time.
+    """
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        try:
+            status = main([str(each) for each in arguments])
+        except SystemExit as end:
+            status = 0 if end.code is None else int(end.code)
+    return status, out.getvalue(), err.getvalue()
 
 
 def report_in(folder: Path) -> dict[str, Any]:

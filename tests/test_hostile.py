@@ -26,7 +26,7 @@ from fixtures.hostile.registry import hostile
 from fixtures.hostile.server import Peer
 from reports.run import build
 from tests.judging import judge, verdicts
-from tests.recording import ROOT, ran
+from tests.recording import ROOT, ran_here
 
 #: One of each family; every one of them takes seconds, so that the others are in thorough runs and in the table.
 ONE_EACH = frozenset(
@@ -117,7 +117,7 @@ def test_a_name_says_where_and_what_and_is_there_once(name: str) -> None:
     ],
 )  # fmt: skip
 def test_serving_one_by_name_says_what_is_wrong(arguments: list[str], told: str, tmp_path: Path) -> None:
-    status, out, err = ran("serve", *arguments, cwd=tmp_path)
+    status, out, err = ran_here("serve", *arguments, cwd=tmp_path)
     assert (status, out) == (2, "")
     assert told in err
     assert len(err.splitlines()) == 1

@@ -12,7 +12,7 @@ from reports import html, junit, markdown, screen
 from reports.run import exit_status
 from reports.stored import Stored, known_findings
 from tests.judging import serving_here
-from tests.recording import PROFILE, ran, report_in
+from tests.recording import PROFILE, ran, ran_here, report_in
 from tests.test_reports import ALL, END, Event, finding, header, report_of, rule_of, waiver
 
 
@@ -137,6 +137,6 @@ def test_team_starts_with_what_is_there(tmp_path: Path) -> None:
 
 
 def test_run_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    status, out, err = ran("check", "--baseline-findings", "nowhere", cwd=tmp_path)
+    status, out, err = ran_here("check", "--baseline-findings", "nowhere", cwd=tmp_path)
     assert (status, out) == (2, "")
     assert "--baseline-findings cannot read nowhere" in err

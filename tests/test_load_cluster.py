@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import shutil
 import signal
@@ -18,7 +19,10 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from load.histogram import Histogram
+from tests.judging import serving
+from tests.load_driving import Outsider, embedded
 from tests.loading import Locust, Target, free_port, soon
+from tests.recording import PROFILE, command, report_in
 
 
 def accounted(end: dict[str, Any]) -> int:
@@ -83,6 +87,66 @@ def test_a_worker_that_is_killed_is_noticed_and_the_others_take_its_share(tmp_pa
     # From then on the others send it all.
     later = [second for second in locust.seconds() if mark["at"] + 1 < second["at"] < 8]
     assert sum(second["sent"] for second in later) >= 190 * len(later)
+
+
+@pytest.mark.thorough
+def test_a_ceiling_holds_when_a_workers_share_of_it_goes_to_the_others(tmp_path: Path) -> None:
+    plan = {"schedule": "90/s for 10s", "ceiling": 100}
+    with Target() as target, Locust(tmp_path, target.url, plan, "--processes", "3") as locust:
+        soon(lambda: len(locust.seconds()) >= 2)
+        workers(locust)[1].kill()
+        locust.wait()
+        moments = sorted(target.moments)
+        (mark,) = locust.marks("worker lost")
+    # The way there and the target's clock are not exact: that is the fifth of a second.
+    assert all(last - first > 0.8 for first, last in zip(moments, moments[100:], strict=False))
+    # Two shares alone were not enough for what is asked for.
+    later = [second for second in locust.seconds() if mark["at"] + 3 < second["at"] < 9]
+    assert sum(second["sent"] for second in later) >= 80 * len(later) > 0
+
+
+def test_what_a_killed_worker_made_is_removed(tmp_path: Path) -> None:
+    """What it had told of, and what it had no time to tell of: the target has nothing that the load made."""
+    arguments = (
+        "--mix",
+        "course.add=3,course.find=1",
+        "--rate",
+        "40/s",
+        "--duration",
+        "8s",
+        "--workers",
+        "2",
+    )
+    with serving() as url:
+        process = command(
+            "load", "--target", url, "--profile", str(PROFILE), "--out", "o", "--no-calibration", *arguments,
+            cwd=tmp_path,
+        )  # fmt: skip
+        told = tmp_path / "o" / "events.jsonl"
+        soon(lambda: told.exists() and told.read_text("utf-8").count('"event":"second"') >= 3, 60)
+        (locust,) = psutil.Process(process.pid).children()
+        killed = min(locust.children(), key=lambda child: child.pid)
+        killed.kill()
+        profile, catalog = embedded(url)
+        outsider = Outsider(profile, catalog)
+        left = soon(lambda: tagged(outsider))
+        out, err = process.communicate(timeout=120)
+        assert tagged(outsider) == []
+        outsider.close()
+    assert left, "there was nothing to be removed"
+    report = report_in(tmp_path / "o")
+    (note,) = [text for text in report["notes"] if "what it had made is looked for" in text]
+    assert "left over: 0" in note, out + err
+    assert report["leftovers"] == []
+    assert any(mark["kind"] == "worker lost" for mark in report["load"]["marks"])
+
+
+def tagged(outsider: Outsider) -> list[str]:
+    """Return the names of what the load made and that stands on the target, for any user."""
+    rows = [
+        row for user in outsider.profile.users for row in outsider.call("course.find", user=user)["courses"]
+    ]
+    return [text for text in map(json.dumps, rows) if "conform-load-" in text]
 
 
 @pytest.mark.thorough

@@ -24,7 +24,7 @@ from load.command import Locust, environment, plan_text, samples_short
 from load.null import ANSWER, NullServer, measure
 from load.options import Settings, Wish, add_arguments, calibration_of, settle
 from tests.judging import serving
-from tests.recording import PROFILE, ROOT, command, ran, report_in, until
+from tests.recording import PROFILE, ROOT, command, ran_here, report_in, until
 
 URL = "http://127.0.0.1:1/api/"
 
@@ -453,7 +453,7 @@ def test_bare_locust_takes_the_same_options_and_tells_its_listeners(service: str
     ],
 )
 def test_usage_errors_are_one_line(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
-    status, out, err = ran("load", *arguments, cwd=tmp_path)
+    status, out, err = ran_here("load", *arguments, cwd=tmp_path)
     assert status == 2
     assert out == ""
     assert told in err
@@ -462,7 +462,7 @@ def test_usage_errors_are_one_line(arguments: tuple[str, ...], told: str, tmp_pa
 
 
 def test_plan_sends_nothing(tmp_path: Path) -> None:
-    status, out, err = ran("load", "--plan", cwd=tmp_path)
+    status, out, err = ran_here("load", "--plan", cwd=tmp_path)
     assert (status, err) == (0, "")
     assert "course.find   60.0%" in out
     assert not (tmp_path / "reports").exists()

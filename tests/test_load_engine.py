@@ -22,44 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from load import arrivals
-from load.dispatch import Ceiling, Clockwork, Reply, Sender, Turns
+from load.ceiling import Ceiling
+from load.dispatch import Clockwork, Reply, Sender, Turns
 from load.plan import Order, Plan
 from load.tally import Tally
 from tests.loading import Locust, Target, free_port, soon
-
-# --- the ceiling ------------------------------------------------------------------------------------------------
-
-
-@given(
-    rate=st.floats(0.3, 60),
-    gaps=st.lists(st.floats(0, 0.4), min_size=1, max_size=300),
-    raised=st.one_of(st.none(), st.floats(1, 3)),
-)
-def test_a_ceiling_is_exceeded_in_no_window(rate: float, gaps: list[float], raised: float | None) -> None:
-    ceiling, now, sent = Ceiling(rate), 0.0, []
-    for place, gap in enumerate(gaps):
-        now += gap
-        if raised is not None and place == len(gaps) // 2:
-            ceiling, rate = ceiling.raised(rate * raised), rate * raised
-        if ceiling.free(now) <= 0:
-            ceiling.note(now)
-            sent.append(now)
-    number = max(1, math.floor(rate))
-    window = number / rate
-    for first, last in zip(sent, sent[number:], strict=False):
-        assert last - first >= window - 1e-9
-
-
-def test_a_ceiling_lets_through_what_it_may() -> None:
-    ceiling = Ceiling(10)
-    free = []
-    for step in range(400):
-        now = step * 0.01
-        if ceiling.free(now) <= 1e-9:
-            ceiling.note(now)
-            free.append(now)
-    assert len(free) == 40
-
 
 # --- the clockwork ----------------------------------------------------------------------------------------------
 
@@ -157,8 +124,9 @@ class Line:
     def __init__(self) -> None:
         self.call: Any = None
         self.status, self.head, self.body, self.failure, self.detail = 200, b"", b"{}", None, ""
-        self.sent = self.done_at = 0.0
+        self.sent = self.left = self.done_at = 0.0
         self.bytes_in = 7
+        self.opened = self.busy = False
         self.done: Callable[[Any], None] | None = None
 
     def send(self, raw: bytes, deadline: float, done: Callable[[Any], None]) -> None:
@@ -516,16 +484,22 @@ def test_too_few_users_for_the_tasks_let_arrivals_wait_and_the_waiting_counts(tm
     assert end["total"]["sent"]["max"] < end["total"]["due"]["max"] / 2
 
 
-def test_a_reset_is_marked_and_no_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_reset_is_marked_and_no_failure(marked: bool, tmp_path: Path) -> None:
+    """Once, however many calls met it, and as whoever renewed the sessions found it."""
     with (
         Target(lambda number, path: (401 if 100 <= number < 120 else 200, 0.0)) as target,
-        Locust(tmp_path, target.url, {"schedule": "100/s for 2s", "member": True}) as locust,
+        Locust(
+            tmp_path, target.url, {"schedule": "100/s for 2s", "member": True, "marked": marked}
+        ) as locust,
     ):
         locust.wait()
         end = locust.end
     assert target.total == 200
     assert (end["renewed"], end["total"]["failed"], end["total"]["requests"]) == (20, 0, 180)
-    assert len(locust.marks("reset")) == 1
+    (mark,) = locust.marks("reset")
+    assert ("all was gone" in mark["text"]) is marked
+    assert mark["at"] > 0.9  # the hundredth call is due by then
 
 
 def test_a_condition_ends_the_run_early(tmp_path: Path) -> None:

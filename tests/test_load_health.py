@@ -119,6 +119,16 @@ def test_limits_are_the_callers() -> None:
     assert fitness(well(rate=7900.0), Limits(ceiling=1.0)).valid
 
 
+def test_what_happened_to_connections_is_told_and_forbids_nothing() -> None:
+    found = fitness(well(reopened=1200, strays=3))
+    assert found.valid
+    assert [text.split(":")[0] for text in found.remarks[:2]] == [
+        "1,200 kept connections had been closed by the target when a request was to go over them",
+        "on 3 connections more came than was asked for",
+    ]
+    assert not [text for text in fitness(well()).remarks if "connections" in text]
+
+
 def test_every_reason_is_given() -> None:
     facts = well(
         workers=[Vitals("local", seconds=60, cpu_seconds=60, gc_total=30)],

@@ -15,6 +15,7 @@ from conformance.protocol.catalog import Catalog
 from conformance.protocol.exchange import Contract, Exchange, Request, Response, Vault, field_bytes
 from conformance.protocol.profile import Profile
 from conformance.rulebook import RULES
+from load import judge as judging
 from load.judge import Judge, Outcome, _Secrets
 
 URL = "http://127.0.0.1:1/api/"
@@ -353,6 +354,28 @@ def test_the_same_broken_body_is_not_read_over_and_over() -> None:
         put(judge, CALL, reply(error(""), 404))
     assert judge.slow == 4
     assert {one["rule"]: one["count"] for one in judge.findings()} == {"NAM-1": 50, "ENV-5": 50}
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_answers_that_never_come_again_do_not_pile_up(monkeypatch: pytest.MonkeyPatch, secret: bool) -> None:
+    monkeypatch.setattr(judging, "_VERDICTS", 8)
+    monkeypatch.setattr(judging, "_BODIES", 16)
+    judge = judge_of(keep=2)
+    sizes = []
+    for number in range(400):
+        put(judge, CALL, reply(error(f"No course {number}"), 404))
+        put(judge, CALL, reply(error(""), 404))
+        put(judge, CALL, reply(success({"course_id": number})))
+        if secret and number % 40 == 0:
+            judge.vault.session(f"secret-session-{number:09}", "owner")
+        sizes.append(len(judge._verdicts))
+    assert max(sizes) <= 64
+    counts = judge.rules()
+    assert counts["ENV-5"] == {"judged": 800, "broken": 400}
+    assert counts["NAM-1"]["broken"] == 400
+    assert counts["ENV-1"] == {"judged": 1200, "broken": 0}
+    assert {one["rule"]: one["count"] for one in judge.findings()} == {"NAM-1": 400, "ENV-5": 400}
+    assert judge.schema()["of"] == 400
 
 
 def test_the_declared_result_is_judged_on_a_sample() -> None:

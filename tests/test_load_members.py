@@ -12,6 +12,7 @@ import pytest
 from conformance.protocol.catalog import Catalog
 from conformance.protocol.profile import Profile, UsageError, User
 from conformance.protocol.session import SetUpFailedError
+from load import members as member_module
 from load.members import Mark, Member, lease
 from load.work import Call, Work
 from tests.judging import serving, serving_here
@@ -225,7 +226,7 @@ def test_after_a_reset_objects_are_made_anew(target: tuple[Profile, Catalog]) ->
         assert all(renewed for _, renewed in driver.refusals)
         assert 1 <= driver.work.members.renewals <= 4
         assert [mark.text for mark in marks] == [
-            "the run's objects were gone, too, and are made anew",
+            "the target was reset: the run's objects were gone, and are made anew",
             "sessions were refused and are renewed",
         ]
         assert driver.close() == []
@@ -297,6 +298,19 @@ def test_a_target_that_mixes_sessions_up_is_caught() -> None:
         driver.drive(40)
         assert driver.work.members.broken > 0
         assert {finding["rule"] for finding in driver.work.findings()} == {"AUT-11"}
+
+
+def test_remarks_do_not_pile_up(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = driver.work.members
+    for _ in range(50):
+        members.note("the target does not answer")
+    assert [mark.text for mark in members.marks] == ["the target does not answer"]
+    monkeypatch.setattr(member_module, "_PATIENCE", -1.0)  # it was long ago
+    members.note("the target does not answer")
+    assert len(members.marks) == 2
+    for number in range(2_000):
+        members.note(f"remark {number}")
+    assert len(members.marks) == 500
 
 
 def test_a_job_that_crashes_is_told_and_the_next_is_done(driver: Driver) -> None:

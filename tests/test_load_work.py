@@ -312,6 +312,60 @@ def test_creates_without_an_answer_are_looked_for(
     assert outsider.call("course.find") == before
 
 
+def test_what_a_process_made_is_removed_by_another_from_what_it_told(
+    target: tuple[Profile, Catalog], outsider: Outsider
+) -> None:
+    before = outsider.call("course.find")
+    mix = {"course.add": 2, "course.remove": 1, "lesson.add": 1}
+    with driving(*target, mix=mix, users=2, seed=5, index=1, of=2, isolation=0) as driver:
+        made: dict[str, None] = {}
+        told = 0
+        for _ in range(4):
+            driver.drive(12)
+            news = json.loads(json.dumps(driver.work.news()))
+            told += len(news["made"])
+            made.update(dict.fromkeys(news["made"]))
+            for text in news["gone"]:
+                del made[text]
+        assert 0 < len(made) < told  # what is deleted again is told of, too
+        assert driver.work.news() == {"made": [], "gone": [], "beyond": {}}
+        driver.drive(12)  # nobody hears of these any more
+        options: dict[str, Any] = {"seed": 5, "index": 1, "of": 2}
+        assert Work.inherit(*target, made, {}, (), **options) == []
+        user = driver.work.members.all[0].user
+        late = [json.dumps(row) for row in outsider.call("course.find", user=user)["courses"]]
+        assert any(f"{driver.work.tag}-" in row for row in late)
+        assert Work.inherit(*target, (), {}, ("course.add",), **options) == []
+        late = [json.dumps(row) for row in outsider.call("course.find", user=user)["courses"]]
+        assert not any(f"{driver.work.tag}-" in row for row in late)
+    assert outsider.call("course.find") == before
+
+
+def test_what_another_cannot_remove_either_is_listed(
+    target: tuple[Profile, Catalog], outsider: Outsider
+) -> None:
+    with driving(*target, mix={"course.add": 1}, users=2, isolation=0) as driver:
+        driver.drive(4)
+        news = driver.work.news()
+        profile, catalog = target
+        lost = profile.with_target("http://127.0.0.1:1/api/")
+        left = Work.inherit(lost, catalog, news["made"], {"note": 3}, ("course.add",), seed=7)
+        assert len([each for each in left if each["event"] == "leftover"]) == len(news["made"]) + 1
+        assert left[len(news["made"])]["id"] == "3 more"
+        assert "could not sign in" in left[0]["reason"]
+
+
+def test_the_tenth_workers_objects_are_not_taken_for_the_first_ones(
+    target: tuple[Profile, Catalog], outsider: Outsider
+) -> None:
+    with driving(*target, mix={"course.add": 1}, users=1, seed=5, index=10, of=11, isolation=0) as driver:
+        driver.drive(3)
+        user = driver.work.members.all[0].user
+        there = outsider.call("course.find", user=user)
+        assert Work.inherit(*target, (), {}, ("course.add",), seed=5, index=1, of=1) == []
+        assert outsider.call("course.find", user=user) == there
+
+
 def test_what_cannot_be_removed_is_listed(
     target: tuple[Profile, Catalog], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from conformance.protocol import profile
 from conformance.rulebook import RULES
 from conformance.rulebook.table import inserted
 from fixtures.faults import FAULTS
+from tests.recording import ran_here
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,9 +50,9 @@ def test_the_table_is_the_rulebook() -> None:
 @cache
 def told(*verb: str) -> frozenset[str]:
     """Return the options that a verb of the command has."""
-    command = [sys.executable, "conform.py", *verb, "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return frozenset(OPTION.findall(done.stdout))
+    status, out, _ = ran_here(*verb, "--help", cwd=ROOT)
+    assert status == 0
+    return frozenset(OPTION.findall(out))
 
 
 def commands(page: str) -> list[tuple[str, str]]:

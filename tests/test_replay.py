@@ -17,7 +17,7 @@ from conformance.harness import Harness, Request, duration
 from conformance.rulebook import RULES
 from reports.run import read_events
 from tests.judging import ROOT, foreign, serving_here
-from tests.recording import PROFILE, ran, recording, report_in
+from tests.recording import PROFILE, ran, ran_here, recording, report_in
 from tests.test_cases import BAD, OBJECT, a_case, opened, spoiled
 
 LESSON = {"$object": {"kind": "lesson", "of": "owner", "name": "lesson1"}}
@@ -38,7 +38,7 @@ def written(folder: Path, *cases: Case) -> Path:
 
 
 def replayed(url: str, *files: Path | str, cwd: Path) -> tuple[int, str, str]:
-    return ran("replay", "--target", url, "--profile", PROFILE, *files, cwd=cwd)
+    return ran_here("replay", "--target", url, "--profile", PROFILE, *files, cwd=cwd)
 
 
 def ends(out: str) -> dict[str, str]:
@@ -78,7 +78,7 @@ def test_what_a_check_finds_differs_there_and_not_elsewhere(
         select = ("--area", "ENV") if rule == "ENV-5" else ("--rule", rule)
         status, _, err = ran(
             "check", "--target", url, "--profile", PROFILE, *select,
-            "--budget", "quick", "--seed", "3", "--out", "o", cwd=tmp_path,
+            "--budget", "quick", "--for", "1s", "--seed", "3", "--out", "o", cwd=tmp_path,
         )  # fmt: skip
         assert status == 1, err
         files = sorted((tmp_path / "o" / "cases").glob(f"{rule}-*.json"))
@@ -237,7 +237,7 @@ def test_a_bad_file_is_one_line_and_status_2(text: str, told: str, tmp_path: Pat
         ("replay", "--target", "http://127.0.0.1:9/api/", "cases"),
         ("check", "--target", "http://127.0.0.1:9/api/", "--cases", "cases", "--out", "o"),
     ):
-        status, out, err = ran(*arguments, cwd=tmp_path)
+        status, out, err = ran_here(*arguments, cwd=tmp_path)
         assert (status, out) == (2, ""), err
         assert re.fullmatch(rf"conform {arguments[0]}: .*bad\.json: .*\n", err), err
         assert told in err
@@ -263,7 +263,7 @@ def test_a_mistake_is_one_line_and_status_2(arguments: tuple[str, ...], told: st
     written(tmp_path / "cases", REFUSED)
     (tmp_path / "empty").mkdir()
     written(tmp_path / "o" / "cases", REFUSED)
-    status, out, err = ran(*arguments, cwd=tmp_path)
+    status, out, err = ran_here(*arguments, cwd=tmp_path)
     assert (status, out) == (2, "")
     assert told in err
     assert len(err.splitlines()) == 1
@@ -331,7 +331,7 @@ def test_another_domain_plays_what_it_has(tmp_path: Path) -> None:
         thing = {"$object": {"kind": kind, "of": user, "name": "it", "with": {"no": "such member"}}}
         step = Step(user=user, function=read.name, data={read.object.id: thing}, expect=Expect(status=(200,)))
         folder = written(tmp_path / "cases", a_case(step, users={user: ()}))
-        status, out, err = ran(
+        status, out, err = ran_here(
             "replay", "--target", told["url"], "--profile", told["profile"], folder, cwd=tmp_path
         )
     assert (status, err) == (0, ""), out
@@ -368,7 +368,7 @@ def test_a_check_looks_for_what_was_found_before_first(tmp_path: Path) -> None:
     with serving_here("access.others-course-readable", BLANK) as (url, _):
         status, _, err = ran(
             "check", "--target", url, "--profile", PROFILE, "--area", "ACC", "--area", "ENV",
-            "--cases", "corpus", "--budget", "quick", "--seed", "3", "--out", "o", cwd=tmp_path,
+            "--cases", "corpus", "--budget", "quick", "--for", "1s", "--seed", "3", "--out", "o", cwd=tmp_path,
         )  # fmt: skip
     assert status == 1, err
     tests = [event["test"] for event in events_in(tmp_path / "o", "exchange")]
@@ -390,7 +390,10 @@ def test_a_check_looks_for_what_was_found_before_first(tmp_path: Path) -> None:
 
 def test_cases_follow_the_selection_and_the_environment(clean: str, tmp_path: Path) -> None:
     written(tmp_path / "corpus", a_case(*STORY, rule="REQ-8"), REFUSED)
-    common = ("check", "--target", clean, "--profile", PROFILE, "--cases", "corpus", "--out", "o")
+    common = (
+        "check", "--target", clean, "--profile", PROFILE, "--cases", "corpus", "--out", "o",
+        "--budget", "quick", "--for", "1s",
+    )  # fmt: skip
     assert ran(*common, "--rule", "NAM-2", cwd=tmp_path)[0] == 0
     assert not any("test_cases" in event["test"] for event in events_in(tmp_path / "o", "exchange"))
     with recording(clean) as between:
@@ -407,7 +410,7 @@ def test_a_case_that_cannot_be_judged_is_told_as_that(clean: str, tmp_path: Path
     written(tmp_path / "corpus", a_case(stranger, rule="DAT-1"), a_case(silent, rule="DAT-1"))
     status, _, err = ran(
         "check", "--target", clean, "--profile", PROFILE, "--cases", "corpus", "--rule", "DAT-1",
-        "--budget", "quick", "--out", "o", cwd=tmp_path,
+        "--budget", "quick", "--for", "1s", "--out", "o", cwd=tmp_path,
     )  # fmt: skip
     assert status in (0, 3), err
     reasons = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from reports import loads as shown_loads
 from reports import text as shown_text
 from reports.load import LoadPart, overall
 from reports.progress import LoadProgress, bar_line, load_line
-from reports.run import build, exit_status, validate
+from reports.run import build, exit_status, validate, write_report, written
 from reports.screen import render
 from tests.test_reports import Event, a_rule, error, finding, header
 
@@ -470,3 +471,36 @@ def test_what_is_small_is_not_shown_as_nothing() -> None:
     shown = [shown_loads.milliseconds(value) for value in (0.0, 0.001, 0.8, 10.44, 512.2, 1250.0)]
     assert shown == ["0.00 ms", "0.001 ms", "0.80 ms", "10.4 ms", "512 ms", "1.25 s"]
     assert shown_text.milliseconds(0.001) == "0.001 ms"
+
+
+# --- hours ------------------------------------------------------------------------------------------------------
+
+
+def test_report_of_a_soak_has_every_second_on_a_line_and_a_page_of_bearable_size(tmp_path: Path) -> None:
+    hours = 10
+    seconds = [a_second(at, (2.0, 4.0, 8.0 + at % 9)) for at in range(600)] * (6 * hours)
+    log = [
+        header(*RULES),
+        a_load(),
+        *({**each, "at": at} for at, each in enumerate(seconds)),
+        load_end(),
+        END,
+    ]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in log), "utf-8")
+    report = write_report(tmp_path)
+    assert [second["at"] for second in report["load"]["series"]] == list(range(3600 * hours))
+    stored = (tmp_path / "report.json").read_text("utf-8")
+    assert json.loads(stored) == json.loads(json.dumps(report))
+    # Whatever surrounds it is indented; a second is one line.
+    assert stored.count("\n") < 3600 * hours + 2_000
+    assert len(stored) < 600 * 3600 * hours
+    page = (tmp_path / "report.html").read_bytes()
+    assert len(page) <= 3_000_000
+    # The charts have steps of two minutes, whose histograms are merged, and say so.
+    assert b"each 2:00" in page
+
+
+def test_series_is_stored_whatever_stands_around_it() -> None:
+    report = of(a_load(), a_second(0), a_second(1), load_end())
+    assert json.loads(written(report)) == json.loads(json.dumps(report))
+    assert json.loads(written({**report, "load": None})) == {**json.loads(json.dumps(report)), "load": None}

@@ -20,7 +20,7 @@ from load.options import Wish
 from reports import html, markdown, screen, statement
 from reports.run import build, exit_status, validate
 from tests.judging import serving
-from tests.recording import PROFILE, command, ran, report_in, until
+from tests.recording import PROFILE, command, ran, ran_here, report_in, until
 from tests.test_reports import Event, a_rule, error, finding, header, judged
 from tests.test_reports_load import a_load, a_second, an_slo, load_end
 
@@ -283,6 +283,7 @@ def test_fault_is_a_failure_and_a_regression(clean: tuple[Path, int, str, str], 
     assert "What changed" in (tmp_path / "o" / "report.md").read_text("utf-8")
 
 
+@pytest.mark.thorough  # that a phase fails, the phases above say; that a load misses an SLO, test_load_command
 def test_missed_slo_fails(service: str, tmp_path: Path) -> None:
     status, out, err = ran(*line(service, "--out", "o", "--slo", "p50 < 1us", "--quiet"), cwd=tmp_path)
     report = report_in(tmp_path / "o")
@@ -352,7 +353,7 @@ def test_target_that_is_not_there(tmp_path: Path) -> None:
     ],
 )
 def test_usage_errors_are_one_line(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
-    status, out, err = ran("verify", *arguments, cwd=tmp_path)
+    status, out, err = ran_here("verify", *arguments, cwd=tmp_path)
     assert (status, out) == (2, "")
     assert told in err
     assert len(err.splitlines()) == 1

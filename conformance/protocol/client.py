@@ -12,7 +12,8 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ class Client:
     """Sends calls to one base URL over kept connections; any thread may call.
 
     `timeout` is in seconds for one call, connecting included. `until` is a moment of `time.monotonic` past
-    which nothing more is sent. `observe` is called with every exchange as it ends, in its own thread.
+    which nothing more is sent. `observe` is called with every exchange as it ends, in its own thread. Whatever is sent
+    is sent within a `turn`; how long that is waited for counts neither as the call's time nor against its timeout.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Client:
         envelope_extra: frozenset[str] = frozenset(),
         observe: Callable[[Exchange], None] = lambda exchange: None,
         until: float | None = None,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.url = url
         self.address = Address.of(url)
@@ -72,6 +75,7 @@ class Client:
         self.vault = vault or Vault()
         self.observe = observe
         self.until = until
+        self.turn = turn
         self.sent = 0
         self._extra = envelope_extra
         self._tls = (
@@ -210,9 +214,12 @@ class Client:
         begun = time.perf_counter()
         received = b""
         try:
-            connection = Connection(self.address, self._tls, deadline=deadline)
+            with self._waited() as waited:
+                deadline, begun = deadline + waited, begun + waited
+                connection = Connection(self.address, self._tls, deadline=deadline)
+                with _closed_if_it_fails(connection):
+                    connection.send(data, deadline=deadline)
             try:
-                connection.send(data, deadline=deadline)
                 received, closed = connection.read_all(deadline=min(deadline, time.monotonic() + _LINGER))
             finally:
                 connection.close()
@@ -245,26 +252,27 @@ class Client:
 
     def _perform(self, exchange: Exchange, *, fresh: bool) -> None:
         deadline = self._deadline()
-        connection = None if fresh else self._kept()
         begun = time.perf_counter()
+        again = False
         try:
             while True:
-                reused = connection is not None
-                if connection is None:
-                    connection = Connection(self.address, self._tls, deadline=deadline)
+                reused = False
                 try:
-                    connection.send(exchange.request.raw, deadline=deadline)
-                    exchange.response = connection.read(exchange.request.verb, deadline=deadline)
+                    with self._waited() as waited:
+                        deadline, begun = deadline + waited, begun + waited
+                        connection = None if fresh or again else self._kept()
+                        reused = connection is not None
+                        if connection is None:
+                            connection = Connection(self.address, self._tls, deadline=deadline)
+                        with _closed_if_it_fails(connection):
+                            connection.send(exchange.request.raw, deadline=deadline)
+                    with _closed_if_it_fails(connection):
+                        exchange.response = connection.read(exchange.request.verb, deadline=deadline)
                     break
                 except WireError as error:
-                    connection.close()
                     if not (reused and error.failure.kind == "closed" and not error.received):
                         raise
-                    connection = None
-                except BaseException:
-                    # Interrupted in the middle: its answer must not be taken for that of the next call.
-                    connection.close()
-                    raise
+                    again = True
         except WireError as error:
             exchange.failure = error.failure
         else:
@@ -277,6 +285,13 @@ class Client:
             self.sent += 1
             exchange.number = self.sent
 
+    @contextmanager
+    def _waited(self) -> Iterator[float]:
+        """Wait for a turn, and tell how many seconds that took."""
+        asked = time.monotonic()
+        with self.turn():
+            yield time.monotonic() - asked
+
     def _kept(self) -> Connection | None:
         """Return a connection that an earlier call left open and that still is."""
         while True:
@@ -287,6 +302,16 @@ class Client:
             if not connection.stale:
                 return connection
             connection.close()
+
+
+@contextmanager
+def _closed_if_it_fails(connection: Connection) -> Iterator[None]:
+    """Close a connection over which something failed or was cut short: its answer must not be taken for the next."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _chunks(body: bytes) -> bytes:

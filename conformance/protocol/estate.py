@@ -295,6 +295,12 @@ class Estate:
             thing = self._known[(kind, repr(identifier))] = Thing(kind, identifier, user)
             self._ledger[thing] = None
 
+    def adopt(self, thing: Thing) -> None:
+        """Enter an object in the ledger that another process made, which cannot remove it any more."""
+        with self._lock:
+            self._known[(thing.kind, repr(thing.id))] = thing
+            self._ledger[thing] = None
+
     def standing(self, thing: Thing) -> bool:
         """Whether an object is kept to be used again."""
         return thing in self._standing.values()

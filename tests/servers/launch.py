@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
+import shutil
 import signal
 import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
+
+_made: list[Path] = []
+
+
+class Ready(NamedTuple):
+    """Where a server is, and what it publishes of itself."""
+
+    url: str
+    profile: Path | None
+    catalog: Path | None
 
 
 def options(description: str) -> argparse.ArgumentParser:
@@ -23,11 +36,18 @@ def options(description: str) -> argparse.ArgumentParser:
 
 
 def folder(given: Path | None) -> Path:
-    """The folder for profile and catalogue."""
+    """The folder for profile and catalogue; one that was not given is removed at the end."""
     if given is None:
-        return Path(tempfile.mkdtemp(prefix="conform-server-"))
+        _made.append(Path(tempfile.mkdtemp(prefix="conform-server-")))
+        atexit.register(_clear)
+        return _made[-1]
     given.mkdir(parents=True, exist_ok=True)
     return given
+
+
+def _clear() -> None:
+    while _made:
+        shutil.rmtree(_made.pop(), ignore_errors=True)
 
 
 def ready(url: str, profile: Path | None, catalog: Path | None) -> None:
@@ -53,6 +73,7 @@ def end_with(end: Callable[[], None], *, parent: bool) -> None:
         def watch() -> None:
             while os.read(0, 4096):
                 pass
+            _clear()
             os._exit(0)
 
         threading.Thread(target=watch, daemon=True).start()

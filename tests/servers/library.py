@@ -31,16 +31,17 @@ import threading
 import time
 import unicodedata
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from tests.servers import launch, schema
 from tests.servers.library_catalog import PROFILE, document
 from tests.servers.library_defects import DEFECTS
 
-__all__ = ["DEFECTS", "Library", "main"]
+__all__ = ["DEFECTS", "Library", "main", "prepared", "serving"]
 
 BASE = "/v2/rpc/"
 HEAD_LIMIT = 65536
@@ -1324,20 +1325,39 @@ class Server(ThreadingHTTPServer):
         print(f"error while answering {client_address}: {sys.exc_info()[1]!r}", file=sys.stderr)
 
 
+def prepared(place: Path, port: int = 0, defect: str | None = None) -> tuple[Server, launch.Ready]:
+    """Return a library that listens, and where it is, with its profile and its catalogue."""
+    library = Library(defect)
+    server = Server(port, library)
+    url = f"http://127.0.0.1:{server.server_port}{BASE}"
+    catalog, profile = place / "library.openrpc.json", place / "conform.toml"
+    catalog.write_text(json.dumps(library.catalog, indent=1), encoding="utf-8")
+    profile.write_text(PROFILE.format(url=url, catalog=catalog.name), encoding="utf-8")
+    return server, launch.Ready(url, profile, catalog)
+
+
+@contextlib.contextmanager
+def serving(place: Path, defect: str | None) -> Iterator[launch.Ready]:
+    """Serve in a thread: it saves the start of a process, which for hundreds of defects is much of the time."""
+    server, ready = prepared(place, defect=defect)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield ready
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 def main() -> None:
     """Serve until told to end."""
     parser = launch.options("A lending library that keeps the protocol, or has one known defect.")
     parser.add_argument("--defect", choices=sorted(DEFECTS), default=None)
     arguments = parser.parse_args()
-    library = Library(arguments.defect)
-    server = Server(arguments.port, library)
-    url = f"http://127.0.0.1:{server.server_port}{BASE}"
-    place = launch.folder(arguments.dir)
-    catalog, profile = place / "library.openrpc.json", place / "conform.toml"
-    catalog.write_text(json.dumps(library.catalog, indent=1), encoding="utf-8")
-    profile.write_text(PROFILE.format(url=url, catalog=catalog.name), encoding="utf-8")
+    server, ready = prepared(launch.folder(arguments.dir), arguments.port, arguments.defect)
     launch.end_with(server.shutdown, parent=arguments.exit_with_parent)
-    launch.ready(url, profile, catalog)
+    launch.ready(*ready)
     server.serve_forever(poll_interval=0.1)
     server.server_close()
 
