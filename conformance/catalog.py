@@ -15,12 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from conformance.harness import EMBEDDED_PROFILE
-from conformance.protocol import docpage
+from conformance.protocol import docpage, yamltext
 from conformance.protocol import profile as profiles
-from conformance.protocol.catalog import Catalog, problems, read_document
+from conformance.protocol.catalog import Catalog, is_json, problems, read_document, read_text
 from conformance.protocol.docpage import Changes, PageFunction
 from conformance.protocol.markdown import document as markdown
 from conformance.protocol.openapi import describe
@@ -155,10 +153,12 @@ def import_pages(
     names = [_shown_source(source) for source in sources]
     told = sys.stderr if str(out) == "-" else sys.stdout
     if not update and not check:
+        former = None
         document, changes = docpage.build(title, functions, names, guess=guess), None
     else:
-        Catalog.load(out)
-        document, changes = docpage.merge(read_document(out), functions, names, guess=guess)
+        former = read_document(out)
+        Catalog.parse(former, str(out))
+        document, changes = docpage.merge(former, functions, names, guess=guess)
     Catalog.parse(document, str(out))
     lines = _summary(document, functions, notes, changes)
     if check:
@@ -168,7 +168,7 @@ def import_pages(
             f"{out}: the page has moved on" if moved else f"{out}: as the page has it", file=told, flush=True
         )
         return 1 if moved else 0
-    _save(document, out)
+    lines += _save(document, out, former)
     count = len({name.partition(".")[0] for name in functions})
     print(
         "\n".join([f"{out}: {len(functions)} functions of {count} endpoints", *lines]), file=told, flush=True
@@ -265,19 +265,41 @@ def _summary(
     return lines
 
 
-def _save(document: Mapping[str, Any], out: Path) -> None:
-    """Write a catalogue, so that whoever looks sees the old file or the new one; YAML where it is named so."""
-    if out.suffix.lower() in (".yaml", ".yml"):
-        text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=110)
-    else:
-        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+def _save(document: Mapping[str, Any], out: Path, former: Any) -> list[str]:
+    """Write a catalogue, so that whoever looks sees the old file or the new one; YAML where it is named so.
+
+    `former` is what the file holds so far, None where there is none. A YAML file keeps its comments, its order and its
+    quoting. Returns what is to be said of it.
+    """
+    said: list[str] = []
     if str(out) == "-":
-        sys.stdout.write(text)
+        sys.stdout.write(_as_json(document))
         sys.stdout.flush()
-        return
+        return said
     passing = out.with_name(f".{out.name}.new")
     try:
-        passing.write_text(text, encoding="utf-8", errors="backslashreplace")
+        typed = "" if former is None else out.read_bytes().decode("utf-8-sig")
+        if former is None:
+            is_yaml = out.suffix.lower() in (".yaml", ".yml")
+            text = yamltext.dump(dict(document)) if is_yaml else _as_json(document)
+        elif is_json(out, typed):
+            text = _as_json(document)
+        elif kept := yamltext.patched(typed, former, dict(document), read_text):
+            text, lost = kept
+            if lost:
+                said = [f"comments that went with what they stood at: {len(lost)}"]
+                said += [f"  {comment}" for comment in lost]
+        else:
+            text = yamltext.dump(dict(document))
+            aside = out.with_name(f"{out.name}.old")
+            aside.write_bytes(out.read_bytes())
+            said = [f"the file was laid out anew, and its comments are lost: {aside} is what it was"]
+        passing.write_bytes(text.encode("utf-8", "backslashreplace"))
         passing.replace(out)
     except OSError as error:
         raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from None
+    return said
+
+
+def _as_json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -35,6 +35,8 @@ def milliseconds(value: float | None) -> str:
         return f"{value / 1000:.1f} s"
     if value >= 1000:
         return f"{value / 1000:.2f} s"
+    if 0 < value < 0.01:
+        return f"{value:.2g} ms"
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:.{digits}f} ms"
 

@@ -35,6 +35,9 @@ _MEMBER = re.compile(
     r"(?:api|app|service|server)?_?(?:version|build|revision|commit|release)(?:id|number)?", re.I
 )
 
+#: What has an identifier of its own is an object of the target's: its revision is no build.
+_IDENTIFIER = re.compile(r"(?:^id|(?<!build)(?<!version)(?<!release)(?:Id|_id))$")
+
 #: So many names, and values of one name: instances behind one address may differ, a clock in a header is no build.
 _NAMES, _VALUES, _LONG = 6, 4, 120
 
@@ -68,6 +71,8 @@ class Build:
         if not isinstance(data, dict) or envelope.get("isError") is not False:
             return
         for name, value in data.items():
+            if isinstance(value, dict) and any(_IDENTIFIER.search(str(key)) for key in value):
+                continue
             inner = value.items() if isinstance(value, dict) else [(name, value)]
             for member, said in inner:
                 if _MEMBER.fullmatch(str(member)) and isinstance(said, str | int | float):

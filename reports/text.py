@@ -70,6 +70,8 @@ def milliseconds(value: float | None) -> str:
         return "·"
     if value >= 1000:
         return f"{value / 1000:.3g} s" if value < 100_000 else f"{value / 1000:.0f} s"
+    if 0 < value < 0.01:
+        return f"{value:.2g} ms"
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:.{digits}f} ms"
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import conform
 from conformance.harness import Embedded
+from conformance.protocol.catalog import Catalog
 from tests.browsing import browser, grave
 from tests.exploring import PROFILE, Explore, Target, exploring, target
+from tests.judging import foreign
 from tests.service_client import PASSWORDS
 
 if TYPE_CHECKING:
@@ -62,6 +65,11 @@ def opened(chromium: Browser, url: str, **options: Any) -> Iterator[Page]:
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("console", lambda said: wrong.append(said.text) if is_ours(said.type, said.text) else None)
     made.on("dialog", refuse)
+    # Nothing is asked of anybody but of who gave the page.
+    home = "/".join(url.split("/")[:3]) + "/"
+    made.on(
+        "request", lambda asked: None if asked.url.startswith((home, "blob:")) else wrong.append(asked.url)
+    )
     made.goto(url)
     made.wait_for_selector("html[data-ready]")
     yield made
@@ -244,6 +252,65 @@ def test_what_will_be_refused_is_told_and_sent_all_the_same(page: Page) -> None:
     assert "is no JSON" in item.locator(".complaints").inner_text()
 
 
+def test_a_complaint_names_its_place_and_marks_it(page: Page) -> None:
+    log_in(page, "owner")
+    item = function(page, "course.add")
+    item.get_by_label("title", exact=True).fill("x")
+    item.get_by_label("Add an item to tags").click()
+    item.get_by_label("Fill in contact").click()
+    item.get_by_label("contact.email", exact=True).fill("ada@example.com")
+    item.locator("button.primary").click()
+    assert item.locator(".complaints li").all_inner_texts() == [
+        "tags[0] needs at least 1 character",
+        "contact.name needs at least 1 character",
+    ]
+    marked = item.locator("[aria-invalid]")
+    assert [each.get_attribute("aria-label") for each in marked.all()] == ["tags, item 1", "contact.name"]
+    item.get_by_role("button", name="contact.name", exact=True).click()
+    page.keyboard.type("Ada")
+    assert marked.count() == 0
+    assert item.get_by_label("contact.name", exact=True).input_value() == "Ada"
+
+
+def test_the_focus_is_never_lost(page: Page) -> None:
+    def focused() -> str:
+        told: str = page.evaluate(
+            "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent).trim()"
+        )
+        return told
+
+    ping = function(page, "sys.ping")
+    ping.locator("button.primary").focus()
+    for count in (1, 2):  # a second time from where the first has left it
+        page.keyboard.press("Enter")
+        page.locator("#history-list > li").nth(count - 1).wait_for()
+        page.wait_for_selector("button[aria-disabled]", state="detached")
+        assert focused() == "Test"
+    page.locator("#users-list button").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#sessions li")
+    page.get_by_role("button", name="Log out owner").focus()
+    page.keyboard.press("Enter")
+    page.locator("#login-results", has_text="The session of owner has ended.").wait_for()
+    assert focused().startswith("owner")
+    function(page, "course.add").get_by_label("Fill in contact").focus()
+    page.keyboard.press("Enter")
+    assert focused() == "contact.name"
+    page.locator("#forget").focus()
+    page.keyboard.press("Enter")
+    assert focused().startswith("The calls that you make")
+
+
+def test_a_phone_has_the_places_too(chromium: Browser, explore: Explore) -> None:
+    for page in opened(
+        chromium, explore.url, viewport={"width": 390, "height": 844}, reduced_motion="reduce"
+    ):
+        page.locator(".places a", has_text="Log in").click()
+        page.wait_for_function("document.querySelector('#login').getBoundingClientRect().top < innerHeight")
+        assert page.locator("#environment").is_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_the_login_form_and_two_sessions_side_by_side(page: Page) -> None:
     page.fill("#login-form [name=identity]", "admin@example.com")
     page.fill("#login-form [name=credential]", PASSWORDS["admin"])
@@ -355,14 +422,91 @@ def test_hostile_strings_are_text(chromium: Browser, hostile: tuple[Explore, Tar
         if item.locator("button.primary", has_text="Send all the same").count():
             item.locator("button.primary").click()
         item.locator(".result").wait_for()
-        assert HOSTILE in item.locator(".result .body").first.inner_text()
+        # What would turn the rest of the line around is shown as an escape.
+        assert HOSTILE[:-1] + "\\u202e" in item.locator(".result .body").first.inner_text()
         # Numbers are shown as they came, not as a browser would round them.
         assert "9007199254740993" in item.locator(".result .body").first.inner_text()
         for summary in item.locator(".result summary").all():
             summary.click()
         page.wait_for_timeout(200)
+        assert "\u202e" not in item.locator(".result").inner_text()
         assert page.locator("main script, main img").count() == 0
         assert len(made.got) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "opener", "function_", "fields"),
+    [
+        ("library", "marian", "book.create", {"title": "Tove"}),
+        ("tickets", "olof", "ticket.open", {"subject": "?"}),
+    ],
+)
+def test_a_target_of_another_domain(
+    chromium: Browser, name: str, opener: str, function_: str, fields: dict[str, str], tmp_path: Path
+) -> None:
+    with (
+        foreign(name) as server,
+        exploring("--target", server["url"], "--profile", server["profile"]) as running,
+    ):
+        original = Catalog.load(Path(server["catalog"]))
+        for page in opened(chromium, running.url):
+            log_in(page, opener)
+            item = function(page, function_)
+            for field, value in fields.items():
+                item.get_by_label(field, exact=True).fill(value)
+            assert "200 OK" in answered(item).inner_text()
+            assert f"as {opener}" in item.locator(".result-head").inner_text()
+            assert grave(page) == []
+        # The page is read back by our own importer.
+        out = tmp_path / "back.json"
+        assert conform.main(["catalog", "import", running.url, "--out", str(out)]) == 0
+        back = Catalog.load(out)
+        assert list(back.methods) == list(original.methods)
+        for method in original:
+            assert [(param.name, param.required) for param in back[method.name].params] == [
+                (param.name, param.required)
+                for param in sorted(method.params, key=lambda param: not param.required)
+            ]
+
+
+def test_defaults_and_examples_are_filled_in_and_limits_explained(chromium: Browser, tmp_path: Path) -> None:
+    schemas = {
+        "fallback": {"type": "string", "default": "as it stands", "examples": ["no"], "pattern": "^[a-z ]+$"},
+        "shown": {"type": "integer", "examples": [17], "minimum": 3, "maximum": 20},
+        "choice": {"enum": ["one", "two"], "default": "two"},
+        "many": {"type": "array", "items": {"type": "string"}, "default": ["a", "b"], "maxItems": 4},
+        "inner": {
+            "type": "object",
+            "properties": {"at": {"type": "number", "examples": [0.5]}},
+            "required": ["at"],
+        },
+        "odd": {"type": "integer"},
+    }
+    params = [{"name": each, "required": True, "schema": schema} for each, schema in schemas.items()]
+    document: dict[str, Any] = {"openrpc": "1.3.2", "info": {"title": "T", "version": "1"}}
+    document["methods"] = [{"name": "thing.make", "params": params, "x-auth": "none"}]
+    (tmp_path / "c.json").write_text(json.dumps(document), "utf-8")
+    with target() as made:
+        profile = tmp_path / "conform.toml"
+        profile.write_text(f'[target]\nurl = "{made.url}"\ncatalog = "c.json"\n', "utf-8")
+        with exploring("--profile", str(profile)) as running:
+            for page in opened(chromium, running.url):
+                item = function(page, "thing.make")
+                words = item.locator("table").inner_text()
+                for limit in ("matches ^[a-z ]+$", "3 to 20", "at most 4 items"):
+                    assert limit in words
+                item.locator("button.primary").click()
+                assert item.locator(".complaints li").all_inner_texts() == ["odd is empty"]
+                item.get_by_label("odd", exact=True).fill("1")
+                answered(item)
+        assert json.loads(made.got[-1].partition(b"\r\n\r\n")[2])["data"] == {
+            "fallback": "as it stands",
+            "shown": 17,
+            "choice": "two",
+            "many": ["a", "b"],
+            "inner": {"at": 0.5},
+            "odd": 1,
+        }
 
 
 def test_a_target_of_which_nothing_is_known(chromium: Browser, service: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import conform
 from conformance.harness import Embedded
 from conformance.protocol import profile as profiles
 from conformance.protocol.catalog import Catalog
+from tests.service_client import PASSWORDS
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +103,25 @@ def test_answers_are_asked_for(service: str, monkeypatch: pytest.MonkeyPatch) ->
     text = Path("conform.toml").read_text("utf-8")
     assert "[users.peer]" in text
     assert 'environment = "production"' in text
+
+
+def test_the_rules_that_only_read_are_run(
+    service: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OWNER_NAME", "owner@example.com")
+    monkeypatch.setenv("OWNER_WORD", PASSWORDS["owner"])
+    page = service.replace("/api/", "/docs/")
+    run("--target", service, "--page", page, "--user", "owner:OWNER_NAME:OWNER_WORD", "--environment", "test")
+    told = capfd.readouterr().out
+    assert told.index("Next:") < told.index("The rules that only read:")
+    assert re.search(r"rules? judged|must rules? failed", told)
+    (folder,) = Path("reports/runs").iterdir()
+    catalog = Catalog.load("catalogue.openrpc.json")
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text("utf-8").splitlines()]
+    called = {
+        event["function"] for event in events if event["event"] == "exchange" and event["function"] in catalog
+    }
+    assert "course.find" in called
+    # Signing in and out is no writing.
+    assert {name for name in called if catalog[name].effect != "read"} <= {"auth.login", "auth.logout"}
+    assert PASSWORDS["owner"] not in (folder / "events.jsonl").read_text("utf-8")

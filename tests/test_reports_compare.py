@@ -150,6 +150,15 @@ def test_behaviour(tmp_path: Path, before: list[Event], now: list[Event], expect
     assert changes(tmp_path, before, now) == expected
 
 
+def test_what_is_drawn_by_chance_needs_the_same_seed(tmp_path: Path) -> None:
+    test = "test_data.test_any_json_as_data[x]"
+    before, now = [exchange(None, 404, test=test)] * 5, [exchange(None, 400, test=test)] * 5
+    base, new = recorded(tmp_path / "a", *before), recorded(tmp_path / "b", *now)
+    assert len(compare(base, new)["behaviour"]) == 1
+    new.report["seed"] = base.report["seed"] + 1
+    assert compare(base, new)["behaviour"] == []
+
+
 def test_a_log_that_ends_in_the_middle_is_read_so_far(tmp_path: Path) -> None:
     run = recorded(tmp_path / "a", *[exchange({"a": 1})] * 5)
     path = run.folder / "events.jsonl"

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from load.histogram import Histogram
 from reports import junit
+from reports import loads as shown_loads
+from reports import text as shown_text
 from reports.load import LoadPart, overall
 from reports.progress import LoadProgress, bar_line, load_line
 from reports.run import build, exit_status, validate, write_report, written
@@ -463,6 +465,12 @@ def test_quiet_says_nothing() -> None:
         progress.take({"event": "mark", "at": 1.0, "kind": "abort", "text": "x"})
         progress.say("x")
     assert file.getvalue() == ""
+
+
+def test_what_is_small_is_not_shown_as_nothing() -> None:
+    shown = [shown_loads.milliseconds(value) for value in (0.0, 0.001, 0.8, 10.44, 512.2, 1250.0)]
+    assert shown == ["0.00 ms", "0.001 ms", "0.80 ms", "10.4 ms", "512 ms", "1.25 s"]
+    assert shown_text.milliseconds(0.001) == "0.001 ms"
 
 
 # --- hours ------------------------------------------------------------------------------------------------------

@@ -175,6 +175,10 @@ def test_build_is_what_the_target_tells_and_no_more() -> None:
         exchange(headers={"server": ["edge/1", "edge/2"], "X-App-Version": "4.2.1"}),
         exchange("health.check", body=answer),
         exchange("course.read", body=answer.replace("4.2", "of a course"), data={"courseId": 1}),
+        # The revision of an object is that of the object alone.
+        exchange(
+            "user.read", body=json.dumps({"data": {"user": {"userId": 1, "revision": 4}}, "isError": False})
+        ),
         exchange("health.check", body="no JSON"),
         {
             "event": "exchange",

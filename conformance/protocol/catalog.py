@@ -36,8 +36,10 @@ __all__ = [
     "Method",
     "ObjectRole",
     "Param",
+    "is_json",
     "problems",
     "read_document",
+    "read_text",
     "refs",
 ]
 
@@ -385,10 +387,13 @@ def _constant(text: str) -> NoReturn:
     raise _Twice(f"{text} is not JSON")
 
 
-class _Loader(yaml.SafeLoader):
+class _Json:
     """YAML that means the same as JSON: 1.2's core types, no dates, string keys, each once."""
 
+    construct_object: Any
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Return the members of a mapping."""
         members: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -405,32 +410,43 @@ class _Loader(yaml.SafeLoader):
         return members
 
 
-def _construct_map(loader: _Loader, node: Any) -> dict[Any, Any]:
-    return loader.construct_mapping(node)
+class _Loader(_Json, yaml.SafeLoader):
+    """It, read in Python: slow, with the better messages."""
 
 
-def _construct_int(loader: _Loader, node: Any) -> int:
+class _QuickLoader(_Json, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """It, read by libyaml where that is there."""
+
+
+def _construct_map(loader: Any, node: Any) -> dict[Any, Any]:
+    members: dict[Any, Any] = loader.construct_mapping(node)
+    return members
+
+
+def _construct_int(loader: Any, node: Any) -> int:
     return int(str(loader.construct_scalar(node)))
 
 
-def _construct_float(loader: _Loader, node: Any) -> float:
+def _construct_float(loader: Any, node: Any) -> float:
     return float(str(loader.construct_scalar(node)))
 
 
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _regex, _first in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_regex})\Z"), _first)
-_Loader.add_constructor("tag:yaml.org,2002:map", _construct_map)
-_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
-_Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+for _each in (_Loader, _QuickLoader):
+    _each.yaml_implicit_resolvers = {}
+    for _tag, _regex, _first in (
+        ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+        ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+        ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+        ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ):
+        _each.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_regex})\Z"), _first)
+    _each.add_constructor("tag:yaml.org,2002:map", _construct_map)
+    _each.add_constructor("tag:yaml.org,2002:int", _construct_int)
+    _each.add_constructor("tag:yaml.org,2002:float", _construct_float)
 
 
-def _is_json(path: Path, text: str) -> bool:
+def is_json(path: Path, text: str) -> bool:
+    """Whether a catalogue is read as JSON: by the name of its file, else by how it begins."""
     return path.suffix.lower() == ".json" or (
         path.suffix.lower() not in (".yaml", ".yml") and text.lstrip().startswith("{")
     )
@@ -444,17 +460,25 @@ def read_document(path: Path) -> Json:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def read_text(text: str) -> Json:
+    """Return what a YAML text holds; raises yaml.YAMLError or ValueError where that is nothing that JSON could."""
+    try:
+        document = yaml.load(text, _QuickLoader)  # noqa: S506  (built on SafeLoader)
+    except yaml.YAMLError:
+        document = yaml.load(text, _Loader)  # noqa: S506  (built on SafeLoader)
+    json.dumps(document)
+    return document
+
+
 def _read(content: bytes, path: Path) -> Json:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8: byte {content[error.start]:#04x} at {error.start}") from None
     try:
-        if _is_json(path, text):
+        if is_json(path, text):
             return json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
-        document = yaml.load(text, _Loader)  # noqa: S506  (built on SafeLoader)
-        json.dumps(document)
-        return document
+        return read_text(text)
     except json.JSONDecodeError as error:
         why = f"line {error.lineno}, column {error.colno}: no JSON: {error.msg}"
     except yaml.MarkedYAMLError as error:
@@ -492,13 +516,13 @@ def problems(path: Path) -> tuple[list[tuple[int, str, str]], Catalog | None]:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     document = _read(content, path)
     text = content.decode("utf-8-sig")
-    is_json = _is_json(path, text)
+    as_json = is_json(path, text)
     checker = _Checker(document, str(path))
     found: list[tuple[int, str, str]] = []
     for mistake in checker.everything():
         # A place may be told with the function's name behind it.
         pointer = mistake.pointer.partition(" ")[0]
-        found.append((line_of(text, pointer, is_json=is_json), mistake.pointer or "/", mistake.why))
+        found.append((line_of(text, pointer, is_json=as_json), mistake.pointer or "/", mistake.why))
     found.sort(key=lambda each: each[0])
     return found, None if found else Catalog.load(path)
 
