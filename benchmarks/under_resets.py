@@ -1,0 +1,84 @@
+"""Whether resets of the test database in the middle of checks make false alarms, or hide what is wrong.
+
+Run `python -m benchmarks.under_resets`. The reference service resets itself every five seconds. First it is checked
+without a fault, once for each seed: a line has the resets, what was found (nothing is to be), the rules that could not
+be judged, requests and seconds. Then so many faults, drawn by the first seed, are put before the rules that they name:
+a line says whether each of those was found broken. Nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from fixtures.faults import FAULTS
+from tests.judging import ROOT, broken, judge, serving, verdicts
+
+PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a check under resets came to."""
+
+    resets: int
+    found: dict[str, list[str]]
+    unjudged: list[str]
+    requests: int
+    seconds: float
+
+
+def once(fault: str | None, seed: int, budget: str, every: float) -> Held:
+    """Check the service, without a fault by all rules, with one by those that it names."""
+    began = time.monotonic()
+    with serving("--resync-every", f"{every:g}", *(("--fault", fault) if fault else ())) as url:
+        rules = list(FAULTS[fault].trips) if fault else []
+        report = judge(
+            target=url, profile=PROFILE, rules=rules, seed=seed, budget=budget, until_found=fault is not None
+        )
+    unjudged = [rule for rule, verdict in verdicts(report).items() if verdict in ("not judged", "error")]
+    return Held(report["resets"], broken(report), unjudged, report["requests"], time.monotonic() - began)
+
+
+def main() -> None:
+    """Print a line for each check, and the sums."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.under_resets", description=__doc__)
+    options.add_argument("--seeds", default="1-20", metavar="FROM-TO")
+    options.add_argument("--faults", type=int, default=30, metavar="N")
+    options.add_argument("--every", type=float, default=5.0, metavar="SECONDS")
+    options.add_argument("--budget", choices=("quick", "standard", "deep"), default="standard")
+    options.add_argument("--jobs", type=int, default=2)
+    given = options.parse_args()
+    first, _, last = given.seeds.partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    names = random.Random(f"{first}/faults").sample(sorted(FAULTS), given.faults)
+    with ProcessPoolExecutor(max_workers=given.jobs) as pool:
+        clean = [pool.submit(once, None, seed, given.budget, given.every) for seed in seeds]
+        faulty = [pool.submit(once, name, seeds[0], given.budget, given.every) for name in names]
+        alarms = 0
+        for seed, run in zip(seeds, clean, strict=True):
+            held = run.result()
+            alarms += bool(held.found)
+            print(
+                f"clean, seed {seed:<3} {held.resets:>3} resets  found {held.found or 'nothing'}  "
+                f"not judged {' '.join(held.unjudged) or 'none'}  {held.requests:,} requests  {held.seconds:.0f} s",
+                flush=True,
+            )
+        caught = 0
+        for name, run in zip(names, faulty, strict=True):
+            held = run.result()
+            missed = sorted(set(FAULTS[name].trips) - set(held.found))
+            caught += not missed
+            print(
+                f"{name:<48} {held.resets:>3} resets  {'missed ' + ' '.join(missed) if missed else 'caught':<24}"
+                f" {held.requests:>7,} requests  {held.seconds:>5.0f} s",
+                flush=True,
+            )
+    print(f"\n{len(seeds)} clean checks, {alarms} with a false alarm; {caught} of {len(names)} faults caught")
+
+
+if __name__ == "__main__":
+    main()
