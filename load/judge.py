@@ -112,8 +112,8 @@ class Heading(Protocol):
         """Room for what is found out about it."""
 
 
-class Replied(Protocol):
-    """What became of a call, as far as a judge needs it."""
+class Answered(Protocol):
+    """What became of a call, as far as it can be shown."""
 
     @property
     def failure(self) -> str | None:
@@ -126,6 +126,10 @@ class Replied(Protocol):
     @property
     def body(self) -> bytes:
         """The body, decoded."""
+
+
+class Replied(Answered, Protocol):
+    """What became of a call, as far as a judge needs it."""
 
     @property
     def sent(self) -> float:
@@ -808,22 +812,6 @@ def _described(rule: Rule, exchange: Exchange, outcome: RuleOutcome) -> dict[str
         "failure": shown["failure"],
         "curl": shown["curl"],
     }
-
-
-class Answered(Protocol):
-    """What became of a call, as far as it can be shown."""
-
-    @property
-    def failure(self) -> str | None:
-        """The kind of the failure, None where there is an answer."""
-
-    @property
-    def detail(self) -> str:
-        """What is known of the failure."""
-
-    @property
-    def body(self) -> bytes:
-        """The body, decoded."""
 
 
 def exchange_of(
