@@ -245,7 +245,7 @@ def compare(
     before, now = _windows(base), _windows(new)
     if before is None or now is None:
         why.append(f"fewer than {_FEWEST} seconds were measured: too short to tell a difference from noise")
-        return {"comparable": False, "why": why, "windows": None, "rows": [], "claims": []}
+        return {"comparable": False, "why": why, "windows": None, "grain": None, "rows": [], "claims": []}
     rng = np.random.default_rng(seed)
     rows = _totals(before, now, base, new, rng)
     extra = {row["metric"]: row["_excess"] for row in rows if "_excess" in row}
@@ -257,11 +257,12 @@ def compare(
     _correct(rows, _ALPHA)
     _correct(parts, _ALPHA_FUNCTIONS)
     rows += parts
+    grain = _grain(base, new)
     claims = []
     for row in rows:
         row["runs"] = _among(row, [load for load in (*earlier, base) if not _incomparable(load, new)])
         row["claim"] = "same" if not why else "not compared"
-        if not why and _claimed(row, min_effect):
+        if not why and _claimed(row, min_effect, grain):
             worse = (row["after"] > row["before"]) != (row["metric"] == "rate")
             row["claim"] = "worse" if worse else "better"
             claims.append(
@@ -277,9 +278,20 @@ def compare(
             "after": len(now.done),
             "seconds": [before.seconds, now.seconds],
         },
+        "grain": grain,
         "rows": rows,
         "claims": claims,
     }
+
+
+def _grain(base: Mapping[str, Any], new: Mapping[str, Any]) -> float:
+    """Return how much of a difference of two latencies, in ms, may be the generators' own: what they were late (p99).
+
+    A latency runs from the moment due, so that the lag of its generator is in it; and how late a generator is differs
+    from run to run with what else its machine does, which the windows of one run cannot tell.
+    """
+    lags = [((load.get("health") or {}).get("lag") or {}).get("p99") for load in (base, new)]
+    return float(sum(lag for lag in lags if lag is not None))
 
 
 def _incomparable(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -478,13 +490,15 @@ def _correct(rows: Sequence[dict[str, Any]], alpha: float) -> None:
         row["_stands"] = still
 
 
-def _claimed(row: Mapping[str, Any], min_effect: float) -> bool:
+def _claimed(row: Mapping[str, Any], min_effect: float, grain: float) -> bool:
     if not row.get("_stands") or (row["runs"] is not None and row["runs"] >= _ALONE):
         return False
     if row["metric"] == "errors":
         apart = abs(row["after"] - row["before"]) / 100
         return bool(apart >= max(_LEAST_ERRORS, min_effect * row["before"] / 100))
     if row["change"] is None or abs(row["change"]) < min_effect:
+        return False
+    if row["unit"] == "ms" and abs(row["after"] - row["before"]) <= grain:
         return False
     return row["mann_whitney"] is None or bool(row["mann_whitney"] < 0.05)
 

@@ -177,6 +177,21 @@ def test_two_loads_of_one_service_are_the_same_within_noise() -> None:
         assert {row["claim"] for row in found["rows"]} == {"same"}
 
 
+def test_what_the_generators_were_late_is_no_difference_of_the_target() -> None:
+    def late(load: dict[str, Any], lag: float) -> dict[str, Any]:
+        return load | {"health": load["health"] | {"lag": {"p50": 0.1, "p99": lag, "max": 2 * lag}}}
+
+    before, after = load_part(60, 200, seed=1), load_part(60, 200, seed=2, slower=1.3)
+    told = compare_load.compare(late(before, 0.1), late(after, 0.1))
+    claimed = {claim["metric"] for claim in told["claims"]}
+    assert "p95" in claimed
+    assert told["grain"] == pytest.approx(0.2)
+    row = next(row for row in told["rows"] if row["metric"] == "p95" and row["function"] is None)
+    apart = row["after"] - row["before"]
+    told = compare_load.compare(late(before, apart), late(after, 0.1))
+    assert "p95" not in {claim["metric"] for claim in told["claims"] if claim["function"] is None}
+
+
 def test_a_slower_service_is_found_and_a_faster_one_too() -> None:
     fast, slow = load_part(60, 200, seed=1), load_part(60, 200, seed=2, slower=1.3)
     for base, new, worse in ((fast, slow, True), (slow, fast, False)):
