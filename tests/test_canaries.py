@@ -100,7 +100,7 @@ def assert_kept(folder: Path, target: Recorder, *told: str) -> None:
     [
         (("check", *CHECK), {1}),
         (("load", *LOAD), {0, 1, 3}),
-        (("load", *LOAD, "--scenario", "signin"), {0, 1, 3}),
+        pytest.param(("load", *LOAD, "--scenario", "signin"), {0, 1, 3}, marks=pytest.mark.thorough),
         (("verify", "--budget", "quick", "--seed", "7", "--for", "1s", "--rule", "AUT-2", *LOAD), {1}),
         (("call", "auth.login", '{"identity": "owner@example.com", "credential": "' + TYPED + '"}'), {1}),
         (("call", "auth.status", "--as", "owner"), {0}),
@@ -192,7 +192,16 @@ def test_a_profile_that_is_wrong(spoil: Callable[[str], str], here: Path, target
     assert_kept(here, target, *told)
 
 
-@pytest.mark.parametrize("name", ["body.short", "head.broken-status", "redirect.away", "connection.dies"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "redirect.away",
+        *(
+            pytest.param(each, marks=pytest.mark.thorough)
+            for each in ("body.short", "head.broken-status", "connection.dies")
+        ),
+    ],
+)
 def test_a_target_that_misbehaves(name: str, here: Path, target: Recorder) -> None:
     with misbehaving(name, every=40, options=("--fault", "security.password-in-message")) as server:
         for verb, more in (("check", CHECK), ("load", LOAD)):

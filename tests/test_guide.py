@@ -44,7 +44,7 @@ class Way:
     """How a line of the README is run here: with `more` options, to end with one of `statuses`.
 
     A line that goes on until it is ended `stays`; one that is `beside` another is run with it. What it makes is not
-    there `before`.
+    there `before`; a `thorough` one shows little that the others do not.
     """
 
     more: str = ""
@@ -52,6 +52,7 @@ class Way:
     stays: bool = False
     beside: bool = False
     before: tuple[str, ...] = ()
+    thorough: bool = False
 
 
 MASTER = "conform load --master --workers 8 --target URL --profile conform.toml"
@@ -68,11 +69,11 @@ WAYS = {
     "conform load": Way(LOAD, SHORT),
     "conform load --target URL --plan": Way(),
     "conform load --rate 'ramp 10/s to 400/s' --duration 5m --slo 'p95 < 300ms' --slo 'course.find errors < 0.5%'": Way(
-        LOAD, SHORT
+        LOAD, SHORT, thorough=True
     ),
     "conform load --search '10/s to 2000/s, 10s each' --slo 'p99 < 50ms'": Way("--plan"),
-    "conform load --users 50 --think 1s..3s --scenario student": Way(LOAD, SHORT),
-    "conform load -- --csv figures": Way(LOAD, SHORT),
+    "conform load --users 50 --think 1s..3s --scenario student": Way(LOAD, SHORT, thorough=True),
+    "conform load -- --csv figures": Way(LOAD, SHORT, thorough=True),
     MASTER: Way(beside=True),
     WORKER: Way(beside=True),
     "conform report reports/runs/20261123T135517Z-check": Way(
@@ -178,7 +179,14 @@ def clean(folder: Path, done: subprocess.CompletedProcess[str], statuses: frozen
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("line", [line for line, way in WAYS.items() if not way.stays and not way.beside])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=[pytest.mark.thorough] * way.thorough)
+        for line, way in WAYS.items()
+        if not way.stays and not way.beside
+    ],
+)
 def test_a_command_does_what_it_says(line: str, url: str, prepared: Path, tmp_path: Path) -> None:
     way, folder = WAYS[line], tmp_path / "here"
     shutil.copytree(prepared, folder)
