@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Allowance", "Coverage", "Portion"]
+__all__ = ["SHARES", "Allowance", "Coverage", "Portion", "held_for", "share_of"]
 
 #: Requests and seconds that generated payloads may take on top of a run's other conversations. What a conversation is
 #: in the middle of when its time ends takes a moment more: 8 and 30 seconds are never exceeded.
@@ -24,6 +24,30 @@ COSTS: Mapping[str, tuple[int | None, float]] = {
     "standard": (12_200, 27.0),
     "deep": (None, 600.0),
 }
+
+#: The part of them that each conversation gets, and the rules that it is held for.
+SHARES: Mapping[str, tuple[float, frozenset[str]]] = {
+    "test_data_at_the_edges": (0.27, frozenset({"DAT-1", "DAT-2"})),
+    "test_any_data_that_the_schema_allows": (0.11, frozenset({"DAT-1", "DAT-5", "DAT-6"})),
+    "test_any_data_that_the_schema_forbids": (0.045, frozenset({"DAT-2"})),
+    "test_any_json_as_data": (0.018, frozenset({"DAT-3"})),
+    "test_any_bytes_as_body": (0.027, frozenset({"DAT-4"})),
+    "test_injections": (0.054, frozenset({"DAT-8"})),
+    "test_deep_wide_and_large_data": (0.027, frozenset({"DAT-9"})),
+    "test_refused_writes": (0.063, frozenset({"DAT-7"})),
+    "test_texts_and_numbers": (0.126, frozenset({"DAT-5", "DAT-6", "DAT-8"})),
+    "test_sequences_agree_with_a_model": (0.26, frozenset({"STA-6"})),
+}
+
+
+def share_of(conversation: str) -> float:
+    """Return the part that a conversation gets, by the name of its function."""
+    return SHARES[conversation][0]
+
+
+def held_for(rules: Collection[str]) -> float:
+    """Return the sum of the parts of the conversations that are held for these rules."""
+    return sum(share for share, judged in SHARES.values() if not judged.isdisjoint(rules))
 
 
 class Portion:
@@ -87,9 +111,17 @@ class Allowance:
     """What a run's generated payloads may cost in all: requests, and seconds of wall time."""
 
     def __init__(
-        self, budget: str, seconds: float | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        budget: str,
+        seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        held: float = 1.0,
     ) -> None:
-        """Take a budget's costs; `seconds` is another time, in which as much is sent as fits."""
+        """Take a budget's costs; `seconds` is another time, in which as much is sent as fits.
+
+        `held` is the sum of the shares of the conversations that are to come.
+        """
+        self._held = held
         self.requests, self.seconds = COSTS[budget]
         if seconds is not None:
             self.requests, self.seconds = None, seconds
@@ -107,8 +139,13 @@ class Allowance:
         """
         if again:
             return Portion(self, 60, self.spent + max(2.0, self.seconds / 15), sent)
+        left = self._held - self._share
         self._share += share
-        requests = None if self.requests is None else max(4, round(self.requests * share))
+        if self.requests is None:
+            # Whoever may send as many as fit takes all the time there is: each has its part of what the others left.
+            part = min(1.0, share / left) if left > share else 1.0
+            return Portion(self, None, self.spent + (self.seconds - self.spent) * part, sent)
+        requests = max(4, round(self.requests * share))
         # A conversation may run ahead of its time; but the last ones are to have their part, too.
         ahead = 0.6 + 0.4 * min(1.0, self._share)
         return Portion(self, requests, self.seconds * min(1.0, ahead), sent)

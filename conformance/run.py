@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from conformance.cases import Case, CaseError
-from conformance.generation import Allowance, Coverage, Portion
+from conformance.generation import Allowance, Coverage, Portion, held_for
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
 from conformance.protocol.client import Client, OutOfTimeError
@@ -152,7 +152,7 @@ class Run:
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
         #: Functions that generated payloads are tried on before the others.
         self.first: frozenset[str] = frozenset()
-        self.allowance = Allowance(options.budget, options.generate_for)
+        self.allowance = Allowance(options.budget, options.generate_for, held=held_for(options.rules))
         self.coverage = Coverage()
         #: What turns symbols in generated data into identifiers, by function.
         self.binders: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from conformance.combine import Choice, choices, covering
-from conformance.generation import Portion
+from conformance.generation import Portion, share_of
 from conformance.offer import Offer, breadth
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
@@ -27,7 +27,11 @@ T = TypeVar("T")
 DOCUMENTED = frozenset({200, 400, 401, 403, 404})
 
 #: Shares of the generated requests, of all functions together.
-EDGES, ANYWHERE, SPOILED, ANY_JSON, ANY_BYTES = 0.27, 0.11, 0.045, 0.018, 0.027
+EDGES = share_of("test_data_at_the_edges")
+ANYWHERE = share_of("test_any_data_that_the_schema_allows")
+SPOILED = share_of("test_any_data_that_the_schema_forbids")
+ANY_JSON = share_of("test_any_json_as_data")
+ANY_BYTES = share_of("test_any_bytes_as_body")
 
 _NOT_REFUSED = "forbidden data is not refused"
 

@@ -8,6 +8,7 @@ import statistics
 import string
 from typing import Any
 
+from conformance.generation import share_of
 from conformance.offer import Offer, breadth
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
@@ -24,7 +25,8 @@ from conformance.views import fill
 _WIDENING = ("SQL", "glob", "regular expression", "NoSQL", "ORM")
 
 #: Shares of the generated requests, of all functions together.
-INJECTED, LARGE = 0.054, 0.027
+INJECTED = share_of("test_injections")
+LARGE = share_of("test_deep_wide_and_large_data")
 
 
 # -- injections ----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from conformance.generation import share_of
 from conformance.offer import Offer, Symbol, breadth
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
@@ -21,7 +22,7 @@ from conformance.test_data import leaves
 from conformance.watch import equal, listers, read
 
 #: The share of the generated requests, of all functions together.
-REFUSED = 0.063
+REFUSED = share_of("test_refused_writes")
 
 
 @judges("DAT-7")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.generation import share_of
 from conformance.model import Disagreement, Lore, Played
 from conformance.model_shrink import Verdict, case_of, replay, shrink, verdict
 from conformance.model_walk import Walk, field_of
@@ -13,7 +14,7 @@ from conformance.run import LINES, Talk
 from conformance.suite import disturbs_sessions, judges
 
 #: The part of the generated requests that the walks may send.
-SHARE = 0.26
+SHARE = share_of("test_sequences_agree_with_a_model")
 
 #: So many calls a walk sends at most, without its end; and the fewest that are worth beginning one.
 WALK = 60

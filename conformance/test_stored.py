@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.generation import Portion
+from conformance.generation import Portion, share_of
 from conformance.loads import Item, Load, Mixture, doubtful, loads, parts
 from conformance.offer import Offer, breadth
 from conformance.protocol import payloads
@@ -22,7 +22,7 @@ from conformance.test_data import brief, control
 from conformance.watch import equal
 
 #: The share of the generated requests, of all functions together.
-STORED = 0.126
+STORED = share_of("test_texts_and_numbers")
 
 _KINDS = {
     "DAT-5": "text does not come back as it went in",
