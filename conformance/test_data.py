@@ -44,8 +44,11 @@ _ENOUGH = 24
 
 def batches(talk: Talk, portion: Portion, cost: int, draw: Callable[[int, int], list[T]]) -> Iterator[T]:
     """Yield drawn examples, as many as the portion has calls for; where only time ends it, one batch after another."""
+    # A large batch takes a second to draw, which may be more than there is.
+    size = 8
     while portion.more(cost):
-        many = portion.left // cost if portion.requests is not None else 200
+        size = min(200, 2 * size)
+        many = portion.left // cost if portion.requests is not None else size
         try:
             drawn = draw(talk.rng.getrandbits(64), many)
         except CannotGenerate:
