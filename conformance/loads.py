@@ -73,6 +73,8 @@ def loads(talk: Talk, offer: Offer, wanted: Callable[[Item], bool], quick: int) 
         others.append(carriers[:1])
         last += [[carrier] for carrier in carriers[1:]]
     talk.rng.shuffle(others)
+    # Where there is room for few, the one goes first at which most libraries end a text.
+    others.sort(key=lambda load: "\0" in str(load[0].item.value))
     talk.rng.shuffle(last)
     alone = _zipped([_diagonal(list(places.values()), len(items)) for places in by.values()])
     for number, load in enumerate(alone):
