@@ -23,7 +23,50 @@ OK = b'{"isError":false,"errMsg":null,"data":{"rows":[]}}'
 REFUSED = b'{"isError":true,"errMsg":"Log in","data":null}'
 
 
-class Target:
+class _Served:
+    """A server on an event loop in a thread of its own; `_serve` is what becomes of each connection."""
+
+    def __init__(self, host: str, path: str) -> None:
+        self._host = host
+        self._path = path
+        self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._main, daemon=True)
+        self._thread.start()
+        self._up.wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, self._host, 0))
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://{self._host}:{self.port}{self._path}"
+        self._up.set()
+        self._loop.run_forever()
+
+    def close(self) -> None:
+        async def end() -> None:
+            assert self._server is not None
+            self._server.close()
+            for task in asyncio.all_tasks():
+                if task is not asyncio.current_task():
+                    task.cancel()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class Target(_Served):
     """Answers every POST, and counts them by path; `answer` may say otherwise: (status, seconds until it is sent)."""
 
     def __init__(
@@ -33,25 +76,11 @@ class Target:
         self.moments: list[float] = []
         self.connections = 0
         self._answer = answer or (lambda number, path: (200, 0.0))
-        self._host = host
-        self._loop = asyncio.new_event_loop()
-        self._server: asyncio.Server | None = None
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=self._main, daemon=True)
-        self._thread.start()
-        self._up.wait()
+        super().__init__(host, "/")
 
     @property
     def total(self) -> int:
         return sum(self.counts.values())
-
-    def _main(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, self._host, 0))
-        self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://{self._host}:{self.port}/"
-        self._up.set()
-        self._loop.run_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -76,26 +105,8 @@ class Target:
         finally:
             writer.close()
 
-    def close(self) -> None:
-        async def end() -> None:
-            assert self._server is not None
-            self._server.close()
-            for task in asyncio.all_tasks():
-                if task is not asyncio.current_task():
-                    task.cancel()
 
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-
-class Relay:
+class Relay(_Served):
     """Stands before a target, and notes when each request comes."""
 
     def __init__(self, url: str) -> None:
@@ -103,20 +114,7 @@ class Relay:
         assert parts.port is not None
         self.moments: list[float] = []
         self._port = parts.port
-        self._path = parts.path
-        self._loop = asyncio.new_event_loop()
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=self._main, daemon=True)
-        self._thread.start()
-        self._up.wait()
-
-    def _main(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{self._path}"
-        self._up.set()
-        self._loop.run_forever()
-        server.close()
+        super().__init__("127.0.0.1", parts.path)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
@@ -138,22 +136,6 @@ class Relay:
             back.close()
             writer.close()
             task.cancel()
-
-    def close(self) -> None:
-        async def end() -> None:
-            for task in asyncio.all_tasks():
-                if task is not asyncio.current_task():
-                    task.cancel()
-
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def free_port() -> int:
