@@ -18,7 +18,7 @@ from typing import Any
 __all__ = ["SHARES", "Allowance", "Coverage", "Portion", "held_for", "share_of"]
 
 #: Requests and seconds that generated payloads may take on top of a run's other conversations. What a conversation is
-#: in the middle of when its time ends takes a moment more: they leave it one, below 8 and 30 seconds.
+#: in the middle of when its time ends comes on top.
 COSTS: Mapping[str, tuple[int | None, float]] = {
     "quick": (1_750, 7.0),
     "standard": (12_200, 27.0),
