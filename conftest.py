@@ -18,6 +18,7 @@ import pytest
 
 from conformance import __version__, plan
 from conformance.cases import Case, save
+from conformance.generation import SHARES
 from conformance.harness import Harness, Request, duration, named_path, positive
 from conformance.history import lately
 from conformance.interrupt import Interruption
@@ -535,8 +536,11 @@ def _text(finding: Finding) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Count what is done."""
-    result = yield
+    """Count what is done, and what it took: generated payloads pay for what is done around them, too."""
+    gate = item.config.stash.get(_GATE, None)
+    run = gate.run if gate is not None and item.name.partition("[")[0] in SHARES else None
+    with run.allowance.around() if run is not None else contextlib.nullcontext():
+        result = yield
     gate = item.config.stash.get(_GATE, None)
     if gate is not None and gate.progress is not None and _is_suite(item.path):
         gate.progress.advance(item.name, area=_area(item))

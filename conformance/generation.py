@@ -7,23 +7,27 @@ conversations keep a part of the time for themselves.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 __all__ = ["SHARES", "Allowance", "Coverage", "Portion", "held_for", "share_of"]
 
-#: Requests and seconds that generated payloads may take on top of a run's other conversations. What a conversation is
-#: in the middle of when its time ends comes on top.
+#: Requests and seconds that generated payloads may take on top of a run's other conversations, all that is done around
+#: them counted; a little is left below 8 and 30 s for what a conversation is in the middle of when its time ends.
 COSTS: Mapping[str, tuple[int | None, float]] = {
-    "quick": (1_750, 7.0),
-    "standard": (12_200, 27.0),
+    "quick": (1_750, 7.5),
+    "standard": (12_200, 29.0),
     "deep": (None, 600.0),
 }
+
+#: What was spent at a moment: the moment, the seconds, the shares given out, whether time ran out.
+Mark = tuple[float, float, float, bool]
 
 #: The part of them that each conversation gets, and the rules that it is held for.
 SHARES: Mapping[str, tuple[float, frozenset[str]]] = {
@@ -40,14 +44,21 @@ SHARES: Mapping[str, tuple[float, frozenset[str]]] = {
 }
 
 
+#: The part of the time that a conversation may be ahead of the requests that it has by then; and the part of it that
+#: the first one of each kind has at least.
+_AHEAD, _LEAST = 0.35, 0.015
+#: Whoever sent so many calls had a turn.
+_TURN = 8
+
+
 def share_of(conversation: str) -> float:
     """Return the part that a conversation gets, by the name of its function."""
     return SHARES[conversation][0]
 
 
-def held_for(rules: Collection[str]) -> float:
-    """Return the sum of the parts of the conversations that are held for these rules."""
-    return sum(share for share, judged in SHARES.values() if not judged.isdisjoint(rules))
+def held_for(rules: Collection[str]) -> frozenset[str]:
+    """Return the conversations that are held for these rules."""
+    return frozenset(name for name, (_, judged) in SHARES.items() if not judged.isdisjoint(rules))
 
 
 class Portion:
@@ -57,9 +68,15 @@ class Portion:
     """
 
     def __init__(
-        self, allowance: Allowance, requests: int | None, until: float, sent: Callable[[], int]
+        self,
+        allowance: Allowance,
+        conversation: str,
+        requests: int | None,
+        until: float,
+        sent: Callable[[], int],
     ) -> None:
         self._allowance = allowance
+        self._conversation = conversation
         self._until = until
         self._sent = sent
         self._first = sent()
@@ -83,6 +100,8 @@ class Portion:
     ) -> None:
         self._allowance.spent += self._allowance.clock() - self._began
         self._allowance.late |= self.late
+        if self._sent() - self._first >= _TURN or self._allowance.spent >= self._until:
+            self._allowance.had_turn(self._conversation)
 
     @property
     def left(self) -> int:
@@ -115,13 +134,14 @@ class Allowance:
         budget: str,
         seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
-        held: float = 1.0,
+        held: Collection[str] = frozenset(SHARES),
     ) -> None:
         """Take a budget's costs; `seconds` is another time, in which as much is sent as fits.
 
-        `held` is the sum of the shares of the conversations that are to come.
+        `held` are the conversations that are to come.
         """
-        self._held = held
+        self._held = sum(share_of(conversation) for conversation in held)
+        self._to_come = set(held)
         self.requests, self.seconds = COSTS[budget]
         if seconds is not None:
             self.requests, self.seconds = None, seconds
@@ -131,32 +151,55 @@ class Allowance:
         self.spent = 0.0
         self.late = False
         self._share = 0.0
+        self._vain = 0.0
 
-    def portion(self, share: float, sent: Callable[[], int], *, again: bool = False) -> Portion:
-        """Return the portion of a conversation with this share (0 to 1) of it all.
+    def portion(
+        self, conversation: str, part: float, sent: Callable[[], int], *, again: bool = False
+    ) -> Portion:
+        """Return the portion of a conversation that has this part (0 to 1) of what its kind gets.
 
         `again` says that it is held once more, to confirm what it found: such a portion is small, and on top.
         """
         if again:
-            return Portion(self, 60, self.spent + max(2.0, self.seconds / 15), sent)
+            return Portion(self, conversation, 60, self.spent + max(2.0, self.seconds / 15), sent)
+        share = share_of(conversation) * part
         left = self._held - self._share
         self._share += share
         if self.requests is None:
             # Whoever may send as many as fit takes all the time there is: each has its part of what the others left.
-            part = min(1.0, share / left) if left > share else 1.0
-            return Portion(self, None, self.spent + (self.seconds - self.spent) * part, sent)
+            fair = min(1.0, share / left) if left > share else 1.0
+            return Portion(self, conversation, None, self.spent + (self.seconds - self.spent) * fair, sent)
         requests = max(4, round(self.requests * share))
-        # A conversation may run ahead of its time; but the last ones are to have their part, too.
-        ahead = 0.6 + 0.4 * min(1.0, self._share)
-        return Portion(self, requests, self.seconds * min(1.0, ahead), sent)
+        # A conversation may run ahead of its time; but the last ones are to have their part, too, and the first of each
+        # kind a little in any case, so that what its kind alone can judge is judged.
+        least = self.seconds * _LEAST
+        until = self.seconds * min(1.0, _AHEAD + (1.0 - _AHEAD) * self._share)
+        until = min(until, self.seconds - least * len(self._to_come - {conversation}))
+        if conversation in self._to_come:
+            until = max(until, self.spent + least)
+        return Portion(self, conversation, requests, until, sent)
 
-    def mark(self) -> tuple[float, float, bool]:
+    def had_turn(self, conversation: str) -> None:
+        """Take note that one of this kind was held: those that gave up at once are none."""
+        self._to_come.discard(conversation)
+
+    @contextlib.contextmanager
+    def around(self) -> Iterator[None]:
+        """Count what is done around a conversation's portion as spent, too, but for what was taken back."""
+        began, spent, vain = self.clock(), self.spent, self._vain
+        try:
+            yield
+        finally:
+            self.spent += max(0.0, self.clock() - began - (self.spent - spent) - (self._vain - vain))
+
+    def mark(self) -> Mark:
         """Return what was spent so far, to be taken back to with `rewind`."""
-        return self.spent, self._share, self.late
+        return self.clock(), self.spent, self._share, self.late
 
-    def rewind(self, mark: tuple[float, float, bool]) -> None:
-        """Take back what was spent since: it was in vain, and is to be spent again."""
-        self.spent, self._share, self.late = mark
+    def rewind(self, mark: Mark) -> None:
+        """Take back what was spent since: it was in vain, and is to be spent again, or comes on top."""
+        since, self.spent, self._share, self.late = mark
+        self._vain += self.clock() - since
 
 
 @dataclass

@@ -283,7 +283,9 @@ class Run:
             if key not in self.referee.confirmed and self._confirmed[key[0]] < _CONFIRMED_PER_RULE
         }
         if fresh and self._confirming:
+            mark = self.allowance.mark()
             self._confirm(name, rules, body, fresh)
+            self.allowance.rewind(mark)
         if disturbs:
             self._recover()
         conclusion.findings = list(found.values())
@@ -583,7 +585,7 @@ class Run:
             )
         if self.allowance.late:
             self.notes.append(
-                f"some generated payloads were not sent: their {self.allowance.seconds:.0f} s were over"
+                f"some generated payloads were not sent: their {self.allowance.seconds:g} s were over"
             )
 
 
@@ -620,7 +622,7 @@ class Talk:
         """Whether the run has all the time it needs."""
         return self.run.options.budget == "deep"
 
-    def portion(self, share: float, weight: Callable[[Any], float] | None = None) -> Portion:
+    def portion(self, weight: Callable[[Any], float] | None = None) -> Portion:
         """Return what this conversation may spend of the share of all generated payloads that its kind has.
 
         The share is divided among what the conversation is put to, equally or by `weight`.
@@ -629,11 +631,12 @@ class Talk:
             NotJudgedError: no time is left.
 
         """
+        kind = self.name.partition(".")[2].partition("[")[0]
         found = self.scope(self.run) if self.scope is not None else None
         every = found if isinstance(found, list) and found else [self.put_to]
         part = self._weight(weight, self.put_to) / (sum(self._weight(weight, each) for each in every) or 1.0)
         again = self.only is not None
-        portion = self.run.allowance.portion(share * part, lambda: self.client.sent, again=again)
+        portion = self.run.allowance.portion(kind, part, lambda: self.client.sent, again=again)
         if portion.over:
             raise NotJudgedError("the time for generated payloads was over")
         return portion

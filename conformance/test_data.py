@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from conformance.combine import Choice, choices, covering
-from conformance.generation import Portion, share_of
+from conformance.generation import Portion
 from conformance.offer import Offer, breadth
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
@@ -25,13 +25,6 @@ T = TypeVar("T")
 
 #: What a documented answer may have for a status; 5xx is COD-8's, and no answer to data either.
 DOCUMENTED = frozenset({200, 400, 401, 403, 404})
-
-#: Shares of the generated requests, of all functions together.
-EDGES = share_of("test_data_at_the_edges")
-ANYWHERE = share_of("test_any_data_that_the_schema_allows")
-SPOILED = share_of("test_any_data_that_the_schema_forbids")
-ANY_JSON = share_of("test_any_json_as_data")
-ANY_BYTES = share_of("test_any_bytes_as_body")
 
 _NOT_REFUSED = "forbidden data is not refused"
 
@@ -97,7 +90,7 @@ def control(offer: Offer) -> bool:
 def test_data_at_the_edges(talk: Talk, function: Method) -> None:
     """Before anything random: each keyword of each argument, from within and from without."""
     offer = Offer(talk, function)
-    with talk.portion(EDGES, _edges) as portion, offer:
+    with talk.portion(_edges) as portion, offer:
         good = control(offer)
         if not good:
             talk.skip("DAT-2", "valid data does not succeed either", function=function.name)
@@ -218,7 +211,7 @@ def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
 def test_any_data_that_the_schema_allows(talk: Talk, function: Method) -> None:
     """Drawn from all that the schema lets pass; what is stored is read again."""
     offer = Offer(talk, function)
-    with talk.portion(ANYWHERE, breadth) as portion, offer:
+    with talk.portion(breadth) as portion, offer:
         if not control(offer):
             talk.skip("DAT-1", "plain valid data does not succeed", function=function.name)
             return
@@ -396,7 +389,7 @@ def test_any_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
         # The edges have most of them; to make the strategies takes longer than a quick run has.
         return
     offer = Offer(talk, function)
-    with talk.portion(SPOILED, breadth) as portion, offer:
+    with talk.portion(breadth) as portion, offer:
         if not control(offer):
             talk.skip("DAT-2", "valid data does not succeed either", function=function.name)
             return
@@ -468,7 +461,7 @@ def documented(talk: Talk, rule: str, exchange: Exchange, what: str) -> bool:
 def test_any_json_as_data(talk: Talk, function: Method) -> None:
     """Whatever JSON stands where the arguments belong, callers get an answer that they can read."""
     offer = Offer(talk, function)
-    with talk.portion(ANY_JSON) as portion, offer:
+    with talk.portion() as portion, offer:
         strategy = payloads.any_json()
 
         def some(seed: int, count: int) -> list[Any]:
@@ -504,7 +497,7 @@ def test_any_json_as_data(talk: Talk, function: Method) -> None:
 def test_any_bytes_as_body(talk: Talk, function: Method) -> None:
     """The bytes of a good call, damaged where the grammar of JSON breaks, and elsewhere."""
     offer = Offer(talk, function)
-    with talk.portion(ANY_BYTES) as portion, offer:
+    with talk.portion() as portion, offer:
         if offer.login:
             # A damaged password is one that nothing would mask.
             data = {param.name: talk.estate.fresh() for param in function.params}

@@ -8,7 +8,6 @@ import statistics
 import string
 from typing import Any
 
-from conformance.generation import share_of
 from conformance.offer import Offer, breadth
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
@@ -24,10 +23,6 @@ from conformance.views import fill
 #: Families of injections by which a search finds more than it should.
 _WIDENING = ("SQL", "glob", "regular expression", "NoSQL", "ORM")
 
-#: Shares of the generated requests, of all functions together.
-INJECTED = share_of("test_injections")
-LARGE = share_of("test_deep_wide_and_large_data")
-
 
 # -- injections ----------------------------------------------------------------------------------------------
 
@@ -37,7 +32,7 @@ LARGE = share_of("test_deep_wide_and_large_data")
 def test_injections(talk: Talk, function: Method) -> None:
     """In every argument: no internal error, no more rows than what matches nothing, no way in."""
     offer = Offer(talk, function)
-    with talk.portion(INJECTED, _openness) as portion, offer:
+    with talk.portion(_openness) as portion, offer:
         if function.object is not None and function.object.does == "list" and offer.user is not None:
             with contextlib.suppress(SetUpFailedError, CannotGenerate):
                 fill(talk, function, offer.user, talk.valid(function, offer.user, optional="none"), 3)
@@ -165,7 +160,7 @@ _LETTERS = 1_000_000
 def test_deep_wide_and_large_data(talk: Talk, function: Method) -> None:
     """10,000 levels, 10,000 members, a megabyte: in each argument, and in one that nobody declared."""
     offer = Offer(talk, function)
-    with talk.portion(LARGE, breadth) as portion, offer:
+    with talk.portion(breadth) as portion, offer:
         plain = fresh(talk, offer) if not offer.login else {p.name: "x" for p in function.params}
         if plain is None:
             raise NotJudgedError("no data can be made")

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from conformance.generation import share_of
 from conformance.offer import Offer, Symbol, breadth
 from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
@@ -21,9 +20,6 @@ from conformance.test_codes import identifiers, strangers
 from conformance.test_data import leaves
 from conformance.watch import equal, listers, read
 
-#: The share of the generated requests, of all functions together.
-REFUSED = share_of("test_refused_writes")
-
 
 @judges("DAT-7")
 @each_function(lambda method: method.effect != "read", otherwise="no function writes", doubtful_first=True)
@@ -31,7 +27,7 @@ def test_refused_writes(talk: Talk, function: Method) -> None:
     """Refused for one member among others that are valid and new, for its identifier, or for who asks."""
     talk.need_writing()
     offer = Offer(talk, function)
-    with talk.portion(REFUSED, breadth) as portion, offer:
+    with talk.portion(breadth) as portion, offer:
         views = list(_views(talk, offer))
         if not views:
             talk.give_up("nothing that the function could change can be looked at")

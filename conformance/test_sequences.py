@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.generation import share_of
 from conformance.model import Disagreement, Lore, Played
 from conformance.model_shrink import Verdict, case_of, replay, shrink, verdict
 from conformance.model_walk import Walk, field_of
@@ -12,9 +11,6 @@ from conformance.model_world import World
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import LINES, Talk
 from conformance.suite import disturbs_sessions, judges
-
-#: The part of the generated requests that the walks may send.
-SHARE = share_of("test_sequences_agree_with_a_model")
 
 #: So many calls a walk sends at most, without its end; and the fewest that are worth beginning one.
 WALK = 60
@@ -35,7 +31,7 @@ def test_sequences_agree_with_a_model(talk: Talk) -> None:
         talk.give_up("there is no catalogue of the target's functions", LINES["catalog"])
     talk.need_users()
     lore = Lore()
-    with talk.portion(SHARE) as portion:
+    with talk.portion() as portion:
         if talk.only is not None:
             _again(talk, lore)
             return

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.generation import Portion, share_of
+from conformance.generation import Portion
 from conformance.loads import Item, Load, Mixture, doubtful, loads, parts
 from conformance.offer import Offer, breadth
 from conformance.protocol import payloads
@@ -21,9 +21,6 @@ from conformance.test_codes import identifiers
 from conformance.test_data import brief, control
 from conformance.watch import equal
 
-#: The share of the generated requests, of all functions together.
-STORED = share_of("test_texts_and_numbers")
-
 _KINDS = {
     "DAT-5": "text does not come back as it went in",
     "DAT-6": "a number does not come back as it went in",
@@ -36,7 +33,7 @@ _KINDS = {
 def test_texts_and_numbers(talk: Talk, function: Method) -> None:
     """Each in each place that may hold it; where it was stored it is read again."""
     offer = Offer(talk, function)
-    with talk.portion(STORED, _keeps) as portion, offer:
+    with talk.portion(_keeps) as portion, offer:
         if not control(offer):
             for rule in ("DAT-5", "DAT-6", "DAT-8"):
                 talk.skip(rule, "valid data does not succeed", function=function.name)

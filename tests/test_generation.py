@@ -20,9 +20,21 @@ class Clock:
         return self.now
 
 
-def spend(allowance: Allowance, clock: Clock, share: float, seconds: float) -> float:
+#: A conversation of each kind of use, and what its kind gets.
+WALKS, EDGES, BYTES = (
+    "test_sequences_agree_with_a_model",
+    "test_data_at_the_edges",
+    "test_any_bytes_as_body",
+)
+
+
+def share(conversation: str) -> float:
+    return SHARES[conversation][0]
+
+
+def spend(allowance: Allowance, clock: Clock, conversation: str, seconds: float, part: float = 1.0) -> float:
     """Hold a conversation that could use so many seconds; return what it was given of them."""
-    with allowance.portion(share, lambda: 0) as portion:
+    with allowance.portion(conversation, part, lambda: 0) as portion:
         taken = min(seconds, portion.seconds)
         clock.now += taken
     return taken
@@ -37,34 +49,91 @@ def test_shares_are_those_of_the_conversations() -> None:
                 marked[name] = frozenset(marks["judges"].args)
     assert marked == {name: judged for name, (_, judged) in SHARES.items()}
     assert sum(share for share, _ in SHARES.values()) == pytest.approx(1.0)
-    assert held_for({"STA-6"}) == SHARES["test_sequences_agree_with_a_model"][0]
-    assert held_for({"ENV-1"}) == 0
+    assert held_for({"STA-6"}) == {WALKS}
+    assert held_for({"DAT-1"}) == {EDGES, "test_any_data_that_the_schema_allows"}
+    assert held_for({"ENV-1"}) == frozenset()
 
 
 def test_each_has_its_part_of_the_time_where_requests_are_not_counted() -> None:
     clock = Clock()
     allowance = Allowance("deep", 100.0, clock)
-    given = [spend(allowance, clock, share, 1000.0) for share in (0.26, 0.5, 0.04, 0.2)]
-    assert given == pytest.approx([26.0, 50.0, 4.0, 20.0])
+    given = {name: spend(allowance, clock, name, 1000.0) for name in SHARES}
+    assert given == pytest.approx({name: 100 * share(name) for name in SHARES})
 
 
 def test_what_one_leaves_the_others_have() -> None:
     clock = Clock()
-    allowance = Allowance("deep", 100.0, clock)
-    given = [spend(allowance, clock, 0.5, 10.0), spend(allowance, clock, 0.25, 1000.0)]
-    assert given == pytest.approx([10.0, 45.0])
-    assert spend(allowance, clock, 0.25, 1000.0) == pytest.approx(45.0)
+    allowance = Allowance("deep", 100.0, clock, held={WALKS, EDGES})
+    assert spend(allowance, clock, WALKS, 10.0) == pytest.approx(10.0)
+    assert spend(allowance, clock, EDGES, 1000.0, 0.5) == pytest.approx(45.0)
+    assert spend(allowance, clock, EDGES, 1000.0, 0.5) == pytest.approx(45.0)
 
 
 def test_a_single_conversation_has_all_of_the_time() -> None:
     clock = Clock()
-    allowance = Allowance("deep", 100.0, clock, held=0.26)
-    assert spend(allowance, clock, 0.26, 1000.0) == pytest.approx(100.0)
+    allowance = Allowance("deep", 100.0, clock, held={WALKS})
+    assert spend(allowance, clock, WALKS, 1000.0) == pytest.approx(100.0)
+
+
+def test_what_is_done_around_a_conversation_counts() -> None:
+    clock = Clock()
+    allowance = Allowance("deep", 100.0, clock, held={EDGES})
+    with allowance.around():
+        clock.now += 10.0
+        spend(allowance, clock, EDGES, 1000.0, 0.5)
+        clock.now += 20.0
+    assert spend(allowance, clock, EDGES, 1000.0, 0.5) == pytest.approx(20.0)
+
+
+def test_what_was_in_vain_does_not_count() -> None:
+    clock = Clock()
+    allowance = Allowance("deep", 100.0, clock)
+    with allowance.around():
+        mark = allowance.mark()
+        spend(allowance, clock, WALKS, 20.0)
+        clock.now += 5.0
+        allowance.rewind(mark)
+        spend(allowance, clock, WALKS, 20.0)
+    assert allowance.spent == pytest.approx(20.0)
 
 
 def test_requests_are_shared_out_where_they_are_counted() -> None:
     allowance = Allowance("standard", clock=Clock())
     assert allowance.requests is not None
-    first = allowance.portion(0.25, lambda: 0)
-    assert first.requests == round(allowance.requests * 0.25)
-    assert first.seconds >= allowance.seconds * 0.6
+    first = allowance.portion(WALKS, 0.5, lambda: 0)
+    assert first.requests == round(allowance.requests * share(WALKS) / 2)
+    assert first.seconds >= allowance.seconds * 0.35
+
+
+@pytest.mark.parametrize("budget", ["quick", "standard"])
+def test_each_kind_has_a_turn_however_slow_the_target_is(budget: str) -> None:
+    clock = Clock()
+    allowance = Allowance(budget, clock=clock)
+    for name in SHARES:
+        given = [spend(allowance, clock, name, 1000.0, 1 / 30) for _ in range(30)]
+        assert given[0] >= allowance.seconds * 0.0149
+    assert allowance.spent <= allowance.seconds + 1e-9
+    assert clock.now == pytest.approx(allowance.seconds)
+
+
+def test_who_gives_up_at_once_had_no_turn() -> None:
+    allowance = Allowance("quick", clock=Clock())
+    allowance.spent = allowance.seconds
+    for calls, over in ((0, False), (7, False), (8, False), (0, True)):
+        sent = iter([0, calls])
+        portion = allowance.portion(EDGES, 0.1, lambda sent=sent: next(sent))  # type: ignore[misc]
+        assert portion.over is over
+        with portion:
+            pass
+
+
+def test_who_comes_late_is_told_that_the_time_is_over() -> None:
+    clock = Clock()
+    allowance = Allowance("quick", clock=clock)
+    assert not allowance.portion(WALKS, 1.0, lambda: 0).over
+    with allowance.around():
+        clock.now += 1000.0
+    assert not allowance.portion(EDGES, 0.5, lambda: 0).over
+    spend(allowance, clock, EDGES, 1000.0, 0.5)
+    assert allowance.portion(EDGES, 0.5, lambda: 0).over
+    assert allowance.late
