@@ -972,8 +972,9 @@ def _init_user(text: str) -> object:
 def _init(options: argparse.Namespace) -> int:
     from conformance.init import begin
 
-    status, request = begin(options)
-    return status if request is None else _pytest(Harness.prepare(request))
+    with contextlib.ExitStack() as until_done:
+        status, request = begin(options, until_done)
+        return status if request is None else _pytest(Harness.prepare(request))
 
 
 def _explore(options: argparse.Namespace) -> int:

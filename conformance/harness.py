@@ -57,6 +57,8 @@ class Request:
 
     target: str | None = None
     profile: Path | None = None
+    #: The profile that a line that runs it again names; None: the one that is read.
+    profile_told: Path | None = None
     out: Path | None = None
     strict: bool = False
     read_only: bool = False
@@ -267,8 +269,9 @@ class Harness:
         parts = ["conform", verb or request.verb]
         if request.target is not None:
             parts += ["--target", self.profile.shown_url]
-        if request.profile is not None:
-            parts += ["--profile", str(request.profile)]
+        profile = request.profile_told or request.profile
+        if profile is not None:
+            parts += ["--profile", str(profile)]
         if request.budget != "standard":
             parts += ["--budget", request.budget]
         if request.generate_for is not None:

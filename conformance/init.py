@@ -8,11 +8,10 @@ profile names environment variables.
 from __future__ import annotations
 
 import argparse
-import atexit
+import contextlib
 import json
 import os
 import re
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -58,10 +57,11 @@ def user(text: str) -> User:
     return User(name, *variables)
 
 
-def begin(options: argparse.Namespace) -> tuple[int, Request | None]:
+def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tuple[int, Request | None]:
     """Write the profile and the catalogue, and say what is next.
 
-    Returns an exit status, and the check to run, which only reads; None where none is wanted or can be run.
+    Returns an exit status, and the check to run, which only reads; None where none is wanted or can be run. A profile
+    that is made for that check alone is removed with `until_done`.
 
     Raises UsageError: something that was given is wrong, or a file is there already.
     """
@@ -109,13 +109,14 @@ def begin(options: argparse.Namespace) -> tuple[int, Request | None]:
             "(Findings on functions with open x-questions may be the catalogue's: answer these first.)",
             flush=True,
         )
+    written = profile
     if missing:
-        # A profile whose variables are not set cannot be loaded: what needs no users is judged.
-        folder = Path(tempfile.mkdtemp(prefix="conform-init-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        # A profile whose variables are not set cannot be loaded: what needs no users is judged. Whoever
+        # runs it again has set them.
+        folder = Path(until_done.enter_context(tempfile.TemporaryDirectory(prefix="conform-init-")))
         profile = folder / PROFILE
         _write(profile, _text(target, environment, catalog, login, (), catalogue=str(catalogue.resolve())))
-    return 0, Request(profile=profile, read_only=True, budget="quick", verb="check")
+    return 0, Request(profile=profile, profile_told=written, read_only=True, budget="quick", verb="check")
 
 
 def _ask(question: str) -> str:

@@ -125,3 +125,15 @@ def test_the_rules_that_only_read_are_run(
     # Signing in and out is no writing.
     assert {name for name in called if catalog[name].effect != "read"} <= {"auth.login", "auth.logout"}
     assert PASSWORDS["owner"] not in (folder / "events.jsonl").read_text("utf-8")
+
+
+def test_without_the_users_variables_it_is_judged_what_needs_none(
+    service: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The profile of that run is gone with it: the line that runs it again names the one that was written."""
+    monkeypatch.delenv("OWNER_NAME", raising=False)
+    run("--target", service, "--user", "owner:OWNER_NAME:OWNER_WORD", "--environment", "test")
+    assert re.search(r"rules? judged|must rules? failed", capfd.readouterr().out)
+    (folder,) = Path("reports/runs").iterdir()
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    assert "--profile conform.toml --budget quick --read-only" in report["rerun"]
