@@ -10,21 +10,24 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from conformance.protocol.profile import Profile, UsageError
-from load.options import Settings, Wish, settle
+from load import slo
+from load.command import samples_short
+from load.options import DURATION, Settings, Wish, settle
 
 __all__ = ["AROUND", "BUDGETS", "Budget", "fit"]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds: of the whole verification, and of the load within it at most."""
+    """Seconds: of the whole verification, of the load within it at most, and of a load that nobody said more of."""
 
     total: float
     load: float
+    usual: float = DURATION
 
 
 BUDGETS = {
-    "quick": Budget(120.0, 60.0),
+    "quick": Budget(120.0, 60.0, 30.0),
     "standard": Budget(900.0, 300.0),
     "deep": Budget(36_000.0, 25_200.0),
 }
@@ -45,7 +48,7 @@ def fit(
     settings = settle(wish, profile, functions)
     most = BUDGETS[budget].load
     if settings.seconds <= most:
-        return wish, settings, []
+        return *(_usual(wish, settings, profile, budget, functions) or (wish, settings)), []
     if settings.search is not None:
         return wish, settings, [f"budget {budget}: the search is ended after {_told(most)} at the latest"]
     asked = _told(settings.seconds)
@@ -60,6 +63,25 @@ def fit(
             f"{too_long}, and it cannot be shortened; give another --rate, or another --budget"
         ) from error
     return shorter, settled, [f"budget {budget}: the load takes {_told(most)} instead of {asked}"]
+
+
+def _usual(
+    wish: Wish, settings: Settings, profile: Profile, budget: str, functions: Collection[str] | None
+) -> tuple[Wish, Settings] | None:
+    """Return the load as long as is usual in the budget; None: it is to be as long as it is.
+
+    So it is where somebody said how long, or where its SLOs could not be judged on less.
+    """
+    usual = BUDGETS[budget].usual
+    if wish.duration is not None or "duration" in profile.load or settings.seconds != DURATION > usual:
+        return None
+    shorter = replace(wish, duration=f"{usual:.10g}s")
+    try:
+        settled = settle(shorter, profile, functions)
+    except UsageError:
+        return None
+    alone = any(slo.parse(text).function is not None for text in settled.slos)
+    return None if alone or samples_short(settled) else (shorter, settled)
 
 
 def _told(seconds: float) -> str:

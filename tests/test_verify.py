@@ -110,10 +110,27 @@ def test_a_finding_is_judged_again_without_the_load() -> None:
 
 def test_default_load_has_its_place_in_every_budget() -> None:
     for name, budget in BUDGETS.items():
-        wish, settings, notes = fit(Wish(), Profile.empty(URL), name)
-        assert (wish, settings.seconds, notes) == (Wish(), 60, [])
+        _, settings, notes = fit(Wish(), Profile.empty(URL), name)
+        assert (settings.seconds, notes) == (30 if name == "quick" else 60, [])
         # What is left for the check is no less than what it takes of a target that answers in no time.
         assert budget.total - budget.load - AROUND >= 40
+        assert budget.total - settings.seconds - AROUND >= 70
+
+
+def test_a_load_is_no_shorter_than_was_asked_for_or_is_needed(tmp_path: Path) -> None:
+    empty = Profile.empty(URL)
+    for wish in (
+        Wish(duration="45s"),
+        Wish(slo=("p99.9 < 1s",), rate="200/s"),
+        Wish(slo=("course.find p95 < 1s",)),
+        Wish(rate="20/s for 40s"),
+    ):
+        settled, settings, notes = fit(wish, empty, "quick")
+        assert settled is wish
+        assert settings.seconds >= 40
+        assert notes == []
+    assert fit(Wish(), profiled(tmp_path, 'duration = "60s"'), "quick")[1].seconds == 60
+    assert fit(Wish(slo=("p99 < 1s",), rate="200/s"), empty, "quick")[1].seconds == 30
 
 
 def profiled(folder: Path, *lines: str) -> Profile:
