@@ -124,6 +124,22 @@ def test_depth(body: bytes) -> None:
     assert exchange.record()["response"]["body"].startswith(("[[[", '{"a":{"a"'))
 
 
+@pytest.mark.parametrize("size", [30, 5_000, 1_000_000])
+def test_a_password_of_any_size_is_masked_where_it_is_repeated(size: int) -> None:
+    """One of a million equal letters was looked for from each of them on: hours."""
+    word = "x" * size
+    sent = json.dumps({"data": {"identity": "somebody", "credential": word}}).encode()
+    came = json.dumps({"isError": True, "errMsg": f"not {word}!", "data": None}).encode()
+    vault = Vault()
+    vault.members = frozenset({b"credential"})
+    exchange = Exchange(
+        Request("POST", "http://h/auth", (), sent), Response(403, (), came), vault=vault, login=True
+    )
+    told = json.dumps(exchange.record())
+    assert ("somebody" in told) is (size < 1_000_000)
+    assert "x" * min(size, 4_096) not in told
+
+
 def test_a_long_member_name_is_not_repeated_whole() -> None:
     name = b'"' + b"n" * 100_000 + b'":1'
     assert len(read_json(b"{" + name + b"," + name + b"}").error or "") < 200

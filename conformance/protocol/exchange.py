@@ -370,9 +370,12 @@ class _Search:
         index = self._windows
         if index:
             for run in data.translate(_GAPS).split():
+                # Where a run says the same again and again, its forms are looked for once.
+                met: set[bytes] = set()
                 for start in range(0, len(run) - _STEP + 1, _STEP):
                     window = run[start : start + _STEP]
-                    if window in index:
+                    if window in index and window not in met:
+                        met.add(window)
                         found += [form for form in index[window] if form.text in run]
         if found:
             found = [form for form in dict.fromkeys(found) if form.stands_in(data)]
@@ -465,6 +468,11 @@ def _spellings(part: str) -> bytes:
     if name is not None:
         ways.append(f"&{name};".encode())
     return b"(?:%s)" % b"|".join(ways)
+
+
+#: What somebody typed is looked for by so many of its first characters: no secret is longer, only data that is to break
+#: something is, and each form of it takes a multiple of its size.
+_TYPED = 4_096
 
 
 @lru_cache(maxsize=64)
@@ -606,8 +614,8 @@ class Exchange:
         searches = [vault.search()]
         token = request.header("Token")
         if token and len(token) >= 6 and not vault.knows(token):
-            searches.append(_search_for(token))
-        searches += [_search_for(secret) for secret in self._typed() if not vault.knows(secret)]
+            searches.append(_search_for(token[:_TYPED]))
+        searches += [_search_for(secret[:_TYPED]) for secret in self._typed() if not vault.knows(secret)]
         # Of a body only so much is looked at that a secret which begins before the limit is seen whole.
         longest = max(search.longest for search in searches)
         window = limit + longest
