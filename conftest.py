@@ -477,16 +477,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         pyfuncitem.session.shouldstop = f"{error}"
         pytest.skip(f"{error}")
     except OutOfTimeError:
-        gate.emit(
-            {
-                "event": "error",
-                "rule": None,
-                "whose": "out of time",
-                "message": "the run's own deadline has passed",
-            }
-        )
-        pyfuncitem.session.shouldstop = "the run's own deadline has passed"
-        pytest.skip("the run's own deadline has passed")
+        why = f"the run's own deadline has passed, {run.options.deadline:.0f} s"
+        mend = "a larger --budget has more time, --area takes less"
+        gate.emit({"event": "error", "rule": None, "whose": "out of time", "message": f"{why}: {mend}"})
+        pyfuncitem.session.shouldstop = why
+        pytest.skip(why)
     if gate.lost is not None:
         pyfuncitem.session.shouldstop = f"{gate.lost}"
     if conclusion.crashed is not None:

@@ -36,9 +36,7 @@ def once(fault: str | None, seed: int, budget: str, every: float) -> Held:
     began = time.monotonic()
     with serving("--resync-every", f"{every:g}", *(("--fault", fault) if fault else ())) as url:
         rules = list(FAULTS[fault].trips) if fault else []
-        report = judge(
-            target=url, profile=PROFILE, rules=rules, seed=seed, budget=budget, until_found=fault is not None
-        )
+        report = judge(target=url, profile=PROFILE, rules=rules, seed=seed, budget=budget)
     unjudged = [rule for rule, verdict in verdicts(report).items() if verdict in ("not judged", "error")]
     return Held(report["resets"], broken(report), unjudged, report["requests"], time.monotonic() - began)
 
