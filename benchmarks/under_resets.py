@@ -2,8 +2,9 @@
 
 Run `python -m benchmarks.under_resets`. The reference service resets itself every five seconds. First it is checked
 without a fault, once for each seed: a line has the resets, what was found (nothing is to be), the rules that could not
-be judged, requests and seconds. Then so many faults, drawn by the first seed, are put before the rules that they name:
-a line says whether each of those was found broken. Nothing is asserted.
+be judged, requests and seconds. Then so many faults, drawn by the first seed, are put before the rules that they name,
+to the end of the check, so that resets come before and after they are found: a line says whether each of those rules
+was found broken. Nothing is asserted.
 """
 
 from __future__ import annotations
