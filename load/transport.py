@@ -969,22 +969,34 @@ class _TlsConnection(Connection):
             self._shake()
             if self._tls is not tls or self._phase <= _SHAKING:
                 raise BlockingIOError
-        try:
-            data = tls.read(_AT_ONCE)
-        except ssl.SSLWantReadError:
+        parts: list[bytes] = []
+        first: ssl.SSLError | None = None
+        while True:
+            try:
+                data = tls.read(_AT_ONCE)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as error:
+                # OpenSSL keeps one list of errors for all that a thread does, and tells them to whoever asks next. What
+                # is not of this connection is gone with that; what is of it comes again.
+                if first is not None:
+                    raise first from None
+                first = error
+                continue
+            first = None
+            if not data:
+                if not parts:
+                    return data
+                # The other side has said that this was all: what came is taken in first, then that.
+                self._pool.loop.run_callback(self._end_of, tls)
+                break
+            parts.append(data)
+            if not coming.pending:
+                break
+        if not parts:
             self._say()
-            raise BlockingIOError from None
-        if not coming.pending or not data:
-            return data
-        parts = [data]
-        try:
-            while data := tls.read(_AT_ONCE):
-                parts.append(data)
-            # The other side has said that this was all: what came is taken in first, then that.
-            self._pool.loop.run_callback(self._end_of, tls)
-        except ssl.SSLWantReadError:
-            pass
-        return b"".join(parts)
+            raise BlockingIOError
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _end_of(self, tls: ssl.SSLObject) -> None:
         if self._tls is tls and self._phase >= _IDLE:

@@ -581,6 +581,51 @@ def test_tls_with_the_profiles_ca(certificate: tuple[Path, Path]) -> None:
     assert received.startswith(answer())
 
 
+class _Blamed(ssl.SSLSocket):
+    """Is told now and then, as any connection of a thread may be, what is wrong with another one."""
+
+    reads = 0
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        _Blamed.reads += 1
+        if _Blamed.reads % 3 == 1:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "[SSL] internal error")
+        return super().recv(buflen, flags)
+
+
+def test_errors_of_others_within_tls(certificate: tuple[Path, Path]) -> None:
+    sent = answer(b"y" * 3_000_000)
+    with serving(always(sent), tls=_server_side(certificate)) as served:
+        client = connect(served, ca=certificate[0])
+        assert client._tls is not None
+        client._tls.sslsocket_class = _Blamed
+        _Blamed.reads = 0
+        for _ in range(5):
+            exchange = client.send("x", b"{}")
+            assert exchange.failure is None
+            assert exchange.response is not None
+            assert exchange.response.body == b"y" * 3_000_000
+        client.close()
+    assert _Blamed.reads > 5
+
+
+def test_what_is_no_tls_after_all(certificate: tuple[Path, Path]) -> None:
+    """An error of the connection's own comes again, and is told as it came first."""
+
+    def script(taken: socket.socket) -> None:
+        taken.recv(1000)
+        socket.socket.sendall(taken, b"\x17\x03\x03\x00\x40" + b"z" * 64)
+        time.sleep(0.2)
+
+    with serving(script, tls=_server_side(certificate)) as served:
+        client = connect(served, ca=certificate[0])
+        exchange = client.send("x", b"{}")
+        client.close()
+    assert exchange.failure is not None
+    assert exchange.failure.kind == "closed"
+    assert "bad record mac" in exchange.failure.detail
+
+
 def test_tls_with_another_name(certificate: tuple[Path, Path]) -> None:
     with serving(always(answer()), tls=_server_side(certificate)) as served:
         client = Client(f"https://localhost:{served.port}/", ca=certificate[0], timeout=3)

@@ -485,6 +485,46 @@ def test_within_tls(certificate: Path, latest: ssl.TLSVersion, size: int) -> Non
     assert set(served.requests) == {raw}
 
 
+class _Blamed(ssl.SSLObject):
+    """Is told now and then, as any connection of a thread may be, what is wrong with another one."""
+
+    reads = 0
+
+    def read(self, len: int = 1024, buffer: bytearray | None = None) -> bytes:  # type: ignore[override]
+        _Blamed.reads += 1
+        if _Blamed.reads % 3 == 1:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "[SSL] internal error")
+        return super().read(len, buffer)
+
+
+@pytest.mark.parametrize("size", [2, 3_000_000])
+def test_errors_of_others_within_tls(certificate: Path, size: int) -> None:
+    sent = answer(b"y" * size)
+    tls = _server_side(certificate)
+    with serving(always(sent), tls=tls) as served, pooled(served, ca=certificate) as pool:
+        assert pool.endpoint.tls is not None
+        pool.endpoint.tls.sslobject_class = _Blamed
+        _Blamed.reads = 0
+        for number in range(5):
+            done = ask(pool)
+            assert (done.failure, done.detail, done.body == b"y" * size) == (None, "", True)
+            assert done.opened is (number == 0)
+    assert _Blamed.reads > 5
+
+
+def test_what_is_no_tls_after_all(certificate: Path) -> None:
+    """An error of the connection's own comes again, and is told as it came first."""
+
+    def script(taken: socket.socket) -> None:
+        take(taken)
+        socket.socket.sendall(taken, b"\x17\x03\x03\x00\x40" + b"z" * 64)
+        time.sleep(0.2)
+
+    with serving(script, tls=_server_side(certificate)) as served, pooled(served, ca=certificate) as pool:
+        done = ask(pool)
+        assert (done.failure, "bad record mac" in done.detail) == ("closed", True)
+
+
 def test_to_the_end_within_tls(certificate: Path) -> None:
     def script(taken: socket.socket) -> None:
         take(taken)

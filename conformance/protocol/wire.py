@@ -366,7 +366,7 @@ class Connection:
     def _receive(self, deadline: float, before: int) -> bytes:
         try:
             self.socket.settimeout(_left(deadline))
-            return self.socket.recv(65536)
+            return self._recv(65_536)
         except TimeoutError as error:
             told = f"after {before} bytes of it" if before else "not a byte"
             raise WireError("timeout", f"no whole answer within the deadline, {told}") from error
@@ -374,6 +374,17 @@ class Connection:
             if error.errno == errno.ECONNRESET and before:
                 return b""
             raise WireError("closed", _os_error(error)) from error
+
+    def _recv(self, size: int) -> bytes:
+        try:
+            return self.socket.recv(size)
+        except ssl.SSLError as error:
+            # OpenSSL keeps one list of errors for all that a thread does, and tells them to whoever asks next. What is
+            # not of this connection is gone with that; what is of it comes again, or is its end.
+            with contextlib.suppress(ssl.SSLError):
+                if data := self.socket.recv(size):
+                    return data
+            raise error
 
 
 def _left(deadline: float) -> float:
