@@ -1,11 +1,12 @@
 """What `conform check` takes on the embedded service: wall time, start-up, CPU time of the suite, memory.
 
-Run `python -m benchmarks.check_speed`. Each budget is run twice: as a user runs it, for the wall time and for the time
-from the start of the process to its first request; and against a service that was started apart, so that the CPU time
-and the memory are the suite's own. The CPU time of an exchange is that of a whole run, start-up and report
-included, over its requests; beside it stands what each further request costs, from the difference of two budgets.
-Then one process goes through all conversations once, and another one three times, to show whether memory grows with
-the number of exchanges. Nothing here is asserted: the numbers belong to the machine that prints them.
+Run `python -m benchmarks.check_speed`. Each budget is run twice: as a user runs it, for the wall time, the part of it
+that generated payloads took, and the time from the start of the process to its first request; and against a service
+that was started apart, so that the CPU time and the memory are the suite's own. The CPU time of an exchange is that
+of a whole run, start-up and report included, over its requests; beside it stands what each further request costs,
+from the difference of two budgets. Then one process goes through all conversations once, and another one three times,
+to show whether memory grows with the number of exchanges. Nothing here is asserted: the numbers belong to the machine
+that prints them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.generation import SHARES
 from conformance.harness import EMBEDDED_PROFILE, Embedded, Harness, Request
 from conformance.run import Options, Run
 from conformance.suite import conversations
@@ -35,10 +37,15 @@ UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of the command: seconds, CPU seconds with and without its children, bytes."""
+    """One run of the command: seconds, CPU seconds with and without its children, bytes.
+
+    `generated` is the part of the wall time that the conversations with generated payloads took, the confirmation of
+    what they found and all that was done around them included.
+    """
 
     wall: float
     first: float
+    generated: float
     requests: int
     cpu: float
     peak: int
@@ -72,6 +79,7 @@ def run(budget: str, out: Path, *target: str) -> Measured:
     return Measured(
         wall,
         opened - began + _first_exchange(events),
+        _generated(events),
         report["requests"],
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss * UNIT,
@@ -99,6 +107,22 @@ def _first_exchange(events: Path) -> float:
     raise SystemExit(f"{events}: no request was sent")
 
 
+def _generated(events: Path) -> float:
+    """Return how many seconds passed in conversations with generated payloads."""
+    seconds, since, at = 0.0, None, 0.0
+    with events.open(encoding="utf-8") as lines:
+        for line in lines:
+            event = json.loads(line)
+            at = float(event.get("at", at))
+            if event["event"] != "conversation":
+                continue
+            if since is not None:
+                seconds += at - since
+            kind = event["name"].partition(".")[2].partition("[")[0]
+            since = at if kind in SHARES else None
+    return seconds if since is None else seconds + at - since
+
+
 def hold(rounds: int, target: str) -> None:
     """In a process of its own: go through all conversations so many times, in one run; print what it came to."""
     harness = Harness.prepare(
@@ -123,7 +147,8 @@ def main() -> None:
         return
     apart: dict[str, Measured] = {}
     print(
-        f"{'budget':<10}{'wall s':>8}{'first request s':>17}{'requests':>10}{'CPU ms each':>13}{'peak MB':>9}"
+        f"{'budget':<10}{'wall s':>8}{'generated s':>13}{'first request s':>17}{'requests':>10}"
+        f"{'CPU ms each':>13}{'peak MB':>9}"
     )
     for budget in BUDGETS:
         with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +161,7 @@ def main() -> None:
             finally:
                 service.stop()
         print(
-            f"{budget:<10}{whole.wall:>8.1f}{whole.first:>17.2f}{whole.requests:>10}"
+            f"{budget:<10}{whole.wall:>8.1f}{whole.generated:>13.1f}{whole.first:>17.2f}{whole.requests:>10}"
             f"{own.cpu / own.requests * 1e3:>13.3f}{own.peak / 1e6:>9.1f}   {whole.verdict}"
         )
     less, more = (apart[budget] for budget in BUDGETS)
