@@ -47,6 +47,12 @@ _CLEAN_UP = 60.0
 _ATTEMPTS = 3
 _CONFIRMED_PER_RULE = 3
 
+#: Statuses that are documented for an answer to a call (5xx is COD-8's, and no answer), for a refusal, and for whatever
+#: is said within a session.
+ANSWERED = frozenset({200, 400, 401, 403, 404})
+REFUSED = ANSWERED - {200}
+ALIVE = ANSWERED - {401}
+
 LINES = {
     "catalog": '[target]\ncatalog = "catalogue.openrpc.json"',
     "login": '[auth]\nlogin = { function = "auth.login", user = "identity", secret = "credential" }',

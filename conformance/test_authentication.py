@@ -16,7 +16,7 @@ from conformance.protocol.catalog import Method
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.session import Session, SetUpFailedError
-from conformance.run import LINES, NotJudgedError, Talk
+from conformance.run import ALIVE, LINES, REFUSED, NotJudgedError, Talk
 from conformance.suite import disturbs_sessions, each_function, each_user, judges
 from conformance.test_codes import another, protected
 from conformance.watch import equal
@@ -305,6 +305,7 @@ def test_public_function(talk: Talk, function: Method) -> None:
             expected="status 200",
             actual=bare.summary(),
             exchange=bare,
+            accepted={200},
         )
     if bare.status == 200:
         token = "".join(talk.rng.choice("0123456789abcdef") for _ in range(32))
@@ -337,6 +338,7 @@ def test_after_logout(talk: Talk, user: str) -> None:
         expected="status 200",
         actual=ended.summary() if ended else "no answer",
         exchange=ended,
+        accepted={200},
     )
     writes = [
         method
@@ -648,6 +650,7 @@ def _judge_elsewhere(talk: Talk, exchange: Exchange, where: str) -> None:
         expected="no session: status 401",
         actual=exchange.summary(),
         exchange=exchange,
+        accepted=REFUSED,
     )
 
 
@@ -723,6 +726,7 @@ def _works(talk: Talk, token: str, by: str) -> None:
                 expected="any answer but 401",
                 actual=exchange.summary(),
                 exchange=exchange,
+                accepted=ALIVE,
             )
             break
     if talk.profile.auth.logout is not None:

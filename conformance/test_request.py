@@ -13,7 +13,7 @@ from conformance.protocol.catalog import Method
 from conformance.protocol.client import compact
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.samples import CannotGenerate, Spoil
-from conformance.run import NotJudgedError, Talk
+from conformance.run import REFUSED, NotJudgedError, Talk
 from conformance.suite import each_endpoint, each_function, judges
 from conformance.watch import equal, same_answer
 
@@ -80,6 +80,7 @@ def test_data_may_be_left_out(talk: Talk, function: Method) -> None:
             expected=f"data {what}: the answer that {{}} gives ({plain.summary()})",
             actual=varied.summary(),
             exchange=varied,
+            accepted=None if plain.status is None else {plain.status},
         )
         same = equal(hidden(varied.data), hidden(plain.data))
         if function.effect != "read" or not plain.status == varied.status == 200 or same:
@@ -226,6 +227,7 @@ def test_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
             expected="neither 200 nor 5xx",
             actual=f"{exchange.summary()}, where {spoil.kind}",
             exchange=exchange,
+            accepted=REFUSED,
         )
 
 

@@ -101,6 +101,7 @@ def _numbers_out_of_bounds(talk: Talk, offer: Offer, portion: Portion) -> None:
             expected=f"{label}: status 400",
             actual=exchange.summary(),
             exchange=exchange,
+            accepted=range(400, 500),
         )
 
 
@@ -145,6 +146,7 @@ def _carry(talk: Talk, offer: Offer, portion: Portion, load: Load) -> None:
         expected=f"{carrier.label}: kept as it is, or status 400",
         actual=exchange.summary(),
         exchange=exchange,
+        accepted=offer.accepts_by_rule(data) | {400},
     )
 
 

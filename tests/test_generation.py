@@ -29,7 +29,7 @@ WALKS, EDGES, BYTES = (
 
 
 def share(conversation: str) -> float:
-    return SHARES[conversation][0]
+    return SHARES[conversation].requests
 
 
 def spend(allowance: Allowance, clock: Clock, conversation: str, seconds: float, part: float = 1.0) -> float:
@@ -47,8 +47,9 @@ def test_shares_are_those_of_the_conversations() -> None:
             marks: dict[str, Any] = {mark.name: mark for mark in getattr(test, "pytestmark", [])}
             if name in SHARES:
                 marked[name] = frozenset(marks["judges"].args)
-    assert marked == {name: judged for name, (_, judged) in SHARES.items()}
-    assert sum(share for share, _ in SHARES.values()) == pytest.approx(1.0)
+    assert marked == {name: each.rules for name, each in SHARES.items()}
+    assert sum(each.requests for each in SHARES.values()) == pytest.approx(1.0)
+    assert sum(each.seconds for each in SHARES.values()) == pytest.approx(1.0)
     assert held_for({"STA-6"}) == {WALKS}
     assert held_for({"DAT-1"}) == {EDGES, "test_any_data_that_the_schema_allows"}
     assert held_for({"ENV-1"}) == frozenset()
@@ -102,7 +103,7 @@ def test_requests_are_shared_out_where_they_are_counted() -> None:
     assert allowance.requests is not None
     first = allowance.portion(WALKS, 0.5, lambda: 0)
     assert first.requests == round(allowance.requests * share(WALKS) / 2)
-    assert first.seconds >= allowance.seconds * 0.35
+    assert first.seconds >= allowance.seconds * 0.1
 
 
 @pytest.mark.parametrize("budget", ["quick", "standard"])

@@ -68,6 +68,7 @@ REFUSED = a_case(
         ("request.truncated", "REQ-4"),
         ("authentication.token-in-any-case", "AUT-5"),
         ("authentication.password-prefix", "AUT-2"),
+        ("authentication.public-needs-session", "AUT-6"),
     ],
 )
 def test_what_a_check_finds_differs_there_and_not_elsewhere(
