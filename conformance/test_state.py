@@ -167,6 +167,12 @@ def test_what_was_changed(talk: Talk, kind: str) -> None:
     before = original
     for param, new in steps:
         at = resolve(before, reader.object.at)
+        if not isinstance(at, dict):
+            # What was read last is no object, and was judged as that; it may have been that answer alone.
+            before, _ = _shown(talk, reader, thing)
+            at = resolve(before, reader.object.at)
+            if not isinstance(at, dict):
+                break
         current = {
             p.name: at[p.name]
             for p in update.params
@@ -183,7 +189,7 @@ def test_what_was_changed(talk: Talk, kind: str) -> None:
             before, _ = _shown(talk, reader, thing)
             continue
         judged = True
-        changed.setdefault(param.name, at[param.name])
+        changed.setdefault(param.name, resolve(original, reader.object.at)[param.name])
         after, shown = _shown(talk, reader, thing)
         now = resolve(after, reader.object.at)
         got = now.get(param.name, MISSING) if isinstance(now, dict) else MISSING
@@ -199,7 +205,8 @@ def test_what_was_changed(talk: Talk, kind: str) -> None:
         moved = sorted(
             name
             for name in {*at, *(now if isinstance(now, dict) else {})} - {param.name}
-            if not equal(at.get(name), now.get(name) if isinstance(now, dict) else None)
+            if not isinstance(now, dict)
+            or not equal(at.get(name), now.get(name))
             or (name in at) != (name in now)
         )
         talk.judge(
