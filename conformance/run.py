@@ -26,6 +26,7 @@ from conformance.protocol.session import Session, Sessions, SetUpFailedError
 from conformance.recorder import Recorder
 from conformance.referee import Finding, Key, Referee
 from conformance.rulebook import RULES
+from conformance.rulebook.codes import DOCUMENTED as STATUSES
 
 __all__ = ["Conclusion", "NotJudgedError", "Options", "Run", "Talk", "TargetDownError"]
 
@@ -47,11 +48,9 @@ _CLEAN_UP = 60.0
 _ATTEMPTS = 3
 _CONFIRMED_PER_RULE = 3
 
-#: Statuses that are documented for an answer to a call (5xx is COD-8's, and no answer), for a refusal, and for whatever
-#: is said within a session.
-ANSWERED = frozenset({200, 400, 401, 403, 404})
+#: Statuses that are documented for an answer to a call (5xx is COD-8's, and no answer), and for a refusal.
+ANSWERED = STATUSES - {500}
 REFUSED = ANSWERED - {200}
-ALIVE = ANSWERED - {401}
 
 LINES = {
     "catalog": '[target]\ncatalog = "catalogue.openrpc.json"',

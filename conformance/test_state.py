@@ -202,12 +202,12 @@ def test_what_was_changed(talk: Talk, kind: str) -> None:
             exchange=shown,
             function=update.name,
         )
+        # What is no object any more was judged as that.
+        there = now if isinstance(now, dict) else at
         moved = sorted(
             name
-            for name in {*at, *(now if isinstance(now, dict) else {})} - {param.name}
-            if not isinstance(now, dict)
-            or not equal(at.get(name), now.get(name))
-            or (name in at) != (name in now)
+            for name in {*at, *there} - {param.name}
+            if not equal(at.get(name), there.get(name)) or (name in at) != (name in there)
         )
         talk.judge(
             "STA-2",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from conformance.protocol.profile import Profile, UsageError
 from load import slo
-from load.command import samples_short
+from load.command import expected, samples_short
 from load.options import DURATION, Settings, Wish, settle
 
 __all__ = ["AROUND", "BUDGETS", "Budget", "fit"]
@@ -73,15 +73,17 @@ def _usual(
     So it is where somebody said how long, or where its SLOs could not be judged on less.
     """
     usual = BUDGETS[budget].usual
-    if wish.duration is not None or "duration" in profile.load or settings.seconds != DURATION > usual:
+    if wish.duration is not None or "duration" in profile.load or settings.seconds <= usual:
         return None
     shorter = replace(wish, duration=f"{usual:.10g}s")
     try:
         settled = settle(shorter, profile, functions)
     except UsageError:
         return None
+    # How many samples there will be is not known of users who wait for their answers, of tasks, and of one function.
     alone = any(slo.parse(text).function is not None for text in settled.slos)
-    return None if alone or samples_short(settled) else (shorter, settled)
+    unknown = settled.slos and (alone or settled.scenario.tasks or expected(settled) is None)
+    return None if unknown or samples_short(settled) else (shorter, settled)
 
 
 def _told(seconds: float) -> str:

@@ -983,13 +983,16 @@ class _TlsConnection(Connection):
                     raise first from None
                 first = error
                 continue
-            first = None
             if not data:
+                if first is not None:
+                    # It is broken, and no end that was told.
+                    raise first
                 if not parts:
                     return data
                 # The other side has said that this was all: what came is taken in first, then that.
                 self._pool.loop.run_callback(self._end_of, tls)
                 break
+            first = None
             parts.append(data)
             if not coming.pending:
                 break

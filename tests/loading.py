@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import json
 import os
@@ -23,7 +24,7 @@ OK = b'{"isError":false,"errMsg":null,"data":{"rows":[]}}'
 REFUSED = b'{"isError":true,"errMsg":"Log in","data":null}'
 
 
-class _Served:
+class _Served(abc.ABC):
     """A server on an event loop in a thread of its own; `_serve` is what becomes of each connection."""
 
     def __init__(self, host: str, path: str) -> None:
@@ -36,8 +37,9 @@ class _Served:
         self._thread.start()
         self._up.wait()
 
+    @abc.abstractmethod
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        raise NotImplementedError
+        """Answer what comes on one connection."""
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)

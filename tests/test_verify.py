@@ -110,7 +110,8 @@ def test_a_finding_is_judged_again_without_the_load() -> None:
 
 def test_default_load_has_its_place_in_every_budget() -> None:
     for name, budget in BUDGETS.items():
-        _, settings, notes = fit(Wish(), Profile.empty(URL), name)
+        wish, settings, notes = fit(Wish(), Profile.empty(URL), name)
+        assert (wish == Wish()) is (name != "quick")
         assert (settings.seconds, notes) == (30 if name == "quick" else 60, [])
         # What is left for the check is no less than what it takes of a target that answers in no time.
         assert budget.total - budget.load - AROUND >= 40
@@ -124,6 +125,7 @@ def test_a_load_is_no_shorter_than_was_asked_for_or_is_needed(tmp_path: Path) ->
         Wish(slo=("p99.9 < 1s",), rate="200/s"),
         Wish(slo=("course.find p95 < 1s",)),
         Wish(rate="20/s for 40s"),
+        Wish(users=5, slo=("p99 < 1s",)),
     ):
         settled, settings, notes = fit(wish, empty, "quick")
         assert settled is wish
