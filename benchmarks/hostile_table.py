@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -184,34 +185,42 @@ def main() -> int:
     options.add_argument("--budget", choices=tuple(DEADLINES), default="quick")
     options.add_argument("--only", choices=("always", "sometimes"))
     options.add_argument("--check", action="append", default=[], metavar="OPTION", help="for conform check")
+    options.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     chosen = options.parse_args()
     print(f"{'target':<34}{'exit':>4}{'s':>8}{'MB':>7}{'out MB':>7}  the report says", flush=True)
-    wrong = 0
+    rows: list[tuple[str, bool]] = []
     for name in chosen.names or HOSTILE:
         kind = HOSTILE[name]
         if chosen.only != "sometimes":
-            with Server(name) as server:
-                ran = run(
-                    server, name, *chosen.check, timeout=chosen.timeout, budget=chosen.budget, found=False
-                )
-                if server.strayed:
-                    ran.wrong.append(f"{len(server.strayed)} requests went to another host")
-            wrong += bool(ran.wrong)
-            print(line(ran), flush=True)
+            rows.append((name, False))
         if chosen.only != "always" and kind.scheme == "http" and kind.listens and not kind.options:
-            faulty = ("--fault", FAULT)
-            every, after = (kind.every, kind.after) if kind.every > 1 or kind.after else (40, 0)
-            with Server(name, every=every, after=after, options=faulty) as server:
-                ran = run(
-                    server,
-                    "  at times",
-                    *chosen.check,
-                    timeout=chosen.timeout,
-                    budget=chosen.budget,
-                    found=True,
-                )
-                if server.strayed:
-                    ran.wrong.append(f"{len(server.strayed)} requests went to another host")
+            rows.append((name, True))
+
+    def meet(row: tuple[str, bool]) -> Ran:
+        name, sometimes = row
+        kind = HOSTILE[name]
+        if not sometimes:
+            server = Server(name)
+        elif kind.every > 1 or kind.after:
+            server = Server(name, every=kind.every, after=kind.after, options=("--fault", FAULT))
+        else:
+            server = Server(name, every=40, options=("--fault", FAULT))
+        with server:
+            ran = run(
+                server,
+                "  at times" if sometimes else name,
+                *chosen.check,
+                timeout=chosen.timeout,
+                budget=chosen.budget,
+                found=sometimes,
+            )
+            if server.strayed:
+                ran.wrong.append(f"{len(server.strayed)} requests went to another host")
+        return ran
+
+    wrong = 0
+    with ThreadPoolExecutor(chosen.jobs) as pool:
+        for ran in pool.map(meet, rows):
             wrong += bool(ran.wrong)
             print(line(ran), flush=True)
     return 1 if wrong else 0

@@ -166,9 +166,9 @@ class Method:
 
     def mismatch(self, data: Json) -> str | None:
         """Say in one line where `data` departs from the result schema, or return None (ENV-10)."""
-        if self.result.valid(data):
-            return None
         errors = self.result.errors(data)
+        if not errors:
+            return None
         pointer, keyword, message = errors[0]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return f"data{pointer}: {message} ({keyword}){more}"

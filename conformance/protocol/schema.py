@@ -7,6 +7,7 @@ no number.
 
 from __future__ import annotations
 
+import json
 import marshal
 import math
 import re
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote
 
@@ -54,6 +56,12 @@ SINGLE = (
 )
 LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 MAPS = ("properties", "patternProperties", "dependentSchemas")
+#: Keywords that say nothing by themselves of a value, but of what is in it or with others beside them.
+_INWARDS = frozenset(
+    [*SINGLE, *MAPS, "allOf", "prefixItems", "$ref", "$defs", "minContains", "maxContains"]
+) - {"contains", "not", "propertyNames", "dependentSchemas"}
+#: What a value takes as marshal writes it, in bytes, from where on it is large.
+_LARGE = 1 << 18
 #: Members that a bundle does without: references are resolved, definitions are gathered.
 _DROPPED = frozenset({"$id", "$schema", "$anchor", "$comment", "$defs", "definitions"})
 
@@ -607,14 +615,46 @@ class Schema:
         return self._fast.is_valid(_mend(value))
 
     def errors(self, value: Json) -> list[tuple[str, str, str]]:
-        """Return (JSON pointer into the value, keyword, message) for each departure from the schema."""
+        """Return (JSON pointer into the value, keyword, message) for each departure from the schema.
+
+        Of a large value only the first: the validators keep, and print, a copy of the value for each.
+        """
         if self.valid(value):
             return []
         try:
-            marshal.dumps(value)
+            dump = marshal.dumps(value)
         except ValueError:
             return _on_a_tall_stack(lambda: self._errors(value))
-        return self._errors(value)
+        return self._errors(value) if len(dump) <= _LARGE else [self._first_error(value)]
+
+    def _first_error(self, value: Json) -> tuple[str, str, str]:
+        pointer, nodes = "", [self.document]
+        while True:
+            if False in nodes:
+                return pointer, "falseSchema", f"False schema does not allow {_clipped(value)}"
+            parts = self.parts(nodes, value)
+            for part in parts:
+                for keyword in part:
+                    if keyword not in _INWARDS and not self._holds(part, keyword, value):
+                        told = _short(json.dumps(part[keyword]), 80)
+                        return pointer, keyword, f"{_clipped(value)} departs from {keyword} {told}"
+            inside = next(
+                (
+                    (point(pointer, at), below, child)
+                    for at, below, child in _children(parts, value)
+                    if not all(self.branch(node).valid(child) for node in below)
+                ),
+                None,
+            )
+            if inside is None:
+                return pointer, "schema", f"{_clipped(value)} does not match the schema"
+            pointer, nodes, value = inside
+
+    def _holds(self, part: dict[str, Json], keyword: str, value: Json) -> bool:
+        alone = {"$defs": self.document.get("$defs", {}), keyword: part[keyword]}
+        if keyword == "contains":
+            alone |= {name: part[name] for name in ("minContains", "maxContains") if name in part}
+        return Schema(alone, lenient=self._formats is _LENIENT).valid(value)
 
     def _errors(self, value: Json) -> list[tuple[str, str, str]]:
         if self._fast is not None and not _has_odd_numbers(value):
@@ -683,14 +723,7 @@ class Schema:
             pointer, nodes, item = stack.pop()
             parts = self.parts(nodes, item)
             yield pointer, parts, item
-            if isinstance(item, dict):
-                below = [
-                    (point(pointer, name), member_schemas(parts, name), child) for name, child in item.items()
-                ]
-            elif isinstance(item, list):
-                below = [(f"{pointer}/{i}", item_schemas(parts, i), child) for i, child in enumerate(item)]
-            else:
-                continue
+            below = [(point(pointer, at), nodes, child) for at, nodes, child in _children(parts, item)]
             stack += reversed(below)
 
 
@@ -721,6 +754,33 @@ def item_schemas(parts: list[dict[str, Json]], index: int) -> list[Json]:
         elif "items" in part:
             found.append(part["items"])
     return found
+
+
+def _children(parts: list[dict[str, Json]], value: Json) -> Iterator[tuple[str | int, list[Json], Json]]:
+    """Yield (name or index, the schemas that speak of it, value) for what is in an object or an array."""
+    if isinstance(value, dict):
+        for name, child in value.items():
+            yield name, member_schemas(parts, name), child
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield index, item_schemas(parts, index), child
+
+
+def _clipped(value: Json, levels: int = 3) -> str:
+    """Return the beginning of a value of any size, as JSON."""
+    if isinstance(value, str):
+        return json.dumps(_mend(value[:40]), ensure_ascii=False) + "…" * (len(value) > 40)
+    if isinstance(value, list | dict) and value and not levels:
+        return "[…]" if isinstance(value, list) else "{…}"
+    more = ", …" if isinstance(value, list | dict) and len(value) > 2 else ""
+    if isinstance(value, list):
+        return f"[{', '.join(_clipped(item, levels - 1) for item in value[:2])}{more}]"
+    if isinstance(value, dict):
+        first = islice(value.items(), 2)
+        return f"{{{', '.join(f'{_clipped(name)}: {_clipped(item, levels - 1)}' for name, item in first)}{more}}}"
+    if isinstance(value, int) and value.bit_length() > _HUGE_BITS:
+        return f"a number of {value.bit_length()} bits"
+    return json.dumps(value)
 
 
 def _check_meta(schema: Json, pointer: str) -> None:
