@@ -17,8 +17,8 @@ How the peer is run, so that it does its best (all of it is in `peer_command` an
 Ours is `conform check` as a process, interrupted when the time is over; it is not told which rules the fault breaks.
 A machine that is busy with other things gives it too few seconds for all its conversations: then `--named-rules` asks
 it, for each fault, for the rules that the fault names alone (the clean service is judged by all of them still).
-Each run has a fresh service, a process of its own. The seconds of ours count from the start of the process, those of
-the peer from the start of its engine, about a second later.
+`--together` runs the two at the same time. Each run has a fresh service, a process of its own. The seconds of ours
+count from the start of the process, those of the peer from the start of its engine, about a second later.
 
 A fault is caught by either where it shows a failure that the clean service does not show: another pair of operation
 and kind of failure for the peer, of function and rule for ours. What the clean service shows, in `--clean` runs with
@@ -43,6 +43,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -235,6 +236,7 @@ class Bench:
     seed: int
     budget: str
     named_rules: bool
+    together: bool = False
 
     def peer(self, fault: str | None, seed: int) -> Outcome:
         """Run Schemathesis on a fresh service."""
@@ -270,8 +272,12 @@ class Bench:
             return outcome(measured, folder / "ours" / "report.json", log, our_failures, our_cases)
 
     def both(self, fault: str | None, seed: int) -> dict[str, Outcome]:
-        """Run one after the other."""
-        return {PEER: self.peer(fault, seed), OURS: self.ours(fault, seed)}
+        """Run one after the other, or both at the same time."""
+        if not self.together:
+            return {PEER: self.peer(fault, seed), OURS: self.ours(fault, seed)}
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            runs = {PEER: pool.submit(self.peer, fault, seed), OURS: pool.submit(self.ours, fault, seed)}
+            return {tool: run.result() for tool, run in runs.items()}
 
 
 @contextlib.contextmanager
@@ -328,7 +334,8 @@ def table(records: Sequence[Record]) -> str:
     lines = [
         f"{header['version']} and conform check --budget {header['budget']}"
         f"{' with the rules that each fault names' if header['named_rules'] else ''}: "
-        f"{len(faults)} faults, {header['seconds']} s each, seed {header['seed']}",
+        f"{len(faults)} faults, {header['seconds']} s each{', side by side' if header.get('together') else ''}, "
+        f"seed {header['seed']}",
         "",
         f"{'caught':<16}{'gross':>6}{PEER:>14}{OURS:>14}{'subtle':>10}{PEER:>14}{OURS:>14}",
     ]
@@ -417,6 +424,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--named-rules", action="store_true", help="ours judges the rules that each fault names"
     )
+    parser.add_argument(
+        "--together", action="store_true", help="both at the same time, where there is a core for each"
+    )
     parser.add_argument("--schemathesis", metavar="PATH", help="its executable (default: install it)")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="default: reports/runs/<UTC time>-peer.jsonl"
@@ -459,7 +469,9 @@ def main() -> int:
             log.flush()
 
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-        bench = Bench(program, options.seconds, options.seed, options.budget, options.named_rules)
+        bench = Bench(
+            program, options.seconds, options.seed, options.budget, options.named_rules, options.together
+        )
         put(
             "run",
             version=told.stdout.strip().replace(", version", ""),
@@ -467,6 +479,7 @@ def main() -> int:
             seed=bench.seed,
             budget=bench.budget,
             named_rules=bench.named_rules,
+            together=bench.together,
         )
         known: dict[str, frozenset[Failure]] = dict.fromkeys(TOOLS, frozenset())
         for number in range(options.clean):

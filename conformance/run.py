@@ -37,6 +37,8 @@ R = TypeVar("R")
 #: without an answer that it answers when it is sent again, before the target counts as too unstable to judge.
 _MOST_RESETS = 8
 _MOST_SILENCES = 4
+#: Calls that may be answered only at the second time, in all and of all, before a run has nothing to rely on.
+_MOST_WAVERING, _WAVERING_SHARE = 4, 0.001
 
 #: After so many conversations in a row without a single answer to any call there will be none any more.
 _MOST_UNANSWERED = 8
@@ -170,6 +172,7 @@ class Run:
         self.silences = 0
         #: Conversations in a row without an answer, and whether one ever had one.
         self._unanswered = 0
+        self._wavered: Counter[tuple[str, str]] = Counter()
         self._ever = False
         self._silence: Failure | None = None
         self._confirming = confirm
@@ -527,6 +530,36 @@ class Run:
                 return None
         return self.client.resend(exchange, token)
 
+    def wavers(self, exchange: Exchange) -> bool:
+        """Whether a call got no answer that can be read, and gets one when the same bytes are sent again."""
+        failure = exchange.failure
+        if failure is None or not exchange.request.well_formed:
+            return False
+        if self.client.resend(exchange, None).failure is not None:
+            return False
+        self._wavered[failure.kind, failure.detail] += 1
+        return True
+
+    def _tell_wavering(self) -> None:
+        """Tell of calls that were answered only when they were sent again; too many leave nothing to rely on."""
+        # That a connection was closed is COD-8's to say, and who was not reached was not asked.
+        counts = {
+            detail: count
+            for (kind, detail), count in self._wavered.most_common()
+            if kind not in ("closed", "unreachable")
+        }
+        times = sum(counts.values())
+        if not times:
+            return
+        message = (
+            f"the target gave no answer to {times} of {self.client.sent} calls ({next(iter(counts))}), and one when "
+            "the same was sent again"
+        )
+        if times > _MOST_WAVERING and times > self.client.sent * _WAVERING_SHARE:
+            self.emit({"event": "error", "rule": None, "message": f"{message}: it is too unstable to judge"})
+        else:
+            self.notes.append(message)
+
     def _recover(self) -> None:
         """After a conversation that ends sessions: drop the main sessions that went with them."""
         for session in self.sessions.mains():
@@ -572,6 +605,7 @@ class Run:
                 f"the target was not there, or left a call unanswered that it answered later, {times} in all; "
                 "what was being judged was judged again"
             )
+        self._tell_wavering()
         self._tell_coverage()
         for note in dict.fromkeys(self.notes):
             self.emit({"event": "note", "message": self.vault.mask(note)})
@@ -822,6 +856,17 @@ class Talk:
             raise SetUpFailedError(f"{what}: {exchange.function} gave {exchange.summary()}", exchange)
         return exchange
 
+    def witness(self, exchange: Exchange) -> Exchange:
+        """Return the exchange of a look at what other calls did, if it tells anything of it.
+
+        Raises:
+            SetUpFailedError: there is no answer, or one of 5xx, which COD-8 judges.
+
+        """
+        if exchange.status is None or exchange.status >= 500:
+            raise SetUpFailedError(f"could not look: {exchange.function} gave {exchange.summary()}", exchange)
+        return exchange
+
     # -- judging -----------------------------------------------------------------------------------------------
 
     def judge(
@@ -842,7 +887,12 @@ class Talk:
 
         `accepted` are the statuses that would have been right, where it is about the status alone; `case` the steps
         that show it, where the exchange alone does not (`conformance.cases.Step`, as JSON).
+
+        A call that got no answer, and gets one when it is sent again, shows nothing of what it asked: it is no finding,
+        and not counted.
         """
+        if not good and exchange is not None and self.run.wavers(exchange):
+            return False
         self.run.referee.judged(rule)
         if not good:
             name = function if function is not None else exchange.function if exchange else None

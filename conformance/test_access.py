@@ -78,7 +78,7 @@ def test_another_users_object(talk: Talk, kind: str) -> None:
                     because=f"the {kind} is another user's",
                 )
         _judge_privileged(talk, kind, owner)
-        after = read(talk, thing)
+        after = talk.witness(read(talk, thing))
         method = talk.catalog.read(kind)
         assert method is not None
         talk.judge(
@@ -227,7 +227,7 @@ def _judge_owner(
     thing = talk.estate.thing(role.kind, identifier, user)
     if talk.catalog.create(role.kind) is None or not talk.estate.may_call(user, reader):
         return
-    mine = read(talk, thing, user)
+    mine = talk.witness(read(talk, thing, user))
     talk.judge(
         "ACC-3",
         mine.status == 200,

@@ -120,7 +120,7 @@ def test_creates_of_several_users(talk: Talk, kind: str) -> None:
 
 def _judge_kept(talk: Talk, create: Method, reader: Method, thing: Any, data: dict[str, Any]) -> None:
     assert reader.object is not None
-    exchange = read(talk, thing)
+    exchange = talk.witness(read(talk, thing))
     if exchange.status in (403, 404):
         others = [
             name for name in talk.profile.users if name != thing.user and talk.estate.may_call(name, reader)

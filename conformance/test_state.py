@@ -326,7 +326,7 @@ def test_what_was_deleted(talk: Talk, kind: str) -> None:
                 function=lister.function.name,
             )
         if talk.catalog.read(kind):
-            exchange = read(talk, neighbour)
+            exchange = talk.witness(read(talk, neighbour))
             talk.status(
                 "STA-3",
                 exchange,
@@ -358,11 +358,15 @@ def test_reading_changes_nothing(talk: Talk, function: Method) -> None:
     looks = [look for _, look in eyes]
     first = [look() for look in looks]
     control = [look() for look in looks]
+    if not any(one[1].status == two[1].status == 200 for one, two in zip(first, control, strict=True)):
+        talk.give_up("no object can be watched")
     for sent in (data, talk.valid(function, user, optional="none")):
         for _ in range(2):
             talk.call(function, sent, as_=user)
     after = [look() for look in looks]
     for (name, _), one, two, three in zip(eyes, first, control, after, strict=True):
+        if not one[1].status == two[1].status == 200:
+            continue
         watched = _masked(two[0], one[0])
         good = equal(watched, _masked(three[0], one[0], two[0]))
         talk.judge(
@@ -403,7 +407,7 @@ def _eyes(talk: Talk, user: str, apart: Method) -> Iterator[tuple[str, Any]]:
                 continue
 
             def look(reader: Method = reader, data: dict[str, Any] = data) -> tuple[Any, Any]:
-                exchange = talk.call(reader, data, as_=user)
+                exchange = talk.witness(talk.call(reader, data, as_=user))
                 return exchange.data, exchange
 
             yield reader.name, look
@@ -411,7 +415,7 @@ def _eyes(talk: Talk, user: str, apart: Method) -> Iterator[tuple[str, Any]]:
             if lister.function.name != apart.name:
 
                 def watch(lister: Any = lister) -> tuple[Any, Any]:
-                    exchange = lister.exchange()
+                    exchange = talk.witness(lister.exchange())
                     return exchange.data, exchange
 
                 yield lister.function.name, watch
@@ -503,7 +507,7 @@ def test_concurrent_creates(talk: Talk, kind: str) -> None:
         for data, identifier, _ in things:
             thing = talk.estate.thing(kind, identifier, user)
             thing.sent = thing.sent or data
-            exchange = read(talk, thing)
+            exchange = talk.witness(read(talk, thing))
             judge_kept(talk, create, reader, thing, exchange, data)
     for lister in listers(talk, kind, user, first):
         listed = [repr(identifier) for identifier in lister.ids()]

@@ -264,7 +264,7 @@ class Trace:
                 exchange=self.lister.exchange(),
             )
         elif self.thing is not None:
-            exchange = read(self.talk, self.thing)
+            exchange = self.talk.witness(read(self.talk, self.thing))
             method = self.talk.catalog.read(self.thing.kind)
             assert method is not None
             good = exchange.status == 200 and equal(method.volatile_mask(exchange.data), self.before)

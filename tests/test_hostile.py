@@ -6,26 +6,32 @@ The whole of it, every misbehaviour by itself and amid answers, with users and a
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from benchmarks.hostile_table import FAULT, RULE, Ran, run
+from benchmarks.hostile_table import FAULT, RULE, Ran, profile_in, run
 from conformance.protocol.client import Client
 from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure, Request, Response, read_json
 from conformance.protocol.wire import CAP, VALUES
 from conformance.referee import Finding, Referee
+from fixtures.faults import FAULTS
+from fixtures.faults.shapes import slow
+from fixtures.faults.steps import on_success
 from fixtures.hostile import HOSTILE, serving
 from fixtures.hostile.__main__ import main
 from fixtures.hostile.registry import hostile
 from fixtures.hostile.server import Peer
+from fixtures.service.service import Service
 from reports.run import build
-from tests.judging import judge, verdicts
+from tests.judging import broken, judge, profile_of, serving_here, verdicts
 from tests.recording import ROOT, ran_here
 
 #: One of each family; every one of them takes seconds, so that the others are in thorough runs and in the table.
@@ -265,6 +271,78 @@ def test_an_outage_is_waited_for_and_breaks_no_rule() -> None:
     assert {verdicts(report)[rule] for rule in ("HTTP-2", "HTTP-3")} == {"pass"}
     assert report["gate"] == "pass"
     assert any("was not there" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "every"),
+    [
+        ("body.endless", ("HTTP-2", "REQ-2", "REQ-5", "AUT-11", "STA-3", "STA-4"), 17),
+        ("connection.silent", ("REQ-2", "COD-3"), 7),
+        ("head.not-http", ("REQ-2", "REQ-5", "REQ-6", "ACC-2"), 9),
+    ],
+)
+def test_calls_that_are_answered_the_second_time_break_no_other_rule(
+    name: str, rules: tuple[str, ...], every: int, tmp_path: Path
+) -> None:
+    """They leave nothing to rely on where they are many; what they asked for was never refused, nor granted."""
+    with serving(name, every=every, options=("--fault", FAULT)) as server:
+        report = judge(target=server.url, profile=profile_in(tmp_path, 0.3), rules=rules, budget="quick")
+    assert set(broken(report)) == ({RULE} if RULE in rules else set())
+    told = [error["message"] for error in report["errors"]]
+    assert any("one when the same was sent again: it is too unstable to judge" in each for each in told), told
+    assert report["gate"] == ("fail" if RULE in rules else "undecided")
+
+
+def test_few_calls_that_are_answered_the_second_time_are_a_note(tmp_path: Path) -> None:
+    with serving("connection.silent", every=50) as server:
+        report = judge(
+            target=server.url, profile=profile_in(tmp_path, 0.3), rules=["REQ-6", "COD-3"], budget="quick"
+        )
+    assert report["gate"] == "pass"
+    assert report["errors"] == []
+    assert [note for note in report["notes"] if "one when the same was sent again" in note]
+
+
+def test_calls_of_one_kind_that_are_never_answered_are_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def silent(service: Service) -> Service:
+        return slow(
+            service,
+            "parse_body",
+            lambda call: 2.0 * (b'"data":[' in call.request.body and "/sys" in call.request.path),
+        )
+
+    monkeypatch.setitem(FAULTS, "requests.silent", silent)
+    with serving_here("requests.silent") as (url, catalogue):
+        profile = profile_of(catalogue, tmp_path)
+        profile.write_text(
+            profile.read_text("utf-8").replace("[target]", "[target]\ntimeout = 0.3", 1), "utf-8"
+        )
+        report = judge(target=url, profile=profile, rules=["REQ-6"], budget="quick")
+    assert set(broken(report)) == {"REQ-6"}
+    rule = next(rule for rule in report["rules"] if rule["id"] == "REQ-6")
+    assert {finding["kind"] for finding in rule["findings"]} == {"data that is an array is not refused"}
+    assert all("no answer" in finding["actual"] for finding in rule["findings"])
+
+
+@pytest.mark.parametrize("instead", [None, [], {}, {"course": []}])
+def test_an_object_that_reads_as_another_thing_now_and_then_stops_no_conversation(
+    instead: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    numbers = itertools.count(1)
+
+    def forgets(service: Service) -> Service:
+        def change(envelope: dict[str, Any]) -> dict[str, Any]:
+            return envelope | {"data": instead} if next(numbers) % 7 == 0 else envelope
+
+        return on_success(service, ("course.read",), change)
+
+    monkeypatch.setitem(FAULTS, "state.forgets", forgets)
+    with serving_here("state.forgets") as (url, catalogue):
+        report = judge(target=url, profile=profile_of(catalogue, tmp_path), rules=["STA-1", "STA-2"])
+    assert report["errors"] == []
+    assert "STA-2" in broken(report)
 
 
 def test_who_is_blamed_for_what_stops_a_run() -> None:
