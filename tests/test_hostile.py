@@ -244,6 +244,16 @@ def test_a_large_answer_is_kept_in_brief() -> None:
     assert "(3000008 bytes in all)" in kept.record()["response"]["body"]
 
 
+def test_of_ten_thousand_headers_the_first_are_kept() -> None:
+    many = exchange_of(b"{}", *((f"X-{number}", "1") for number in range(10_000)))
+    kept = many.brief()
+    assert kept.response is not None
+    assert len(kept.response.headers) <= 1000
+    assert kept.response.headers == many.response.headers[: len(kept.response.headers)]  # type: ignore[union-attr]
+    assert kept.record() == many.record()
+    assert kept.brief().record() == many.record()
+
+
 def test_of_large_answers_one_is_kept_read() -> None:
     first, second = (exchange_of(b'{"data":"' + b"x" * 2_000_000 + b'"}') for _ in range(2))
     assert first.data == second.data == first.data

@@ -38,6 +38,8 @@ __all__ = [
 
 #: Of a larger response no more than so many bytes are kept beyond the conversation that it was an answer in.
 _KEPT = 65_536
+#: And no more than so many headers, of which few tell anything.
+_MANY = 500
 
 MASK = "***"
 _MASK = MASK.encode()
@@ -78,7 +80,8 @@ class Request:
 class Response:
     """What came back: `body` as its Content-Encoding decodes, `raw` as it came over the wire.
 
-    `length` is how long the body was, where only its beginning was kept.
+    `length` is how long the body was, where only its beginning was kept, and `headers_in_all` how many headers there
+    were, where only the first were.
     """
 
     status: int
@@ -87,6 +90,7 @@ class Response:
     raw: bytes = b""
     version: str = "HTTP/1.1"
     length: int | None = None
+    headers_in_all: int | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, whatever its case, or None."""
@@ -570,9 +574,15 @@ class Exchange:
     def brief(self) -> Exchange:
         """Return what can be kept of the exchange: the same one, unless the response is large, then its beginning."""
         response = self.response
-        if response is None or len(response.body) + len(response.raw) <= 4 * _KEPT:
+        if response is None:
+            return self
+        many = len(response.headers) > _MANY
+        if not many and len(response.body) + len(response.raw) <= 4 * _KEPT:
             return self
         kept = replace(response, body=response.body[:_KEPT], raw=b"", length=len(response.body))
+        if many:
+            # Each takes some hundred bytes, whatever it is long.
+            kept = replace(kept, headers=response.headers[:_MANY], headers_in_all=len(response.headers))
         return replace(self, response=kept)
 
     def summary(self) -> str:
@@ -646,9 +656,12 @@ class Exchange:
                 text = _mask_members(text, vault.members)
             return text + f"… ({length or len(data)} bytes in all)".encode() if cut else text
 
-        def heads(headers: list[tuple[str, bytes]], room: float = math.inf) -> dict[str, str]:
+        def heads(
+            headers: list[tuple[str, bytes]], room: float = math.inf, in_all: int | None = None
+        ) -> dict[str, str]:
             out: dict[str, list[str]] = {}
-            for number, (name, value) in enumerate(headers):
+            told = 0
+            for name, value in headers[:_MANY]:
                 shown = (
                     (MASK if value else "")
                     if _is_secret_header(name)
@@ -656,9 +669,12 @@ class Exchange:
                 )
                 room -= len(name) + len(shown)
                 if room < 0:
-                    out["…"] = [f"{len(headers) - number} of {len(headers)} headers are not shown"]
                     break
                 out.setdefault(name, []).append(shown)
+                told += 1
+            in_all = in_all or len(headers)
+            if told < in_all:
+                out["…"] = [f"{in_all - told} of {in_all} headers are not shown"]
             return {name: ", ".join(values) for name, values in out.items()}
 
         body = show(request.body)
@@ -672,7 +688,7 @@ class Exchange:
         if response is not None:
             answer = {
                 "status": response.status,
-                "headers": heads(came, limit),
+                "headers": heads(came, limit, response.headers_in_all),
                 "body": _readable(show(response.body, response.length)),
                 "seconds": round(self.seconds, 6),
             }
