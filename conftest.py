@@ -10,7 +10,7 @@ import contextlib
 import math
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from conformance.generation import SHARES
 from conformance.harness import Harness, Request, duration, named_path, positive
 from conformance.history import lately
 from conformance.interrupt import Interruption
+from conformance.pace import Pace
 from conformance.plan import StandIn
 from conformance.protocol.client import OutOfTimeError
 from conformance.protocol.profile import UsageError
@@ -102,6 +103,8 @@ class Gate:
         self.run: Run | None = None
         self.log: RunLog | None = None
         self.progress: Progress | None = None
+        self.pace: Pace | None = None
+        self.generates = False
         self.report: dict[str, Any] | None = None
         self.interrupted = False
         self.interruption = Interruption()
@@ -184,6 +187,24 @@ class Gate:
                 event["rule"], event["function"], event["message"], area=event["rule"].split("-")[0]
             )
 
+    def wants(self, kind: str, rules: Sequence[str]) -> bool:
+        """Whether there is time for a conversation; one whose rules nothing else has judged is held in any case."""
+        run, pace = self.run, self.pace
+        if run is None or pace is None:
+            return True
+        allowance = run.allowance
+        if kind in SHARES:
+            allowance.within(pace.left)
+            return True
+        call = run.seconds / max(1, run.client.sent)
+        return pace.wants(
+            kind,
+            call,
+            generated=(allowance.seconds - allowance.spent) * self.generates,
+            removal=call * sum(1 for _ in run.estate.owned()),
+            due=not all(run.referee.total_judged[rule] for rule in rules),
+        )
+
     def leave_out(self, rule: str, reason: str) -> None:
         """Write down that a rule is not judged, for a reason that lies in what was asked for."""
         self.emit({"event": "not judged", "rule": rule, "function": None, "reason": reason, "lines": None})
@@ -256,6 +277,8 @@ class Gate:
                 file=sys.__stderr__,
                 flush=True,
             )
+        if self.pace is not None and self.pace.note is not None:
+            run.notes.append(self.pace.note)
         self.interruption.enter("clean-up")
         try:
             run.finish()
@@ -395,7 +418,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def kept(item: pytest.Item) -> bool:
         rules = _rules(item)
-        if item.name.startswith("test_every_exchange"):
+        if _kind(item) == "test_every_exchange":
             return any(rule in wanted for rule in item.callspec.params.values())  # type: ignore[attr-defined]
         return (everything and bool(rules)) or any(rule in wanted for rule in rules)
 
@@ -417,6 +440,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for rule in RULES.values():
         if rule.id in wanted and rule.id not in judged:
             gate.leave_out(rule.id, "left out on pytest's command line")
+    kinds = [_kind(item) for item in chosen if _is_suite(item.path)]
+    gate.generates = not SHARES.keys().isdisjoint(kinds)
+    if gate.run is not None and not gate.harness.request.plan:
+        paced = [kind for kind in kinds if kind not in SHARES and kind not in _UNPACED]
+        gate.pace = Pace(paced, gate.run.options.deadline)
     areas: dict[str, int] = {}
     for item in chosen:
         area = _area(item)
@@ -426,6 +454,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gate.progress = Progress(
             len(chosen), quiet=request.quiet, color=request.color, areas=areas, file=sys.__stderr__
         )
+
+
+#: What was asked for by name, and what sends nothing.
+_UNPACED = ("test_a_case", "test_every_exchange")
+
+
+def _kind(item: pytest.Item) -> str:
+    return item.name.partition("[")[0]
 
 
 def _area(item: pytest.Item) -> str:
@@ -469,6 +505,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     def body(talk: Talk) -> None:
         hold(talk, pyfuncitem.obj, parameters)
 
+    kind = _kind(pyfuncitem)
+    if kind not in _UNPACED and not gate.wants(kind, wanted):
+        pytest.skip("left out: the target is slow")
+    began = run.seconds
     try:
         conclusion = run.conduct(
             name, wanted, body, disturbs=pyfuncitem.get_closest_marker("disturbs_sessions") is not None
@@ -482,6 +522,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         gate.emit({"event": "error", "rule": None, "whose": "out of time", "message": f"{why}: {mend}"})
         pyfuncitem.session.shouldstop = why
         pytest.skip(why)
+    if gate.pace is not None:
+        gate.pace.held(kind, run.seconds - began)
     if gate.lost is not None:
         pyfuncitem.session.shouldstop = f"{gate.lost}"
     if conclusion.crashed is not None:
@@ -533,7 +575,7 @@ def _text(finding: Finding) -> str:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Count what is done, and what it took: generated payloads pay for what is done around them, too."""
     gate = item.config.stash.get(_GATE, None)
-    run = gate.run if gate is not None and item.name.partition("[")[0] in SHARES else None
+    run = gate.run if gate is not None and _kind(item) in SHARES else None
     with run.allowance.around() if run is not None else contextlib.nullcontext():
         result = yield
     gate = item.config.stash.get(_GATE, None)

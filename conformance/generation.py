@@ -183,6 +183,10 @@ class Allowance:
             until = max(until, self.spent + least)
         return Portion(self, conversation, requests, until, sent)
 
+    def within(self, seconds: float) -> None:
+        """Take no more than so many seconds from now on."""
+        self.seconds = min(self.seconds, self.spent + max(0.0, seconds))
+
     def had_turn(self, conversation: str) -> None:
         """Take note that one of this kind was held: those that gave up at once are none."""
         self._to_come.discard(conversation)

@@ -28,7 +28,7 @@ from conformance.referee import Finding, Key, Referee
 from conformance.rulebook import RULES
 from conformance.rulebook.codes import DOCUMENTED as STATUSES
 
-__all__ = ["Conclusion", "NotJudgedError", "Options", "Run", "Talk", "TargetDownError"]
+__all__ = ["Conclusion", "NotJudgedError", "Options", "Run", "Talk", "TargetDownError", "TimeOverError"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -76,6 +76,10 @@ class NotJudgedError(Exception):
         self.lines = lines
 
 
+class TimeOverError(NotJudgedError):
+    """A rule is not judged here for want of time, which is nobody's doing and casts no doubt on the target."""
+
+
 class TargetDownError(Exception):
     """The target does not answer any more; nothing further can be said."""
 
@@ -104,6 +108,8 @@ class Conclusion:
     findings: list[Finding] = field(default_factory=list)
     not_judged: str | None = None
     crashed: str | None = None
+    #: Whether that is for want of time alone.
+    late: bool = False
     #: What could not be done to prepare, where that is why nothing could be judged.
     stuck: Exchange | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -248,7 +254,8 @@ class Run:
         while True:
             mark = self.allowance.mark()
             conclusion = self._attempt(name, rules, body)
-            dubious = bool(self.referee.take() or conclusion.not_judged or conclusion.crashed)
+            stopped = conclusion.crashed or (conclusion.not_judged and not conclusion.late)
+            dubious = bool(self.referee.take() or stopped)
             if not (dubious or self.referee.refused or self.referee.unreached):
                 break
             try:
@@ -331,7 +338,7 @@ class Run:
         try:
             body(talk)
         except NotJudgedError as error:
-            conclusion.not_judged = error.reason
+            conclusion.not_judged, conclusion.late = error.reason, isinstance(error, TimeOverError)
             for rule in rules:
                 talk.skip(rule, error.reason, error.lines)
         except SetUpFailedError as error:
@@ -624,7 +631,7 @@ class Run:
             )
         if self.allowance.late:
             self.notes.append(
-                f"some generated payloads were not sent: their {self.allowance.seconds:g} s were over"
+                f"some generated payloads were not sent: their {self.allowance.seconds:.3g} s were over"
             )
 
 
@@ -667,7 +674,7 @@ class Talk:
         The share is divided among what the conversation is put to, equally or by `weight`.
 
         Raises:
-            NotJudgedError: no time is left.
+            TimeOverError: no time is left.
 
         """
         kind = self.name.partition(".")[2].partition("[")[0]
@@ -677,7 +684,7 @@ class Talk:
         again = self.only is not None
         portion = self.run.allowance.portion(kind, part, lambda: self.client.sent, again=again)
         if portion.over:
-            raise NotJudgedError("the time for generated payloads was over")
+            raise TimeOverError("the time for generated payloads was over")
         return portion
 
     def _weight(self, weight: Callable[[Any], float] | None, each: Any) -> float:
