@@ -278,7 +278,7 @@ class Gate:
                 flush=True,
             )
         if self.pace is not None and self.pace.note is not None:
-            run.notes.append(self.pace.note)
+            run.notes.insert(0, self.pace.note)
         self.interruption.enter("clean-up")
         try:
             run.finish()

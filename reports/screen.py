@@ -329,6 +329,8 @@ def _footer(page: Page, report: Mapping[str, Any], folder: Path | None) -> None:
     _coverage(page, report.get("coverage"))
     for note in report["notes"][:5]:
         page.field("note", note)
+    if len(report["notes"]) > 5:
+        page.field("", f"and {plural(len(report['notes']) - 5, 'more note')} in report.json")
     facts = [] if report["seed"] is None else [f"seed {report['seed']}"]
     facts += [plural(report["requests"], "request"), f"{report['seconds']:.1f} s"]
     facts += [plural(report["resets"], "reset") + " of the target"] if report["resets"] else []

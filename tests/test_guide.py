@@ -60,6 +60,7 @@ WORKER = "conform load --worker --master-host HOST --target URL --profile confor
 WAYS = {
     "conform check --target URL": Way("--budget quick", before=("conform.toml",)),
     "conform check --target URL --profile fixtures/service/conform.toml": Way(CHECK),
+    "conform check --target URL --profile fixtures/service/conform.toml --rule PAG-2": Way(),
     "conform check --cases corpus --for 10m": Way("--profile conform.toml --target URL --rule COD-4"),
     "pytest conformance --target URL --profile conform.toml --rule PAG-2": Way(),
     "conform verify --profile conform.toml --baseline reports/runs/last-release --fail-on regression": Way(
@@ -94,6 +95,7 @@ WAYS = {
     'conform call course.find \'{"query": "python"}\' --as owner --page-length 1': Way(),
     'conform call --raw \'{"method": "ping"}\' --endpoint sys --verb PUT': Way("", frozenset({1})),
     "conform serve --port 8765": Way(stays=True),
+    "conform serve --port 8765 --fault paging.last-page-short": Way(stays=True),
     "conform serve --list-faults": Way(),
     "conform serve --list-hostile": Way(),
     "conform serve --hostile NAME": Way(stays=True),

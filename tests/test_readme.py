@@ -110,28 +110,67 @@ def test_the_profile_has_ten_lines() -> None:
     assert len(PROFILES[0].strip().splitlines()) == 10
 
 
-@pytest.mark.parametrize("shown", range(2))
+@pytest.mark.parametrize("shown", range(3))
 def test_the_profiles_are_such(shown: int, tmp_path: Path) -> None:
-    assert len(PROFILES) == 2
+    assert len(PROFILES) == 3
     for named in ("catalogue.openrpc.json", "test-ca.pem"):
         (tmp_path / named).write_text("{}", encoding="utf-8")
     path = tmp_path / "conform.toml"
     path.write_text(PROFILES[shown], encoding="utf-8")
     names = re.findall(r"\$\{(\w+)\}", PROFILES[shown])
     read = profile.load(path, {name: f"value of {name}" for name in names})
-    assert names
+    assert bool(names) == (shown < 2)
     assert all(user.secret.startswith("value of ") for user in read.users.values())
     if shown == 0:
         assert set(read.users) == {"owner", "peer"}
         assert read.may_write
+    elif shown == 1:
+        assert read.auth.whoami is not None
     else:
         assert [waiver.rule for waiver in read.waivers] == ["ENV-6"]
-        assert read.auth.whoami is not None
 
 
 def test_every_key_of_the_target_is_shown() -> None:
     shown = [tomllib.loads(text) for text in PROFILES]
-    keys = {key for each in shown for key in each["target"]}
+    keys = {key for each in shown for key in each.get("target", ())}
     assert keys == set(profile.Target.__dataclass_fields__)
-    keys = {key for each in shown for key in each["auth"]}
+    keys = {key for each in shown for key in each.get("auth", ())}
     assert keys == set(profile.Auth.__dataclass_fields__)
+
+
+def test_the_contents_lead_to_headings() -> None:
+    headings = re.findall(r"^#{2,3} (.*)$", README, re.M)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = re.findall(r"\]\(#([^)]*)\)", README)
+    assert len(links) > 15
+    assert set(links) <= anchors
+
+
+def explained(heading: str) -> str:
+    """Return the words in code spans of the table under a heading."""
+    section = README.partition(f"# {heading}\n")[2].partition("\n#")[0]
+    table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
+    assert table
+    return table
+
+
+@pytest.mark.parametrize(
+    ("screen", "heading", "elsewhere"),
+    [
+        (
+            "screen.py",
+            "Every number, and what it means",
+            {"says", "found", "expected", "got", "waiver", "note", ""},
+        ),
+        ("screen_load.py", "What the numbers mean", {"remark", "the search", ""}),
+    ],
+)
+def test_every_number_of_a_closing_screen_is_explained(
+    screen: str, heading: str, elsewhere: set[str]
+) -> None:
+    """`elsewhere` are the labels of lines that are words, not numbers."""
+    source = (ROOT / "reports" / screen).read_text(encoding="utf-8")
+    labels = set(re.findall(r"page\.field\(\s*\"([a-z ]*)\"", source))
+    assert labels >= elsewhere
+    table = explained(heading)
+    assert [label for label in sorted(labels - elsewhere) if f"`{label}`" not in table] == []
