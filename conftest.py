@@ -29,7 +29,7 @@ from conformance.protocol.profile import UsageError
 from conformance.referee import Finding
 from conformance.rulebook import RULES, Level
 from conformance.rulebook.model import AREAS
-from conformance.run import Options, Run, Talk, TargetDownError
+from conformance.run import FURTHER, Options, Run, Talk, TargetDownError
 from conformance.suite import SUITES as ORDER
 from conformance.suite import Scope, describe, hold
 from reports.progress import Progress
@@ -163,6 +163,7 @@ class Gate:
                 # Where only time ends generated payloads, a plan shows how they begin; else the requests decide.
                 endless = self.run.allowance.requests is None
                 self.run.allowance.seconds = PLANNED if endless else math.inf
+                self.run.allowance.sweeps = False
             target = harness.header(__version__)["target"]
             self.run.first = lately(harness.out.parent, target, harness.catalog.methods)
         return self.run
@@ -424,13 +425,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def turn(item: pytest.Item) -> tuple[int, int]:
         # Cases first, then the suites in their order, and last the run's word on every exchange.
-        if item.name.startswith("test_a_case"):
+        if _kind(item) == "test_a_case":
             return 0, 0
         stem = item.path.stem
         place = ORDER.index(stem) if stem in ORDER else len(ORDER)
-        return (2 if item.name.startswith("test_every_exchange") else 1), place
+        return (3 if _kind(item) == "test_every_exchange" else 2 if item.name.endswith(FURTHER) else 1), place
 
     chosen = [item for item in items if item not in set(suites) or kept(item)]
+    if gate.run is not None and gate.run.allowance.sweeps:
+        chosen += [_further(item) for item in chosen if _is_suite(item.path) and _kind(item) in SHARES]
     dropped = [item for item in suites if not kept(item)]
     if dropped:
         config.hook.pytest_deselected(items=dropped)
@@ -461,7 +464,20 @@ _UNPACED = ("test_a_case", "test_every_exchange")
 
 
 def _kind(item: pytest.Item) -> str:
-    return item.name.partition("[")[0]
+    return item.name.removesuffix(FURTHER).partition("[")[0]
+
+
+def _further(item: pytest.Item) -> pytest.Item:
+    """Return the conversation that goes on with another, when all of them were held once."""
+    assert isinstance(item, pytest.Function)
+    return pytest.Function.from_parent(
+        item.parent,
+        name=item.name + FURTHER,
+        callspec=getattr(item, "callspec", None),
+        callobj=item.obj,
+        fixtureinfo=item._fixtureinfo,
+        originalname=item.originalname + FURTHER,
+    )
 
 
 def _area(item: pytest.Item) -> str:

@@ -3,6 +3,9 @@
 The requests of a conversation are a fixed share of the run's, so that a seed decides all of them. Only where the target
 or the machine is so slow that the time ends first does the clock decide, and the run says so; even then the last
 conversations keep a part of the time for themselves.
+
+Where time alone is the bound and there is a minute of it or more, they are held twice: first all of them with what the
+standard budget gives them, so that what it finds is found as soon, then all of them for as long as there is time.
 """
 
 from __future__ import annotations
@@ -26,8 +29,12 @@ COSTS: Mapping[str, tuple[int | None, float]] = {
     "deep": (None, 600.0),
 }
 
+#: From so many seconds on all conversations are held with the requests of the standard budget first, in half of them
+#: at most.
+_SWEEP, _SWEPT = 60.0, 0.5
+
 #: What was spent at a moment: the moment, the seconds, the shares given out, whether time ran out.
-Mark = tuple[float, float, tuple[float, float], bool]
+Mark = tuple[float, float, tuple[float, float, float], bool]
 
 
 class Share(NamedTuple):
@@ -55,8 +62,8 @@ SHARES: Mapping[str, Share] = {
 #: The part of the time that a conversation may be ahead of what was meant for it and those before it; and the part
 #: that the first one of each kind has at least.
 _AHEAD, _LEAST = 0.2, 0.015
-#: Whoever sent so many calls had a turn.
-_TURN = 8
+#: Whoever sent so many calls had a turn; and so many calls each conversation may send in any case.
+_TURN, _FEWEST = 8, 4
 
 
 def held_for(rules: Collection[str]) -> frozenset[str]:
@@ -150,30 +157,49 @@ class Allowance:
         if seconds is not None:
             self.requests, self.seconds = None, seconds
         self.clock = clock
+        #: Whether all conversations are held with the requests of the standard budget first.
+        self.sweeps = self.requests is None and self.seconds >= _SWEEP
         #: Whether there is nothing left to be found; asked before each example.
         self.enough: Callable[[], bool] = lambda: False
         self.spent = 0.0
         self.late = False
-        self._given = (0.0, 0.0)
+        # Of the requests, of the seconds, and of those of the sweep.
+        self._given = (0.0, 0.0, 0.0)
         self._vain = 0.0
 
     def portion(
-        self, conversation: str, part: float, sent: Callable[[], int], *, again: bool = False
+        self,
+        conversation: str,
+        part: float,
+        sent: Callable[[], int],
+        *,
+        again: bool = False,
+        sweep: bool = False,
     ) -> Portion:
         """Return the portion of a conversation that has this part (0 to 1) of what its kind gets.
 
-        `again` says that it is held once more, to confirm what it found: such a portion is small, and on top.
+        `again` says that it is held once more, to confirm what it found: such a portion is small, and on top. `sweep`
+        says that it is held with the requests of the standard budget, and will be held further.
         """
         if again:
             return Portion(self, conversation, 60, self.spent + max(2.0, self.seconds / 15), sent)
         share = SHARES[conversation].requests * part
-        left = self._held[0] - self._given[0]
-        self._given = self._given[0] + share, self._given[1] + SHARES[conversation].seconds * part
+        seconds = SHARES[conversation].seconds * part
+        given = self._given
+        if sweep:
+            self._given = given[0], given[1], given[2] + seconds
+            left = self._held[1] - given[2]
+            fair = min(1.0, seconds / left) if left > seconds else 1.0
+            until = self.spent + max(0.0, self.seconds * _SWEPT - self.spent) * fair
+            requests = max(_FEWEST, round((COSTS["standard"][0] or 0) * share))
+            return Portion(self, conversation, requests, until, sent)
+        left = self._held[0] - given[0]
+        self._given = given[0] + share, given[1] + seconds, given[2]
         if self.requests is None:
             # Whoever may send as many as fit takes all the time there is: each has its part of what the others left.
             fair = min(1.0, share / left) if left > share else 1.0
             return Portion(self, conversation, None, self.spent + (self.seconds - self.spent) * fair, sent)
-        requests = max(4, round(self.requests * share))
+        requests = max(_FEWEST, round(self.requests * share))
         # A conversation may run ahead of its time; but the last ones are to have their part, too, and the first of each
         # kind a little in any case, so that what its kind alone can judge is judged.
         least = self.seconds * _LEAST

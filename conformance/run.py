@@ -28,7 +28,16 @@ from conformance.referee import Finding, Key, Referee
 from conformance.rulebook import RULES
 from conformance.rulebook.codes import DOCUMENTED as STATUSES
 
-__all__ = ["Conclusion", "NotJudgedError", "Options", "Run", "Talk", "TargetDownError", "TimeOverError"]
+__all__ = [
+    "FURTHER",
+    "Conclusion",
+    "NotJudgedError",
+    "Options",
+    "Run",
+    "Talk",
+    "TargetDownError",
+    "TimeOverError",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,6 +58,9 @@ _CLEAN_UP = 60.0
 #: A finding is confirmed in so many attempts, and of one rule so many findings are.
 _ATTEMPTS = 3
 _CONFIRMED_PER_RULE = 3
+
+#: Ends the name of a conversation that is held a second time, for as long as there is time for generated payloads.
+FURTHER = " (further)"
 
 #: Statuses that are documented for an answer to a call (5xx is COD-8's, and no answer), and for a refusal.
 ANSWERED = STATUSES - {500}
@@ -629,7 +641,7 @@ class Run:
             self.notes.append(
                 f"no valid data was ever accepted by {told}: what is said of their data rests on refusals"
             )
-        if self.allowance.late:
+        if self.allowance.late and self.allowance.requests is not None:
             self.notes.append(
                 f"some generated payloads were not sent: their {self.allowance.seconds:.3g} s were over"
             )
@@ -677,12 +689,14 @@ class Talk:
             TimeOverError: no time is left.
 
         """
-        kind = self.name.partition(".")[2].partition("[")[0]
+        kind = self.name.removesuffix(FURTHER).partition(".")[2].partition("[")[0]
         found = self.scope(self.run) if self.scope is not None else None
         every = found if isinstance(found, list) and found else [self.put_to]
         part = self._weight(weight, self.put_to) / (sum(self._weight(weight, each) for each in every) or 1.0)
         again = self.only is not None
-        portion = self.run.allowance.portion(kind, part, lambda: self.client.sent, again=again)
+        allowance = self.run.allowance
+        sweep = allowance.sweeps and not self.name.endswith(FURTHER)
+        portion = allowance.portion(kind, part, lambda: self.client.sent, again=again, sweep=sweep)
         if portion.over:
             raise TimeOverError("the time for generated payloads was over")
         return portion

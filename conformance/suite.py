@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pytest
 
+from conformance.generation import SHARES
 from conformance.protocol.catalog import Method
-from conformance.run import LINES, Run, Talk
+from conformance.run import FURTHER, LINES, Run, Talk
 
 __all__ = [
     "Nothing",
@@ -167,6 +168,15 @@ class Conversation:
 
 def conversations(run: Run, rules: frozenset[str]) -> Iterator[Conversation]:
     """Yield the conversations that judge any of the rules, in the order of the suites, without pytest."""
+    further = []
+    for each in _once(run, rules):
+        yield each
+        if run.allowance.sweeps and each.name.partition(".")[2].partition("[")[0] in SHARES:
+            further.append(replace(each, name=each.name + FURTHER))
+    yield from further
+
+
+def _once(run: Run, rules: frozenset[str]) -> Iterator[Conversation]:
     for module_name in SUITES:
         module = importlib.import_module(f"conformance.{module_name}")
         for name, test in vars(module).items():

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance.generation import SHARES, Allowance, held_for
-from conformance.suite import SUITES
+from conformance.harness import Harness, Request
+from conformance.run import FURTHER, Options, Run
+from conformance.suite import SUITES, conversations
+from tests.judging import serving
+from tests.recording import PROFILE, ROOT
 
 
 @dataclass
@@ -138,3 +145,57 @@ def test_who_comes_late_is_told_that_the_time_is_over() -> None:
     spend(allowance, clock, EDGES, 1000.0, 0.5)
     assert allowance.portion(EDGES, 0.5, lambda: 0).over
     assert allowance.late
+
+
+def test_where_time_is_the_bound_all_are_held_as_in_standard_first() -> None:
+    clock = Clock()
+    allowance = Allowance("deep", 100.0, clock)
+    assert allowance.sweeps
+    standard = Allowance("standard", clock=Clock())
+    for name in SHARES:
+        portion = allowance.portion(name, 1.0, lambda: 0, sweep=True)
+        assert portion.requests == standard.portion(name, 1.0, lambda: 0).requests
+        with portion:
+            # However slow they are, half of the time is left for what follows.
+            clock.now += portion.seconds
+    assert allowance.spent == pytest.approx(50.0)
+    given = {name: spend(allowance, clock, name, 1000.0) for name in SHARES}
+    assert given == pytest.approx({name: 50 * share(name) for name in SHARES})
+
+
+@pytest.mark.parametrize(
+    ("budget", "seconds", "sweeps"),
+    [("standard", None, False), ("quick", 59.0, False), ("quick", 60.0, True), ("deep", None, True)],
+)
+def test_they_are_held_twice_where_there_is_time_for_it(
+    budget: str, seconds: float | None, sweeps: bool
+) -> None:
+    with serving() as url:
+        request = Request(target=url, profile=PROFILE, budget=budget)
+        harness = Harness.prepare(request)
+        options = Options(seed=7, budget=budget, generate_for=seconds)
+        run = Run(harness.profile, harness.catalog, options, lambda event: None)
+        names = [each.name for each in conversations(run, frozenset({"DAT-3", "STA-6", "COD-4"}))]
+        run.client.close()
+    walks = "test_sequences.test_sequences_agree_with_a_model"
+    assert names.count(walks) == 1
+    further = [name for name in names if name.endswith(FURTHER)]
+    once = [name for name in names if name == walks or ("test_any_json" in name and name not in further)]
+    assert len(once) > 10
+    assert further == ([name + FURTHER for name in once] if sweeps else [])
+    assert names == [name for name in names if name not in further] + further
+
+
+def test_bare_pytest_holds_them_twice_too(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "conformance", "--collect-only", "-q", "--budget", "deep", "--rule", "STA-6",
+         "--rule", "DAT-3", "--rule", "ENV-1", "-p", "no:cacheprovider", "--out", str(tmp_path / "o")],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    held = [line for line in done.stdout.splitlines() if "::test_" in line]
+    generated = [line for line in held if "::test_any_json" in line or "::test_sequences" in line]
+    further = [line.replace(FURTHER, "") for line in generated if FURTHER in line]
+    assert len(further) > 10, done.stdout + done.stderr
+    assert [line for line in generated if FURTHER not in line] == further
+    assert generated[len(further) :] == [line for line in generated if FURTHER in line]
+    assert "::test_every_exchange" in held[-1]
