@@ -18,7 +18,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.html import environment
+from reports.frame import environment
 
 __all__ = ["Mark", "Series", "chart", "nice_ticks", "spark"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports.html import environment, frame
+from reports.frame import environment, frame
 from reports.markdown import code, prose, table
 from reports.text import cut, plural, reveal
 

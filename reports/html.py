@@ -4,34 +4,27 @@ The page holds everything it needs and fetches nothing. All that is to be read s
 that open without a script, and charts are drawn when the page is made; so it can be read where a strict content
 security policy forbids scripts, or styles, too. The script in it filters, copies and reads values off charts.
 
-What came from the target is hostile. There is one place where values become markup: the environment below,
-which shows what does not print as escapes (`reports.text.reveal`) and then escapes for HTML. The page's own
-policy lets nothing run but the one script and the one style whose hashes it names.
+What came from the target is hostile. There is one place where values become markup: the environment of
+`reports.frame`. The page's own policy lets nothing run but the one script and the one style whose hashes it names.
 """
 
 from __future__ import annotations
 
-import base64
-import functools
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from conformance.rulebook.model import AREAS, Verdict
+from reports import compare_show, loads
+from reports.frame import environment, frame, lines
 from reports.messages import show_request, show_response
-from reports.text import cut, known_told, plural, rerun_of, reveal
+from reports.text import cut, known_told, plural, rerun_of
 
-__all__ = ["NAME", "anchor_of", "environment", "render"]
+__all__ = ["NAME", "anchor_of", "render"]
 
 NAME = "report.html"
-
-_HERE = Path(__file__).resolve().parent
 
 #: In this order verdicts are shown, the worst first.
 _VERDICTS = (
@@ -42,73 +35,12 @@ _VERDICTS = (
     Verdict.NOT_JUDGED,
     Verdict.PASS,
 )
-_GLYPHS = {
-    Verdict.PASS: "✓",
-    Verdict.FAIL: "✗",
-    Verdict.WARN: "!",
-    Verdict.WAIVED: "~",
-    Verdict.NOT_JUDGED: "–",
-    Verdict.ERROR: "⚠",
-}
 _WORDS = {"conformant": "Conformant", "nonconformant": "Nonconformant", "undecided": "Undecided"}
 
 #: Characters of bodies on a whole page; each message gets its share, within these bounds.
 _BODIES = 1_600_000
 _BODY_LEAST, _BODY_MOST = 300, 6000
 _TEXT, _CURL = 1200, 4000
-
-
-def _shown(value: object) -> object:
-    """Prepare a value for the page: what does not print becomes an escape; the escaping for HTML follows."""
-    if isinstance(value, Markup):
-        return value
-    return reveal(value) if isinstance(value, str) else value
-
-
-def _lines(text: str) -> Markup:
-    """Prepare a text of several lines."""
-    return Markup("\n").join(reveal(line) for line in str(text).split("\n"))
-
-
-def _glyph(verdict: str, tile: bool = False) -> str:
-    return "" if tile and verdict == Verdict.PASS else _GLYPHS.get(Verdict(verdict), "")
-
-
-def _sentence(text: str) -> str:
-    """Return a text as a sentence; what begins as a name (p95) keeps its letter."""
-    begin = text[:1].upper() if text[:2].isalpha() else text[:1]
-    return f"{begin}{text[1:]}."
-
-
-@functools.cache
-def environment() -> Environment:
-    """Return what every page is made with; nothing else in the house turns text into HTML."""
-    made = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.globals.update(glyph=_glyph, lines=_lines, sentence=_sentence)
-    return made
-
-
-@functools.cache
-def _piece(name: str) -> tuple[Markup, str]:
-    """Return our own style or script, and its hash as a policy names it."""
-    text = (_HERE / name).read_text("utf-8").replace("\r\n", "\n")
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return Markup(text), f"'sha256-{digest}'"  # noqa: S704  (our own file)
-
-
-def frame(title: str) -> dict[str, Any]:
-    """Return what the head of every page needs: title, style, script, and the policy that lets only them in."""
-    css, css_hash = _piece("page.css")
-    script, script_hash = _piece("page.js")
-    policy = f"default-src 'none'; style-src {css_hash}; script-src {script_hash}; base-uri 'none'; form-action 'none'"
-    return {"title": title, "css": css, "script": script, "policy": policy}
 
 
 def anchor_of(rule: str, function: str | None, kind: str) -> str:
@@ -144,9 +76,9 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
         {**area, "rules": sorted(area["rules"], key=lambda rule: by_verdict[rule["verdict"]])}
         for area in table
     ]
-    load = _load(report)
+    load = loads.render(report["load"]) if report.get("load") else None
     coverage = _coverage(report.get("coverage"))
-    changes = _comparison(comparison)
+    changes = None if comparison is None else compare_show.part(comparison)
     parts = [
         {"id": "changes", "name": "What changed", "count": "", "there": changes is not None},
         {"id": "load", "name": "Load", "count": "", "there": load is not None},
@@ -275,7 +207,7 @@ def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dic
             {"function": left["function"], "reason": cut(str(left["reason"]), _TEXT)}
             for left in rule["left_out"][:200]
         ],
-        "lines": _lines(rule["lines"]) if rule["lines"] else None,
+        "lines": lines(rule["lines"]) if rule["lines"] else None,
         "groups": [
             {"kind": cut(kind, 300), "findings": sorted(found, key=lambda each: each["function"] or "")}
             for kind, found in groups.items()
@@ -351,19 +283,3 @@ def _leftovers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         told = ", ".join(f"{count} {cut(kind, 60)}" for kind, count in kinds.most_common(20))
         rows.append({"told": told, "why": cut(why, _TEXT), "ids": cut(ids, 4000)})
     return rows
-
-
-def _load(report: Mapping[str, Any]) -> Markup | None:
-    if not report.get("load"):
-        return None
-    from reports import loads
-
-    return loads.render(report["load"])
-
-
-def _comparison(comparison: Mapping[str, Any] | None) -> Markup | None:
-    if comparison is None:
-        return None
-    from reports import compare_show
-
-    return compare_show.part(comparison)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from conformance.rulebook.model import Verdict
 from reports import html
 from reports.charts import Series, chart
+from reports.frame import environment, frame
 from reports.loads import milliseconds, rate, rate_tick, tick
 from reports.stored import Stored
 from reports.text import cut, latency, plural
@@ -29,10 +30,10 @@ def render(runs: Sequence[Stored], problems: Sequence[str] = ()) -> bytes:
         else "There is none yet."
     )
     page = (
-        html.environment()
+        environment()
         .get_template("index.html")
         .render(
-            **html.frame(f"{plural(len(runs), 'run')} of conform"),
+            **frame(f"{plural(len(runs), 'run')} of conform"),
             told=plural(len(runs), "run"),
             reason=reason,
             problems=[cut(problem, 400) for problem in problems[:50]],

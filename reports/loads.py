@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from load.histogram import Histogram
 from reports.charts import Mark, Series, chart
-from reports.html import environment
+from reports.frame import environment
 from reports.text import cut, latency
 
 __all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_tick", "render", "tick"]
