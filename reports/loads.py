@@ -11,7 +11,7 @@ from markupsafe import Markup
 from load.histogram import Histogram
 from reports.charts import Mark, Series, chart
 from reports.frame import environment
-from reports.text import cut, latency
+from reports.text import cut, latency, slo_word
 
 __all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_tick", "render", "tick"]
 
@@ -97,7 +97,7 @@ def render(load: Mapping[str, Any]) -> Markup:
             load=load,
             schedule=str((load.get("schedule") or {}).get("text") or load["scenario"]),
             facts=facts,
-            slos=[_slo(slo) for slo in load.get("slos") or []],
+            slos=[_slo(load, slo) for slo in load.get("slos") or []],
             health=_health(load.get("health") or {}),
             charts=[each for each in _charts(load, steps, marks) if each],
             rows=_rows(load),
@@ -256,7 +256,7 @@ def _distribution(total: Mapping[str, Any]) -> Markup:
 # --- tables
 
 
-def _slo(slo: Mapping[str, Any]) -> dict[str, Any]:
+def _slo(load: Mapping[str, Any], slo: Mapping[str, Any]) -> dict[str, Any]:
     unit, value = slo.get("unit"), slo.get("value")
     margin = slo.get("margin")
     reason = slo.get("reason")
@@ -265,7 +265,7 @@ def _slo(slo: Mapping[str, Any]) -> dict[str, Any]:
         reason = f"{samples:,} samples, {needed:,} needed"
     return {
         "text": slo["text"],
-        "verdict": slo["verdict"],
+        "word": slo_word(load, slo),
         "value": _with_unit(value, unit),
         "limit": f"{slo['op']} {_with_unit(slo['limit'], unit)}",
         "margin": "–" if margin is None else f"{100 * margin:+.1f} %",

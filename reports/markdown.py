@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
-from reports.text import cut, known_told, plural, rerun_of, reveal
+from reports.text import cut, known_told, plural, rerun_of, reveal, slo_word
 
 __all__ = ["LIMIT", "NAME", "code", "prose", "render", "table"]
 
@@ -194,10 +194,10 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
         f"p50 {_ms(due.get('p50'))}, p95 {_ms(due.get('p95'))}, p99 {_ms(due.get('p99'))}, max {_ms(due.get('max'))}."
     )
     if load["slos"]:
-        marks = {"pass": "✅", "fail": "❌"}
+        marks = {"held": "✅", "missed": "❌"}
         rows = [
             [
-                f"{marks.get(slo['verdict'], '⚪')} {slo['verdict']}",
+                f"{marks.get(slo_word(load, slo), '⚪')} {slo_word(load, slo)}",
                 code(slo["text"], 80),
                 "" if slo["value"] is None else prose(f"{slo['value']:.4g} {slo['unit'] or ''}"),
                 "" if slo["margin"] is None else f"{100 * slo['margin']:+.1f} %",

@@ -14,7 +14,7 @@ from typing import Any
 
 from conformance.rulebook.model import Verdict
 from reports.load import measured
-from reports.text import cut, plural, reveal
+from reports.text import cut, plural, reveal, slo_word
 
 __all__ = ["NAME", "Build", "render"]
 
@@ -170,12 +170,9 @@ def _slos(load: Mapping[str, Any] | None) -> list[tuple[str, str]]:
             f"{plural(load['total']['requests'], 'request')}",
         )
     ]
-    words = {"pass": "held", "fail": "missed", "not judged": "not judged"}
-    valid = load["health"]["valid"]
     for slo in load["slos"]:
-        word = words[slo["verdict"]] if valid or slo["verdict"] == "not judged" else "not valid"
         value = f"{measured(slo)}, " if slo["value"] is not None else ""
-        rows.append(("SLO", f"{slo['text']}: {value}{word}"))
+        rows.append(("SLO", f"{slo['text']}: {value}{slo_word(load, slo)}"))
     if not load["slos"]:
         rows.append(("SLO", "none was asked for"))
     return rows

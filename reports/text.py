@@ -16,6 +16,7 @@ __all__ = [
     "plural",
     "rerun_of",
     "reveal",
+    "slo_word",
     "wants_color",
     "writable",
 ]
@@ -74,6 +75,13 @@ def milliseconds(value: float | None) -> str:
         return f"{value:.2g} ms"
     digits = 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:.{digits}f} ms"
+
+
+def slo_word(load: Mapping[str, Any], slo: Mapping[str, Any]) -> str:
+    """Return what became of an SLO: held, missed, not judged, or not valid where the generator measured itself."""
+    if slo["verdict"] != "not judged" and not (load.get("health") or {}).get("valid", True):
+        return "not valid"
+    return {"pass": "held", "fail": "missed"}.get(slo["verdict"], "not judged")
 
 
 def rerun_of(report: Mapping[str, Any], rule: str) -> str | None:

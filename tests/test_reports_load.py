@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from load.histogram import Histogram
-from reports import junit
+from reports import html, junit, markdown
 from reports import loads as shown_loads
 from reports import text as shown_text
 from reports.load import LoadPart, overall
@@ -416,6 +417,20 @@ def test_unfit_generator_is_an_error_and_misses_no_slo() -> None:
     root = ET.fromstring(junit.render(whole(an_slo("fail"), health=health("too late"))))
     suite = next(each for each in root if each.get("name") == "LOAD Load")
     assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("0", "1", "1")
+
+
+@pytest.mark.parametrize("verdict", ["pass", "fail"])
+def test_unfit_generator_has_no_slo_held_or_missed_on_any_page(verdict: str) -> None:
+    report = whole(an_slo(verdict), health=health("too late"))
+    page, summary = html.render(report).decode(), markdown.render(report).decode()
+    assert "not valid</span>" in page
+    assert not re.search(
+        r"(held|missed|pass|fail)</span>", page.partition("Objectives")[2].partition("</table>")[0]
+    )
+    assert "⚪ not valid" in summary
+    assert "held" not in summary.partition("| SLO")[2].partition("\n\n")[0]
+    fit = html.render(whole(an_slo(verdict))).decode()
+    assert {"pass": "held</span>", "fail": "missed</span>"}[verdict] in fit
 
 
 def test_line_merges_its_seconds() -> None:
