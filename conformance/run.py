@@ -230,10 +230,15 @@ class Run:
             if thing is not None:
                 self.recorder.born(exchange, method, thing.id, thing.user, sent)
         elif method.object.does == "delete":
-            sent = _sent_data(exchange)
-            if isinstance(sent, dict) and method.object.id in sent:
-                self.estate.forget(method.object.kind, sent[method.object.id])
-                self.recorder.died(exchange, method.object.kind, sent[method.object.id])
+            kind, sent = method.object.kind, _sent_data(exchange)
+            gone = [sent[method.object.id]] if isinstance(sent, dict) and method.object.id in sent else []
+            if sent is None:
+                # A body that cannot be read here was read there: whatever it names may be gone.
+                named = {thing.id for thing in self.estate.owned() if thing.kind == kind}
+                gone = [name for name in named if json.dumps(name).encode() in exchange.request.body]
+            for identifier in gone:
+                self.estate.forget(kind, identifier)
+                self.recorder.died(exchange, kind, identifier)
 
     def _leftover(self, thing: Thing, why: str) -> None:
         self.emit(
@@ -983,8 +988,9 @@ class Talk:
 
 
 def _sent_data(exchange: Exchange) -> Any:
+    """Return the data that a call was sent with; None where there is none, or none that can be read."""
     try:
         body = json.loads(exchange.request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body.get("data") if isinstance(body, dict) else None

@@ -68,7 +68,7 @@ def test_another_users_object(talk: Talk, kind: str) -> None:
                 or not talk.estate.harmless(function)
             ):
                 continue
-            for data in _ways(talk, function, thing):
+            for data in _ways(talk, function, thing, stranger):
                 exchange = talk.call(function, data, as_=stranger)
                 talk.status(
                     "ACC-2",
@@ -120,14 +120,19 @@ def _judge_privileged(talk: Talk, kind: str, owner: str) -> None:
                 )
 
 
-def _ways(talk: Talk, function: Method, thing: Any) -> list[dict[str, Any]]:
-    """Return data for a function on an object: what it needs, and all that it takes."""
+def _ways(talk: Talk, function: Method, thing: Any, stranger: str) -> list[dict[str, Any]]:
+    """Return data for a function on an object: what it needs, and all that it takes.
+
+    What else the data refers to is the stranger's own: an object that he may not use is one more reason to refuse it.
+    """
     least = bound(talk, function, thing)
     assert function.object is not None
     if function.object.does != "update":
         return [least]
-    fixed = {name: least[name] for name in least}
-    return [least, talk.valid(function, thing.user, **fixed)]
+    try:
+        return [least, talk.valid(function, stranger, **least)]
+    except SetUpFailedError:
+        return [least]
 
 
 @judges("ACC-3")

@@ -18,10 +18,12 @@ import httpx
 import pytest
 
 from benchmarks.hostile_table import FAULT, RULE, Ran, profile_in, run
+from conformance import harness as harnesses
 from conformance.protocol.client import Client
 from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure, Request, Response, read_json
 from conformance.protocol.wire import CAP, VALUES
 from conformance.referee import Finding, Referee
+from conformance.run import Options, Run
 from fixtures.faults import FAULTS
 from fixtures.faults.shapes import slow
 from fixtures.faults.steps import on_success
@@ -379,3 +381,24 @@ def test_a_clock_that_leaps_backwards_stops_nothing(monkeypatch: pytest.MonkeyPa
     report = judge(rules=["HTTP-8", "AUT-1"], budget="quick")
     assert {verdicts(report)[rule] for rule in ("HTTP-8", "AUT-1")} == {"pass"}
     assert 0 <= report["seconds"] < 120
+
+
+def test_a_delete_with_data_too_deep_to_be_read_is_taken_note_of() -> None:
+    """A target in another language may read what Python does not, and ignore what the function does not declare."""
+    with serving_here() as (url, _):
+        harness = harnesses.Harness.prepare(
+            harnesses.Request(target=url, profile=ROOT / "fixtures/service/conform.toml")
+        )
+        run = Run(harness.profile, harness.catalog, Options(seed=7), lambda event: None)
+        gone, other = (run.estate.new("course", "owner") for _ in range(2))
+        method = run.catalog.delete("course")
+        assert method is not None
+        told = json.dumps({"method": "remove", "data": {"courseId": gone.id}})[:-2]
+        body = f'{told},"x":{"[" * 100_000}{"]" * 100_000}}}}}'.encode()
+        answer = Response(200, (), b'{"isError":false,"errMsg":null,"data":{}}', b"")
+        run._account(
+            Exchange(Request("POST", f"{url}course", (), body), answer, function=method.name), method
+        )
+        assert list(run.estate.owned()) == [other]
+        run.estate.clean_up()
+        run.client.close()
