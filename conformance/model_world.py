@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from conformance.model import Disagreement, Lore, Model, Played, Step, put_in
@@ -26,6 +27,7 @@ class World:
         self.talk = talk
         self.model = Model(talk.catalog, talk.profile, lore)
         self.transcript: list[Played] = []
+        self._brief = 0
         self._tokens: dict[str, str] = {}
 
     def play(self, group: Sequence[Step]) -> Disagreement | None:
@@ -65,6 +67,11 @@ class World:
             if each.step.does == "login":
                 self._keep(each)
             self._count(each)
+        # Of what came before the beginning is enough: a walk may meet many large answers.
+        for number in range(self._brief, len(self.transcript)):
+            past = self.transcript[number]
+            self.transcript[number] = replace(past, exchange=past.exchange.brief())
+        self._brief = len(self.transcript)
         self.transcript += played
         return self.model.take(played)
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from conformance.protocol.exchange import Contract, Exchange, Request, Vault, field_bytes
+from conformance.protocol.exchange import Contract, Exchange, Request, Vault, field_bytes, one_at_a_time
 from conformance.protocol.profile import Profile
 from conformance.protocol.wire import Address, Connection, WireError, first_response
 
@@ -169,7 +169,8 @@ class Client:
             envelope_extra=self._extra,
         )
         self._perform(exchange, fresh=fresh)
-        self.observe(exchange)
+        with one_at_a_time(exchange):
+            self.observe(exchange)
         return exchange
 
     def resend(self, exchange: Exchange, token: str | None) -> Exchange:
@@ -188,7 +189,8 @@ class Client:
             request = replace(request, raw=head + gap + rest, headers=headers)
         again = replace(exchange, request=request, response=None, failure=None, number=0)
         self._perform(again, fresh=False)
-        self.observe(again)
+        with one_at_a_time(again):
+            self.observe(again)
         return again
 
     def send_bytes(
@@ -232,7 +234,8 @@ class Client:
         with self._lock:
             self.sent += 1
             exchange.number = self.sent
-        self.observe(exchange)
+        with one_at_a_time(exchange):
+            self.observe(exchange)
         return exchange, received
 
     def head(self, verb: str, target: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:

@@ -33,6 +33,7 @@ __all__ = [
     "Response",
     "Vault",
     "field_bytes",
+    "one_at_a_time",
     "read_json",
 ]
 
@@ -489,18 +490,30 @@ def _is_secret_header(name: str) -> bool:
     return _SECRET_HEADER.search(name) is not None
 
 
-class _Large(threading.local):
-    """The exchange with a large response whose JSON was read last."""
+class _Large:
+    """The exchange with a large response whose JSON was read last; what it is judged by waits for its turn.
+
+    Read, decoded and masked, one of them takes some hundred megabytes.
+    """
 
     exchange: Exchange | None = None
 
-    def let_go(self) -> None:
-        if self.exchange is not None:
+    def __init__(self) -> None:
+        self.turn = threading.RLock()
+
+    def take(self, exchange: Exchange) -> None:
+        """Keep what was read of this one instead of the one before."""
+        if self.exchange is not None and self.exchange is not exchange:
             self.exchange._json = None
-            self.exchange = None
+        self.exchange = exchange
 
 
 _large = _Large()
+
+
+def one_at_a_time(exchange: Exchange) -> contextlib.AbstractContextManager[object]:
+    """Return what lets exchanges with large responses be dealt with one after the other, and others at once."""
+    return _large.turn if exchange.large else contextlib.nullcontext()
 
 
 @dataclass
@@ -527,18 +540,22 @@ class Exchange:
         return self.response.status if self.response else None
 
     @property
+    def large(self) -> bool:
+        """Whether the response is so large that few like it should be held at once."""
+        return self.response is not None and len(self.response.body) > 16 * _KEPT
+
+    @property
     def json(self) -> JsonText:
-        """The response's body read as JSON; of large ones only the last one is kept, in each thread."""
+        """The response's body read as JSON; of large ones only the last one is kept."""
         known = self._json
         if known is None:
-            if self.response is None:
-                known = JsonText(error="no response")
-            else:
-                known = read_json(self.response.body)
-                if len(self.response.body) > 16 * _KEPT:
-                    _large.let_go()
-                    _large.exchange = self
-            self._json = known
+            with one_at_a_time(self):
+                known = (
+                    JsonText(error="no response") if self.response is None else read_json(self.response.body)
+                )
+                if self.large:
+                    _large.take(self)
+                self._json = known
         return known
 
     @property
