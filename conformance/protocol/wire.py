@@ -39,7 +39,7 @@ CAP = 16 * 1024 * 1024
 HEAD_CAP = 256 * 1024
 
 #: The most values that a large JSON text may hold: each costs a hundred bytes and more once it is read.
-VALUES = 500_000
+VALUES = 250_000
 
 #: Of a larger response only the beginning is kept as it came over the wire.
 _LARGE = 1024 * 1024
