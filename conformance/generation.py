@@ -67,8 +67,9 @@ _TURN, _FEWEST = 8, 4
 
 
 def held_for(rules: Collection[str]) -> frozenset[str]:
-    """Return the conversations that are held for these rules."""
-    return frozenset(name for name, share in SHARES.items() if not share.rules.isdisjoint(rules))
+    """Return the conversations that are held for these rules: all, where every exchange is judged by them."""
+    found = frozenset(name for name, share in SHARES.items() if not share.rules.isdisjoint(rules))
+    return found or frozenset(SHARES)
 
 
 class Portion:

@@ -174,7 +174,9 @@ def test_identifier_of_nothing(talk: Talk, function: Method) -> None:
         if name not in valid:
             continue
         fitting = [v for v in strangers(talk, valid[name]) if function.data.valid({**valid, name: v})]
-        candidates = fitting if isinstance(valid[name], int) else fitting[:1]
+        candidates = fitting
+        if isinstance(valid[name], str):
+            candidates = [v for i, v in enumerate(fitting) if not i or len(v) != len(valid[name])]
         deleted = _deleted(talk, kind, user)
         if deleted is not None:
             candidates.append(deleted)
@@ -202,6 +204,10 @@ def _filter(function: Method, name: str) -> bool:
     return function.rows is not None and not next(p.required for p in function.params if p.name == name)
 
 
+#: From so many characters on an identifier's beginning is nobody's.
+_OPAQUE = 16
+
+
 def strangers(talk: Talk, identifier: Any) -> list[Any]:
     """Return identifiers of the same form that belong to nothing."""
     rng = talk.rng
@@ -209,12 +215,16 @@ def strangers(talk: Talk, identifier: Any) -> list[Any]:
         return []
     if isinstance(identifier, int):
         beyond = [2**31 + rng.randrange(10**6), 2**53 - 1 - rng.randrange(10**6)]
+        # The last one is the identifier itself to who keeps 32 bits of it.
+        beyond.append(identifier + 2**32)
         return [identifier + 1_000_003 + rng.randrange(1000), 2_147_483_000 + rng.randrange(600), *beyond]
     if isinstance(identifier, str):
         if identifier.isdigit():
             return [str(int(identifier) + 1_000_003 + rng.randrange(1000))]
         half, tail = len(identifier) // 2, max(1, len(identifier) - 6)
-        return [identifier[:keep] + another(rng, identifier[keep:]) for keep in (0, half, tail)]
+        found = [identifier[:keep] + another(rng, identifier[keep:]) for keep in (0, half, tail)]
+        # A beginning of a short one may be another object's, and is of the same form where the length is free.
+        return [*found, *([identifier[:-1], f"{identifier}a"] if len(identifier) >= _OPAQUE else [])]
     return []
 
 

@@ -142,6 +142,11 @@ def _broken_bodies(call: bytes, name: str) -> Iterator[tuple[str, bytes]]:
     yield "invalid UTF-8", call[:-1] + b',"x":"\xff\xfe\xc3"}'
     yield "two texts in a row", call + call
     yield "a text and a word", call + b" end"
+    yield "a NUL after the text", call + b"\x00"
+    yield "a comment", call[:-1] + b"/* all */}"
+    yield "a name without quotes", call.replace(b'"method"', b"method", 1)
+    yield "a number with a leading zero", call[:-1] + b',"x":01}'
+    yield "a number with a plus sign", call[:-1] + b',"x":+1}'
 
 
 @judges("REQ-4")

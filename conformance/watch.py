@@ -16,11 +16,16 @@ __all__ = ["Lister", "Trace", "canonical", "equal", "listers", "pairs", "same_an
 
 
 def canonical(value: Any) -> Any:
-    """Return a value in a form that compares as JSON does: 1 and 1.0 are equal, true and 1 are not."""
+    """Return a value in a form that compares as JSON does: 1 and 1.0 are equal, true and 1 are not.
+
+    Equal values have the same `repr`, too, in whatever order their members came.
+    """
     if isinstance(value, bool):
         return ("bool", value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, dict):
-        return {name: canonical(item) for name, item in value.items()}
+        return {name: canonical(value[name]) for name in sorted(value)}
     if isinstance(value, list):
         return [canonical(item) for item in value]
     return value

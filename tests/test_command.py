@@ -543,6 +543,18 @@ def test_reset_in_the_middle_is_overcome(
     assert found["verdict"] == "conformant"
 
 
+def test_one_rule_that_every_exchange_is_judged_by(clean: str, tmp_path: Path) -> None:
+    """All conversations are held for it, those with generated payloads among them."""
+    status, out, err = ran(
+        "check", "--target", clean, "--profile", PROFILE, "--budget", "quick", "--rule", "ENV-8", "--out", "o",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert status == 0, out + err
+    found = report(tmp_path / "o")
+    assert found["errors"] == []
+    assert found["coverage"]["functions"]
+
+
 def test_same_seed_sends_the_same_requests(tmp_path: Path) -> None:
     sent = []
     for folder in ("a", "b"):

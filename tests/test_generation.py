@@ -59,7 +59,9 @@ def test_shares_are_those_of_the_conversations() -> None:
     assert sum(each.seconds for each in SHARES.values()) == pytest.approx(1.0)
     assert held_for({"STA-6"}) == {WALKS}
     assert held_for({"DAT-1"}) == {EDGES, "test_any_data_that_the_schema_allows"}
-    assert held_for({"ENV-1"}) == frozenset()
+    # A rule that every exchange is judged by is judged by those of all conversations.
+    assert held_for({"ENV-8"}) == frozenset(SHARES)
+    assert Allowance("quick", held=held_for({"ENV-8"})).portion(EDGES, 0.1, lambda: 0).requests
 
 
 def test_each_has_its_part_of_the_time_where_requests_are_not_counted() -> None:

@@ -273,9 +273,11 @@ def _odd_text(text: str) -> set[str]:
     )
     if "\x00" in text:
         found.add("U+0000")
-    if text.isascii():
+    if text.isascii() and text.isprintable():
         return found
     for sign in set(text):
+        if unicodedata.category(sign) in _INVISIBLE and sign not in "\t\n\r":
+            found.add("control or format character")
         if sign > "\uffff":
             found.add("astral")
         elif "\ud800" <= sign <= "\udfff":
@@ -287,6 +289,8 @@ def _odd_text(text: str) -> set[str]:
     return found
 
 
+#: Controls, formats (a zero-width joiner, a byte-order mark), private and unassigned ones, separators of lines.
+_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})
 _LEFTWARD = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
 
 

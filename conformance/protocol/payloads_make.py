@@ -44,7 +44,9 @@ _TRIES = 12
 _SAFE = 2**53 - 1
 _WIDE = 10**12
 
-#: Names for members that a schema lets be named freely.
+#: Names of members that nobody declared, where names are no data: camelCase, as all that comes back has to be (NAM-1).
+NAMES = ("a", "key1", "toString", "constructor", "valueOf", "hasOwnProperty", "length")
+#: And of those of a map, whose keys are data.
 KEYS = ("a", "key1", "x-y", "Å", "a b", "0", "__proto__", "constructor", "😀", "", "a.b", "$a", "toString")
 
 
@@ -623,7 +625,8 @@ class Makers:
                 except Impossible:
                     continue
         if shape.member(_STRANGE) != (False,):
-            found.append(lambda source, depth: KEYS[source.index(len(KEYS))])
+            names = KEYS if shape.is_map and not shape.declared else NAMES
+            found.append(lambda source, depth: names[source.index(len(names))])
             found.append(lambda source, depth: f"k{source.integer(0, 999_999)}")
         return found
 
