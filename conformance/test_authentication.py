@@ -107,6 +107,11 @@ def _near_misses(secret: str) -> Iterator[tuple[str, str]]:
     if len(secret) > 1:
         yield "the password without its last character", secret[:-1]
         yield "the first half of the password", secret[: len(secret) // 2]
+        other = another(random.Random(len(secret)), secret[-1])
+        yield (
+            "the password with its last character changed",
+            secret[:-1] + (other if other != secret[-1] else "x"),
+        )
     yield "the password and one character more", secret + "x"
     yield "the password and a blank", secret + " "
 
@@ -139,6 +144,11 @@ def test_wrong_credentials(talk: Talk, user: str) -> None:
         ("a password that is SQL", {**right, login.secret: "' OR '1'='1"}),
         ("a password that is SQL", {**right, login.secret: "x' OR 'a'='a' -- "}),
         ("a user that is SQL", {**right, login.user: f"{name}' -- ", login.secret: canary}),
+        *(
+            ("another user's password", {**right, login.secret: each.secret})
+            for each in talk.profile.users.values()
+            if each.secret not in (secret, "") and each.user != name
+        ),
         ("a password that is an operator", {**right, login.secret: {"$ne": ""}}),
     ]
     answers: dict[str, Exchange] = {}
@@ -693,6 +703,7 @@ def test_key_login(talk: Talk) -> None:
         spoiled: list[tuple[str, dict[str, Any]]] = [
             ("a wrong signature", {**right, "hmac": wrong}),
             ("a signature that begins right", {**right, "hmac": mac[:20]}),
+            ("a signature and one character more", {**right, "hmac": f"{mac}0"}),
             ("an empty signature", {**right, "hmac": ""}),
             ("an unknown key", {**right, "apikey": f"{right['apikey']}x"}),
             ("another time than was signed", {**right, "time": right["time"] + "1"}),

@@ -238,7 +238,8 @@ def tour_request(bench: Bench, seed: dict[str, str]) -> None:
     for body in (
         b'{"data":{}}', b'{"method":5}', b'{"method":["status"]}', b'{"method":"status","data":{},}',
         call.replace(b'"', b"'"), b"method=status&data=%7B%7D", call[:-1] + b',"x":"\xff"}', call + call,
-        call[:-1], call[:-1] + b"/* all */}", b"find", b"[" + call + b"]", b"7", b"null", b'{"data":{},"method":"status"}', b" " + call,
+        call[:-1] + b"/* all */}",
+        call[:-1], b"find", b"[" + call + b"]", b"7", b"null", b'{"data":{},"method":"status"}', b" " + call,
         b'{"method":"st\\u0061tus"}', b'{"method":"status","version":1}',
     ):  # fmt: skip
         bench.raw("/api/auth", body, token)
