@@ -85,7 +85,33 @@ def test_pages_laid_end_to_end_are_the_list(talk: Talk, function: Method) -> Non
                 exchange=_shown(lister, 0, length, not beyond),
                 function=function.name,
             )
+        if not name and not talk.quick:
+            _windows(talk, lister)
         _starts(talk, lister, whole, where)
+
+
+def _windows(talk: Talk, lister: Lister) -> None:
+    """A length without a start, and starts that are no multiple of the length."""
+    windows: list[tuple[Any, int]] = [(OMIT, 3), (1, 3), (2, 5)]
+
+    def look(whole: list[Any]) -> list[list[Any]]:
+        return [keys(lister, page_start=start, page_length=length) for start, length in windows]
+
+    whole, seen = steady(talk, lister, look)
+    for (start, length), page in zip(windows, seen, strict=True):
+        first = 0 if start is OMIT else start
+        good = page == whole[first : first + length]
+        talk.judge(
+            "PAG-1" if len(page) > length else "PAG-2",
+            good,
+            kind="pageLength without pageStart is not the first rows"
+            if start is OMIT
+            else "a page begins elsewhere",
+            expected=f"rows {first} to {first + length - 1} of the unpaged list, of {len(whole)}",
+            actual=f"{len(page)} rows" if len(page) != len(whole[first : first + length]) else "other rows",
+            exchange=None if good else lister.exchange(page_start=start, page_length=length),
+            function=lister.function.name,
+        )
 
 
 def _lengths(talk: Talk, count: int, short: bool) -> list[int]:

@@ -64,9 +64,18 @@ def _kind(rule: str, item: Item) -> str:
     return f"{_KINDS[rule]}: {'several texts together' if isinstance(item, Mixture) else item.name}"
 
 
+def out_of_bounds() -> list[Number]:
+    """Return the numbers that a bound may forbid; what is too small to be told from 0 here is above 0 all the same."""
+    return [
+        number
+        for number in payloads.NUMBERS
+        if doubtful(number) and (number.value != 0 or "e-" not in number.text)
+    ]
+
+
 def _numbers_out_of_bounds(talk: Talk, offer: Offer, portion: Portion) -> None:
     """Numbers that the schema forbids, identifiers among them: refused, and no more."""
-    numbers = [number for number in payloads.NUMBERS if doubtful(number)]
+    numbers = out_of_bounds()
     wrong: list[tuple[str, str, Any]] = [
         (carrier.label, carrier.item.name, carrier)
         for carrier in payloads.carrying(offer.function, numbers, forbidden=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from conformance.protocol import payloads
+from conformance.test_stored import out_of_bounds
 from fixtures.faults import FAULTS
 from fixtures.faults.steps import on_success
 from fixtures.service.service import Service
@@ -132,3 +133,10 @@ def test_names_that_nobody_declared_are_camel_case() -> None:
         assert len(found) > 3
         assert {name for name in found if not camel.fullmatch(name)} == set()
     assert {"x-y", "a b"} <= names({"type": "object", "additionalProperties": {"type": "integer"}})
+
+
+def test_a_number_that_reads_as_0_is_not_out_of_bounds_above_0() -> None:
+    """1e-400 is allowed where 0 is excluded, to who reads it by the letter."""
+    names = {number.name for number in out_of_bounds()}
+    assert "1e400" in names
+    assert "1e-400" not in names
