@@ -708,6 +708,9 @@ def test_what_a_target_may_refuse_is_told() -> None:
     assert payloads.oddities("e\u0301") == {"combining"}
     assert payloads.oddities("שלום") == {"right to left"}
     assert payloads.oddities("a\x00") == {"U+0000"}
+    for sign in ("\u200d", "\ufeff", "\x01", "\x7f"):
+        assert payloads.oddities(f"a{sign}") == {"control or format character"}
+    assert payloads.oddities("a\tb\r\n") == frozenset()
     assert payloads.oddities("a\ud800") == {"unpaired surrogate"}
     assert payloads.oddities("x" * 65_536) == {"64 kB"}
     assert payloads.oddities(2**53 + 1) == {"number of unusual size"}

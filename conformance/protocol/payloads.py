@@ -276,7 +276,7 @@ def _odd_text(text: str) -> set[str]:
     if text.isascii() and text.isprintable():
         return found
     for sign in set(text):
-        if unicodedata.category(sign) in _INVISIBLE and sign not in "\t\n\r":
+        if unicodedata.category(sign) in _INVISIBLE and sign not in "\0\t\n\r":
             found.add("control or format character")
         if sign > "\uffff":
             found.add("astral")
