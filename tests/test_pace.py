@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from conformance.generation import Allowance
-from conformance.pace import Pace
+from conformance.pace import _MANY, Pace
+from conformance.suite import SUITES
 from tests.judging import serving
 from tests.recording import PROFILE, ROOT, recording, report_in
 
@@ -70,6 +72,11 @@ def test_the_first_of_each_kind_and_what_is_due_is_held_in_any_case() -> None:
     assert counts == {"short": 1, "long": 1, "other": 1}
     counts, _, _ = held(0.05, due=frozenset({105, 106, 160}))
     assert counts == {"short": 1, "long": 3, "other": 2}
+
+
+def test_what_takes_many_calls_is_a_conversation() -> None:
+    modules = [importlib.import_module(f"conformance.{name}") for name in SUITES]
+    assert [name for name in _MANY if not any(hasattr(module, name) for module in modules)] == []
 
 
 def test_generated_payloads_take_no_more_than_there_is() -> None:
