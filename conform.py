@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from conformance import __version__
-from conformance.harness import Harness, Request, duration, named_path, positive
+from conformance.harness import Harness, Request, duration, named_path, per_second, positive
 from conformance.protocol.profile import UsageError
 
 if TYPE_CHECKING:
@@ -260,6 +260,12 @@ def _check_options(check: argparse.ArgumentParser) -> None:
     )
     check.add_argument("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
     check.add_argument(
+        "--rate-limit",
+        type=per_second,
+        metavar="RATE",
+        help="requests per second at most, as in 20 or 0.5 (default: [target] rate, else no limit)",
+    )
+    check.add_argument(
         "--baseline-findings",
         type=named_path,
         metavar="RUN",
@@ -305,6 +311,7 @@ def _request(options: argparse.Namespace) -> Request:
         seed=seed,
         budget=getattr(options, "budget", "standard"),
         jobs=getattr(options, "jobs", 1),
+        rate_limit=getattr(options, "rate_limit", None),
         rules=tuple(getattr(options, "rule", ())),
         areas=tuple(getattr(options, "area", ())),
         plan=getattr(options, "plan", False),

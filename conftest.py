@@ -19,7 +19,7 @@ import pytest
 from conformance import __version__, plan
 from conformance.cases import Case, save
 from conformance.generation import SHARES
-from conformance.harness import Harness, Request, duration, named_path, positive
+from conformance.harness import Harness, Request, duration, named_path, per_second, positive
 from conformance.history import lately
 from conformance.interrupt import Interruption
 from conformance.pace import Pace
@@ -75,6 +75,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cases", type=named_path, metavar="DIR", help="play the case files of this folder first"
     )
     group.addoption("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
+    group.addoption("--rate-limit", type=per_second, metavar="RATE", help="requests per second at most")
     group.addoption("--rule", action="append", default=[], metavar="ID", help="judge this rule (repeatable)")
     group.addoption(
         "--area", action="append", default=[], metavar="AREA", help="judge this area (repeatable)"
@@ -357,6 +358,7 @@ def _request(config: pytest.Config) -> Request:
         seed=option("--seed") if option("--seed") is not None else of_then,
         budget=option("--budget"),
         jobs=option("--jobs"),
+        rate_limit=option("--rate-limit"),
         rules=tuple(option("--rule")),
         areas=tuple(option("--area")),
         plan=option("--plan"),

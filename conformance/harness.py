@@ -22,7 +22,7 @@ from conformance.protocol.profile import Profile, UsageError
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
 
-__all__ = ["Embedded", "Harness", "Request", "duration", "named_path", "positive"]
+__all__ = ["Embedded", "Harness", "Request", "duration", "named_path", "per_second", "positive"]
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED_PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
@@ -40,6 +40,15 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return int(text)
+
+
+def per_second(text: str) -> float:
+    """Read a rate from the command line, as in 20, 0.5 or 20/s; return requests per second."""
+    found = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(?:/s)?", text)
+    rate = float(found[1]) if found else 0.0
+    if not rate:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate in requests per second, as in 20 or 0.5")
+    return rate
 
 
 def duration(text: str) -> float:
@@ -65,6 +74,8 @@ class Request:
     seed: int | None = None
     budget: str = "standard"
     jobs: int = 1
+    #: Requests per second at most; None: what the profile says.
+    rate_limit: float | None = None
     rules: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
     plan: bool = False
@@ -197,6 +208,8 @@ class Harness:
             )
             if request.target is not None:
                 profile = profile.with_target(request.target)
+            if request.rate_limit is not None:
+                profile = profile.with_rate(request.rate_limit)
             if embedded is None:
                 _ = profile.url
                 profile.refuse_production()
@@ -280,6 +293,8 @@ class Harness:
             parts += ["--cases", str(request.cases)]
         if request.jobs != 1:
             parts += ["--jobs", str(request.jobs)]
+        if request.rate_limit is not None:
+            parts += ["--rate-limit", f"{request.rate_limit:.10g}"]
         parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
         if request.known_from is not None:
             parts += ["--baseline-findings", str(request.known_from)]

@@ -630,10 +630,20 @@ class Run:
                 "what was being judged was judged again"
             )
         self._tell_wavering()
+        self._report_pauses()
         self._tell_coverage()
         for note in dict.fromkeys(self.notes):
             self.emit({"event": "note", "message": self.vault.mask(note)})
         self.client.close()
+
+    def _report_pauses(self) -> None:
+        throttle = self.client.throttle
+        if throttle.pauses:
+            times = "once" if throttle.pauses == 1 else f"{throttle.pauses} times"
+            self.notes.append(
+                f"the target asked {times} to be called later (Retry-After): the run waited "
+                f"{throttle.paused_seconds:.0f} s; --rate-limit bounds its requests per second"
+            )
 
     def _tell_coverage(self) -> None:
         event = self.coverage.event()

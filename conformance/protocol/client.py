@@ -1,8 +1,9 @@
-"""The client: sends one call, times it, returns an `Exchange`. It never repairs and never retries.
+"""The client: sends one call, times it, returns an `Exchange`. It repairs nothing, and sends again in two cases only.
 
-One exception proves the rule: where a kept connection turns out to have been closed by the other side before
-a byte of the answer came, the call is sent once more on a new one (RFC 9112, section 9.3.1); whoever closes a
-*new* connection without an answer has answered with that.
+Where a kept connection turns out to have been closed by the other side before a byte of the answer came, the call is
+sent once more on a new one (RFC 9112, section 9.3.1); whoever closes a *new* connection without an answer has answered
+with that. A 429 or 503 with `Retry-After` is observed like any other answer; then the client waits as long as it asks,
+and sends the same bytes again: the target has said that it did not deal with them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from conformance.protocol.exchange import Contract, Exchange, Request, Vault, field_bytes, one_at_a_time
 from conformance.protocol.profile import Profile
+from conformance.protocol.throttle import MAX_RESENDS, Throttle
 from conformance.protocol.wire import Address, Connection, WireError, first_response
 
 __all__ = ["Client", "OutOfTimeError", "compact"]
@@ -53,7 +55,8 @@ class Client:
 
     `timeout` is in seconds for one call, connecting included. `until` is a moment of `time.monotonic` past
     which nothing more is sent. `observe` is called with every exchange as it ends, in its own thread. Whatever is sent
-    is sent within a `turn`; how long that is waited for counts neither as the call's time nor against its timeout.
+    is sent within a `turn`, and at most `rate` requests a second; how long that is waited for counts neither as the
+    call's time nor against its timeout.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Client:
         observe: Callable[[Exchange], None] = lambda exchange: None,
         until: float | None = None,
         turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+        rate: float | None = None,
     ) -> None:
         self.url = url
         self.address = Address.of(url)
@@ -76,6 +80,7 @@ class Client:
         self.observe = observe
         self.until = until
         self.turn = turn
+        self.throttle = Throttle(rate)
         self.sent = 0
         self._extra = envelope_extra
         self._tls = (
@@ -102,6 +107,7 @@ class Client:
             ca=profile.target.ca,
             vault=options.pop("vault", None) or profile.vault(),
             envelope_extra=profile.target.envelope_extra,
+            rate=profile.target.rate,
             **options,
         )
 
@@ -168,9 +174,18 @@ class Client:
             login=login,
             envelope_extra=self._extra,
         )
-        self._perform(exchange, fresh=fresh)
-        with one_at_a_time(exchange):
-            self.observe(exchange)
+        return self._settled(exchange, fresh=fresh)
+
+    def _settled(self, exchange: Exchange, *, fresh: bool) -> Exchange:
+        """Send a request, and again after each pause that the target asks for; return the last exchange."""
+        for number in range(MAX_RESENDS + 1):
+            if number:
+                exchange = replace(exchange, response=None, failure=None, number=0)
+            self._perform(exchange, fresh=fresh)
+            with one_at_a_time(exchange):
+                self.observe(exchange)
+            if number == MAX_RESENDS or not self.throttle.pause(exchange.response, self.until):
+                break
         return exchange
 
     def resend(self, exchange: Exchange, token: str | None) -> Exchange:
@@ -188,10 +203,7 @@ class Client:
             )
             request = replace(request, raw=head + gap + rest, headers=headers)
         again = replace(exchange, request=request, response=None, failure=None, number=0)
-        self._perform(again, fresh=False)
-        with one_at_a_time(again):
-            self.observe(again)
-        return again
+        return self._settled(again, fresh=False)
 
     def send_bytes(
         self, data: bytes, *, function: str | None = None, user: str | None = None
@@ -200,6 +212,13 @@ class Client:
 
         Returns the exchange (with the first response, where there is one) and all that came back.
         """
+        for number in range(MAX_RESENDS + 1):
+            exchange, received = self._send_bytes(data, function=function, user=user)
+            if number == MAX_RESENDS or not self.throttle.pause(exchange.response, self.until):
+                break
+        return exchange, received
+
+    def _send_bytes(self, data: bytes, *, function: str | None, user: str | None) -> tuple[Exchange, bytes]:
         deadline = self._deadline()
         verb, _, rest = data.partition(b" ")
         path = rest.partition(b" ")[0].decode("latin-1")
@@ -292,6 +311,7 @@ class Client:
     def _waited(self) -> Iterator[float]:
         """Wait for a turn, and tell how many seconds that took."""
         asked = time.monotonic()
+        self.throttle.wait()
         with self.turn():
             yield time.monotonic() - asked
 

@@ -95,7 +95,7 @@ class Target:
 
     `url` ends in "/" and the entity is appended to it; `timeout` is in seconds, for one call; `production`
     lists hosts (or host:port) that are refused outright; `ca` is a file of certificates to trust for TLS.
-    `catalog` and `ca` stand as resolved against the profile's folder.
+    `catalog` and `ca` stand as resolved against the profile's folder. `rate` is in requests per second at most.
     """
 
     url: str | None = field(default=None, repr=False)
@@ -106,6 +106,7 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     envelope_extra: frozenset[str] = frozenset()
     ca: Path | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,10 @@ class Profile:
     def with_target(self, url: str) -> Profile:
         """Return the same profile for another base URL; raises UsageError when it is none."""
         return replace(self, target=replace(self.target, url=base_url(url, "--target")))
+
+    def with_rate(self, rate: float) -> Profile:
+        """Return the same profile with another bound on requests per second."""
+        return replace(self, target=replace(self.target, rate=rate))
 
     @property
     def url(self) -> str:
@@ -452,7 +457,17 @@ class _Reader:
 
     def target(self, table: Mapping[str, Any]) -> Target:
         where = "[target]"
-        names = ("url", "environment", "production", "catalog", "timeout", "headers", "envelope_extra", "ca")
+        names = (
+            "url",
+            "environment",
+            "production",
+            "catalog",
+            "timeout",
+            "headers",
+            "envelope_extra",
+            "ca",
+            "rate",
+        )
         self.known(table, names, where)
         url = self.get(table, "url", str, where)
         environment = self.get(table, "environment", str, where)
@@ -464,6 +479,9 @@ class _Reader:
         timeout = self.get(table, "timeout", float, where)
         if timeout is not None and not (math.isfinite(timeout) and timeout > 0):
             self.wrong(f"{where} timeout", f"must be more than 0 seconds, not {timeout:g}")
+        rate = self.get(table, "rate", float, where)
+        if rate is not None and not (math.isfinite(rate) and rate > 0):
+            self.wrong(f"{where} rate", f"must be more than 0 requests a second, not {rate:g}")
         ca = self.file(table, "ca", where)
         if ca is not None and not ca.is_file():
             self.wrong(f"{where} ca", f"{ca} is no file: give the PEM file of the certificates to trust")
@@ -476,6 +494,7 @@ class _Reader:
             headers=self._headers(self.get(table, "headers", dict, where) or {}),
             envelope_extra=frozenset(self.strings(table, "envelope_extra", where)),
             ca=ca,
+            rate=rate,
         )
 
     def _production(self, listed: str, where: str) -> None:
