@@ -624,6 +624,9 @@ def _put_load(
                 port=options.master_port,
                 further=tuple(options.locust),
             )
+            if locust.awaited is not None:
+                take({"event": "note", "message": locust.awaited})
+                progress.say(locust.awaited)
             problem = carry_out(locust, take, interrupts)
     except OSError as error:
         problem = str(error)

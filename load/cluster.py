@@ -166,7 +166,8 @@ class Remote:
         for hand in self._hands:
             place = {"index": hand.number, "of": of, "name": hand.name}
             self._send(hand, "load-prepare", plan=part, period=period, lease=self._lease, **place)
-        end = perf_counter() + READY + 4 * self.plan.slowed(self.plan.users)
+        seconds = READY + 4 * self.plan.slowed(self.plan.users)
+        end = perf_counter() + seconds
         while not all(hand.ready for hand in self._hands):
             gevent.sleep(0.02)
             for hand in self._hands:
@@ -174,8 +175,14 @@ class Remote:
                     told = f"worker {hand.name}: {hand.refused}"
                     raise SetUpFailedError(told) if hand.by_target else UsageError(told)
                 gone = self._runner.clients.get(hand.client)
-                if gone is None or gone.state == "missing" or perf_counter() > end:
-                    raise UsageError(f"worker {hand.name} did not get ready")
+                if gone is None or gone.state == "missing":
+                    raise UsageError(f"worker {hand.name} is gone: it ended before it was ready")
+            if perf_counter() > end:
+                late = ", ".join(hand.name for hand in self._hands if not hand.ready)
+                raise UsageError(
+                    f"not ready after {seconds:.0f} s, in which its users are signed in and its requests prepared: "
+                    f"worker {late}"
+                )
         return self._functions
 
     def begin(self, account: Account) -> float:  # noqa: D102

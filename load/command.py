@@ -55,6 +55,13 @@ _AGAIN = 0.5
 #: How long Locust may take to end after its last word, in seconds.
 _LEAVING = 30.0
 
+#: How Locust is started: no module of the current folder is taken for one of ours, no configuration file is read.
+_LOCUST = (sys.executable, "-P", "-m", "load.locust_main", "-f", str(LOCUSTFILE))
+
+#: How long workers are waited for, in seconds: those that a load starts by itself, and those that people start.
+MAX_START_SECONDS = 60
+MAX_WAIT_SECONDS = 300
+
 
 @dataclass
 class Locust:
@@ -74,10 +81,26 @@ class Locust:
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _pipe: int = field(default=-1, init=False)
 
+    @property
+    def patience(self) -> int:
+        """Return for how many seconds workers are waited for at most."""
+        return MAX_WAIT_SECONDS if self.master else MAX_START_SECONDS
+
+    @property
+    def awaited(self) -> str | None:
+        """Return what the load waits for before it begins, in one line; None: only for what it starts itself."""
+        if not self.master:
+            return None
+        many = "1 worker" if self.settings.workers == 1 else f"{self.settings.workers} workers"
+        return (
+            f"waiting for {many} on port {self.port}, for {self.patience} s at most: start each by "
+            f"conform load --worker --master-host HOST --master-port {self.port}"
+        )
+
     def line(self) -> list[str]:
         """Return the command line."""
         settings = self.settings
-        line = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"]
+        line = [*_LOCUST, "--headless", "--only-summary", f"--expect-workers-max-wait={self.patience}"]
         if self.profile is not None:
             line.append(f"--profile={self.profile.resolve()}")
         # A rate or a search stands there in any case: Locust always has users, and alone they would be closed ones.
@@ -185,7 +208,19 @@ class Locust:
                 "",
             )
         errors = [line for line in told if "/ERROR/" in line or line.startswith("locust: ")]
+        if errors and "Gave up waiting for workers" in errors[-1]:
+            return self._missing_workers("\n".join(told))
         return errors[-1].partition(": ")[2] if errors else ""
+
+    def _missing_workers(self, log: str) -> str:
+        counts = re.findall(r"Waiting for workers to be ready, (\d+) of (\d+) connected", log)
+        came, of = counts[-1] if counts else ("0", str(self.settings.workers))
+        mend = (
+            "start as many by conform load --worker, or give --workers the number that there are"
+            if self.master
+            else "give --workers a smaller number"
+        )
+        return f"{came} of {of} workers were ready after {self.patience} s: {mend}"
 
 
 def _free_port() -> int:
@@ -305,7 +340,7 @@ def work(
     wish: Wish, profile: Path | None, url: str, host: str, port: int, processes: int, log: TextIO | None
 ) -> int:
     """Be a worker of a master elsewhere until that lets go; return the exit status."""
-    line = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker"]
+    line = [*_LOCUST, "--worker"]
     line += [f"--master-host={host}", f"--master-port={port}", *wish.arguments()]
     line += [f"--profile={profile.resolve()}"] if profile is not None else []
     line += [f"--processes={processes}"] if processes > 1 else []
@@ -319,11 +354,16 @@ def work(
         stderr=out,
         start_new_session=True,
     )
+    if log is not None:
+        print(f"waiting for the master at {host}:{port}, for {MAX_WAIT_SECONDS} s at most", file=log, flush=True)
     try:
         status = process.wait()
     except KeyboardInterrupt:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(_LEAVING)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LEAVING)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return 130
     return 0 if status == 0 else 3
 

@@ -305,6 +305,43 @@ def test_load_end_to_end(service: str, tmp_path: Path) -> None:
     assert "Correct-Horse-7-owner" not in written
 
 
+@pytest.mark.parametrize("option", ["master = true", "run-time = 1s", "users = 3\nheadful = true", "no-such = 1"])
+def test_configuration_of_locust_does_not_change_the_load(option: str, service: str, tmp_path: Path) -> None:
+    """Neither the home folder's nor the run's own folder's configuration files, nor the environment, count."""
+    home, out = tmp_path / "home", tmp_path / "o"
+    for folder, name in ((home, ".locust.conf"), (out, "locust.conf"), (tmp_path, "locust.conf")):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(option + "\n", "utf-8")
+    (out / "pyproject.toml").write_text('[tool.locust]\nrun-time = "1s"\n', "utf-8")
+    # A module that has the name of one that is imported.
+    (out / "locust.py").write_text("raise SystemExit(9)\n", "utf-8")
+    environ = {**os.environ, "HOME": str(home), "LOCUST_RUN_TIME": "1s", "LOCUST_MODE_MASTER": "true"}
+    process = loading(service, tmp_path, "--rate", "20/s", "--duration", "2s", env=environ)
+    out_text, err = process.communicate(timeout=120)
+    load = report_in(out)["load"]
+    assert process.returncode in (0, 3), out_text + err
+    assert load["workers"] == 1
+    assert load["total"]["requests"] + load["warmed"]["requests"] == 40
+
+
+def test_workers_that_do_not_come_are_waited_for_no_longer_than_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(front, "MAX_WAIT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    master = locust(tmp_path, "--workers", "3", master=True, port=port)
+    assert master.awaited is not None
+    assert f"waiting for 3 workers on port {port}, for 2 s at most" in master.awaited
+    with front.Interrupts() as interrupts:
+        problem = front.carry_out(master, lambda event: None, interrupts)
+    assert problem is not None
+    assert "before the load began" in problem
+    assert "0 of 3 workers were ready after 2 s" in problem
+    assert locust(tmp_path, "--workers", "3").awaited is None
+    assert "--expect-workers-max-wait=60" in locust(tmp_path, "--workers", "3").line()
+
+
 def test_missed_slo_or_unfit_generator_never_passes(service: str, tmp_path: Path) -> None:
     process = loading(
         service, tmp_path, "--rate", "60/s", "--duration", "4s", "--slo", "p50 < 1us", "--quiet"

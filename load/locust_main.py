@@ -1,0 +1,34 @@
+"""Locust's own command, without the configuration files of whoever starts it.
+
+Locust reads `~/.locust.conf` and, in the current folder, `locust.conf` and `pyproject.toml`. A load of `conform` has its
+options from the command line and the profile alone. A person who starts `locust -f load/locustfile.py` gets Locust as
+it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from locust import argument_parser
+from locust.main import main
+
+__all__ = ["ignore_configuration_files"]
+
+
+class _BareParser(argument_parser.LocustArgumentParser):
+    """Locust's parser, which reads no file that it was not told of on the command line."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        options["default_config_files"] = []
+        super().__init__(*arguments, **options)
+
+
+def ignore_configuration_files() -> None:
+    """Have Locust read no configuration file by itself; `--config FILE` still works."""
+    parser: Any = argument_parser
+    parser.LocustArgumentParser = _BareParser
+
+
+if __name__ == "__main__":
+    ignore_configuration_files()
+    main()
