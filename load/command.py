@@ -355,7 +355,9 @@ def work(
         start_new_session=True,
     )
     if log is not None:
-        print(f"waiting for the master at {host}:{port}, for {MAX_WAIT_SECONDS} s at most", file=log, flush=True)
+        print(
+            f"waiting for the master at {host}:{port}, for {MAX_WAIT_SECONDS} s at most", file=log, flush=True
+        )
     try:
         status = process.wait()
     except KeyboardInterrupt:

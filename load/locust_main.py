@@ -1,8 +1,8 @@
 """Locust's own command, without the configuration files of whoever starts it.
 
-Locust reads `~/.locust.conf` and, in the current folder, `locust.conf` and `pyproject.toml`. A load of `conform` has its
-options from the command line and the profile alone. A person who starts `locust -f load/locustfile.py` gets Locust as
-it is.
+Locust reads `~/.locust.conf` and, in the current folder, `locust.conf` and `pyproject.toml`. A load of `conform` has
+its options from the command line and the profile alone. A person who starts `locust -f load/locustfile.py` gets
+Locust as it is.
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ from hypothesis.strategies import SearchStrategy
 from conformance.protocol import payloads
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import Catalog, Method
-from conformance.protocol.client import Client
 from conformance.protocol.estate import Estate, Thing
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
@@ -38,6 +37,7 @@ from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import Sessions, SetUpFailedError
 from load.ceiling import Ceiling
 from load.members import Mark, Member, Members, lease
+from load.patience import PatientClient
 
 __all__ = ["Call", "Deck", "Learn", "Reply", "Source", "Work", "mix_of"]
 
@@ -418,7 +418,7 @@ class Work:
         #: Calls that took the place of others, which had no object to use up.
         self.substituted = 0
         self.vault = profile.vault()
-        self.client = Client.of(profile, vault=self.vault, observe=self._observe)
+        self.client = PatientClient.of(profile, vault=self.vault, observe=self._observe)
         self._standing = _STANDING
         if ceiling is not None:
             self.client.turn = ceiling.turn
@@ -1233,6 +1233,7 @@ class Work:
         It gives up after so many seconds, or when it is interrupted; what is still there then is left over.
         """
         until = time.monotonic() + seconds
+        self.client.patient_until = until
         left: list[dict[str, Any]] = []
         try:
             self.members.rest()

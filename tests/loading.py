@@ -130,7 +130,14 @@ class Relay(_Served):
         try:
             while data := await reader.read(65536):
                 # One request goes over a connection at a time, and begins what is read.
-                self.moments += [time.perf_counter()] * data.startswith(b"POST ")
+                begins = data.startswith(b"POST ")
+                self.moments += [time.perf_counter()] * begins
+                if begins and (refusal := self.refusal()) is not None:
+                    head, _, body = data.partition(b"\r\n\r\n")
+                    size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
+                    await reader.readexactly(max(0, size - len(body)))
+                    writer.write(refusal)
+                    continue
                 back.write(data)
         except (ConnectionError, asyncio.CancelledError):
             pass
@@ -138,6 +145,34 @@ class Relay(_Served):
             back.close()
             writer.close()
             task.cancel()
+
+    def refusal(self) -> bytes | None:
+        """Return what a request is answered with that is not passed on; None: it is."""
+        return None
+
+
+class Limiter(Relay):
+    """A relay that, while `limit` is set, passes on so many requests in a second; it puts the rest off."""
+
+    def __init__(self, url: str, status: int = 429, after: str | None = "1") -> None:
+        self.limit: int | None = None
+        self.refused = 0
+        self._status, self._after = status, after
+        self._second = self._passed = 0
+        super().__init__(url)
+
+    def refusal(self) -> bytes | None:
+        if self.limit is None:
+            return None
+        if int(time.monotonic()) != self._second:
+            self._second, self._passed = int(time.monotonic()), 0
+        self._passed += 1
+        if self._passed <= self.limit:
+            return None
+        self.refused += 1
+        after = "" if self._after is None else f"Retry-After: {self._after}\r\n"
+        head = f"HTTP/1.1 {self._status} X\r\n{after}Content-Type: application/json\r\nContent-Length: {len(REFUSED)}"
+        return head.encode() + b"\r\n\r\n" + REFUSED
 
 
 def free_port() -> int:

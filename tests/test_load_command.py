@@ -305,7 +305,9 @@ def test_load_end_to_end(service: str, tmp_path: Path) -> None:
     assert "Correct-Horse-7-owner" not in written
 
 
-@pytest.mark.parametrize("option", ["master = true", "run-time = 1s", "users = 3\nheadful = true", "no-such = 1"])
+@pytest.mark.parametrize(
+    "option", ["master = true", "run-time = 1s", "users = 3\nheadful = true", "no-such = 1"]
+)
 def test_configuration_of_locust_does_not_change_the_load(option: str, service: str, tmp_path: Path) -> None:
     """Neither the home folder's nor the run's own folder's configuration files, nor the environment, count."""
     home, out = tmp_path / "home", tmp_path / "o"
