@@ -31,4 +31,4 @@ def ignore_configuration_files() -> None:
 
 if __name__ == "__main__":
     ignore_configuration_files()
-    main()
+    main()  # type: ignore[no-untyped-call]

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tests.signalling import obeys_signals
+
 ROOT = Path(__file__).resolve().parent.parent
 SCENE = ROOT / "tests" / "load_scene.py"
 
@@ -225,7 +227,13 @@ class Locust:
             line += ["--master-bind-port", port, "--master-port", port]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                line, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                line,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=obeys_signals(),
             )
 
     def wait(self, seconds: float = 60) -> int:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from conform import main
 from reports.run import validate
+from tests.signalling import obeys_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
@@ -88,7 +89,8 @@ def recording(url: str, delay: Callable[[bytes], float] = lambda data: 0.0) -> I
 
 
 def command(*arguments: str | Path, cwd: Path, **options: Any) -> subprocess.Popen[str]:
-    """Start `conform` as a process of its own."""
+    """Start `conform` as a process of its own, which obeys signals."""
+    options["preexec_fn"] = obeys_signals(options.get("preexec_fn"))
     return subprocess.Popen(
         [sys.executable, str(ROOT / "conform.py"), *map(str, arguments)],
         cwd=cwd,

@@ -27,6 +27,7 @@ from fixtures.service.service import Service
 from reports.run import build, read_events, validate
 from tests.judging import ROOT, broken, foreign, judge, profile_of, serving, serving_here, verdicts
 from tests.recording import ran, ran_here
+from tests.signalling import obeys_signals
 
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
 
@@ -324,6 +325,7 @@ def test_interruption_keeps_what_was_found_and_cleans_up(number: int, tmp_path: 
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=obeys_signals(),
         )
         log = tmp_path / "o" / "events.jsonl"
         until = time.monotonic() + 30

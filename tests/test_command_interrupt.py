@@ -17,6 +17,7 @@ import pytest
 
 from tests.judging import serving
 from tests.recording import PROFILE, ROOT, Recorder, command, recording, report_in, until
+from tests.signalling import obeys_signals
 
 
 def call(url: str, entity: str, method: str, data: object = None, token: str = "") -> httpx.Response:
@@ -157,7 +158,7 @@ def test_bare_pytest_is_interrupted_alike(tmp_path: Path) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", recorder.url, "--rule", "STA-5",
              "--profile", str(PROFILE), "--out", "o", "-p", "no:cacheprovider"],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=obeys_signals(),
         )  # fmt: skip
         until(lambda: created(recorder) > 10)
         process.send_signal(signal.SIGTERM)

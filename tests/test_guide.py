@@ -23,6 +23,7 @@ import pytest
 
 from conformance.protocol.profile import load
 from tests.judging import serving
+from tests.signalling import obeys_signals
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -231,6 +232,7 @@ def test_a_server_serves_until_it_is_ended(line: str, url: str, prepared: Path) 
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        preexec_fn=obeys_signals(),
     )
     assert process.stdout is not None
     try:

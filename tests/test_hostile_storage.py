@@ -22,6 +22,7 @@ import pytest
 from reports.run import build, read_events, validate, write_report
 from tests.judging import serving
 from tests.recording import PROFILE, ROOT, command, ran, report_in, until
+from tests.signalling import ignores_hangups
 
 FAULT = "http.patch-says-success"
 
@@ -164,6 +165,38 @@ def test_what_was_found_outlives_the_run(number: signal.Signals, faulty: str, tm
     assert findings(report)
     assert report["verdict"] == "nonconformant"
     assert report_in(tmp_path / "o") == json.loads(json.dumps(report))
+
+
+def test_a_check_under_nohup_goes_on(faulty: str, tmp_path: Path) -> None:
+    """Whoever starts a run with SIGHUP ignored wants it to outlive the terminal."""
+    arguments = check(faulty, "--rule", "HTTP-2", "--rule", "REQ-7")
+    process = command(*arguments, cwd=tmp_path, preexec_fn=ignores_hangups)
+    until(lambda: found_in(tmp_path / "o" / "events.jsonl"))
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    report = report_in(tmp_path / "o")
+    assert not report["interrupted"]
+    assert findings(report)
+
+
+def test_a_load_under_nohup_goes_on(tmp_path: Path) -> None:
+    with serving() as url:
+        process = command(
+            *("load", "--target", url, "--profile", PROFILE, "--out", "o", "--no-calibration"),
+            *("--rate", "20/s", "--duration", "4s"),
+            cwd=tmp_path,
+            preexec_fn=ignores_hangups,
+        )
+        log = tmp_path / "o" / "events.jsonl"
+        until(lambda: log.exists() and b'"event":"second"' in log.read_bytes())
+        process.send_signal(signal.SIGHUP)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode in (0, 3), out + err
+    report = report_in(tmp_path / "o")
+    assert not report["interrupted"]
+    assert report["load"]["seconds"] == 4
+    assert report["leftovers"] == []
 
 
 def test_a_log_that_ends_in_the_middle_of_anything(faulty: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ import yaml
 
 from tests.servers.library import BASE, DEFECTS, Library, Server
 from tests.servers.tickets import BREAKS
+from tests.signalling import obeys_signals
 
 ROOT = Path(__file__).parent.parent
 RULE = re.compile(r"(HTTP|REQ|ENV|COD|AUT|ACC|PAG|NAM|DAT|STA|SEC)-[0-9]{1,2}")
@@ -75,7 +76,14 @@ class Caller:
 
 def start(module: str, *options: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
     command = [sys.executable, "-m", f"tests.servers.{module}", "--port", "0", "--exit-with-parent", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=obeys_signals(),
+    )
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
 

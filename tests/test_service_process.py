@@ -18,6 +18,7 @@ import pytest
 
 from fixtures.service.server import main
 from tests.service_client import PASSWORDS
+from tests.signalling import obeys_signals
 
 ROOT = Path(__file__).parent.parent
 BODY = b'{"method":"ping"}'
@@ -32,6 +33,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=obeys_signals(),
         )
         assert self.process.stdout is not None
         self.facts = json.loads(self.process.stdout.readline())

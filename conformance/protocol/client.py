@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from conformance.protocol.exchange import Contract, Exchange, Request, Vault, field_bytes, one_at_a_time
 from conformance.protocol.profile import Profile
@@ -98,7 +98,7 @@ class Client:
         ]
 
     @classmethod
-    def of(cls, profile: Profile, **options: Any) -> Client:
+    def of(cls, profile: Profile, **options: Any) -> Self:
         """Return a client of the profile's target, with a vault that knows its secrets; `options` as for a client."""
         return cls(
             profile.url,
