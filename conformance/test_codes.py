@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from conformance.probe import prober, probing_status, send_probe
 from conformance.protocol.catalog import Method
 from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import SetUpFailedError
-from conformance.run import ANSWERED, LINES, Talk
+from conformance.run import ANSWERED, LINES, NotJudgedError, Talk
 from conformance.suite import each_endpoint, each_function, judges
 from conformance.test_access import lacking
 from conformance.watch import bound
@@ -24,7 +25,6 @@ def protected(method: Method) -> bool:
 def test_unknown_function(talk: Talk, endpoint: str) -> None:
     """«404 Function doesn't exist.»"""
     endpoint = endpoint or talk.endpoint()
-    user = talk.somebody()
     published = {m.name.partition(".")[2] for m in talk.catalog.methods.values() if m.entity == endpoint}
     others = sorted({m.name.partition(".")[2] for m in talk.catalog.methods.values()} - published)
     names = [
@@ -36,11 +36,13 @@ def test_unknown_function(talk: Talk, endpoint: str) -> None:
         names += talk.rng.sample(others, min(2, len(others)))
     for name in names:
         for data in ({}, {"id": 1}):
-            exchange = talk.call(f"{endpoint}.{name}", data, as_=user)
-            talk.status(
+            exchange = send_probe(talk, endpoint, function=name, data=data)
+            probing_status(
+                talk,
                 "COD-3",
                 exchange,
                 {404},
+                endpoint=endpoint,
                 kind="an unknown function is not answered 404",
                 function=talk.caller.label(f"{endpoint}."),
                 because=f"there is no {endpoint}.{name}",
@@ -50,14 +52,22 @@ def test_unknown_function(talk: Talk, endpoint: str) -> None:
 @judges("COD-4")
 def test_unknown_endpoint(talk: Talk) -> None:
     """«404 Function doesn't exist»: where there is no endpoint there is no function."""
-    user = talk.somebody()
-    accepted = {404} if user else {401, 404}
     words = [talk.unknown_name(), talk.unknown_name(), f"{talk.unknown_name()}/{talk.unknown_name()}"]
+    # A guard may stand before whatever begins with an endpoint's name: what is made of one is sent by its own user.
+    near: dict[str, str] = {}
     for entity in sorted({method.entity for method in talk.catalog.methods.values()}):
-        words += [f"{entity}{talk.unknown_name().capitalize()}", f"{entity}/{talk.unknown_name()}"]
+        made = [f"{entity}{talk.unknown_name().capitalize()}", f"{entity}/{talk.unknown_name()}"]
+        words += made
+        near |= dict.fromkeys(made, entity)
     names = sorted({m.name.partition(".")[2] for m in talk.catalog.methods.values()}) or ["find"]
     for word in talk.some(words, 5, 12):
         name = talk.rng.choice(names)
+        user = talk.somebody()
+        accepted = {404} if user else {401, 404}
+        try:
+            user = prober(talk, near.get(word, word))
+        except NotJudgedError:
+            accepted = {403, 404}
         exchange = talk.call(f"{word}.{name}", {}, as_=user, target=word)
         talk.status(
             "COD-4",

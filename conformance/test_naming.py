@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from conformance.probe import probing_status
 from conformance.protocol.catalog import Method
 from conformance.run import Talk
 from conformance.suite import each_function, judges
@@ -44,15 +45,17 @@ def under_scored(name: str) -> str:
 def test_under_scored_spelling_is_unknown(talk: Talk, function: Method) -> None:
     """A service that takes both spellings has two names for everything."""
     name = under_scored(function.name.partition(".")[2])
-    user = talk.somebody(function)
+    user = talk.who(function)
     if function.effect != "read":
         talk.need_writing()
     data = talk.data_for(function, user) if talk.estate.harmless(function) else {}
     exchange = talk.call(f"{function.entity}.{name}", data, as_=user)
-    talk.status(
+    probing_status(
+        talk,
         "NAM-3",
         exchange,
         {404},
+        endpoint=function.entity,
         kind="the under_scored spelling of a function is known",
         function=function.name,
         because=f"{function.entity} has no {name}",

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from conformance.probe import probing_status, send_probe
 from conformance.protocol.caller import OMIT
 from conformance.protocol.catalog import Method
 from conformance.protocol.client import compact
@@ -16,13 +17,6 @@ from conformance.protocol.samples import CannotGenerate, Spoil
 from conformance.run import REFUSED, NotJudgedError, Talk
 from conformance.suite import each_endpoint, each_function, judges
 from conformance.watch import equal, same_answer
-
-
-def send(talk: Talk, endpoint: str, body: bytes, **options: Any) -> Exchange:
-    """Send a body to an endpoint, inside a session where there is one to be had."""
-    user = talk.somebody()
-    token = talk.sessions.of(user).token if user else None
-    return talk.caller.call(f"{endpoint}.", user=user, token=token, body=body, **options)
 
 
 @judges("REQ-1")
@@ -40,19 +34,23 @@ def test_method_missing_or_no_string(talk: Talk, endpoint: str) -> None:
         ("an object", {"method": {"name": "find"}, "data": {}}),
     ]
     for what, body in bodies:
-        exchange = send(talk, endpoint, compact(body))
-        talk.status(
+        exchange = send_probe(talk, endpoint, compact(body))
+        probing_status(
+            talk,
             "REQ-1",
             exchange,
             {400},
+            endpoint=endpoint,
             kind="a method that is missing or no string is not refused",
             because=f"method is {what}",
         )
-    exchange = send(talk, endpoint, b'{"method":"","data":{}}')
-    talk.status(
+    exchange = send_probe(talk, endpoint, b'{"method":"","data":{}}')
+    probing_status(
+        talk,
         "REQ-1",
         exchange,
         {400, 404},
+        endpoint=endpoint,
         kind="an empty method is not refused",
         because="method is an empty string",
     )
@@ -159,8 +157,9 @@ def test_body_that_is_no_json(talk: Talk, endpoint: str) -> None:
     name = harmless[0].name.partition(".")[2] if harmless else talk.unknown_name()
     call = compact({"method": name, "data": {}})
     for what, body in _broken_bodies(call, name):
-        exchange = send(talk, endpoint, body)
-        talk.status("REQ-4", exchange, {400}, kind=f"a body that is not JSON is not refused: {what}")
+        exchange = send_probe(talk, endpoint, body)
+        kind = f"a body that is not JSON is not refused: {what}"
+        probing_status(talk, "REQ-4", exchange, {400}, endpoint=endpoint, kind=kind)
 
 
 @judges("REQ-5")
@@ -169,11 +168,13 @@ def test_json_that_is_no_object(talk: Talk, endpoint: str) -> None:
     """A call is an object; anything else says no method."""
     endpoint = endpoint or talk.endpoint()
     for body in (b"[]", b'"find"', b"5", b"true", b"null", b'[{"method":"find","data":{}}]'):
-        exchange = send(talk, endpoint, body)
-        talk.status(
+        exchange = send_probe(talk, endpoint, body)
+        probing_status(
+            talk,
             "REQ-5",
             exchange,
             {400},
+            endpoint=endpoint,
             kind="JSON that is no object is not refused",
             because=f"the body is {body.decode()}",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.probe import probing_status, send_probe
 from conformance.protocol.catalog import Method
 from conformance.protocol.client import compact
 from conformance.run import Talk
@@ -25,16 +26,17 @@ def test_names_of_the_inside(talk: Talk, endpoint: str) -> None:
     # Whoever is careless about names may run what such a name says.
     talk.need_writing()
     endpoint = endpoint or talk.endpoint()
-    user = talk.somebody()
     published = {m.name.partition(".")[2] for m in talk.catalog.methods.values() if m.entity == endpoint}
     for name in talk.some([name for name in INSIDE if name not in published], 9, 24):
         datas: list[dict[str, Any]] = [{}] if talk.quick else [{}, {"args": []}]
         for data in datas:
-            exchange = talk.call(f"{endpoint}.{name}", data, as_=user)
-            talk.status(
+            exchange = send_probe(talk, endpoint, function=name, data=data)
+            probing_status(
+                talk,
                 "SEC-1",
                 exchange,
                 {400, 404},
+                endpoint=endpoint,
                 kind="a name of the language's or the framework's own can be called",
                 function=talk.caller.label(f"{endpoint}."),
                 because=f"{name!r} is no published function",
@@ -71,10 +73,12 @@ def test_published_names_spelt_otherwise(talk: Talk, function: Method) -> None:
             token=talk.sessions.of(user).token if user else None,
             body=compact({"method": spelt, "data": data}),
         )
-        talk.status(
+        probing_status(
+            talk,
             "SEC-1",
             exchange,
             {400, 404},
+            endpoint=function.entity,
             kind="a published name in another spelling can be called",
             because=f"{spelt!r} is no published function",
         )
@@ -93,7 +97,7 @@ def test_other_spellings_of_an_endpoint(talk: Talk, function: Method) -> None:
     data = talk.valid(function, user, optional="none")
     entity = function.entity
     plain = talk.call(function, data, as_=user)
-    entities = sorted({method.entity for method in talk.catalog.methods.values()} - {entity}) or ["other"]
+    entities = [*_open_to(talk, user, entity), "other"]
     base = talk.client.address.path.rstrip("/").rpartition("/")[2] or "api"
     nowhere = [
         f"../{base}/{entity}",
@@ -111,10 +115,12 @@ def test_other_spellings_of_an_endpoint(talk: Talk, function: Method) -> None:
     for target in talk.some(nowhere, 3):
         path = talk.client.address.path + target
         exchange = talk.call(function, data, as_=user, target=path)
-        talk.status(
+        probing_status(
+            talk,
             "SEC-4",
             exchange,
             {400, 404},
+            endpoint=target,
             kind="a traversing or encoded spelling of an endpoint is not refused",
             because=f"the path ends in {target!r}",
         )
@@ -126,6 +132,9 @@ def test_other_spellings_of_an_endpoint(talk: Talk, function: Method) -> None:
         if target == entity:
             continue
         exchange = talk.call(function, data, as_=user, target=target)
+        if user is None and exchange.status == 401 and plain.status != 401:
+            # A guard asks for a session at whatever it does not know as public.
+            continue
         talk.judge(
             "SEC-4",
             exchange.status == 404 or (exchange.status == plain.status),
@@ -135,6 +144,20 @@ def test_other_spellings_of_an_endpoint(talk: Talk, function: Method) -> None:
             exchange=exchange,
             accepted={404} | ({plain.status} if plain.status is not None else set()),
         )
+
+
+def _open_to(talk: Talk, user: str | None, entity: str) -> list[str]:
+    """Return the other endpoints that no guard closes to a user (None: to a request without a session)."""
+    found = []
+    for other in sorted({method.entity for method in talk.catalog} - {entity}):
+        functions = [method for method in talk.catalog if method.entity == other]
+        if user is None:
+            usable = all(method.auth == "none" for method in functions)
+        else:
+            usable = any(talk.estate.may_call(user, method) for method in functions)
+        if usable:
+            found.append(other)
+    return found
 
 
 @judges("SEC-6")

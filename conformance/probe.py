@@ -1,0 +1,82 @@
+"""Probes of an endpoint itself: who sends them, and what a target that guards the endpoint may answer.
+
+Many frameworks check the session, and the role, before they read the body or look for the function. A probe whose body
+names no published function therefore carries the session of a user who may call a function of the endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from conformance.protocol.caller import OMIT
+from conformance.protocol.exchange import Exchange
+from conformance.run import LINES, NotJudgedError, Talk
+
+__all__ = ["prober", "probing_status", "send_probe"]
+
+
+def prober(talk: Talk, endpoint: str) -> str | None:
+    """Return the user who may call most functions of an endpoint; None where nobody can sign in.
+
+    An endpoint that the catalogue does not have is probed by any user.
+
+    Raises:
+        NotJudgedError: users can sign in, but none may call a function of this endpoint.
+
+    """
+    if not talk.profile.users or talk.profile.auth.login is None:
+        return None
+    functions = [method for method in talk.catalog if method.entity == endpoint]
+    if not functions:
+        return talk.somebody()
+    counts = {
+        user: sum(method.auth in ("none", None) or talk.estate.may_call(user, method) for method in functions)
+        for user in talk.profile.users
+    }
+    best = max(counts, key=lambda user: counts[user])
+    if not counts[best]:
+        roles = sorted({str(method.auth) for method in functions})
+        raise NotJudgedError(
+            f"no user of the profile may call a function of the endpoint {endpoint} "
+            f"(it needs the role {' or '.join(roles)})",
+            f'[users.{roles[0]}]\nuser = "…"\nsecret = "${{…}}"\nroles = ["{roles[0]}"]',
+        )
+    return best
+
+
+def may_be_guarded(talk: Talk) -> bool:
+    """Whether a target may ask for a session wherever a request names no public function."""
+    return not len(talk.catalog) or any(method.auth != "none" for method in talk.catalog)
+
+
+def send_probe(talk: Talk, endpoint: str, body: bytes | None = None, **options: Any) -> Exchange:
+    """Send a probe to an endpoint, as the user that `prober` gives: a body, or a call of `function` with `data`.
+
+    Raises:
+        NotJudgedError: no user may call a function of this endpoint.
+
+    """
+    user = prober(talk, endpoint)
+    token = talk.sessions.of(user).token if user else None
+    name = f"{endpoint}.{options.pop('function', '')}"
+    data = options.pop("data", OMIT)
+    if body is not None:
+        options["body"] = body
+    return talk.caller.call(name, data, user=user, token=token, **options)
+
+
+def probing_status(
+    talk: Talk, rule: str, exchange: Exchange, accepted: Collection[int], *, endpoint: str, **words: Any
+) -> bool:
+    """Judge the status of a probe; without a session, a 401 of a target that has protected functions says nothing."""
+    guarded = exchange.status == 401 and 401 not in accepted and exchange.request.header("Token") is None
+    if guarded and may_be_guarded(talk):
+        talk.skip(
+            rule,
+            f"the endpoint {endpoint} asks for a session before it reads the body",
+            LINES["user"],
+            function=talk.caller.label(f"{endpoint}."),
+        )
+        return True
+    return talk.status(rule, exchange, accepted, **words)
