@@ -37,6 +37,7 @@ SUITES = (
     "test_paging",
     "test_naming",
     "test_state",
+    "test_changes",
     "test_concurrency",
     "test_security",
     "test_sequences",

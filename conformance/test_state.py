@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.protocol.catalog import Method, Param
+from conformance.protocol.catalog import Method
 from conformance.protocol.estate import Thing
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
-from conformance.protocol.samples import CannotGenerate, Optional
+from conformance.protocol.samples import Optional
 from conformance.protocol.schema import Schema
 from conformance.protocol.session import SetUpFailedError
-from conformance.run import Run, Talk
+from conformance.run import Talk
 from conformance.suite import each_function, each_kind, judges
 from conformance.watch import bound, equal, listers, pairs, read, seen
 
@@ -124,152 +124,6 @@ def falsy(function: Method, name: str) -> list[Any]:
     schema = Schema(param.schema)
     nothing: tuple[Any, ...] = (False, 0, "", [], {}, None)
     return [value for value in nothing if schema.valid(value)]
-
-
-def updatable(run: Run, kind: str) -> bool:
-    """Whether objects of a kind can be changed and read."""
-    return run.catalog.update(kind) is not None and run.catalog.read(kind) is not None
-
-
-@judges("STA-2")
-@each_kind(updatable, otherwise="no kind of object can be both changed and read")
-def test_what_was_changed(talk: Talk, kind: str) -> None:
-    """Member by member: it reads as changed, and nothing else moved, neither in it nor in another object."""
-    talk.need_writing()
-    talk.need_users()
-    update, reader = talk.catalog.update(kind), talk.catalog.read(kind)
-    assert update is not None
-    assert update.object is not None
-    assert reader is not None
-    assert reader.object is not None
-    users = [u for u in talk.estate.callers(update) if talk.estate.may_call(u, reader)]
-    if not users or not talk.estate.harmless(update):
-        talk.give_up(f"no user of the profile may change and read a {kind}")
-    user = users[0]
-    made = talk.estate.creator(kind, user) is not None
-    thing = talk.estate.new(kind, user)
-    bystander = talk.estate.new(kind, user) if made else None
-    beside = _shown(talk, reader, bystander)[0] if bystander else None
-    original, _ = _shown(talk, reader, thing)
-    judged = False
-    changed: dict[str, Any] = {}
-    steps: list[tuple[Param, Any]] = []
-    for param in update.params:
-        if param.name == update.object.id or talk.estate.locks_out(update, param.name):
-            continue
-        at = resolve(original, reader.object.at)
-        if not isinstance(at, dict) or param.name not in at:
-            continue
-        try:
-            new = talk.estate.sampler(user).other_than(param.schema, at[param.name])
-        except (CannotGenerate, SetUpFailedError):
-            continue
-        steps.append((param, new))
-        more = [value for value in falsy(update, param.name) if not equal(value, new)]
-        if isinstance(new, (list, dict)) and len(new) > 0:
-            more.append(new)
-        steps += [(param, value) for value in talk.some(more, 1)]
-    before = original
-    for param, new in steps:
-        at = resolve(before, reader.object.at)
-        if not isinstance(at, dict):
-            # What was read last is no object, and was judged as that; it may have been that answer alone.
-            before, _ = _shown(talk, reader, thing)
-            at = resolve(before, reader.object.at)
-            if not isinstance(at, dict):
-                break
-        current = {
-            p.name: at[p.name]
-            for p in update.params
-            if p.required and p.name in at and p.name != update.object.id
-        }
-        if equal(at.get(param.name), new):
-            continue
-        data = bound(talk, update, thing, **{**current, param.name: new})
-        exchange = talk.call(update, data, as_=user)
-        if exchange.status != 200:
-            talk.skip(
-                "STA-2", f"{param.name} could not be changed: {exchange.summary()}", function=update.name
-            )
-            before, _ = _shown(talk, reader, thing)
-            continue
-        judged = True
-        changed.setdefault(param.name, resolve(original, reader.object.at)[param.name])
-        after, shown = _shown(talk, reader, thing)
-        now = resolve(after, reader.object.at)
-        got = now.get(param.name, MISSING) if isinstance(now, dict) else MISSING
-        talk.judge(
-            "STA-2",
-            seen(new, got, param.schema),
-            kind=f"{param.name} of a {kind} does not read as changed",
-            expected=f"{param.name}: {new!r}"[:300],
-            actual=f"{param.name}: {got!r}"[:300],
-            exchange=shown,
-            function=update.name,
-        )
-        # What is no object any more was judged as that.
-        there = now if isinstance(now, dict) else at
-        moved = sorted(
-            name
-            for name in {*at, *there} - {param.name}
-            if not equal(at.get(name), there.get(name)) or (name in at) != (name in there)
-        )
-        talk.judge(
-            "STA-2",
-            not moved,
-            kind=f"a change of {param.name} moves another member of the {kind}",
-            expected=f"only {param.name} is changed",
-            actual=f"{', '.join(moved)} changed too",
-            exchange=shown,
-            function=update.name,
-        )
-        before = after
-        for lister in listers(talk, kind, user, thing):
-            assert lister.function.object is not None
-            listed = lister.exchange()
-            rows = talk.estate.rows(lister.function, listed)
-            row = next((r for r in rows if equal(resolve(r, lister.function.object.id), thing.id)), None)
-            if isinstance(row, dict) and param.name in row:
-                talk.judge(
-                    "STA-2",
-                    seen(new, row[param.name], param.schema),
-                    kind=f"{param.name} of a {kind} is not listed as changed",
-                    expected=f"{param.name}: {new!r}"[:300],
-                    actual=f"{param.name}: {row[param.name]!r}"[:300],
-                    exchange=listed,
-                    function=lister.function.name,
-                )
-    if bystander is not None:
-        now, shown = _shown(talk, reader, bystander)
-        talk.judge(
-            "STA-2",
-            equal(beside, now),
-            kind=f"a change of one {kind} moves another",
-            expected="the other object is as it was",
-            actual="it was changed",
-            exchange=shown,
-            function=update.name,
-        )
-    if not made:
-        _restore(talk, update, thing, resolve(original, reader.object.at), changed)
-    if not judged:
-        talk.give_up(f"no member of a {kind} is both changed and shown by one name")
-
-
-def _shown(talk: Talk, reader: Method, thing: Any) -> tuple[Any, Any]:
-    exchange = talk.must(read(talk, thing), f"could not read a {thing.kind}")
-    return reader.volatile_mask(exchange.data), exchange
-
-
-def _restore(talk: Talk, update: Method, thing: Any, original: Any, changed: dict[str, Any]) -> None:
-    """Give an object that the run found, and did not make, its values back."""
-    assert update.object is not None
-    values = {name: value for name, value in changed.items() if isinstance(original, dict)}
-    data = bound(talk, update, thing, **values)
-    exchange = talk.call(update, data, as_=thing.user)
-    if exchange.status != 200:
-        for name, value in values.items():
-            talk.call(update, bound(talk, update, thing, **{name: value}), as_=thing.user)
 
 
 @judges("STA-3")

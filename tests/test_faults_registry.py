@@ -588,8 +588,8 @@ FRAMED = [
 ]
 """What shows only on a socket; no other module frames answers."""
 
-PROBED = of_modules("data", "shapes", "values", "effects", "sequences", "sessions", "races")
-"""What no tour comes by: each has a probe of its own in test_faults_data or test_faults_sequences."""
+PROBED = of_modules("data", "shapes", "values", "effects", "sequences", "sessions", "races", "losses")
+"""What no tour comes by: each has a probe of its own in test_faults_data, _sequences or _losses."""
 
 
 # the registry

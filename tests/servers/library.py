@@ -207,6 +207,8 @@ class Library:
         self.books: dict[str, Item] = {}
         self.shelves: dict[int, Item] = {}
         self.loans: dict[str, Item] = {}
+        self.remarks: dict[int, Item] = {}
+        self.last_remark = 0
         self.gone: set[str] = set()
         self.attic: dict[str, dict[str, Any]] = {}  # for defects alone
         self.counter = 1000
@@ -887,7 +889,12 @@ class Library:
 
     def _own(self, call: Call, kind: str, key: Any) -> Item:
         """The caller's object, or the refusal."""
-        stores: dict[str, dict[Any, Item]] = {"book": self.books, "shelf": self.shelves, "loan": self.loans}
+        stores: dict[str, dict[Any, Item]] = {
+            "book": self.books,
+            "shelf": self.shelves,
+            "loan": self.loans,
+            "remark": self.remarks,
+        }
         store = stores[kind]
         item = store.get(key)
         verb = call.name.split(".")[1]
@@ -896,7 +903,8 @@ class Library:
                 raise Refused(403, f"The {kind} is gone.")
             if self.bug("unknown-identifier-crash") and kind == "shelf" and key >= 2**31:
                 raise Refused(500, "Something went wrong.")
-            raise Refused(400 if kind == "book" else 403, f"There is no such {kind}.")
+            status = {"book": 400, "remark": 404}.get(kind, 403)
+            raise Refused(status, f"There is no such {kind}.")
         if item.owner is not call.user:
             if self.bug("others-book-readable") and call.name == "book.get":
                 return item
@@ -995,6 +1003,9 @@ class Library:
         item = self._own(call, "book", ident)
         del self.books[ident]
         self.gone.add(f"book:{ident}")
+        for number, remark in list(self.remarks.items()):
+            if remark.values["bookId"] == ident:
+                del self.remarks[number]
         if self.bug("destroyed-book-readable"):
             self.attic[ident] = item.values
         if self.bug("destroy-takes-another"):
@@ -1055,6 +1066,13 @@ class Library:
         item.values.update(given)
         return dict(item.values)
 
+    def do_shelf_relabel(self, call: Call) -> Any:
+        """Give a shelf another label."""
+        item = self._own(call, "shelf", call.data["shelfId"])
+        if not self.bug("relabel-does-nothing"):
+            item.values["label"] = call.data["label"]
+        return {**item.values, "label": call.data["label"]}
+
     def do_shelf_destroy(self, call: Call) -> Any:
         """Take a shelf down."""
         number = call.data["shelfId"]
@@ -1113,6 +1131,47 @@ class Library:
     def do_loan_list(self, call: Call) -> Any:
         """The identifiers of one's own loans."""
         return [values["loanId"] for values in self._mine(call, self.loans)]
+
+    def _compared(self, call: Call) -> None:
+        """See that the books which a remark compares are the caller's."""
+        for place in call.data.get("compared", []):
+            self._own(Call("book.get", {}, call.user, None, call.request), "book", place["bookId"])
+
+    def do_remark_create(self, call: Call) -> Any:
+        """Write a remark on a book."""
+        self._own(Call("book.get", {}, call.user, None, call.request), "book", call.data["bookId"])
+        self._compared(call)
+        self.last_remark += 1
+        values: dict[str, Any] = {"remarkNo": self.last_remark, "bookId": call.data["bookId"]}
+        for name in ("text", "compared", "pages", "glossary"):
+            default = self.specs["remark.create"]["properties"][name]["default"]
+            values[name] = copy.deepcopy(call.data.get(name, default))
+        self.remarks[self.last_remark] = Item(call.caller, values)
+        return copy.deepcopy(values)
+
+    def do_remark_change(self, call: Call) -> Any:
+        """Change what is given of a remark."""
+        item = self._own(call, "remark", call.data["remarkNo"])
+        self._compared(call)
+        given = {name: copy.deepcopy(value) for name, value in call.data.items() if name != "remarkNo"}
+        if self.bug("remark-change-lost"):
+            return {**copy.deepcopy(item.values), **given}
+        item.values.update(given)
+        return copy.deepcopy(item.values)
+
+    def do_remark_destroy(self, call: Call) -> Any:
+        """Wipe a remark out."""
+        number = call.data["remarkNo"]
+        self._own(call, "remark", number)
+        del self.remarks[number]
+        self.gone.add(f"remark:{number}")
+        return {"gone": True}
+
+    def do_remark_list(self, call: Call) -> Any:
+        """The remarks on a book."""
+        self._own(Call("book.get", {}, call.user, None, call.request), "book", call.data["bookId"])
+        mine = self._mine(call, self.remarks)
+        return [copy.deepcopy(values) for values in mine if values["bookId"] == call.data["bookId"]]
 
 
 # -- the wire -----------------------------------------------------------------------------------------

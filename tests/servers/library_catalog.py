@@ -90,11 +90,32 @@ BOOK_PARAMS = [
     _param("shelfId", ON_SHELF),
     _param("note", NOTE),
 ]
+REMARK_PARAMS = [
+    _param("text", _text(maxLength=2000, default="")),
+    _param(
+        "compared",
+        {
+            "type": "array",
+            "items": _closed(
+                bookId=_text(minLength=1, **{"x-ref": "book"}), page={"type": "integer", "minimum": 1}
+            ),
+            "maxItems": 5,
+            "default": [],
+        },
+    ),
+    _param("pages", {"type": "array", "items": {"type": "integer", "minimum": 0}, "default": []}),
+    _param("glossary", {"type": "object", "additionalProperties": _text(maxLength=200), "default": {}}),
+]
 
 
 def _plain(schema: Schema) -> Schema:
     """The schema of a parameter as that of a result."""
-    return {key: value for key, value in schema.items() if key not in ("default", "x-ref")}
+    plain = {key: value for key, value in schema.items() if key not in ("default", "x-ref")}
+    if isinstance(plain.get("items"), dict):
+        plain["items"] = _plain(plain["items"])
+    if "properties" in plain:
+        plain["properties"] = {name: _plain(part) for name, part in plain["properties"].items()}
+    return plain
 
 
 COMPONENTS: Schema = {
@@ -127,6 +148,11 @@ COMPONENTS: Schema = {
             remark=_text(maxLength=500),
             meta=_open(createdAt=TIME),
         ),
+        "Remark": _closed(
+            remarkNo={"type": "integer", "minimum": 1},
+            bookId=_text(minLength=1),
+            **{param["name"]: _plain(param["schema"]) for param in REMARK_PARAMS},
+        ),
         "Ticket": _open(ticket=_open(id=_text(minLength=1), since=TIME)),
         "Reader": _open(handle=_text(minLength=1), nickname=_text(), roles=STRINGS),
     },
@@ -137,6 +163,8 @@ BOOK_ID: Schema = {"$ref": "#/components/contentDescriptors/BookId"}
 SHELF: Schema = {"kind": "shelf", "id": "shelfId"}
 LOAN: Schema = {"kind": "loan", "id": "loanId"}
 LOAN_ID = _param("loanId", _text(minLength=1, **{"x-ref": "loan"}), required=True)
+REMARK: Schema = {"kind": "remark", "id": "remarkNo"}
+REMARK_NO = _param("remarkNo", {"type": "integer", "minimum": 1, "x-ref": "remark"}, required=True)
 ANY_SHELF_ID = _param("shelfId", SHELF_ID, required=True)
 
 METHODS: list[Schema] = [
@@ -267,6 +295,15 @@ METHODS: list[Schema] = [
         object={**SHELF, "does": "update"},
     ),
     _method(
+        "shelf.relabel",
+        "Give a shelf another label.",
+        _ref("Shelf"),
+        ANY_SHELF_ID,
+        _param("label", LABEL, required=True),
+        effect="write",
+        object={**SHELF, "does": "update"},
+    ),
+    _method(
         "shelf.destroy",
         "Take a shelf down.",
         GONE,
@@ -328,6 +365,43 @@ METHODS: list[Schema] = [
         auth="member",
         rows="/loans",
         object={**LOAN, "does": "list", "id": ""},
+    ),
+    _method(
+        "remark.create",
+        "Write a remark on a book; there is no function that reads one alone.",
+        _ref("Remark"),
+        _param("bookId", _text(minLength=1, **{"x-ref": "book"}), required=True),
+        *REMARK_PARAMS,
+        effect="write",
+        object={**REMARK, "does": "create", "id": "/remarkNo"},
+    ),
+    _method(
+        "remark.change",
+        "Change what is given of a remark.",
+        _ref("Remark"),
+        REMARK_NO,
+        *(
+            _param(param["name"], {key: value for key, value in param["schema"].items() if key != "default"})
+            for param in REMARK_PARAMS
+        ),
+        effect="write",
+        object={**REMARK, "does": "update"},
+    ),
+    _method(
+        "remark.destroy",
+        "Wipe a remark out.",
+        GONE,
+        REMARK_NO,
+        effect="delete",
+        object={**REMARK, "does": "delete"},
+    ),
+    _method(
+        "remark.list",
+        "The remarks on a book.",
+        _closed(remarks={"type": "array", "items": _ref("Remark")}),
+        _param("bookId", _text(minLength=1, **{"x-ref": "book"}), required=True),
+        rows="/remarks",
+        object={**REMARK, "does": "list", "id": "/remarkNo"},
     ),
 ]
 
