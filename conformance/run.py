@@ -20,6 +20,8 @@ from conformance.protocol.client import Client, OutOfTimeError
 from conformance.protocol.environment import Environment
 from conformance.protocol.estate import Estate, Thing
 from conformance.protocol.exchange import Exchange, Failure
+from conformance.protocol.ownership import UnownedTargetError
+from conformance.protocol.pointer import resolve
 from conformance.protocol.profile import Profile
 from conformance.protocol.samples import Optional
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
@@ -173,6 +175,7 @@ class Run:
             writable=self.writable,
             leftover=self._leftover,
         )
+        self.client.ownership = self.ownership = self.estate.ownership
         self.recorder = Recorder(profile, catalog, self.caller, self.sessions, self.estate, self.vault)
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
         #: Functions that generated payloads are tried on before the others.
@@ -219,6 +222,7 @@ class Run:
         method = self.catalog.methods.get(exchange.function or "")
         if method is not None and method.object is not None and exchange.succeeded:
             self._account(exchange, method)
+            self._note_identifiers(exchange, method)
         self.referee.observe(exchange)
 
     def _account(self, exchange: Exchange, method: Method) -> None:
@@ -239,6 +243,18 @@ class Run:
             for identifier in gone:
                 self.estate.forget(kind, identifier)
                 self.recorder.died(exchange, kind, identifier)
+
+    def _note_identifiers(self, exchange: Exchange, method: Method) -> None:
+        """Note which identifiers a list or a reading shows to exist."""
+        assert method.object is not None
+        kind = method.object.kind
+        if method.object.does == "list":
+            for row in self.estate.rows(method, exchange):
+                self.ownership.seen(kind, resolve(row, method.object.id))
+        elif method.object.does == "read":
+            sent = _sent_data(exchange)
+            if isinstance(sent, dict):
+                self.ownership.seen(kind, sent.get(method.object.id))
 
     def _leftover(self, thing: Thing, why: str) -> None:
         self.emit(
@@ -367,6 +383,11 @@ class Run:
             self.referee.settle()
             raise
         except Exception as error:
+            if isinstance(error, UnownedTargetError) and not self.ownership.strict:
+                conclusion.not_judged = str(error)
+                for rule in rules:
+                    talk.skip(rule, str(error))
+                return conclusion
             # A crash of ours is an error of ours, never their failure.
             conclusion.crashed = f"{type(error).__name__}: {error}"
             event = {
@@ -557,7 +578,7 @@ class Run:
     def wavers(self, exchange: Exchange) -> bool:
         """Whether a call got no answer that can be read, and gets one when the same bytes are sent again."""
         failure = exchange.failure
-        if failure is None or not exchange.request.well_formed:
+        if failure is None or exchange.withheld or not exchange.request.well_formed:
             return False
         if self.client.resend(exchange, None).failure is not None:
             return False
@@ -632,6 +653,8 @@ class Run:
         self._tell_wavering()
         self._report_pauses()
         self._tell_coverage()
+        if (withheld := self.ownership.note()) is not None:
+            self.notes.append(withheld)
         for note in dict.fromkeys(self.notes):
             self.emit({"event": "note", "message": self.vault.mask(note)})
         self.client.close()
@@ -881,6 +904,10 @@ class Talk:
             options["token"] = self.sessions.of(as_).token
         return self.caller.call(function, data, user=as_, **options)
 
+    def safe(self, function: Method, data: Any) -> bool:
+        """Return whether data may be sent to a function: no reading of it names an object that the run did not make."""
+        return self.run.ownership.data(function, data) is None
+
     def must(self, exchange: Exchange, what: str) -> Exchange:
         """Return the exchange if the call succeeded.
 
@@ -924,9 +951,12 @@ class Talk:
         `accepted` are the statuses that would have been right, where it is about the status alone; `case` the steps
         that show it, where the exchange alone does not (`conformance.cases.Step`, as JSON).
 
+        A call that was not sent shows nothing, and is not counted.
         A call that got no answer, and gets one when it is sent again, shows nothing of what it asked: it is no finding,
         and not counted.
         """
+        if exchange is not None and exchange.withheld:
+            return True
         if not good and exchange is not None and self.run.wavers(exchange):
             return False
         self.run.referee.judged(rule)

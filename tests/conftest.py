@@ -25,6 +25,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background deaf to it, and what the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A request that the suite itself must not have tried to send is a crash here, and "not judged" elsewhere.
+os.environ["CONFORM_UNOWNED_IS_A_CRASH"] = "1"
 
 _TEMPORARY = pytest.StashKey[Path]()
 

@@ -66,7 +66,7 @@ class Caller:
         login: bool | None = None,
         **options: Any,
     ) -> Exchange:
-        """Call a function and return the exchange.
+        """Call a function and return the exchange; what must not be sent comes back as "withheld".
 
         `token` goes into the header `Token`; `user` says whose session it is (None: nobody's). A `body` is sent
         as it is; otherwise it is made from the rest.
@@ -87,5 +87,6 @@ class Caller:
             user=user,
             in_session=(token is not None and user is not None) if in_session is None else in_session,
             contract=method.contract if method else None,
+            withhold=True,
             **options,
         )

@@ -19,7 +19,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from conformance.protocol.exchange import Contract, Exchange, Request, Vault, field_bytes, one_at_a_time
+from conformance.protocol.exchange import (
+    Contract,
+    Exchange,
+    Failure,
+    Request,
+    Vault,
+    field_bytes,
+    one_at_a_time,
+)
+from conformance.protocol.ownership import Ownership, UnownedTargetError
 from conformance.protocol.profile import Profile
 from conformance.protocol.throttle import MAX_RESENDS, Throttle
 from conformance.protocol.wire import Address, Connection, WireError, first_response
@@ -81,6 +90,8 @@ class Client:
         self.until = until
         self.turn = turn
         self.throttle = Throttle(rate)
+        #: Decides which requests must not be sent, since they could act on objects that the run did not make.
+        self.ownership: Ownership | None = None
         self.sent = 0
         self._extra = envelope_extra
         self._tls = (
@@ -131,14 +142,17 @@ class Client:
         in_session: bool = False,
         contract: Contract | None = None,
         login: bool = False,
+        withhold: bool = False,
     ) -> Exchange:
         """Send one request and return what became of it.
 
         `target` is appended to the base path as it is (no normalising, no quoting), unless it begins with
-        "/". With `fresh` the call gets a connection of its own.
+        "/". With `fresh` the call gets a connection of its own. A request that could act on an object that the run
+        did not make is not sent: with `withhold` its exchange has a failure of the kind "withheld".
 
         Raises:
             OutOfTimeError: the deadline of the run has passed.
+            UnownedTargetError: the request must not be sent, and `withhold` is not set.
 
         """
         path = target if target.startswith("/") else self.address.path + target
@@ -174,10 +188,19 @@ class Client:
             login=login,
             envelope_extra=self._extra,
         )
-        return self._settled(exchange, fresh=fresh)
+        return self._settled(exchange, fresh=fresh, withhold=withhold)
 
-    def _settled(self, exchange: Exchange, *, fresh: bool) -> Exchange:
+    def _settled(self, exchange: Exchange, *, fresh: bool, withhold: bool) -> Exchange:
         """Send a request, and again after each pause that the target asks for; return the last exchange."""
+        try:
+            self._check(
+                "/" + exchange.request.url.partition("://")[2].partition("/")[2], exchange.request.body
+            )
+        except UnownedTargetError as error:
+            if not withhold:
+                raise
+            exchange.failure = Failure("withheld", str(error))
+            return exchange
         for number in range(MAX_RESENDS + 1):
             if number:
                 exchange = replace(exchange, response=None, failure=None, number=0)
@@ -187,6 +210,10 @@ class Client:
             if number == MAX_RESENDS or not self.throttle.pause(exchange.response, self.until):
                 break
         return exchange
+
+    def _check(self, target: str, body: bytes, *, raw: bool = False) -> None:
+        if self.ownership is not None:
+            self.ownership.check(target, body, raw=raw)
 
     def resend(self, exchange: Exchange, token: str | None) -> Exchange:
         """Send the bytes of an exchange again, with another token in the header `Token` if one is given."""
@@ -203,7 +230,8 @@ class Client:
             )
             request = replace(request, raw=head + gap + rest, headers=headers)
         again = replace(exchange, request=request, response=None, failure=None, number=0)
-        return self._settled(again, fresh=False)
+        # What was the run's own may be another's after a reset of the target's data.
+        return self._settled(again, fresh=False, withhold=True)
 
     def send_bytes(
         self, data: bytes, *, function: str | None = None, user: str | None = None
@@ -211,7 +239,12 @@ class Client:
         """Send bytes that are no well-formed request on a connection of their own, and read until it closes.
 
         Returns the exchange (with the first response, where there is one) and all that came back.
+
+        Raises:
+            UnownedTargetError: the bytes must not be sent.
+
         """
+        self._check("", data, raw=True)
         for number in range(MAX_RESENDS + 1):
             exchange, received = self._send_bytes(data, function=function, user=user)
             if number == MAX_RESENDS or not self.throttle.pause(exchange.response, self.until):

@@ -17,6 +17,7 @@ from typing import Any
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import Catalog, Method
 from conformance.protocol.exchange import Exchange
+from conformance.protocol.ownership import Ownership
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile
 from conformance.protocol.samples import CannotGenerate, Optional, Sampler, Spoil, spoils
@@ -65,6 +66,8 @@ class Estate:
         self.tag = tag
         self.rng = rng
         self.writable = writable
+        #: Knows what the run made, and what must therefore not be sent.
+        self.ownership = Ownership(catalog)
         self._leftover = leftover
         self._counter = itertools.count(1)
         self._fresh = fresh
@@ -283,6 +286,7 @@ class Estate:
                 sent = dict(data) if isinstance(data, dict) else {}
                 thing = self._known[key] = Thing(role.kind, identifier, user, sent)
                 self._ledger[thing] = None
+                self.ownership.made(role.kind, identifier)
             return thing
 
     def thing(self, kind: str, identifier: Any, user: str) -> Thing:
@@ -294,12 +298,14 @@ class Estate:
         if user is not None and (kind, repr(identifier)) not in self._known:
             thing = self._known[(kind, repr(identifier))] = Thing(kind, identifier, user)
             self._ledger[thing] = None
+            self.ownership.made(kind, identifier)
 
     def adopt(self, thing: Thing) -> None:
         """Enter an object in the ledger that another process made, which cannot remove it any more."""
         with self._lock:
             self._known[(thing.kind, repr(thing.id))] = thing
             self._ledger[thing] = None
+            self.ownership.made(thing.kind, thing.id)
 
     def standing(self, thing: Thing) -> bool:
         """Whether an object is kept to be used again."""
@@ -335,6 +341,9 @@ class Estate:
                     if resolve(row, method.object.id) is not MISSING
                 ]
             self._found[(kind, user)] = rows
+            if not any(self.creator(kind, name) for name in self.profile.users):
+                for identifier in rows[:1]:
+                    self.ownership.found(kind, identifier)
         if not rows:
             raise SetUpFailedError(f"there is no {kind} that {user} could use, and no function to make one")
         return Thing(kind, rows[0], user, made=False)
@@ -366,6 +375,7 @@ class Estate:
             self._known.clear()
             self._standing.clear()
             self._found.clear()
+            self.ownership.reset()
 
     def owned(self) -> Iterator[Thing]:
         """Yield what the run made and has not removed."""

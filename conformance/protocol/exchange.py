@@ -109,7 +109,7 @@ class Failure:
 
     `kind` is one of "unreachable" (no connection), "closed" (the connection ended before an answer did),
     "timeout" (no whole answer before the deadline), "garbled" (what came is not HTTP), "oversize" (the body
-    passed the cap of the client).
+    passed the cap of the client), "withheld" (the request was not sent, see `conformance.protocol.ownership`).
     """
 
     kind: str
@@ -588,6 +588,11 @@ class Exchange:
             and (self.envelope or {}).get("isError") is not True
         )
 
+    @property
+    def withheld(self) -> bool:
+        """Whether the request was not sent, since it could act on an object that the run did not make."""
+        return self.failure is not None and self.failure.kind == "withheld"
+
     def brief(self) -> Exchange:
         """Return what can be kept of the exchange: the same one, unless the response is large, then its beginning."""
         response = self.response
@@ -605,7 +610,8 @@ class Exchange:
     def summary(self) -> str:
         """Say in a few words what came back."""
         if self.failure:
-            return f"no answer: {self.failure.detail}"
+            told = "not sent" if self.withheld else "no answer"
+            return f"{told}: {self.failure.detail}"
         assert self.response is not None
         message = self.message
         told = f", errMsg {message!r}" if isinstance(message, str) and message else ""

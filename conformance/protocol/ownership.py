@@ -1,0 +1,319 @@
+"""Which requests may be sent: none to a writing function that could act on an object that the run did not make.
+
+A target that is lax about types takes `"5"`, `5.7`, `true`, `[5]` or `null` for an identifier. What a request names is
+therefore decided by every reading that some target could make of its bytes (`conformance.protocol.readings`), and a
+request is refused unless each reading is an object that the run made, or is known to name nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.protocol.catalog import Catalog, Method
+from conformance.protocol.readings import EVERYTHING, calls, plain, readings, scanned
+from conformance.protocol.schema import places
+
+__all__ = ["Ownership", "UnownedTargetError"]
+
+#: Numbers this far above every identifier that was seen are nobody's.
+FAR_FROM_EVERY_IDENTIFIER = 1_000_000
+#: Texts of this length are not counted up or chosen by people.
+MIN_OPAQUE_LENGTH = 16
+#: Two opaque identifiers that agree in so many leading characters may differ in a counter alone.
+MAX_SHARED_PREFIX = 7
+
+
+class UnownedTargetError(Exception):
+    """A request was refused before it was sent: it could act on an object that the run did not make."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place in a function's data that takes an identifier: its path, its kind, and whether null is allowed."""
+
+    path: tuple[str, ...]
+    kind: str
+    own: bool
+    required: bool
+    nullable: bool
+
+
+class Ownership:
+    """Knows the objects that the run made, and judges requests by them. Any thread may ask."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._lock = threading.RLock()
+        self._made: dict[str, set[str]] = {}
+        self._seen: dict[str, set[str]] = {}
+        self._nothing: dict[str, set[str]] = {}
+        self._found: dict[str, set[str]] = {}
+        self._places = {
+            method.name: _identifier_places(catalog, method)
+            for method in catalog.methods.values()
+            if _guarded(method)
+        }
+        self._guarded = [method for method in catalog.methods.values() if self._places.get(method.name)]
+        #: Whether a request that has to be refused by the client is a crash of the suite: so in its own tests.
+        self.strict = bool(os.environ.get("CONFORM_UNOWNED_IS_A_CRASH"))
+        #: How many requests were refused, by function.
+        self.refused: Counter[str] = Counter()
+
+    # -- what is known -------------------------------------------------------------------------------------
+
+    def made(self, kind: str, identifier: Any) -> None:
+        """Record an object that the run made."""
+        with self._lock:
+            self._made.setdefault(kind, set()).add(plain(identifier))
+            self._seen.setdefault(kind, set()).add(plain(identifier))
+            self._nothing.get(kind, set()).discard(plain(identifier))
+
+    def seen(self, kind: str, identifier: Any) -> None:
+        """Record an identifier that an answer showed, whoever made the object."""
+        if isinstance(identifier, str | int) and not isinstance(identifier, bool):
+            with self._lock:
+                self._seen.setdefault(kind, set()).add(plain(identifier))
+                self._nothing.get(kind, set()).discard(plain(identifier))
+
+    def found(self, kind: str, identifier: Any) -> None:
+        """Record an object of a kind that the run cannot make: new objects may refer to it, by this very value."""
+        with self._lock:
+            self._found.setdefault(kind, set()).add(plain(identifier))
+        self.seen(kind, identifier)
+
+    def nothing(self, kind: str, identifier: Any) -> None:
+        """Record an identifier that was looked up and names nothing."""
+        with self._lock:
+            if plain(identifier) not in self._seen.get(kind, ()):
+                self._nothing.setdefault(kind, set()).add(plain(identifier))
+
+    def reset(self) -> None:
+        """Forget every object: the target's data was replaced, and the identifiers may be others' now."""
+        with self._lock:
+            for known in (self._made, self._nothing, self._found):
+                known.clear()
+
+    def owns(self, kind: str, identifier: Any) -> bool:
+        """Return whether the run made the object of this identifier."""
+        return plain(identifier) in self._made.get(kind, ())
+
+    def highest(self, kind: str) -> int | None:
+        """Return the highest number that was seen as an identifier of a kind; None where there is none."""
+        numbers = [int(text) for text in self._seen.get(kind, ()) if _DECIMAL.fullmatch(text)]
+        return max(numbers, default=None)
+
+    # -- what may be sent ----------------------------------------------------------------------------------
+
+    def value(self, kind: str, value: Any) -> str | None:
+        """Return why a value must not identify an object of a kind in a call that writes; None where it may."""
+        with self._lock:
+            if not isinstance(value, bool | float | list | dict | None) and self.owns(kind, value):
+                return None
+            for reading in readings(value, numeric=self._numeric(kind)):
+                if reading is EVERYTHING:
+                    return f"it could be taken for any {kind}"
+                assert isinstance(reading, str)
+                if not self.owns(kind, reading) and not self._nameless(kind, reading):
+                    return f"it could be taken for the {kind} {reading[:60]!r}, which the run did not make"
+        return None
+
+    def data(self, method: Method, data: Any) -> str | None:
+        """Return why data must not be sent to a function, as "parameter: reason"; None where it may."""
+        return self._sources(method, [data if isinstance(data, dict) else {}])
+
+    def request(self, target: str, body: bytes, *, raw: bool = False) -> tuple[str, str] | None:
+        """Return (function, why) where a request must not be sent; None where it may.
+
+        `target` is the request's path and query; with `raw` the body is a whole request, or several, as bytes.
+        """
+        if not self._guarded:
+            return None
+        understood = calls(target, body, self._guarded) if not raw else None
+        if understood is not None:
+            for method, sources in understood:
+                if (why := self._sources(method, sources)) is not None:
+                    return method.name, why
+            return None
+        for method in self._guarded:
+            names = {
+                place.path[-1] if place.path[-1] != "*" else place.path[0]
+                for place in self._places[method.name]
+            }
+            for values in scanned(target, body, method, names):
+                if (why := self._scanned(method, values)) is not None:
+                    return method.name, why
+        return None
+
+    def check(self, target: str, body: bytes, *, raw: bool = False) -> None:
+        """Refuse a request that could act on an object that the run did not make.
+
+        Raises:
+            UnownedTargetError: it could; the message says on which one, and how.
+
+        """
+        if (refusal := self.request(target, body, raw=raw)) is not None:
+            self.count(refusal[0])
+            raise UnownedTargetError(f"{refusal[0]} was not called: {refusal[1]}")
+
+    def count(self, function: str) -> None:
+        """Count a call that was not sent."""
+        with self._lock:
+            self.refused[function] += 1
+
+    def note(self) -> str | None:
+        """Return what a report says of the calls that were not sent; None where all were."""
+        if not self.refused:
+            return None
+        shown = ", ".join(f"{name} ({count})" for name, count in self.refused.most_common(8))
+        more = f" and {len(self.refused) - 8} more functions" if len(self.refused) > 8 else ""
+        total = self.refused.total()
+        return (
+            f"{total} call{'s were' if total > 1 else ' was'} not sent, since a lax target could have acted on an "
+            f"object that the run did not make: {shown}{more}"
+        )
+
+    # -- the decision --------------------------------------------------------------------------------------
+
+    def _numeric(self, kind: str) -> bool:
+        known = self._seen.get(kind)
+        return not known or any(_DECIMAL.fullmatch(text) for text in known)
+
+    def _nameless(self, kind: str, text: str) -> bool:
+        """Return whether nothing can have this identifier: it was looked up, or is far from every one that was seen."""
+        if text in self._nothing.get(kind, ()):
+            return True
+        known = self._seen.get(kind)
+        if not known or text in known:
+            return False
+        if self._numeric(kind):
+            highest = self.highest(kind)
+            number = int(text) if _DECIMAL.fullmatch(text) else 0
+            return highest is not None and abs(number) > highest + FAR_FROM_EVERY_IDENTIFIER
+        if len(text) < MIN_OPAQUE_LENGTH or min(map(len, known)) < MIN_OPAQUE_LENGTH:
+            return False
+        lowered = text.casefold()
+        for other in known:
+            if other.casefold() == lowered:
+                # Nobody else has the run's own identifier in another case.
+                return self.owns(kind, other)
+            if other.casefold()[: MAX_SHARED_PREFIX + 1] == lowered[: MAX_SHARED_PREFIX + 1]:
+                return False
+        return True
+
+    def _sources(self, method: Method, sources: list[Mapping[str, Any]]) -> str | None:
+        """Judge every object that a target could take for the function's data."""
+        creates = method.object is not None and method.object.does == "create"
+        for place in self._places.get(method.name, ()):
+            given = [value for source in sources for value in _at(source, place.path)]
+            if not given and len(place.path) == 1 and not creates and (place.own or place.required):
+                return f"{place.path[0]}: without it, it could act on any {place.kind}"
+            for value in given:
+                if value is None and place.nullable and not place.own:
+                    continue
+                if self._referable(method, place, value):
+                    continue
+                if (why := self.value(place.kind, value)) is not None:
+                    return f"{'/'.join(place.path)}: {why}"
+        return None
+
+    def _referable(self, method: Method, place: _Place, value: Any) -> bool:
+        """Return whether a new or a changed object may refer to this one, which was found and cannot be made."""
+        if place.own or method.effect == "delete" or isinstance(value, bool | float | list | dict | None):
+            return False
+        changes = method.object is not None and method.object.does in ("create", "update")
+        return changes and plain(value) in self._found.get(place.kind, ())
+
+    def _scanned(self, method: Method, values: Mapping[str, list[Any]]) -> str | None:
+        """Judge the values that stand beside identifiers' names in bytes that cannot be read for certain."""
+        creates = method.object is not None and method.object.does == "create"
+        for place in self._places[method.name]:
+            name = place.path[-1] if place.path[-1] != "*" else place.path[0]
+            given = values.get(name, [])
+            if not given and len(place.path) == 1 and not creates and (place.own or place.required):
+                return f"{name}: without it, it could act on any {place.kind}"
+            for value in given:
+                if (why := self.value(place.kind, value)) is not None:
+                    return f"{name}: {why}"
+        return None
+
+
+_DECIMAL = re.compile(r"-?[0-9]{1,40}")
+
+
+def _guarded(method: Method) -> bool:
+    role = method.object
+    return method.effect != "read" or (role is not None and role.does in ("create", "update", "delete"))
+
+
+def _identifier_places(catalog: Catalog, method: Method) -> tuple[_Place, ...]:
+    """Return the places that identify an object: the function's own one first."""
+    role = method.object
+    own = role.id if role is not None and role.does in ("read", "update", "delete") else None
+    required = {param.name for param in method.params if param.required}
+    found: dict[tuple[str, ...], _Place] = {}
+    if own is not None and role is not None:
+        found[(own,)] = _Place((own,), role.kind, True, own in required, False)
+    for pointer, kind in method.refs:
+        path = tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
+        if path and path not in found:
+            found[path] = _Place(
+                path, kind, False, path[0] in required and len(path) == 1, _nullable(method, pointer)
+            )
+    if role is not None and role.does == "create":
+        # An identifier of the caller's choosing: a target that takes it may write over the object that has it.
+        for name in _own_names(catalog, role.kind, role.id):
+            if method.param(name) is None:
+                found.setdefault((name,), _Place((name,), role.kind, True, False, False))
+    return tuple(found.values())
+
+
+def _own_names(catalog: Catalog, kind: str, pointer: str) -> Iterable[str]:
+    names = [pointer.rpartition("/")[2]]
+    names += [
+        method.object.id
+        for does in ("update", "delete", "read")
+        for method in catalog.doing(does, kind)
+        if method.object is not None
+    ]
+    return dict.fromkeys(name for name in names if name)
+
+
+def _nullable(method: Method, pointer: str) -> bool:
+    for place, node in places(method.data_schema):
+        if place == pointer:
+            types = node.get("type")
+            if (
+                types == "null"
+                or (isinstance(types, list) and "null" in types)
+                or node.get("nullable") is True
+            ):
+                return True
+            if None in node.get("enum", ()) or ("const" in node and node["const"] is None):
+                return True
+    return False
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
+    """Yield what stands at a path, `*` for any item; names are compared as lax readers compare them."""
+    if not path:
+        yield value
+    elif isinstance(value, dict):
+        wanted = path[0]
+        for name, item in value.items():
+            if wanted == "*" or name == wanted or _folded(name) == _folded(wanted):
+                yield from _at(item, path[1:])
+    elif isinstance(value, list):
+        for item in value:
+            yield from _at(item, path[1:] if path[0] == "*" else path)
+    elif path == ("*",):
+        # A scalar where a list belongs may be taken for a list of one.
+        yield value
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).casefold()

@@ -1,0 +1,296 @@
+"""What lax targets make of a request's bytes: which function it calls, with which data, what an identifier names.
+
+Languages and databases coerce: PHP and MySQL read `"5abc"` as 5, JavaScript reads `[5]` as 5, Python takes `true` for
+1, a conversion cuts `5.7` to 5 and 4294967301 to 5, an ORM drops `null` from a condition. All of it is gathered here,
+so that the decision about what may be sent (`conformance.protocol.ownership`) rests on one list.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import json
+import math
+import re
+import unicodedata
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl, unquote, unquote_plus
+
+from conformance.protocol.catalog import Method
+
+__all__ = ["EVERYTHING", "Reading", "calls", "plain", "readings", "scanned"]
+
+
+class _Every(Enum):
+    EVERYTHING = "everything"
+
+
+#: The reading of what may be taken for every object, for the first or for the last one.
+EVERYTHING: Final = _Every.EVERYTHING
+#: An identifier as text, or everything.
+Reading: TypeAlias = str | _Every
+
+#: Words that some targets take for no condition, for a truth value or for a place in a list.
+_WORDS = frozenset(
+    re.findall(
+        "[a-z]+",
+        "null none nil nan undefined void empty true false yes no on off all any every each first last latest newest "
+        "oldest next previous prev me self own mine current default root inf infinity new",
+    )
+)
+_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_LEADING = re.compile(r"[+-]?[0-9]+")
+#: Signs that some query language acts on, in texts that stand for numbers, and in others.
+_UNSAFE_NUMBER, _UNSAFE_TEXT = re.compile(r"[^\w.+\- ]"), re.compile(r"[^\w\-:]|_")
+#: Operators that stand for equality in a query object.
+_EQUAL = frozenset({"$eq", "eq", "equals", "$in", "in"})
+
+
+def plain(identifier: Any) -> str:
+    """Return an identifier as text: numbers that are equal give one text."""
+    if isinstance(identifier, bool):
+        return str(identifier).lower()
+    if isinstance(identifier, float) and identifier.is_integer():
+        return str(int(identifier))
+    return str(identifier)
+
+
+def readings(value: Any, *, numeric: bool) -> Iterator[Reading]:
+    """Yield what a value may be taken for as an identifier; with `numeric` identifiers of its kind are numbers."""
+    if value is None or isinstance(value, bool):
+        yield EVERYTHING
+    elif isinstance(value, int | float | Decimal):
+        if not numeric:
+            # MySQL compares a text with a number by the number that the text begins with.
+            yield EVERYTHING
+            return
+        yield from _of_number(value)
+    elif isinstance(value, str):
+        yield from _of_text(value, numeric=numeric)
+    elif isinstance(value, list | dict):
+        yield from _of_container(value, numeric=numeric)
+    else:
+        yield EVERYTHING
+
+
+def _of_container(value: list[Any] | dict[str, Any], *, numeric: bool) -> Iterator[Reading]:
+    if not value or (isinstance(value, dict) and not value.keys() <= _EQUAL):
+        yield EVERYTHING
+        return
+    if numeric:
+        # PHP converts an array that is not empty to 1.
+        yield "1"
+    for item in value.values() if isinstance(value, dict) else value:
+        yield from readings(item, numeric=numeric)
+
+
+def _of_number(value: int | float | Decimal) -> Iterator[Reading]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield EVERYTHING
+        return
+    exact = Decimal(value)
+    if not exact.is_finite() or exact.adjusted() > 400:
+        yield EVERYTHING
+        return
+    for number in {math.floor(exact), math.ceil(exact), round(exact), int(exact)}:
+        for width in (32, 64):
+            unsigned = number % 2**width
+            yield from (str(unsigned), str(unsigned - 2**width if unsigned >> (width - 1) else unsigned))
+        yield str(number)
+        if abs(number) > 2**53 and abs(number) < 10**300:
+            yield str(int(float(number)))
+
+
+def _of_text(value: str, *, numeric: bool) -> Iterator[Reading]:
+    text = unicodedata.normalize("NFKC", value.partition("\0")[0]).strip().strip("\u200b\ufeff")
+    if not text or text.casefold() in _WORDS or (_UNSAFE_NUMBER if numeric else _UNSAFE_TEXT).search(text):
+        yield EVERYTHING
+        return
+    if not numeric:
+        if _FLOAT.fullmatch(text):
+            # Numbers as texts are compared as numbers by PHP ("0e1" == "0").
+            yield EVERYTHING
+        yield text
+        return
+    ascii_text = "".join(
+        str(unicodedata.decimal(sign)) if unicodedata.decimal(sign, None) is not None else sign
+        for sign in text
+    )
+    leading = _LEADING.match(ascii_text)
+    if _FLOAT.fullmatch(ascii_text):
+        try:
+            yield from _of_number(Decimal(ascii_text))
+        except InvalidOperation:
+            yield EVERYTHING
+        if leading:
+            yield from _of_number(int(leading[0][:4000]))
+        if re.fullmatch(r"0[0-7]+", ascii_text):
+            yield str(int(ascii_text, 8))
+        return
+    if leading is None:
+        # PHP and MySQL read 0, which many programs take for "no condition".
+        yield EVERYTHING
+        return
+    runs = re.findall(r"[0-9]{1,4000}", ascii_text)
+    for run in {leading[0][:4000], *runs, "".join(runs)[:4000]}:
+        yield from _of_number(int(run))
+
+
+# -- which function is called, with which data -----------------------------------------------------------------
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of a JSON object in their order, names that stand twice included."""
+
+
+def calls(
+    target: str, body: bytes, methods: Collection[Method]
+) -> list[tuple[Method, list[Mapping[str, Any]]]] | None:
+    """Return (function, what may be its data) for each function that a request could call; None: unreadable."""
+    path, _, query = target.partition("?")
+    here = [method for method in methods if _addressed(path, method)]
+    if not here:
+        return []
+    envelopes: list[list[tuple[str, Any]]] = []
+    if query:
+        envelopes.append(parse_qsl(query, keep_blank_values=True))
+    if body.strip():
+        try:
+            parsed = json.loads(body, object_pairs_hook=_Pairs)
+        except (ValueError, RecursionError):
+            return None
+        items = [parsed] if isinstance(parsed, _Pairs) else parsed if isinstance(parsed, list) else []
+        envelopes += [item for item in items if isinstance(item, _Pairs)]
+    found: list[tuple[Method, list[Mapping[str, Any]]]] = []
+    named = [name for pairs in envelopes for name in _names(pairs)]
+    named += re.split(r"[^\w-]+", unquote(unquote(path)))
+    for method in here:
+        if not any(_calls(name, method) for name in named):
+            continue
+        sources: list[Mapping[str, Any]] = []
+        for pairs in envelopes:
+            sources.append(_object(_Pairs(pair for pair in pairs if pair[0].casefold() not in _ENVELOPE)))
+            for name, value in pairs:
+                if name.casefold() == "data":
+                    sources += _as_data(value)
+        found.append((method, sources))
+    return found
+
+
+_ENVELOPE = frozenset({"method", "data", "pagestart", "pagelength"})
+
+
+def _addressed(path: str, method: Method) -> bool:
+    """Return whether a path may lead to the function's endpoint, however it is spelled."""
+    for _ in range(3):
+        if method.entity.casefold() in re.split(r"[^\w-]+", path.casefold()):
+            return True
+        path = unquote(path)
+    return False
+
+
+def _names(pairs: list[tuple[str, Any]]) -> Iterator[str]:
+    for name, value in pairs:
+        if name.casefold().lstrip("_") == "method":
+            for each in value if isinstance(value, list) and not isinstance(value, _Pairs) else [value]:
+                if isinstance(each, str):
+                    yield each
+
+
+def _calls(name: str, method: Method) -> bool:
+    wanted = {_letters(method.function), _letters(method.name)}
+    return _letters(name) in wanted or _letters(name.partition("\0")[0]) in wanted
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", text)).casefold()
+
+
+def _as_data(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects that a target may take for `data`: itself, one in an array, one written as text."""
+    if isinstance(value, _Pairs):
+        return [_object(value)]
+    if isinstance(value, list):
+        return [_object(item) for item in value if isinstance(item, _Pairs)]
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return _as_data(json.loads(value, object_pairs_hook=_Pairs))
+        except (ValueError, RecursionError):
+            return []
+    return []
+
+
+def _object(pairs: _Pairs) -> dict[str, Any]:
+    """Return an object; the values of a name that stands twice stand beside each other under odd spellings of it."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        while name in found:
+            # Names are compared without signs, so that this one is looked at, too.
+            name += "_"
+        found[name] = _value(value)
+    return found
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, _Pairs):
+        return _object(value)
+    return [_value(item) for item in value] if isinstance(value, list) else value
+
+
+# -- bytes that cannot be read for certain ---------------------------------------------------------------------
+
+
+def scanned(
+    target: str, body: bytes, method: Method, names: Collection[str]
+) -> Iterator[Mapping[str, list[Any]]]:
+    """Yield the values that stand beside names in bytes, for each way to decode them that may call the function."""
+    for text in dict.fromkeys(_texts(body)):
+        words = {_letters(word) for word in re.split(r"[^\w.]+", text)}
+        if not words & {_letters(method.function), _letters(method.name)}:
+            continue
+        if not (_addressed(target, method) or _addressed(text, method)):
+            continue
+        yield {name: list(_beside(text, name)) for name in names}
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    """Yield the body as text: as it is, without NULs (UTF-16), unescaped, unpacked, joined from chunks."""
+    every = [body, re.sub(rb"\r\n[0-9a-fA-F]+(?:;[^\r\n]*)?\r\n", b"", body)]
+    for wbits in (zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        try:
+            every.append(zlib.decompressobj(wbits).decompress(body, 1 << 22))
+        except zlib.error:
+            continue
+    with contextlib.suppress(binascii.Error, ValueError):
+        every.append(base64.b64decode(body, validate=True))
+    for each in every:
+        text = each.decode("utf-8", "replace").replace("\0", "")
+        yield text
+        yield re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)
+        if "%" in text or "+" in text:
+            yield unquote_plus(text)
+
+
+def _beside(text: str, name: str) -> Iterator[Any]:
+    """Yield the values behind a name: JSON where it is, else the bare word."""
+    loose = r"[\W_]?".join(re.escape(part) for part in name if part.isalnum())
+    pattern = rf"(?i)(?<!\w){loose}(?!\w)[\"'\\\s\]]*[:=]+>?\s*"
+    decoder = json.JSONDecoder()
+    for match in re.finditer(pattern, text):
+        rest = text[match.end() : match.end() + 4096].lstrip("\\")
+        try:
+            value, end = decoder.raw_decode(rest)
+        except (ValueError, RecursionError):
+            word = re.match(r"'[^']*'?|[^\s,}\]&;]*", rest)
+            yield word[0].strip("'\"\\") if word else ""
+            continue
+        yield value
+        tail = re.match(r"[\w.+-]+", rest[end:])
+        if tail:
+            # A number that goes on, as in 5_0 or 5abc, is another one to who reads on.
+            yield rest[:end] + tail[0]
