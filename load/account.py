@@ -150,11 +150,11 @@ class Account:
             if at - self._marked.get(text, -math.inf) > _BURST:
                 self.mark(at, kind, text)
             self._marked[text] = max(at, self._marked.get(text, at))
-            if kind == "reset":
+            if kind in ("reset", "renewal"):
                 self._renewal = max(self._renewal, at)
         for at in report["renewals"]:
             if at - self._renewal > _BURST:
-                self.mark(at, "reset", "sessions had ended: the target was reset, and they are renewed")
+                self.mark(at, "renewal", "sessions had ended, and are renewed")
             self._renewal = max(self._renewal, at)
         for begun, ended in report["pauses"]:
             text = f"worker {name} heard nothing of the master for {ended - begun:.1f} s and stood still"
@@ -223,7 +223,7 @@ class Account:
         measured = max(0.0, seconds - plan.warmup)
         if whole and plan.open and not plan.tasks:
             asked = self.asked(seconds) - self.asked(plan.warmup) - sum(self.lost.values())
-        renewed = sum(member.renewed for member in self.members.values()) if whole else 0
+        renewed = total.renewed
         rate = total.requests / measured if measured else 0.0
         if plan.schedule is not None:
             rate = plan.schedule.peak
@@ -237,6 +237,9 @@ class Account:
             dropped=total.dropped,
             rate=rate,
             calibration=None if plan.calibration is None else Calibration(*plan.calibration),
+            starved=total.starved.count,
+            limit=min((each.limit / 1000 for each in self.slos if each.is_latency), default=None),
+            p99=total.due.percentile(99) / 1e6 if total.due.count else None,
             reopened=sum(member.connections[2] for member in self.members.values()) if whole else 0,
             strays=sum(member.connections[3] for member in self.members.values()) if whole else 0,
         )
@@ -250,9 +253,28 @@ class Account:
         if self._trouble:
             yield "the generator itself had an error: " + "; ".join(sorted(self._trouble))
 
-    def judged(self, counts: Counts, functions: Mapping[str, Counts], seconds: float) -> list[slo.Result]:
-        """Judge the SLOs."""
-        return slo.judge(self.slos, counts, functions, seconds)
+    def judged(
+        self,
+        counts: Counts,
+        functions: Mapping[str, Counts],
+        seconds: float,
+        fit: Fitness,
+        why: Sequence[str] = (),
+    ) -> list[slo.Result]:
+        """Judge the SLOs, the default one included; `why` adds to what makes the generator unfit."""
+        reasons = [*fit.why, *why]
+        asked = fit.facts.asked
+        sent = counts.requests + counts.renewed + counts.dropped
+        doubt = slo.Doubt(
+            fit.facts.lag,
+            reasons[0] if reasons else None,
+            unsent=max(0.0, (asked or 0.0) - sent) + sum(self.lost.values()),
+            open=self.plan.open,
+        )
+        return [
+            *slo.judge(self.slos, counts, functions, seconds, doubt),
+            *slo.judge_default(self.slos, counts, functions, doubt),
+        ]
 
     def rules(self) -> dict[str, dict[str, int]]:
         """Return how often each rule was judged and broken, in all processes."""
@@ -319,12 +341,16 @@ class Account:
         reported = self.tally.report(self.asked if plan.open else None, seconds)
         lost = sum(self.lost.values())
         reported["total"]["dropped"] += lost
+        if lost:
+            # What was under way when a worker was lost is among what is lost, and had begun.
+            under_way = sum(member.open for member in self.members.values() if member.lost)
+            reported["total"]["arrivals"] = (reported["total"]["arrivals"] or 0) + max(0, lost - under_way)
         measured = max(0.0, seconds - plan.warmup)
-        if slos is None:
-            slos = self.judged(self.tally.total, self.tally.sum.functions, measured)
         fit = self.fitness(seconds)
         health = fit.to_json()
         why = list(self._more_reasons(lost, reported["total"]["requests"]))
+        if slos is None:
+            slos = self.judged(self.tally.total, self.tally.sum.functions, measured, fit, why)
         health["why"] += why
         health["valid"] = health["valid"] and not why
         known = self.members.values()

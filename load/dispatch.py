@@ -372,6 +372,10 @@ class Sender:
         self._patience = patience
         self._renewal = renewal
         self._waiting: deque[_Waiting] = deque()
+        #: The lines of what is under way, and what waits for its session, by a number.
+        self._lines: set[Line] = set()
+        self._unsettled: dict[int, tuple[int, float]] = {}
+        self._renewal_number = 0
         self._resume = _LoopAlarm(self._resumed)
         self._held = False  # by the ceiling
         self._over = False
@@ -396,7 +400,9 @@ class Sender:
                 self._send(line, None, due, now, None)
                 return
         if len(self._waiting) >= self._bound:
-            self.tally.drops.append((-1, due))
+            self.tally.unbegun.append(due)
+            # It would have waited longer than the first in the queue has waited by now.
+            self._starve(-1, due, now - self._waiting[0].due if self._waiting else 0.0)
             return
         self.tally.starts.append((due, now))
         self._waiting.append(_Waiting(due))
@@ -435,7 +441,7 @@ class Sender:
         waiting = self._waiting
         while waiting:
             if now - waiting[0].due > self._patience:
-                self._drop(waiting.popleft())
+                self._drop(waiting.popleft(), now)
                 continue
             if self._ceiling is not None and not self._allowed(now):
                 return
@@ -467,6 +473,7 @@ class Sender:
                 return
         line.call = (call, due, then)
         self.flying += 1
+        self._lines.add(line)
         if self._ceiling is None:
             line.send(call.raw, self.zero + now + self._timeout, self._answered)
         else:
@@ -480,6 +487,7 @@ class Sender:
             return
         call, due, then = line.call
         self.flying -= 1
+        self._lines.discard(line)
         zero = self.zero
         done = line.done_at - zero
         code = -1
@@ -494,7 +502,7 @@ class Sender:
             row = (call.index, due, line.sent - zero, done, code, line.bytes_in) if call.counted else None
             # What was not answered as expected has a code.
             if code and line.status == 401 and self._source is not None and self._in_session(call):
-                self._renew(call, row, reply, then)
+                self._renew(call, due, row, reply, then)
                 then = None  # it is told when that is settled
             elif row is not None:
                 self.tally.rows.append(row)
@@ -518,11 +526,20 @@ class Sender:
         return call.member is not None and not (call.expects is not None and 401 in call.expects)
 
     def _renew(
-        self, call: Any, row: Row | None, reply: Reply | None, then: Callable[[Reply | None], None] | None
+        self,
+        call: Any,
+        due: float,
+        row: Row | None,
+        reply: Reply | None,
+        then: Callable[[Reply | None], None] | None,
     ) -> None:
         """Have the source look after the session; the call is a failure only where that had not ended."""
         self.renewing += 1
         settled = False
+        self._renewal_number += 1
+        number = self._renewal_number
+        if call.counted:
+            self._unsettled[number] = (call.index, due)
 
         def settle(renewed: bool) -> None:
             nonlocal settled
@@ -530,8 +547,11 @@ class Sender:
                 return
             settled = True
             self.renewing -= 1
+            self._unsettled.pop(number, None)
             if renewed:
                 self.renewed += 1
+                if call.counted:
+                    self.tally.renewals.append((call.index, due))
                 if self._renewal is not None:
                     self._renewal(perf_counter() - self.zero)
             elif row is not None:
@@ -548,10 +568,20 @@ class Sender:
             self.note(error)
             settle(False)
 
-    def _drop(self, waits: _Waiting) -> None:
-        counted = waits.call is None or waits.call.counted
-        if counted:
-            self.tally.drops.append((-1 if waits.call is None else waits.call.index, waits.due))
+    def _starve(self, function: int, due: float, waited: float) -> None:
+        """Drop an arrival that found no connection."""
+        self.tally.drops.append((function, due))
+        if self._ceiling is None:  # under a ceiling it may have waited for that
+            self.tally.starved.append((function, due, max(0.0, waited)))
+
+    def _drop(self, waits: _Waiting, now: float | None = None) -> None:
+        """Drop what waits; with `now`, because no connection came free for it."""
+        if waits.call is None or waits.call.counted:
+            function = -1 if waits.call is None else waits.call.index
+            if now is None:
+                self.tally.drops.append((function, waits.due))
+            else:
+                self._starve(function, waits.due, now - waits.due)
         if waits.then is not None:
             waits.then(None)
 
@@ -568,8 +598,13 @@ class Sender:
         """Drop all that waits, and count what was sent and not answered as dropped, too: the run is over."""
         while self._waiting:
             self._drop(self._waiting.popleft())
-        now = perf_counter() - self.zero
-        self.tally.drops.extend((-1, now) for _ in range(self.flying + self.renewing))
+        for line in self._lines:
+            call, due, _ = line.call
+            if call.counted:
+                self.tally.drops.append((call.index, due))
+        self.tally.drops.extend(self._unsettled.values())
+        self._lines.clear()
+        self._unsettled.clear()
         self.flying = self.renewing = 0
         self._over = True
 
@@ -654,6 +689,7 @@ class Turns:
     def arrive(self, due: float, now: float) -> None:
         """Hand an arrival to a greenlet that waits for one; where there is none, to the next."""
         if self._queue.qsize() >= self._bound:
+            self.tally.unbegun.append(due)
             self.tally.drops.append((-1, due))
             return
         self.tally.starts.append((due, now))

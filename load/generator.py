@@ -170,6 +170,7 @@ class Generator:
         self.begun.set()
 
     def _drop(self, due: float) -> None:
+        self.tally.unbegun.append(due)
         self.tally.drops.append((-1, due))
 
     @property

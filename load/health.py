@@ -43,8 +43,12 @@ class Limits:
 
     #: Of a core, over the whole run, for any one process: it has one thread.
     cpu: float = 0.85
-    #: The 99th percentile of how late arrivals are taken up.
-    lag: float = 0.010
+    #: The 99th percentile of how late arrivals are taken up: so late, the load is not the one that was asked for.
+    lag: float = 0.100
+    #: The same, as a share of the tightest limit of a latency; what is less than `lag_noted` is never too much.
+    lag_share: float = 0.5
+    #: The same, when it is worth a remark.
+    lag_noted: float = 0.010
     #: Of the arrivals that were due.
     dropped: float = 0.001
     #: Of the arrivals that were due: sent less than that much short of them.
@@ -251,6 +255,11 @@ class Facts:
     calibration: Calibration | None = None
     reopened: int = 0
     strays: int = 0
+    #: Of the dropped, those that found no free connection: the target's doing, where the generator was on time.
+    starved: int = 0
+    #: The tightest limit of a latency, in seconds, and the latency's p99 that was measured; None where there is none.
+    limit: float | None = None
+    p99: float | None = None
     cores: int = field(default_factory=cores)
 
 
@@ -298,6 +307,8 @@ def dropped_share(facts: Facts) -> float:
 def fitness(facts: Facts, limits: Limits = LIMITS) -> Fitness:
     """Say whether the generator was fit for what it was asked to do."""
     why = list(_reasons(facts, limits))
+    if facts.sent and (dropped := _dropped_reason(facts, limits, on_time=not why)) is not None:
+        why.append(dropped)
     return Fitness(not why, tuple(why), tuple(_remarks(facts, limits)), facts)
 
 
@@ -310,17 +321,8 @@ def _reasons(facts: Facts, limits: Limits) -> Iterable[str]:
         if each.cpu > limits.cpu:
             who = f"worker {each.name}" if several else "the generator"
             yield f"{who} took {each.cpu:.0%} of a core, more than {limits.cpu:.0%}: it was short of processor time"
-    lag = facts.lag.percentile(99) / 1e6
-    if facts.lag.count and lag > limits.lag:
-        yield (
-            f"arrivals were taken up {lag * 1000:.3g} ms late at p99, more than {limits.lag * 1000:.3g} ms: "
-            f"the generator lagged behind its schedule"
-        )
-    if (share := dropped_share(facts)) > limits.dropped:
-        yield (
-            f"{facts.dropped:,} arrivals were dropped, {share:.2%} of those due, more than {limits.dropped:.2%}: "
-            f"no connection came free for them"
-        )
+    if (late := _too_late(facts, limits)) is not None:
+        yield late
     if facts.asked is not None:
         # A Poisson process may fall short by chance; four standard deviations are no chance.
         missing = facts.asked - facts.sent - facts.dropped
@@ -339,12 +341,53 @@ def _reasons(facts: Facts, limits: Limits) -> Iterable[str]:
         yield refused
 
 
+def _too_late(facts: Facts, limits: Limits) -> str | None:
+    """Return why arrivals were taken up too late for what is judged by them, or None."""
+    late = facts.lag.percentile(99) / 1e6
+    if not facts.lag.count or late <= limits.lag_noted:
+        return None
+    told = f"arrivals were taken up {late * 1000:.3g} ms late at p99"
+    if facts.limit is not None and late > limits.lag_share * facts.limit:
+        return f"{told}, {late / facts.limit:.0%} of the tightest limit of a latency ({facts.limit * 1000:.3g} ms)"
+    if late > limits.lag:
+        return (
+            f"{told}, more than {limits.lag * 1000:.3g} ms: the generator lagged behind its schedule, "
+            f"and the load was not the one that was asked for"
+        )
+    return None
+
+
+def _dropped_reason(facts: Facts, limits: Limits, *, on_time: bool) -> str | None:
+    """Return why what was dropped forbids to believe the run, or None; what found no connection only does when late."""
+    dropped = facts.dropped - facts.starved if on_time else facts.dropped
+    due = facts.sent + facts.dropped
+    share = dropped / due if due else 0.0
+    if share <= limits.dropped:
+        return None
+    why = "nothing took them up" if on_time else "no connection came free for them"
+    return (
+        f"{dropped:,} arrivals were dropped, {share:.2%} of those due, more than {limits.dropped:.2%}: {why}"
+    )
+
+
 def _remarks(facts: Facts, limits: Limits) -> Iterable[str]:
     for each in facts.workers:
         if each.lost:
             yield f"worker {each.name} was lost: what it had measured and not yet reported is missing"
         if each.gc_longest > limits.pause:
             yield f"a garbage collection took {each.gc_longest * 1000:.0f} ms ({each.name})"
+    late = facts.lag.percentile(99) / 1e6
+    if facts.lag.count and late > limits.lag_noted and _too_late(facts, limits) is None:
+        beside = [f"a p99 of {facts.p99 * 1000:.3g} ms" if facts.p99 is not None else ""]
+        beside.append(f"a limit of {facts.limit * 1000:.3g} ms" if facts.limit is not None else "")
+        yield (
+            f"arrivals were taken up {late * 1000:.3g} ms late at p99, which is in their latencies"
+            f"{' (beside ' + ' and '.join(filter(None, beside)) + ')' if any(beside) else ''}"
+        )
+    if facts.starved:
+        yield (
+            f"{facts.starved:,} arrivals found no free connection: they count as errors, and their wait as a latency"
+        )
     if facts.reopened:
         yield (
             f"{facts.reopened:,} kept connections had been closed by the target when a request was to go over them: "

@@ -33,6 +33,7 @@ from conformance.rulebook import Outcome as RuleOutcome
 from conformance.rulebook.envelope import MEMBERS
 from conformance.rulebook.naming import is_camel_case
 from conformance.rulebook.security import secret_needles
+from load.endings import ERROR_ON_200, NO_ENVELOPE
 
 __all__ = ["Called", "Judge", "Outcome", "Replied", "Signed", "exchange_of"]
 
@@ -782,7 +783,9 @@ def _error(exchange: Exchange) -> str | None:
     """Return the kind of error that an answer is where a success was expected, or None."""
     if exchange.status != 200:
         return f"status {exchange.status}"
-    return "isError on 200" if (exchange.envelope or {}).get("isError") is True else None
+    if exchange.envelope is None:
+        return NO_ENVELOPE
+    return ERROR_ON_200 if exchange.envelope.get("isError") is True else None
 
 
 def _stands_alone(exchange: Exchange, broken: Sequence[str]) -> bool:

@@ -341,7 +341,7 @@ class Members:
             first = now - self._last_renewal > _BURST
             self._last_renewal = now
         if first:
-            self.mark("reset", "sessions were refused and are renewed", now)
+            self.mark("renewal", "sessions had ended, and are renewed", now)
 
     # -- are sessions kept apart (AUT-11) ----------------------------------------------------------------------
 

@@ -260,15 +260,15 @@ class Run:
 
     def _held(self, account: Account, asked: float, seconds: float) -> tuple[bool | None, str]:
         counts = account.lately.total
-        results = account.judged(counts, account.lately.functions, seconds)
         fit = account.fitness(seconds + self.plan.warmup, counts, None if self.plan.tasks else asked)
+        results = account.judged(counts, account.lately.functions, seconds, fit)
         missed = [each for each in results if each.verdict == "fail"]
-        if not fit.valid:
-            return None, f"could not be judged: {fit.why[0]}"
         if missed:
             if self._kept is None:
                 self._kept = results
             return False, f"did not hold: {', '.join(each.slo.text for each in missed)}"
+        if not fit.valid:
+            return None, f"could not be judged: {fit.why[0]}"
         unsaid = [each for each in results if each.verdict != "pass"]
         if unsaid:
             return None, f"could not be judged: {unsaid[0].slo.text}: {unsaid[0].reason}"
@@ -307,13 +307,20 @@ class Run:
 
 def exit_status(result: dict[str, Any] | None) -> int:
     """Return the status that a result comes to: 1 where an SLO was missed, 3 where nothing can be said, else 0."""
-    if result is None or not result["health"]["valid"]:
+    if result is None:
         return 3
+    total, search = result["total"], result["search"]
+    if total["requests"] and total["requests"] == total["errors"].get("unreachable"):
+        return 3
+    if total["requests"] and not total["served"]:
+        return 1
     verdicts = {each["verdict"] for each in result["slos"]}
-    if "fail" in verdicts:
+    if search is None and "fail" in verdicts:
         return 1
-    if "not judged" in verdicts or (result["search"] is not None and result["search"]["why"] is None):
+    if not result["health"]["valid"]:
         return 3
-    if result["search"] is not None and result["search"]["result"] is None:
-        return 1
-    return 0
+    if search is None:
+        return 3 if "not judged" in verdicts else 0
+    if search["result"] is not None:
+        return 0
+    return 1 if any(trial["held"] is False for trial in search["trials"]) and search["why"] is not None else 3

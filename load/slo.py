@@ -2,8 +2,11 @@
 
     [function] metric op limit        course.find p95 < 200ms · errors < 0.1% · nonconformant = 0 · rate > 190/s
 
-Metrics: a percentile (p50, p95, p99.9), mean and max, from the moment due; errors and nonconformant, as a share (with
-%) or a number; rate, answers per second. A judgement on a few samples says nothing, so each has its least number:
+Metrics: a percentile (p50, p95, p99.9), mean and max, from the moment due, of requests that were served or got no
+answer in time; errors and nonconformant, as a share (with %) or a number; rate, what was served per second. Where
+nothing was served, a latency is missed. Where no SLO speaks of errors, `errors < 1%` holds.
+
+A judgement on a few samples says nothing, so each has its least number:
 
 - percentile p: 10 / (1 - p/100), so that about ten samples lie above it (p95: 200, p99: 1,000, p99.9: 10,000);
 - mean: 30, max: 100;
@@ -21,7 +24,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -29,7 +32,19 @@ from conformance.protocol.profile import UsageError, suggestion
 from load.histogram import Histogram
 from load.tally import Counts, Second
 
-__all__ = ["Abort", "Result", "Slo", "Watch", "judge", "parse", "parse_abort"]
+__all__ = [
+    "DEFAULT",
+    "Abort",
+    "Doubt",
+    "Result",
+    "Slo",
+    "Watch",
+    "cannot_hold",
+    "judge",
+    "judge_default",
+    "parse",
+    "parse_abort",
+]
 
 _OPS = ("<=", ">=", "<", ">", "=")
 _NAMES = ("errors", "nonconformant", "rate", "mean", "max")
@@ -48,6 +63,14 @@ RATE_SECONDS = 5
 _ABOVE = 10
 _CONFIDENT = 3
 
+#: What holds where no SLO speaks of errors, and how it is lifted.
+DEFAULT = "errors < 1%"
+LIFTED = "the default, as no SLO speaks of errors; --slo 'errors <= 100%' lifts it"
+#: With fewer samples in all, one failure does not miss the default.
+_REMARK = 100
+#: The percentiles of the generator's lateness that a miss is compared with.
+_LATENESS = (50.0, 90.0, 99.0, 99.9, 100.0)
+
 
 @dataclass(frozen=True)
 class Slo:
@@ -59,6 +82,8 @@ class Slo:
     limit: float
     unit: str
     function: str | None = None
+    #: Whether it holds without having been asked for.
+    default: bool = False
 
     @property
     def percentile(self) -> float | None:
@@ -137,6 +162,7 @@ class Result:
             "needed": self.needed,
             "verdict": self.verdict,
             "reason": self.reason,
+            "default": self.slo.default,
         }
 
 
@@ -178,26 +204,83 @@ def parse(text: str, functions: Collection[str] | None = None) -> Slo:
     return Slo(" ".join(text.split()), metric, op, float(limit), unit, function)
 
 
+_DEFAULT = replace(parse(DEFAULT), default=True)
+
+
 def judge(
-    slos: Iterable[Slo], total: Counts, functions: Mapping[str, Counts], seconds: float
+    slos: Iterable[Slo],
+    total: Counts,
+    functions: Mapping[str, Counts],
+    seconds: float,
+    doubt: Doubt | None = None,
 ) -> list[Result]:
-    """Judge SLOs on what was measured, warm-up excluded, in so many seconds."""
-    return [
-        _judged(slo, total if slo.function is None else functions.get(slo.function, Counts()), seconds)
-        for slo in slos
-    ]
+    """Judge SLOs on what was measured, warm-up excluded, in so many seconds.
+
+    With a `doubt`, a miss that the generator itself may have caused is not judged, nor is a pass where it was not fit.
+    """
+    judged = []
+    for slo in slos:
+        counts = total if slo.function is None else functions.get(slo.function, Counts())
+        result = _judged(slo, counts, seconds)
+        judged.append(result if doubt is None else doubt.review(result, counts, seconds))
+    return judged
+
+
+def judge_default(
+    slos: Collection[Slo], total: Counts, functions: Mapping[str, Counts], doubt: Doubt | None = None
+) -> list[Result]:
+    """Judge the default objective for errors where none of these speaks of them.
+
+    It holds in total, and for each function with enough samples that no objective speaks of; only the functions that
+    miss it have a result of their own.
+    """
+    spoken = {slo.function for slo in slos if slo.metric == "errors"}
+    if None in spoken:
+        return []
+    results = []
+    if not spoken:
+        results.append(_default(replace(_DEFAULT, text=DEFAULT), total))
+    for name, counts in sorted(functions.items()):
+        if name not in spoken:
+            slo = replace(_DEFAULT, text=f"{name} {DEFAULT}", function=name)
+            result = _judged(slo, counts, 0.0)
+            if result.verdict == "fail":
+                results.append(replace(result, reason=LIFTED.partition(";")[0]))
+    if doubt is None:
+        return results
+    of: dict[str | None, Counts] = {None: total}
+    of.update(functions)
+    return [doubt.review(result, of[result.slo.function], 0.0) for result in results]
+
+
+def _default(slo: Slo, total: Counts) -> Result:
+    """Judge the default in total: on however few samples, for a load without any gate would be none."""
+    samples = total.wanted
+    if not samples:
+        return Result(slo, "not judged", None, 0, 1, "nothing was measured")
+    value = _value(slo, total)
+    if total.unserved == 1 and 1 < samples < _REMARK:
+        remark = f"1 of {samples} requests failed: a remark, on fewer than {_REMARK} samples"
+        return Result(slo, "pass", value, samples, 1, f"{remark}; {LIFTED}")
+    return Result(slo, "pass" if slo.holds(value) else "fail", value, samples, 1, LIFTED)
 
 
 def _judged(slo: Slo, counts: Counts, seconds: float) -> Result:
     needed = slo.needed
+    value: float | None = None
     if slo.metric == "rate":
         samples = max(0, math.floor(seconds + 1e-9))
-        value: float | None = counts.requests / seconds if seconds > 0 else None
+        value = counts.served / seconds if seconds > 0 else None
         what = f"measured for {seconds:.3g} s; a rate needs {needed} s"
     else:
-        samples = counts.requests
+        served = slo.is_latency
+        samples = counts.due.count if served else counts.wanted if slo.metric == "errors" else counts.requests
+        if served and not counts.served and counts.wanted:
+            value = _value(slo, counts) if samples else None
+            verdict = "fail" if slo.op in ("<", "<=") else "not judged"
+            return Result(slo, verdict, value, samples, needed, "nothing was served")
         value = _value(slo, counts) if samples else None
-        what = f"{samples:,} samples; {slo.metric} needs {needed:,}"
+        what = f"{samples:,} {'served' if served and counts.failed else 'samples'}; {slo.metric} needs {needed:,}"
     if value is None or samples < needed:
         if value is not None and _surely_missed(slo, counts):
             return Result(slo, "fail", value, samples, needed)
@@ -208,8 +291,10 @@ def _judged(slo: Slo, counts: Counts, seconds: float) -> Result:
 
 
 def _value(slo: Slo, counts: Counts) -> float:
-    if slo.metric in ("errors", "nonconformant"):
-        number = counts.failed if slo.metric == "errors" else counts.nonconformant
+    if slo.metric == "errors":
+        return 100 * counts.unserved / counts.wanted if slo.unit == "%" else float(counts.unserved)
+    if slo.metric == "nonconformant":
+        number = counts.nonconformant
         return 100 * number / counts.requests if slo.unit == "%" else float(number)
     if slo.metric == "mean":
         return counts.due.mean / 1000
@@ -225,13 +310,93 @@ def _surely_missed(slo: Slo, counts: Counts) -> bool:
     if slo.op not in ("<", "<=", "=") or slo.metric in ("rate", "mean"):
         return False
     if slo.metric in ("errors", "nonconformant"):
-        number = counts.failed if slo.metric == "errors" else counts.nonconformant
-        bad = 100 * number / slo.needed if slo.unit == "%" else float(number)
-        return bad > slo.limit
-    bad = counts.due.above(slo.limit * 1000)
+        number = counts.unserved if slo.metric == "errors" else counts.nonconformant
+        return cannot_hold(slo, number, slo.needed)
+    return cannot_hold(slo, counts.due.above(slo.limit * 1000), slo.needed)
+
+
+def cannot_hold(slo: Slo, bad: int, samples: float) -> bool:
+    """Return whether so many bad samples (errors, or latencies above the limit) are too many among so many in all."""
+    if slo.metric in ("errors", "nonconformant"):
+        return (100 * bad / samples if slo.unit == "%" else float(bad)) > slo.limit
     percentile = slo.percentile
-    borne = 0.0 if percentile is None else slo.needed * (1 - percentile / 100)
-    return bad > borne + 1e-9
+    return bad > (0.0 if percentile is None else samples * (1 - percentile / 100)) + 1e-9
+
+
+# --- what the generator may have caused itself ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What the generator may have added to what it measured.
+
+    `lag` is how late arrivals were taken up; an answer may have been read as late. `why` says why the generator was
+    not fit, None where it was. `unsent` is how many requests were due and never sent.
+    """
+
+    lag: Histogram
+    why: str | None = None
+    unsent: float = 0.0
+    open: bool = True
+
+    def review(self, result: Result, counts: Counts, seconds: float) -> Result:
+        """Return a result with the verdict that it has in spite of the generator."""
+        if result.verdict == "pass" and self.why is not None:
+            return replace(result, verdict="not judged", reason=f"the generator was not fit: {self.why}")
+        if result.verdict == "fail" and (why := self._explains(result.slo, counts, seconds)) is not None:
+            return replace(result, verdict="not judged", reason=why)
+        return result
+
+    def _explains(self, slo: Slo, counts: Counts, seconds: float) -> str | None:
+        """Return how the generator alone may have caused a miss; None where it cannot have."""
+        if slo.is_latency:
+            return self._explains_latency(slo, counts)
+        if self.why is None or slo.metric == "nonconformant":
+            return None
+        unfit = f"the generator was not fit: {self.why}"
+        if slo.metric == "errors":
+            # A deadline may have been missed by the generator; a refusal, or a connection that was closed, never was.
+            sure = counts.failed - counts.errors["timeout"]
+            if slo.unit == "":
+                return None if not slo.holds(float(sure)) else unfit
+            samples = max(counts.requests, 1 if slo.default and slo.function is None else slo.needed)
+            return None if not slo.holds(100 * sure / samples) else unfit
+        if slo.op in ("<", "<=") or not self.open or seconds <= 0:
+            return None if slo.op in ("<", "<=") else unfit
+        return None if not slo.holds((counts.served + counts.dropped + self.unsent) / seconds) else unfit
+
+    def _explains_latency(self, slo: Slo, counts: Counts) -> str | None:
+        if slo.op not in ("<", "<=") or not counts.served:
+            return None
+        if not self.lag.count or not self.open:
+            return None if self.why is None else f"the generator was not fit: {self.why}"
+        limit = slo.limit * 1000
+        starved = counts.starved if self.why is not None else Histogram()
+        if slo.metric == "mean":
+            # What is late when it is sent, and when it is read, is late twice.
+            sure = counts.due.mean - 2 * self.lag.mean > limit and not starved.count
+        else:
+            sure = any(
+                self._beyond(
+                    histogram, starved if histogram is counts.due else Histogram(), slo, often, above
+                )
+                for histogram, often in ((counts.due, 2), (counts.sent, 1))
+                for above in _LATENESS
+            )
+        if sure:
+            return None
+        late = self.lag.percentile(99) / 1000
+        return (
+            f"missed by no more than the generator's own lateness may explain: {late:.3g} ms at p99, "
+            f"{self.lag.max / 1000:.3g} ms at most"
+        )
+
+    def _beyond(self, histogram: Histogram, starved: Histogram, slo: Slo, often: int, of: float) -> bool:
+        """Return whether too many are above the limit by more than the lateness that so many per cent keep within."""
+        bound = slo.limit * 1000 + often * self.lag.percentile(of)
+        bad = histogram.above(bound) - starved.above(bound)
+        samples = max(histogram.count - starved.count, slo.needed if histogram.count < slo.needed else 0)
+        return cannot_hold(slo, math.floor(bad - often * (1 - of / 100) * samples), samples)
 
 
 # --- stopping early -------------------------------------------------------------------------------------------
@@ -311,6 +476,9 @@ class Watch:
             counts.requests += done
             counts.failed += failed
             counts.nonconformant += nonconformant
+            if name is None:
+                # How long they waited is in the latencies already.
+                counts.starved.record(0, second.starved)
             if latency is not None and abort.condition.is_latency:
                 counts.due.merge(latency)
         return counts

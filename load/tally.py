@@ -5,8 +5,11 @@ The hot path appends plain tuples to the lists of a `Tally`; `fold`, a few times
 totals, so that workers can send them whenever it suits. Memory is constant: a second is handed out by `finished` once
 no more can come for it, and forgotten.
 
-Latencies are those of all requests, failed ones included: one that timed out took at least that long. `due` runs
-from the moment the request was due, `sent` from the one it was sent at.
+Latencies are those of requests that were served, and of those that got no answer in time, which took at least that
+long: what failed is not fast. Answers that were refused have a histogram of their own, and a request that ended without
+an answer in any other way (`load.endings`) has none. `due` runs from the moment the request was due, `sent` from the
+one it was sent at. Arrivals that found no connection were never sent: they are among those dropped, and their wait
+counts as a latency from due.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from load.endings import NO_CONNECTION, REFUSED, SERVED, TIMED_OUT, ending
 from load.histogram import Histogram, Ints, cells_of
 
 __all__ = ["Counts", "Delta", "Floats", "Gauge", "Outcome", "Row", "Second", "Tally", "table_of"]
@@ -60,6 +64,39 @@ class Counts:
     rules: Counter[str] = field(default_factory=Counter)
     due: Histogram = field(default_factory=Histogram)
     sent: Histogram = field(default_factory=Histogram)
+    #: From the moment due, of the answers that were refused.
+    refused: Histogram = field(default_factory=Histogram)
+    #: How long arrivals waited that found no connection; they are in `due` and in `dropped` as well.
+    starved: Histogram = field(default_factory=Histogram)
+    #: Requests that came due; each is served, refused, unanswered, dropped or renewed in the end.
+    arrivals: int = 0
+    #: Requests that were refused because their session had ended, and whose session was renewed.
+    renewed: int = 0
+
+    @property
+    def served(self) -> int:
+        """The requests that were answered with what they asked for."""
+        return self.requests - self.failed
+
+    @property
+    def answered(self) -> int:
+        """The requests that were answered, with whatever status."""
+        return self.served + self.refused.count
+
+    @property
+    def unanswered(self) -> int:
+        """The requests that were sent and got no whole answer."""
+        return self.failed - self.refused.count
+
+    @property
+    def wanted(self) -> int:
+        """The requests that errors are a share of: those sent, and those that found no connection."""
+        return self.requests + self.starved.count
+
+    @property
+    def unserved(self) -> int:
+        """The requests that count as errors: those that failed, and those that found no connection."""
+        return self.failed + self.starved.count
 
     def merge(self, other: Counts) -> None:
         """Add all of another."""
@@ -72,6 +109,10 @@ class Counts:
         self.rules.update(other.rules)
         self.due.merge(other.due)
         self.sent.merge(other.sent)
+        self.refused.merge(other.refused)
+        self.starved.merge(other.starved)
+        self.arrivals += other.arrivals
+        self.renewed += other.renewed
 
     @classmethod
     def sum(cls, several: Iterable[Counts]) -> Self:
@@ -93,17 +134,24 @@ class Counts:
             "rules": dict(self.rules),
             "due": self.due.encode(),
             "sent": self.sent.encode(),
+            "refused": self.refused.encode(),
+            "starved": self.starved.encode(),
+            "arrivals": self.arrivals,
+            "renewed": self.renewed,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return what `to_json` wrote."""
+        numbers = ("requests", "failed", "nonconformant", "dropped", "bytes", "arrivals", "renewed")
         return cls(
-            **{name: data[name] for name in ("requests", "failed", "nonconformant", "dropped", "bytes")},
+            **{name: data[name] for name in numbers},
             errors=Counter(data["errors"]),
             rules=Counter(data["rules"]),
             due=Histogram.decode(data["due"]),
             sent=Histogram.decode(data["sent"]),
+            refused=Histogram.decode(data["refused"]),
+            starved=Histogram.decode(data["starved"]),
         )
 
     def shown(self, asked: float | None, seconds: float) -> dict[str, Any]:
@@ -111,17 +159,28 @@ class Counts:
 
         `asked` is the number of arrivals asked for in that time, None where there was no schedule.
         """
+        errors = Counter(self.errors)
+        if self.starved.count:
+            errors[NO_CONNECTION] = self.starved.count
         return {
             "requests": self.requests,
             "asked": None if asked is None else _ratio(asked, seconds),
             "reached": _ratio(self.requests, seconds),
-            "errors": dict(sorted(self.errors.items())),
+            "rate": _ratio(self.served, seconds),
+            "arrivals": self.arrivals or None,
+            "served": self.served,
+            "answered": self.answered,
+            "unanswered": self.unanswered,
+            "renewed": self.renewed,
+            "no_connection": self.starved.count,
+            "errors": dict(sorted(errors.items())),
             "failed": self.failed,
             "nonconformant": self.nonconformant,
             "dropped": self.dropped,
             "bytes": self.bytes,
             "due": self.due.figures(),
             "sent": self.sent.figures(),
+            "refused": self.refused.figures(),
         }
 
 
@@ -158,6 +217,9 @@ class Second:
     nonconformant: int = 0
     dropped: int = 0
     late: int = 0
+    refused: int = 0
+    renewed: int = 0
+    starved: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     due: Histogram = field(default_factory=Histogram)
     lag: Histogram = field(default_factory=Histogram)
@@ -176,6 +238,9 @@ class Second:
         self.nonconformant += other.nonconformant
         self.dropped += other.dropped
         self.late += other.late
+        self.refused += other.refused
+        self.renewed += other.renewed
+        self.starved += other.starved
         self.errors.update(other.errors)
         self.due.merge(other.due)
         self.lag.merge(other.lag)
@@ -186,6 +251,11 @@ class Second:
             self.watched.setdefault(name, Histogram()).merge(histogram)
         for name, gauge in other.gauges.items():
             self.gauges.setdefault(name, Gauge()).merge(gauge)
+
+    @property
+    def served(self) -> int:
+        """The requests that ended in it with what they asked for."""
+        return self.done - self.failed
 
     @property
     def users(self) -> int:
@@ -212,6 +282,9 @@ class Second:
             "nonconformant": self.nonconformant,
             "dropped": self.dropped,
             "late": self.late,
+            "refused": self.refused,
+            "renewed": self.renewed,
+            "starved": self.starved,
             "errors": dict(self.errors),
             "due": self.due.encode(),
             "lag": self.lag.encode(),
@@ -225,7 +298,8 @@ class Second:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return what `to_json` wrote."""
-        numbers = ("at", "sent", "done", "failed", "nonconformant", "dropped", "late")
+        counted = ("at", "sent", "done", "failed", "nonconformant", "dropped", "late")
+        numbers = (*counted, "refused", "renewed", "starved")
         return cls(
             **{name: data[name] for name in numbers},
             errors=Counter(data["errors"]),
@@ -239,6 +313,9 @@ class Second:
     def shown(self, asked: float | None) -> dict[str, Any]:
         """Return it as the report's series has it; `asked` is the number of arrivals asked for in it."""
         p50, p95, p99 = self.due.percentiles((50, 95, 99))
+        errors = Counter(self.errors)
+        if self.starved:
+            errors[NO_CONNECTION] = self.starved
         return {
             "at": self.at,
             "asked": None if asked is None else round(asked, 6),
@@ -248,7 +325,11 @@ class Second:
             "nonconformant": self.nonconformant,
             "dropped": self.dropped,
             "late": self.late,
-            "errors": dict(sorted(self.errors.items())),
+            "served": self.served,
+            "answered": self.served + self.refused,
+            "renewed": self.renewed,
+            "no_connection": self.starved,
+            "errors": dict(sorted(errors.items())),
             "due": self.due.encode(),
             "p50": p50 / 1000,
             "p95": p95 / 1000,
@@ -272,6 +353,8 @@ class Delta:
     functions: dict[str, Counts] = field(default_factory=dict)
     #: What was dropped before it had a function.
     unassigned: int = 0
+    #: What came due, without a function, and how long arrivals without one waited in vain.
+    nameless: Counts = field(default_factory=Counts)
     warmed: Counts = field(default_factory=Counts)
     #: How late arrivals were taken up, warm-up excluded: the generator's own lag.
     lag: Histogram = field(default_factory=Histogram)
@@ -284,6 +367,7 @@ class Delta:
         for name, counts in other.functions.items():
             self.functions.setdefault(name, Counts()).merge(counts)
         self.unassigned += other.unassigned
+        self.nameless.merge(other.nameless)
         self.warmed.merge(other.warmed)
         self.lag.merge(other.lag)
         for at, second in other.seconds.items():
@@ -301,6 +385,7 @@ class Delta:
         """All functions together, warm-up excluded."""
         total = Counts.sum(self.functions.values())
         total.dropped += self.unassigned
+        total.merge(self.nameless)
         return total
 
     def to_json(self) -> dict[str, Any]:
@@ -309,6 +394,7 @@ class Delta:
             "until": dict(self.until),
             "functions": {name: counts.to_json() for name, counts in self.functions.items()},
             "unassigned": self.unassigned,
+            "nameless": self.nameless.to_json(),
             "warmed": self.warmed.to_json(),
             "lag": self.lag.encode(),
             "seconds": [second.to_json() for second in self.seconds.values()],
@@ -321,6 +407,7 @@ class Delta:
             until=dict(data["until"]),
             functions={name: Counts.from_json(counts) for name, counts in data["functions"].items()},
             unassigned=data["unassigned"],
+            nameless=Counts.from_json(data["nameless"]),
             warmed=Counts.from_json(data["warmed"]),
             lag=Histogram.decode(data["lag"]),
             seconds={second["at"]: Second.from_json(second) for second in data["seconds"]},
@@ -332,8 +419,12 @@ class Tally:
 
     Append to `rows` (requests that came to their end), to `starts` (the moment due and the moment taken up, of every
     request as it is sent or begins to wait for a connection) and to `drops` (function, or -1 before it has one,
-    and the moment due). What is due before `warmup` seconds are over counts as warm-up. `outcomes` says what the
-    codes of rows stand for; it may grow. For the functions in `watch`, seconds have histograms of their own.
+    and the moment due). What was dropped and never began is in `unbegun` as well, by the moment due; what found no
+    connection is in `starved`, with the seconds that it waited; a request whose session was renewed is in `renewals`
+    alone, by function and moment due.
+
+    What is due before `warmup` seconds are over counts as warm-up. `outcomes` says what the codes of rows stand for;
+    it may grow. For the functions in `watch`, seconds have histograms of their own.
     """
 
     def __init__(
@@ -356,6 +447,11 @@ class Tally:
         self.rows: list[Row] = []
         self.starts: list[tuple[float, float]] = []
         self.drops: list[tuple[int, float]] = []
+        self.unbegun: list[float] = []
+        self.starved: list[tuple[int, float, float]] = []
+        self.renewals: list[tuple[int, float]] = []
+        #: How each code ends a request, as far as it was asked for (`load.endings`).
+        self._endings: Ints = np.zeros(0, np.int64)
         #: All that was folded and merged; its `seconds` are those that are not handed out yet.
         self.sum = Delta()
         self._next = 0  # the second to be handed out next
@@ -387,6 +483,7 @@ class Tally:
             self._fold_starts(delta, starts)
         for function, due in drops:
             self._fold_drop(delta, function, due)
+        self._fold_rest(delta, now)
         self.merge(delta)
         return delta
 
@@ -421,6 +518,11 @@ class Tally:
     ) -> None:
         counts.requests += len(code)
         counts.bytes += int(size.sum())
+        if code.any():
+            ends = self._ends(code)
+            timed = (ends == SERVED) | (ends == TIMED_OUT)
+            counts.refused.record_cells(due[ends == REFUSED])
+            due, sent = due[timed], sent[timed]
         counts.due.record_cells(due)
         counts.sent.record_cells(sent)
         for outcome, number in self._outcomes(code):
@@ -440,7 +542,12 @@ class Tally:
         due: Ints,
     ) -> None:
         second.done += len(function)
-        second.due.record_cells(due)
+        timed = None
+        if code.any():
+            ends = self._ends(code)
+            timed = (ends == SERVED) | (ends == TIMED_OUT)
+            second.refused += int((ends == REFUSED).sum())
+        second.due.record_cells(due if timed is None else due[timed])
         for outcome, number in self._outcomes(code):
             if outcome.error is not None:
                 second.failed += number
@@ -457,7 +564,16 @@ class Tally:
             size = len(function[picked])
             second.functions[name] = (done[0] + size, done[1] + failed, done[2] + nonconformant)
             if name in self.watch:
-                second.watched.setdefault(name, Histogram()).record_cells(due[picked])
+                watched = due[picked] if timed is None else due[picked][timed[picked]]
+                second.watched.setdefault(name, Histogram()).record_cells(watched)
+
+    def _ends(self, code: Ints) -> Ints:
+        """Return how each of these codes ends a request."""
+        known = len(self._endings)
+        if known < len(self.outcomes):
+            new = [ending(outcome.error) for outcome in self.outcomes[known:]]
+            self._endings = np.concatenate([self._endings, np.array(new, np.int64)])
+        return self._endings[code]
 
     def _outcomes(self, code: Ints) -> list[tuple[Outcome, int]]:
         if not code.any():  # nearly always
@@ -477,7 +593,11 @@ class Tally:
             opened = delta.second(at)
             opened.sent += len(lag[picked])
             opened.lag.record_cells(lag[picked])
-        delta.lag.record_cells(lag[table[:, 0] >= self.warmup])
+        measured = table[:, 0] >= self.warmup
+        delta.lag.record_cells(lag[measured])
+        count = int(measured.sum())
+        delta.nameless.arrivals += count
+        delta.warmed.arrivals += len(starts) - count
 
     def _fold_drop(self, delta: Delta, function: int, due: float) -> None:
         delta.second(max(0, math.floor(due))).dropped += 1
@@ -487,6 +607,31 @@ class Tally:
             delta.unassigned += 1
         else:
             delta.functions.setdefault(self.functions[function], Counts()).dropped += 1
+
+    def _fold_rest(self, delta: Delta, now: float) -> None:
+        """Take in what never began, what found no connection, and what was renewed."""
+        unbegun, self.unbegun = self.unbegun, []
+        starved, self.starved = self.starved, []
+        renewals, self.renewals = self.renewals, []
+        for due in unbegun:
+            (delta.warmed if due < self.warmup else delta.nameless).arrivals += 1
+        for function, due, waited in starved:
+            second = delta.second(max(0, math.floor(due + waited)))
+            second.starved += 1
+            counts = self._counts_of(delta, function, due)
+            waited_us = max(0, round(waited * 1e6))
+            for histogram in (second.due, counts.due, counts.starved):
+                histogram.record(waited_us)
+        for function, due in renewals:
+            delta.second(max(0, math.ceil(now) - 1)).renewed += 1
+            self._counts_of(delta, function, due).renewed += 1
+
+    def _counts_of(self, delta: Delta, function: int, due: float) -> Counts:
+        if due < self.warmup:
+            return delta.warmed
+        if function < 0:
+            return delta.nameless
+        return delta.functions.setdefault(self.functions[function], Counts())
 
     # --- the sum --------------------------------------------------------------------------------------------
 

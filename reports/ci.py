@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from conformance.rulebook.model import Verdict
 from reports.load import measured
-from reports.text import cut, plural, reveal, writable
+from reports.text import cut, decided, plural, reveal, writable
 
 __all__ = ["annotate", "commands", "guarded", "section"]
 
@@ -108,11 +108,11 @@ def commands(report: Mapping[str, Any]) -> list[str]:
         told = f"{where}{more}\nexpected: {cut(first['expected'], 300)}\ngot: {cut(first['actual'], 300)}"
         (errors if failed else warnings).append((f"{rule['id']} {rule['title']}", told))
     load = report["load"]
-    if load is not None and load["health"]["valid"]:
+    if load is not None:
         errors += [
             (f"SLO missed: {slo['text']}", f"{measured(slo)} on {plural(slo['samples'], 'sample')}")
             for slo in load["slos"]
-            if slo["verdict"] == "fail"
+            if slo["verdict"] == "fail" and decided(load, slo)
         ]
     if report["gate"] == "undecided":
         errors.append(("Nothing can be said", cut(report["reason"], 600)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
 from reports.load import measured
-from reports.text import cut, plural, rerun_of, reveal
+from reports.text import cut, decided, plural, rerun_of, reveal
 
 __all__ = ["NAME", "render"]
 
@@ -81,6 +81,7 @@ def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
         ("arrivals", load["arrivals"]),
         ("schedule", schedule["text"]),
         ("requests", load["total"]["requests"]),
+        *((name, load["total"][name]) for name in ("answered", "served") if name in load["total"]),
     ):
         ET.SubElement(properties, "property", name=name, value=_text(value, 400))
     failures = errors = skipped = 0
@@ -91,15 +92,16 @@ def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
         if slo["verdict"] == "not judged":
             _say(case, "skipped", "not judged", f"not judged: {slo['reason']}", f"{slo['reason']}")
             skipped += 1
-        elif not health["valid"]:
+        elif not decided(load, slo):
             # It measured the generator; that is neither a pass nor the target's failure.
             _say(case, "skipped", "not valid", f"not valid: {told}", "; ".join(health["why"]))
             skipped += 1
         elif slo["verdict"] == "fail":
-            _say(case, "failure", "SLO", f"{slo['text']}: {told}", told)
+            _say(case, "failure", "SLO", f"{slo['text']}: {told}", f"{told}\n{slo['reason'] or ''}".rstrip())
             failures += 1
         else:
-            ET.SubElement(case, "system-out").text = _text(told)
+            why = f"; {slo['reason']}" if slo["reason"] else ""
+            ET.SubElement(case, "system-out").text = _text(told + why)
     case = ET.SubElement(
         suite, "testcase", classname="LOAD", time="0", name="the generator was fit to say so"
     )

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reports.text import plural
+from reports.text import decided, plural
 
 if TYPE_CHECKING:
     pass
@@ -21,7 +21,21 @@ __all__ = ["CUT_SHORT", "LoadPart", "measured", "overall", "requests"]
 
 #: Members of a second that are numbers, each with what it is where a second does not have it.
 _NUMBERS = ("sent", "done", "failed", "nonconformant", "dropped", "late", "users", "connections")
+#: The same of newer runs; an older one does not tell served from refused.
+_MORE_NUMBERS = ("served", "answered", "renewed", "no_connection")
 _LATENCIES = ("p50", "p95", "p99", "max", "lag")
+
+#: Members of counts that tell how requests ended; an older run does not have them.
+_OF_ENDINGS = (
+    "rate",
+    "arrivals",
+    "served",
+    "answered",
+    "unanswered",
+    "renewed",
+    "no_connection",
+    "refused",
+)
 
 #: Why nothing is judged of a run whose end was not told.
 CUT_SHORT = "the run was cut short before its end was told"
@@ -84,6 +98,7 @@ class LoadPart:
             }
             | {name: int(event.get(name) or 0) for name in _NUMBERS}
             | {name: _number(event.get(name)) for name in _LATENCIES}
+            | {name: int(event[name]) for name in _MORE_NUMBERS if event.get(name) is not None}
         )
         if at >= self._warmup:
             for name, counts in (event.get("functions") or {}).items():
@@ -253,7 +268,7 @@ def _counts(counts: Mapping[str, Any]) -> dict[str, Any]:
         "bytes": counts.get("bytes"),
         "due": counts.get("due"),
         "sent": counts.get("sent"),
-    }
+    } | {name: counts[name] for name in _OF_ENDINGS if name in counts}
 
 
 def _summed(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -268,6 +283,11 @@ def _summed(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         errors.update(second["errors"])
         asked += second["asked"] or 0.0
     requests = sum(second["done"] for second in series)
+    ended: dict[str, Any] = {}
+    if series and all("served" in second for second in series):
+        ended = {name: sum(second[name] for second in series) for name in _MORE_NUMBERS}
+        ended["rate"] = ended["served"] / len(series)
+        ended["unanswered"] = requests - ended["answered"]
     return {
         "requests": requests,
         "asked": asked / len(series) if series and any(s["asked"] is not None for s in series) else None,
@@ -277,6 +297,7 @@ def _summed(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "nonconformant": sum(second["nonconformant"] for second in series),
         "dropped": sum(second["dropped"] for second in series),
         "due": histogram.figures(),
+        **ended,
     }
 
 
@@ -291,7 +312,8 @@ def requests(load: Mapping[str, Any] | None) -> int:
 def overall(load: Mapping[str, Any]) -> tuple[str, str]:
     """Return what the load comes to ("pass", "fail" or "undecided"), and why in one line.
 
-    A generator that was the bottleneck has measured itself: then no SLO is missed, and none is held.
+    A generator that was the bottleneck has measured itself: then no SLO is held, and only those are missed that it
+    cannot have caused to be missed.
     """
     total = load["total"]
     if not load["complete"]:
@@ -301,18 +323,20 @@ def overall(load: Mapping[str, Any]) -> tuple[str, str]:
         return "undecided", f"the target does not answer: all of {plural(lost, 'request')} failed to connect"
     if not requests(load):
         return "undecided", "; ".join(load["health"]["why"]) or "nothing was sent"
+    if total["requests"] and total["failed"] == total["requests"]:
+        return "fail", _nothing_served(total)
     if load["search"] is not None:
         return _searched(load["search"])
-    if not load["health"]["valid"]:
-        why = list(load["health"]["why"]) or ["no reason was given"]
-        more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
-        return "undecided", f"what was measured cannot be relied on: {why[0]}{more}"
     slos = load["slos"]
-    missed = [slo for slo in slos if slo["verdict"] == "fail"]
+    missed = [slo for slo in slos if slo["verdict"] == "fail" and decided(load, slo)]
     if missed:
         told = ", ".join(f"{slo['text']}: {measured(slo)}" for slo in missed[:3])
         more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
         return "fail", f"{plural(len(missed), 'SLO')} of {len(slos)} missed ({told}{more})"
+    if not load["health"]["valid"]:
+        why = list(load["health"]["why"]) or ["no reason was given"]
+        more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
+        return "undecided", f"what was measured cannot be relied on: {why[0]}{more}"
     aborted = next((mark["text"] for mark in load["marks"] if mark["kind"] == "abort"), None)
     if aborted is not None:
         return "undecided", f"stopped early: {aborted}"
@@ -325,6 +349,13 @@ def overall(load: Mapping[str, Any]) -> tuple[str, str]:
         )
     every = f"{plural(len(slos), 'SLO')} held" if len(slos) < 2 else f"all {len(slos)} SLOs held"
     return "pass", f"{every if slos else 'no SLO was asked for'} on {plural(total['requests'], 'request')}"
+
+
+def _nothing_served(total: Mapping[str, Any]) -> str:
+    kinds = sorted(total["errors"].items(), key=lambda pair: (-pair[1], pair[0]))
+    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds[:3])
+    more = f" and {len(kinds) - 3} more kinds" if len(kinds) > 3 else ""
+    return f"nothing was served: every one of {plural(total['requests'], 'request')} failed ({told}{more})"
 
 
 def _searched(search: Mapping[str, Any]) -> tuple[str, str]:

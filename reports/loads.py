@@ -11,7 +11,7 @@ from markupsafe import Markup
 from load.histogram import Histogram
 from reports.charts import Mark, Series, chart
 from reports.frame import environment
-from reports.text import cut, latency, slo_word
+from reports.text import cut, error_share, goodput, latency, slo_word
 
 __all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_tick", "render", "tick"]
 
@@ -22,6 +22,15 @@ _POINTS = 300
 
 #: Kinds of errors with a line of their own; the others share one.
 _KINDS = 4
+
+#: The lines of the chart of rates, each with the member of a second that it shows.
+_RATES = (
+    ("asked", "asked"),
+    ("done", "done"),
+    ("sent", "sent"),
+    ("answered", "answered"),
+    ("served", "served"),
+)
 
 #: Where the percentile plot has its ticks.
 _PERCENTILES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
@@ -82,9 +91,12 @@ def render(load: Mapping[str, Any]) -> Markup:
     facts = [
         ("Scenario", f"{load['scenario']}, {load['arrivals']} arrivals"),
         ("Asked for", rate(asked) if asked is not None else "as fast as the users go"),
-        ("Reached", rate(total["reached"])),
+        *_reached(load),
         ("Requests", f"{requests:,}"),
-        ("Errors", f"{total['failed']:,} ({percentage(total['failed'] / requests if requests else 0)})"),
+        (
+            "Errors",
+            f"{sum(total['errors'].values()) or total['failed']:,} ({percentage(error_share(total))})",
+        ),
         ("Nonconformant", f"{total['nonconformant']:,}"),
         ("p50", milliseconds(latency(total, "due", "p50"))),
         ("p95", milliseconds(latency(total, "due", "p95"))),
@@ -109,6 +121,28 @@ def render(load: Mapping[str, Any]) -> Markup:
     )
 
 
+def _reached(load: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was answered and served per second, and what became of the rest."""
+    total = load["total"]
+    if "served" not in total:
+        return [("Reached", rate(total["reached"]))]
+    seconds = max(load["seconds"] - (load.get("warmup") or 0), 1e-9)
+    facts = [("Answered", rate(total["answered"] / seconds)), ("Served", rate(total["rate"]))]
+    refused = total.get("refused") or {}
+    if count := total["answered"] - total["served"]:
+        facts.append(("Refused", f"{count:,}"))
+    if refused.get("count"):
+        facts.append(("Refused: p50, p95", f"{milliseconds(refused['p50'])}, {milliseconds(refused['p95'])}"))
+    for name, what in (
+        ("unanswered", "Without an answer"),
+        ("dropped", "Dropped"),
+        ("renewed", "Renewed with their session"),
+    ):
+        if total.get(name):
+            facts.append((what, f"{total[name]:,}"))
+    return facts
+
+
 def _marks(load: Mapping[str, Any]) -> list[Mark]:
     marks = sorted(load.get("marks") or [], key=lambda mark: float(mark["at"]))
     return [
@@ -129,7 +163,7 @@ def _gather(series: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for begin in range(0, len(series), width):
         part = series[begin : begin + width]
         step: dict[str, Any] = {"at": float(part[0]["at"]), "errors": {}}
-        for name in ("asked", "sent", "done"):
+        for name in ("asked", "sent", "done", "answered", "served"):
             known = [float(each[name]) for each in part if each.get(name) is not None]
             step[name] = sum(known) / len(known) if known else None
         for name in ("max", "lag", "cpu", "connections", "users"):
@@ -179,7 +213,8 @@ def _charts(
     latencies = [Series(name, of(name), milliseconds) for name in ("p99", "p95", "p50")]
     rates = [
         Series(name, of(of_name), rate)
-        for name, of_name in (("asked", "asked"), ("done", "done"), ("sent", "sent"))
+        for name, of_name in _RATES
+        if any(step[of_name] is not None for step in steps) or of_name == "done"
     ]
     return [
         over_time(
@@ -191,7 +226,7 @@ def _charts(
         ),
         over_time(
             "Throughput",
-            f"asked for and reached; {each}",
+            f"asked for, answered and served; {each}",
             [each for each in rates if any(v is not None for v in each.values)],
             rate_tick,
         ),
@@ -293,9 +328,9 @@ def _rows(load: Mapping[str, Any]) -> list[dict[str, Any]]:
             "name": name,
             "all": name == "all" and counts is load["total"],
             "requests": f"{counts['requests']:,}",
-            "rate": rate(counts["reached"]),
-            "errors": percentage(counts["failed"] / counts["requests"] if counts["requests"] else 0),
-            "failed": counts["failed"],
+            "rate": rate(goodput(counts)),
+            "errors": percentage(error_share(counts)),
+            "failed": counts["failed"] or counts.get("no_connection"),
             "nonconformant": counts["nonconformant"],
             "dropped": counts["dropped"],
             "due": [

@@ -188,10 +188,15 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
     total, due = load["total"], load["total"]["due"] or {}
     lines = ["", f"### Load: {prose(load['scenario'])}, {prose(load['arrivals'])}", ""]
     asked = "" if total.get("asked") is None else f" of {total['asked']:.1f}/s asked for"
+    reached = f"{total['reached']:.1f}/s reached"
+    if "served" in total:
+        answered = total["answered"] / max(load["seconds"] - load["warmup"], 1e-9)
+        reached = f"{answered:.1f}/s answered and {total['rate']:.1f}/s served"
     lines.append(
-        f"{plural(total['requests'], 'request')}, {total['reached']:.1f}/s reached{asked}, "
+        f"{plural(total['requests'], 'request')}, {reached}{asked}, "
         f"{plural(total['failed'], 'error')}, {total['nonconformant']} nonconformant. From the moment due: "
         f"p50 {_ms(due.get('p50'))}, p95 {_ms(due.get('p95'))}, p99 {_ms(due.get('p99'))}, max {_ms(due.get('max'))}."
+        + _others(total)
     )
     if load["slos"]:
         marks = {"held": "✅", "missed": "❌"}
@@ -210,6 +215,22 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
     if not health["valid"]:
         lines += ["", f"⚠️ The generator was not fit to say so: {prose('; '.join(health['why']), 600)}"]
     return lines
+
+
+def _others(total: Mapping[str, Any]) -> str:
+    """Say what became of the requests that were not served, and how fast refusals were."""
+    refused = total.get("refused") or {}
+    parts = []
+    if refused.get("count"):
+        parts.append(f"{refused['count']} refused (p50 {_ms(refused['p50'])}, p95 {_ms(refused['p95'])})")
+    for name, what in (
+        ("unanswered", "without an answer"),
+        ("dropped", "dropped"),
+        ("renewed", "renewed with their session"),
+    ):
+        if total.get(name):
+            parts.append(f"{total[name]} {what}")
+    return f" Not served: {', '.join(parts)}." if parts else ""
 
 
 def _ms(value: float | None) -> str:

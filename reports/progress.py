@@ -232,7 +232,8 @@ def bar_line(second: Mapping[str, Any]) -> str:
         f"{value:.0f}" if (value := second[name]) >= 100 else f"{value:.2g}" for name in names
     )
     lag = f" · lag {late}" if asked else ""
-    return f"{second['done']}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {second['failed']}{lag}"
+    served = second.get("served", second["done"])
+    return f"{served}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {second['failed']}{lag}"
 
 
 def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
@@ -245,8 +246,7 @@ def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
         if second.get("due"):
             due.merge(Histogram.decode(second["due"]))
     asked = [second["asked"] for second in seconds if second.get("asked") is not None]
-    done = sum(second["done"] for second in seconds)
-    failed = sum(second["failed"] for second in seconds)
+    failed = sum(second["failed"] + second.get("no_connection", 0) for second in seconds)
     p50, p95, p99 = (
         milliseconds(value / 1000) if due.count else "·" for value in due.percentiles((50, 95, 99))
     )
@@ -254,17 +254,28 @@ def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
     if asked:
         parts.append(f"{'tasks' if tasks else 'asked'} {sum(asked) / count:7.1f}/s")
     parts += [
-        f"reached {done / count:7.1f}/s",
+        *_rates(seconds),
         f"p50 {p50:>8}",
         f"p95 {p95:>8}",
         f"p99 {p99:>8}",
         f"errors {failed}",
     ]
-    if dropped := sum(second["dropped"] for second in seconds):
-        parts.append(f"dropped {dropped}")
+    for name in ("dropped", "renewed"):
+        if number := sum(second.get(name, 0) for second in seconds):
+            parts.append(f"{name} {number}")
     if asked:
         parts.append(f"lag {milliseconds(max(second['lag'] for second in seconds))}")
     return "  ".join(parts)
+
+
+def _rates(seconds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what was answered and served per second."""
+    count = len(seconds)
+    if any("served" not in second for second in seconds):
+        return [f"reached {sum(second['done'] for second in seconds) / count:7.1f}/s"]
+    return [
+        f"{name} {sum(second[name] for second in seconds) / count:7.1f}/s" for name in ("answered", "served")
+    ]
 
 
 def _bar(file: TextIO, color: bool, *, share: bool = True) -> Bar:

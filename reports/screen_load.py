@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from reports.load import measured
 from reports.page import Page
-from reports.text import cut, milliseconds, plural
+from reports.text import cut, decided, error_share, goodput, milliseconds, plural
 
 __all__ = ["show"]
 
@@ -27,7 +27,7 @@ def rate(value: float | None) -> str:
     return f"{value:.1f}/s" if value < 1000 else f"{value:,.0f}/s"
 
 
-def share(part: int, whole: int) -> str:
+def share(part: float, whole: float) -> str:
     """Return a share as it is shown: nothing is a point, and a few never look like none."""
     if not part:
         return "·"
@@ -62,9 +62,9 @@ def _cells(counts: Mapping[str, Any]) -> list[str]:
     due = counts["due"] or {}
     return [
         f"{counts['requests']:,}",
-        rate(counts["reached"]),
+        rate(goodput(counts)),
         *(milliseconds(due.get(name) if due.get("count") else None) for name in ("p50", "p95", "p99", "max")),
-        share(counts["failed"], counts["requests"]),
+        share(error_share(counts), 1),
         share(counts["nonconformant"], counts["requests"]),
     ]
 
@@ -102,7 +102,11 @@ def _table(page: Page, load: Mapping[str, Any]) -> None:
         kinds = sorted(total["errors"].items(), key=lambda pair: -pair[1])
         told = ", ".join(f"{count:,} {cut(kind, 40)}" for kind, count in kinds[:_KINDS])
         page.field("errors", told + (f" and {len(kinds) - _KINDS} more kinds" if len(kinds) > _KINDS else ""))
-    told = "latencies run from the moment each request was due, failed ones included"
+    if "served" in total:
+        page.field("ended", _ended(load))
+    told = "latencies run from the moment each request was due, of those served and those that timed out"
+    if "served" not in total:
+        told = "latencies run from the moment each request was due, failed ones included"
     if load["arrivals"] == "closed":
         told = (
             "closed users ask less while answers are slow: callers who do not wait for each other see worse"
@@ -110,6 +114,31 @@ def _table(page: Page, load: Mapping[str, Any]) -> None:
     elif load["executor"] == "tasks":
         told = "each arrival is a task of a user; its first latency runs from the moment the arrival was due"
     page.line((told, "dim"), indent=2)
+
+
+def _ended(load: Mapping[str, Any]) -> str:
+    """Say how many requests were due, answered and served per second, and what became of the others."""
+    total = load["total"]
+    seconds = max(load["seconds"] - load["warmup"], 1e-9)
+    asked = total.get("asked")
+    parts = [] if asked is None else [f"{'tasks' if load['executor'] == 'tasks' else 'asked'} {rate(asked)}"]
+    parts += [f"answered {rate(total['answered'] / seconds)}", f"served {rate(total['rate'])}"]
+    refused = total.get("refused") or {}
+    if count := total["answered"] - total["served"]:
+        beside = (
+            f" (p50 {milliseconds(refused['p50'])}, p95 {milliseconds(refused['p95'])})"
+            if refused.get("count")
+            else ""
+        )
+        parts.append(f"{count:,} refused{beside}")
+    for number, what in (
+        (total.get("unanswered"), "without an answer"),
+        (total["dropped"], "dropped"),
+        (total["renewed"], "renewed with their session"),
+    ):
+        if number:
+            parts.append(f"{number:,} {what}")
+    return " · ".join(parts)
 
 
 def _slos(page: Page, load: Mapping[str, Any]) -> None:
@@ -120,13 +149,13 @@ def _slos(page: Page, load: Mapping[str, Any]) -> None:
         return
     texts = max(cell_len(page.safe(cut(slo["text"], 60))) for slo in slos)
     values = max(len(measured(slo)) for slo in slos)
-    valid = load["health"]["valid"] or load["search"] is not None
     for slo in slos:
-        mark, style = (
-            _SLO_STYLES[slo["verdict"]] if valid or slo["verdict"] == "not judged" else ("?", "magenta")
-        )
+        stands = slo["verdict"] == "not judged" or load["search"] is not None or decided(load, slo)
+        mark, style = _SLO_STYLES[slo["verdict"]] if stands else ("?", "magenta")
         text = page.safe(cut(slo["text"], 60))
         tail = _margin(slo) if slo["verdict"] != "not judged" else f"not judged: {slo['reason']}"
+        if slo["verdict"] != "not judged" and slo["reason"]:
+            tail += f" · {slo['reason']}"
         page.line(
             (f"{mark} ", style),
             (text + " " * (texts - cell_len(text)), ""),

@@ -167,7 +167,8 @@ def _slos(load: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         (
             "load",
             f"{load['scenario']} · {schedule['text']} · {load['seconds']:.0f} s · "
-            f"{plural(load['total']['requests'], 'request')}",
+            f"{plural(load['total']['requests'], 'request')}"
+            + (f", {load['total']['served']} served" if "served" in load["total"] else ""),
         )
     ]
     for slo in load["slos"]:

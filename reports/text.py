@@ -9,6 +9,9 @@ from typing import Any, TextIO
 
 __all__ = [
     "cut",
+    "decided",
+    "error_share",
+    "goodput",
     "known_told",
     "latency",
     "merge_lines",
@@ -77,9 +80,26 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.{digits}f} ms"
 
 
+def goodput(counts: Mapping[str, Any]) -> float:
+    """Return what was served per second; of an older run, what was answered."""
+    return float(counts.get("rate", counts["reached"]))
+
+
+def error_share(counts: Mapping[str, Any]) -> float:
+    """Return the share of the requests that count as errors, those that found no connection among them."""
+    starved = counts.get("no_connection") or 0
+    wanted = counts["requests"] + starved
+    return (counts["failed"] + starved) / wanted if wanted else 0.0
+
+
+def decided(load: Mapping[str, Any], slo: Mapping[str, Any]) -> bool:
+    """Return whether an SLO's verdict stands: a run of an older version was judged by an unfit generator, too."""
+    return "default" in slo or bool((load.get("health") or {}).get("valid", True))
+
+
 def slo_word(load: Mapping[str, Any], slo: Mapping[str, Any]) -> str:
     """Return what became of an SLO: held, missed, not judged, or not valid where the generator measured itself."""
-    if slo["verdict"] != "not judged" and not (load.get("health") or {}).get("valid", True):
+    if slo["verdict"] != "not judged" and not decided(load, slo):
         return "not valid"
     return {"pass": "held", "fail": "missed"}.get(slo["verdict"], "not judged")
 

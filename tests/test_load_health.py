@@ -69,12 +69,17 @@ def test_a_generator_that_is_fit() -> None:
             "worker b took 100% of a core, more than 85%: it was short of processor time",
         ),
         (
-            {"lag": Histogram.of([500] * 980 + [20_000] * 20)},
-            "arrivals were taken up 20 ms late at p99, more than 10 ms: the generator lagged behind its schedule",
+            {"lag": Histogram.of([500] * 980 + [120_000] * 20)},
+            "arrivals were taken up 120 ms late at p99, more than 100 ms: the generator lagged behind its schedule, "
+            "and the load was not the one that was asked for",
+        ),
+        (
+            {"lag": Histogram.of([500] * 980 + [20_000] * 20), "limit": 0.025},
+            "arrivals were taken up 20 ms late at p99, 80% of the tightest limit of a latency (25 ms)",
         ),
         (
             {"sent": 11_980, "dropped": 20},
-            "20 arrivals were dropped, 0.17% of those due, more than 0.10%: no connection came free for them",
+            "20 arrivals were dropped, 0.17% of those due, more than 0.10%: nothing took them up",
         ),
         (
             {"sent": 11_000},
@@ -101,7 +106,13 @@ def test_what_makes_a_run_invalid_is_said_in_one_line(change: dict[str, object],
     [
         {"workers": [Vitals("local", seconds=60, cpu_seconds=50)]},
         {"lag": Histogram.of([500] * 991 + [50_000] * 9)},
+        # On a busy machine, beside limits that it cannot change.
+        {"lag": Histogram.of([500] * 980 + [20_000] * 20)},
+        {"lag": Histogram.of([500] * 980 + [20_000] * 20), "limit": 0.3},
+        {"lag": Histogram.of([500] * 980 + [9_000] * 20), "limit": 0.005},
         {"sent": 11_988, "dropped": 12},
+        # The target's doing: there was no connection for them, and the generator was on time.
+        {"sent": 6_000, "dropped": 6_000, "starved": 6_000},
         {"sent": 11_900},
         {"rate": 6400.0},
         {"asked": None, "sent": 17},
@@ -115,8 +126,25 @@ def test_what_stays_within_the_limits_is_valid(change: dict[str, object]) -> Non
 
 
 def test_limits_are_the_callers() -> None:
-    assert "more than 0.4 ms" in why(well(), Limits(lag=0.0004))
+    assert "more than 0.4 ms" in why(well(), Limits(lag=0.0004, lag_noted=0.0))
     assert fitness(well(rate=7900.0), Limits(ceiling=1.0)).valid
+
+
+def test_no_connection_is_the_generators_doing_where_it_was_late() -> None:
+    change: dict[str, object] = {"sent": 6_000, "dropped": 6_000, "starved": 6_000}
+    found = fitness(well(**{**change, "workers": [Vitals("local", seconds=60, cpu_seconds=60)]}))
+    assert found.why[0].startswith("the generator took 100% of a core")
+    assert found.why[1].startswith("6,000 arrivals were dropped")
+    assert found.why[1].endswith("no connection came free for them")
+
+
+def test_a_lag_that_changes_nothing_is_said_beside_what_it_could_change() -> None:
+    lag = Histogram.of([500] * 980 + [20_000] * 20)
+    (remark,) = fitness(well(lag=lag, limit=0.3, p99=0.12)).remarks
+    assert remark == (
+        "arrivals were taken up 20 ms late at p99, which is in their latencies "
+        "(beside a p99 of 120 ms and a limit of 300 ms)"
+    )
 
 
 def test_what_happened_to_connections_is_told_and_forbids_nothing() -> None:

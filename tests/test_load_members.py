@@ -123,7 +123,7 @@ def test_a_session_that_ended_is_renewed_once(target: tuple[Profile, Catalog], d
     assert member.ready
     assert member.token != before
     assert driver.send(call_of(driver, member)).status == 200
-    assert [mark.kind for mark in members.marks] == ["reset"]
+    assert [mark.kind for mark in members.marks] == ["renewal"]
     outsider.close()
 
 
@@ -227,7 +227,7 @@ def test_after_a_reset_objects_are_made_anew(target: tuple[Profile, Catalog]) ->
         assert 1 <= driver.work.members.renewals <= 4
         assert [mark.text for mark in marks] == [
             "the target was reset: the run's objects were gone, and are made anew",
-            "sessions were refused and are renewed",
+            "sessions had ended, and are renewed",
         ]
         assert driver.close() == []
     outsider.close()

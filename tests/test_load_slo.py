@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -114,8 +114,9 @@ def test_how_many_samples_each_needs(text: str, needed: int) -> None:
         ("p50 < 400ms", "fail", 500, -0.25),
         ("mean < 501ms", "pass", 500.5, 0.001),
         ("max < 900ms", "fail", 1000, -1 / 9),
-        ("rate > 10/s", "pass", 1000 / 60, 2 / 3),
-        ("rate >= 20/s", "fail", 1000 / 60, -1 / 6),
+        # What failed was not served.
+        ("rate > 10/s", "pass", 990 / 60, 0.65),
+        ("rate >= 20/s", "fail", 990 / 60, -0.175),
         ("errors < 2%", "pass", 1.0, 0.5),
         ("errors < 1%", "fail", 1.0, 0.0),
         ("errors <= 1%", "pass", 1.0, 0.0),
@@ -218,7 +219,160 @@ def test_results_are_written_as_the_report_has_them() -> None:
         "needed": 200,
         "verdict": "pass",
         "reason": None,
+        "default": False,
     }
+
+
+# --- what failed is not fast ----------------------------------------------------------------------------------
+
+
+def refused(served: Sequence[float], number: int) -> Counts:
+    """Return counts of requests that were served, and of so many that were refused within a millisecond."""
+    counts = counted(served)
+    counts.requests += number
+    counts.failed += number
+    counts.errors["status 503"] += number
+    counts.refused.record(1000, number)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "value"),
+    [
+        ("p95 < 300ms", "fail", 2000),
+        ("mean < 300ms", "not judged", 2000),
+        ("p50 < 3s", "pass", 2000),
+        ("rate > 190/s", "fail", 8),
+        ("errors < 1%", "fail", 96),
+    ],
+)
+def test_refusals_make_no_latency_better(text: str, verdict: str, value: float) -> None:
+    """One call in 25 is served, in 2 s; the percentiles are of those 24, which are few for a mean."""
+    result = judged(text, refused([2000.0] * 24, 24 * 24), 3.0 if "rate" not in text else 5.0)
+    if "rate" in text:
+        value = 24 / 5
+    assert result.verdict == verdict
+    assert result.value == pytest.approx(value, rel=0.001)
+
+
+def test_a_latency_of_nothing_served_is_missed() -> None:
+    result = judged("p95 < 300ms", refused([], 1600))
+    assert (result.verdict, result.value, result.reason) == ("fail", None, "nothing was served")
+    assert result.to_json()["margin"] is None
+
+
+def default(counts: Counts, functions: Mapping[str, Counts] | None = None, *texts: str) -> list[Result]:
+    return slo.judge_default([slo.parse(text) for text in texts], counts, functions or {})
+
+
+@pytest.mark.parametrize(
+    ("served", "failed", "verdict"),
+    [
+        (40, 0, "pass"),
+        (39, 1, "pass"),  # a remark
+        (38, 2, "fail"),
+        (149, 1, "pass"),
+        (98, 2, "fail"),
+        (991, 9, "pass"),
+        (990, 10, "fail"),
+        (0, 1, "fail"),
+        (0, 0, "not judged"),
+    ],
+)
+def test_without_an_objective_for_errors_there_is_one(served: int, failed: int, verdict: str) -> None:
+    (result,) = default(refused([1.0] * served, failed), {}, "p95 < 1s")
+    assert (result.verdict, result.slo.text, result.slo.default) == (verdict, "errors < 1%", True)
+    if served or failed:
+        assert result.reason is not None
+        assert "--slo 'errors <= 100%' lifts it" in result.reason
+        assert ("a remark" in result.reason) is ((served, failed) == (39, 1))
+
+
+def test_the_default_holds_for_each_function_that_has_enough_samples() -> None:
+    functions = {
+        "a.b": refused([1.0] * 300, 6),
+        "c.d": refused([1.0] * 9000, 10),
+        "e.f": refused([1.0] * 9, 1),
+    }
+    total = Counts.sum(functions.values())
+    assert [(each.slo.text, each.verdict) for each in default(total, functions)] == [
+        ("errors < 1%", "pass"),
+        ("a.b errors < 1%", "fail"),
+    ]
+    assert default(total, functions, "errors <= 100%") == []
+    assert [each.slo.text for each in default(total, functions, "c.d errors = 0")] == ["a.b errors < 1%"]
+    assert default(total, functions, "a.b errors < 5%") == []
+
+
+# --- what the generator may have caused itself ------------------------------------------------------------------
+
+
+def doubted(text: str, counts: Counts, doubt: slo.Doubt, seconds: float = 60.0) -> Result:
+    (result,) = slo.judge([slo.parse(text)], counts, {}, seconds, doubt)
+    return result
+
+
+LATE = Histogram.of([1_000] * 900 + [10_500] * 95 + [20_000] * 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts", "verdict"),
+    [
+        # A target that dies in the middle, beside a generator that was 10.5 ms late.
+        ("errors < 1%", refused([5.0] * 572, 428), "fail"),
+        ("p95 < 300ms", counted([10_500.0] * 1000), "fail"),
+        ("p95 < 300ms", counted([5.0] * 1000), "not judged"),  # a pass needs a fit generator
+        ("p95 < 15ms", counted([16.0] * 1000), "not judged"),  # 2 ms may be the generator's
+        ("p95 < 15ms", counted([18.0] * 1000), "fail"),  # nine in ten were 1 ms late at most
+        ("p95 < 15ms", counted([60.0] * 1000), "fail"),
+        ("p99 < 15ms", counted([5.0] * 985 + [500.0] * 15), "fail"),
+        ("max < 15ms", counted([5.0] * 999 + [30.0]), "not judged"),
+        ("max < 15ms", counted([5.0] * 999 + [500.0]), "fail"),
+        ("mean < 10ms", counted([11.0] * 1000), "not judged"),
+        ("mean < 10ms", counted([100.0] * 1000), "fail"),
+        ("nonconformant = 0", counted([5.0] * 1000, nonconformant=1), "fail"),
+        ("rate > 50/s", counted([5.0] * 1000), "fail"),
+        ("rate > 17/s", counted([5.0] * 1000), "not judged"),  # 100 that were due were not sent
+    ],
+)
+def test_a_miss_is_a_miss_where_the_generator_cannot_have_caused_it(
+    text: str, counts: Counts, verdict: str
+) -> None:
+    result = doubted(text, counts, slo.Doubt(LATE, "it was late", unsent=100.0))
+    assert result.verdict == verdict
+    if verdict == "not judged":
+        assert result.reason is not None
+        assert "generator" in result.reason
+
+
+def test_deadlines_missed_under_an_unfit_generator_may_be_its_own() -> None:
+    counts = counted([5.0] * 900 + [10_000.0] * 100, failed=100)
+    counts.errors["timeout"] = 100
+    assert doubted("errors < 1%", counts, slo.Doubt(LATE, "short of processor time")).verdict == "not judged"
+    assert doubted("errors < 1%", counts, slo.Doubt(LATE)).verdict == "fail"
+
+
+def test_a_fit_generator_leaves_a_miss_within_its_lateness_open() -> None:
+    counts = counted([16.0] * 1000)
+    result = doubted("p95 < 15ms", counts, slo.Doubt(LATE))
+    assert (result.verdict, result.slo.text) == ("not judged", "p95 < 15ms")
+    assert result.reason == (
+        "missed by no more than the generator's own lateness may explain: 10.5 ms at p99, 20 ms at most"
+    )
+    assert doubted("p95 < 15ms", counts, slo.Doubt(Histogram.of([50] * 1000))).verdict == "fail"
+
+
+def test_arrivals_without_a_connection_are_errors_and_latencies() -> None:
+    """200 ms on 64 connections serve 320/s of the 2,000/s that are asked for."""
+    counts = counted([200.0] * 3200)
+    counts.dropped = 16_800
+    for histogram in (counts.due, counts.starved):
+        histogram.record(10_000_000, 16_800)
+    assert judged("errors < 1%", counts).value == pytest.approx(84)
+    assert judged("p95 < 300ms", counts).verdict == "fail"
+    # Where the generator was late, they may be its own doing.
+    assert doubted("errors < 1%", counts, slo.Doubt(LATE, "late")).verdict == "not judged"
+    assert doubted("p95 < 300ms", counts, slo.Doubt(LATE, "late")).verdict == "not judged"
 
 
 # --- stopping early -------------------------------------------------------------------------------------------

@@ -70,11 +70,15 @@ def plain(all_rows: list[Row]) -> dict[str, Any]:
         counts = warmed if due < WARMUP else functions.setdefault(name, Counts())
         counts.requests += 1
         counts.bytes += size
-        counts.due.record(us(due, done))
-        counts.sent.record(us(sent, done))
         second = seconds.setdefault(int(done), Second(int(done)))
         second.done += 1
-        second.due.record(us(due, done))
+        if outcome.error in (None, "timeout"):
+            counts.due.record(us(due, done))
+            counts.sent.record(us(sent, done))
+            second.due.record(us(due, done))
+        elif outcome.error == "status 503":
+            counts.refused.record(us(due, done))
+            second.refused += 1
         mine = second.functions.get(name, (0, 0, 0))
         second.functions[name] = (
             mine[0] + 1,
@@ -111,6 +115,38 @@ def test_folding_by_columns_counts_as_counting_row_by_row(all_rows: list[Row]) -
     assert mine.sum.warmed == wanted["warmed"]
     assert without_gauges(mine.finished()) == wanted["seconds"]
     assert mine.total == Counts.sum(wanted["functions"].values())
+
+
+def test_every_request_that_came_due_ends_in_one_way() -> None:
+    mine = tally()
+    ends = [(0, 1.0 + number / 100, 1.1, 3.0, code, 10) for number, code in enumerate((0, 0, 1, 2, 3, 4))]
+    mine.rows += ends
+    mine.starts += [(row[1], row[2]) for row in ends]
+    mine.starts += [(2.0, 2.0), (2.1, 2.1), (0.2, 0.3)]
+    mine.renewals.append((0, 2.0))
+    mine.drops += [(-1, 2.1), (-1, 2.2)]
+    mine.starved += [(-1, 2.1, 0.5), (-1, 2.2, 0.25)]
+    mine.unbegun.append(2.2)
+    mine.rows.append((0, 0.2, 0.3, 0.4, 2, 10))
+    mine.fold(4.0)
+    total = Delta.from_json(json.loads(json.dumps(mine.sum.to_json()))).total
+    assert (total.served, total.refused.count, total.unanswered, total.dropped, total.renewed) == (
+        3,
+        1,
+        2,
+        2,
+        1,
+    )
+    assert total.arrivals == 9 == total.answered + total.unanswered + total.dropped + total.renewed
+    # Three were served, one timed out, two found no connection.
+    assert (total.due.count, total.sent.count, total.starved.count) == (6, 4, 2)
+    shown = total.shown(9.0, 3.0)
+    assert (shown["rate"], shown["reached"], shown["answered"]) == (1.0, 2.0, 4)
+    assert shown["errors"] == {"closed": 1, "no connection": 2, "status 503": 1, "timeout": 1}
+    assert shown["refused"]["count"] == 1
+    assert mine.sum.warmed.arrivals == mine.sum.warmed.refused.count == 1
+    seconds = {second.at: second for second in mine.finished(end=True)}
+    assert (seconds[3].served, seconds[3].refused, seconds[3].renewed, seconds[2].starved) == (3, 1, 1, 2)
 
 
 @few
