@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import conform_start
+
+conform_start.leave_at_once()
+
 import argparse
 import contextlib
 import hashlib
@@ -13,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from conformance import __version__
 from conformance.harness import Harness, Request, duration, named_path, per_second, positive
@@ -388,6 +392,7 @@ def _tell_problem(harness: Harness, front: _Front, status: int) -> int:
 def _close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
     """Print the closing screen, and `more` after it; or the verdict alone."""
     from reports.ci import annotate, guarded
+    from reports.run import REPORT
     from reports.screen import print_closing
     from reports.text import writable
 
@@ -395,7 +400,9 @@ def _close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
         if harness.request.quiet:
             print(f"{report['verdict']}: {report['reason']}", flush=True)
         else:
-            print_closing(report, color=harness.request.color, folder=harness.out)
+            # Where there was no room for the report, its name would lead nowhere.
+            folder = harness.out if (harness.out / REPORT).is_file() else None
+            print_closing(report, color=harness.request.color, folder=folder)
             if more:
                 sys.stdout.write(writable(more, getattr(sys.stdout, "encoding", None)))
                 sys.stdout.flush()
@@ -427,8 +434,6 @@ class _Front:
 
 def _run_suites(harness: Harness) -> tuple[_Front, int]:
     """Run the suites with pytest; return what it said, and its status."""
-    import pytest
-
     front = _Front(harness)
     arguments = [
         str(ROOT / "conformance"),
@@ -454,6 +459,8 @@ def _run_suites(harness: Harness) -> tuple[_Front, int]:
         # They are meant for the tests of whoever calls us, not for ours.
         os.environ.pop(name, None)
     try:
+        import pytest
+
         return front, int(pytest.main(arguments, plugins=[front]))
     finally:
         if not harness.goes_on:
@@ -466,7 +473,7 @@ def _pipe() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
 
 
 def _load(options: argparse.Namespace) -> int:
@@ -549,7 +556,9 @@ def _load_run(
         with (
             section("load", f"conform load {harness.shown_url}", quiet=request.quiet),
             log,
-            LoadProgress(settings.seconds, request.quiet, request.color) as progress,
+            LoadProgress(
+                settings.seconds, request.quiet, request.color, lenient=_lenient(request)
+            ) as progress,
         ):
 
             def take(event: Mapping[str, Any]) -> None:
@@ -581,6 +590,16 @@ def _what_there_is(harness: Harness, problem: str, end: Mapping[str, Any]) -> di
         return write_report(harness.out, more)
     except LogError:
         return write_report(harness.out, more, kept=False)
+
+
+def _lenient(request: Request) -> frozenset[str]:
+    """Return the rules that do not fail the gate when they are broken."""
+    from conformance.rulebook import RULES
+    from conformance.rulebook.model import Level
+
+    return frozenset(
+        rule.id for rule in RULES.values() if rule.level is not Level.MUST and not request.strict
+    )
 
 
 def _about(settings: Settings) -> dict[str, Any]:
@@ -803,7 +822,7 @@ def _verify_phase(
     with (
         section("load", title, plain=True, quiet=request.quiet),
         Interrupts() as interrupts,
-        LoadProgress(settings.seconds, request.quiet, request.color) as progress,
+        LoadProgress(settings.seconds, request.quiet, request.color, lenient=_lenient(request)) as progress,
     ):
         log.write({"event": "phase", "name": "load"})
         timer = threading.Timer(max(1.0, left - _CLOSING), stop)
@@ -1002,26 +1021,108 @@ def _explore(options: argparse.Namespace) -> int:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+class OutputError(Exception):
+    """Standard output cannot be written."""
+
+
+class _Output:
+    """Standard output whose failures cannot be taken for those of any other file; a reader may go away early."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text.
+
+        Raises:
+            OutputError: it cannot be written.
+
+        """
+        with self._reported():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what is held back.
+
+        Raises:
+            OutputError: it cannot be written.
+
+        """
+        with self._reported():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(error.strerror or str(error)) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _streams() -> Iterator[None]:
+    """Write what the streams' encodings cannot show as escapes, and tell failures of standard output apart."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    parser = _parser()
-    options = parser.parse_args(argv)
+    stdout, stderr = sys.stdout, sys.stderr
+    with contextlib.ExitStack() as opened:
+        # Python has no such stream where it was closed before the start.
+        nowhere = opened.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        sys.stdout, sys.stderr = cast(TextIO, _Output(stdout or nowhere)), stderr or nowhere
+        try:
+            yield
+            with _pipe():
+                sys.stdout.flush()
+        finally:
+            sys.stdout, sys.stderr = stdout, stderr
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
     before = None
     with contextlib.suppress(ValueError):  # not the main thread, where no signal comes
         before = signal.signal(signal.SIGTERM, _interrupt)
+    verb = ""
     try:
-        return int(options.run(options))
+        conform_start.release()
+        with _streams():
+            try:
+                options = _parser().parse_args(argv)
+                verb = f" {options.verb}"
+                return int(options.run(options))
+            except SystemExit as end:  # argparse has printed its help, or what is wrong
+                return int(end.code or 0)
     except UsageError as error:
-        print(f"conform {options.verb}: {error}", file=sys.stderr)
+        _tell(f"conform{verb}: {error}")
         return 2
+    except OutputError as error:
+        _discard_output()
+        _tell(f"conform{verb}: cannot write standard output: {error}")
+        return 3
     except KeyboardInterrupt:
         return 130
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+def _tell(line: str) -> None:
+    """Print a line on standard error, where that can be written."""
+    with contextlib.suppress(OSError):
+        if sys.stderr is not None:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _discard_output() -> None:
+    """Send what is still to be written to standard output nowhere, so that Python does not fail over it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

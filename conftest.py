@@ -33,7 +33,7 @@ from conformance.run import FURTHER, Options, Run, Talk, TargetDownError
 from conformance.suite import SUITES as ORDER
 from conformance.suite import Scope, describe, hold
 from reports.progress import Progress
-from reports.run import LogError, RunLog, begin, exit_status, normal, write_report
+from reports.run import REPORT, LogError, RunLog, begin, exit_status, normal, write_report
 from reports.stored import known_findings, read_run
 
 SUITES = Path(__file__).resolve().parent / "conformance"
@@ -160,6 +160,7 @@ class Gate:
                 client=stand_in,
                 confirm=stand_in is None,
             )
+            self.run.notes += harness.profile.hints()
             if stand_in is not None:
                 # Where only time ends generated payloads, a plan shows how they begin; else the requests decide.
                 endless = self.run.allowance.requests is None
@@ -185,9 +186,22 @@ class Gate:
         if event["event"] == "exchange":
             self.interruption.answered()
         elif event["event"] == "finding" and event["count"] and self.progress is not None:
-            self.progress.finding(
-                event["rule"], event["function"], event["message"], area=event["rule"].split("-")[0]
-            )
+            rule, function = event["rule"], event["function"]
+            fails = self.fails(rule, function, event["kind"])
+            self.progress.finding(rule, function, event["message"], RULES[rule].area, fails=fails)
+
+    def fails(self, rule: str, function: str | None, kind: str) -> bool:
+        """Whether a finding fails the gate: one that only warns, is waived or is known does not."""
+        if RULES[rule].level is not Level.MUST and not self.harness.request.strict:
+            return False
+        key = (rule, function, normal(kind))
+        if any((known[0], known[1], normal(known[2])) == key for known in self.harness.request.known or ()):
+            return False
+        today = self.harness.started.date()
+        return not any(
+            waiver.rule == rule and waiver.function in (None, function) and waiver.until >= today
+            for waiver in self.harness.profile.waivers
+        )
 
     def wants(self, kind: str, rules: Sequence[str]) -> bool:
         """Whether there is time for a conversation; one whose rules nothing else has judged is held in any case."""
@@ -562,19 +576,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def _counts(gate: Gate, finding: Finding) -> bool:
     """Whether a finding fails the gate."""
-    if RULES[finding.rule].level is not Level.MUST and not gate.harness.request.strict:
-        return False
     mask = gate.run.vault.mask if gate.run is not None else str
-    key = (finding.rule, finding.function, normal(mask(finding.kind)))
-    if any(
-        (rule, function, normal(kind)) == key for rule, function, kind in gate.harness.request.known or ()
-    ):
-        return False
-    today = gate.harness.started.date()
-    return not any(
-        waiver.rule == finding.rule and waiver.function in (None, finding.function) and waiver.until >= today
-        for waiver in gate.harness.profile.waivers
-    )
+    return gate.fails(finding.rule, finding.function, mask(finding.kind))
 
 
 def _text(finding: Finding) -> str:
@@ -657,7 +660,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         from reports.screen import print_closing
 
         terminalreporter.write_line("")
-        print_closing(gate.report, color=gate.harness.request.color, folder=gate.harness.out)
+        folder = gate.harness.out if (gate.harness.out / REPORT).is_file() else None
+        print_closing(gate.report, color=gate.harness.request.color, folder=folder)
     elif gate.harness.plan is not None:
         terminalreporter.write_line("")
         terminalreporter.write_line(gate.harness.plan)

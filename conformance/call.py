@@ -129,7 +129,8 @@ def _print(harness: Harness, options: argparse.Namespace) -> int:
             exchange = caller.call(options.function, data, **common, **paging)
         return _show(exchange, quiet=harness.request.quiet, strict=harness.request.strict)
     except SetUpFailedError as error:
-        print(f"conform call: {reveal(client.vault.mask(error.reason))}", file=sys.stderr)
+        for line in (client.vault.mask(error.reason), *profile.hints()):
+            print(f"conform call: {reveal(line)}", file=sys.stderr)
         return 3
     finally:
         sessions.end_all()

@@ -11,7 +11,7 @@ import secrets
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,7 @@ class Harness:
             UsageError: something of it is wrong; one line says what and where.
 
         """
+        request = normalized(request)
         wanted = _wanted(request)
         cases = _cases(request)
         embedded: Embedded | None = None
@@ -358,20 +359,31 @@ class Harness:
         } | self.about
 
 
-def _wanted(request: Request) -> frozenset[str]:
-    for rule in request.rules:
-        if rule.upper() not in RULES:
-            raise UsageError(
-                f"--rule {rule}: there is no such rule{profiles.suggestion(rule.upper(), RULES)}"
-            )
+def normalized(request: Request) -> Request:
+    """Return the request with rules and areas by their ids, each once, however they were written.
+
+    Raises:
+        UsageError: there is no such rule, or no such area.
+
+    """
     areas = {name.upper(): name for name in AREAS} | {title.upper(): name for name, title in AREAS.items()}
-    for area in request.areas:
-        if area.upper() not in areas:
-            raise UsageError(f"--area {area}: there is no such area; there are {', '.join(AREAS)}")
+    rules, chosen = [profiles.rule_id(text) for text in request.rules], []
+    for rule in rules:
+        if rule not in RULES:
+            raise UsageError(f"--rule {rule}: there is no such rule{profiles.suggestion(rule, RULES)}")
+    for text in request.areas:
+        area = areas.get(text.strip().upper())
+        if area is None:
+            raise UsageError(f"--area {text}: there is no such area; there are {', '.join(AREAS)}")
+        chosen.append(area)
+    return replace(request, rules=tuple(dict.fromkeys(rules)), areas=tuple(dict.fromkeys(chosen)))
+
+
+def _wanted(request: Request) -> frozenset[str]:
+    """Return the ids of the rules that a normalized request selects."""
     if not request.rules and not request.areas:
         return frozenset(RULES)
-    chosen = {rule.upper() for rule in request.rules}
-    wanted_areas = {areas[area.upper()] for area in request.areas}
+    chosen, wanted_areas = set(request.rules), set(request.areas)
     if chosen and wanted_areas:
         both = {rule for rule in chosen if RULES[rule].area in wanted_areas}
         if not both:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -52,8 +53,10 @@ class _Teller:
             return False
         return terminal and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
 
-    def finding(self, rule: str, function: str | None, message: str, area: str | None = None) -> None:
-        """Tell of a finding, unless the same was told before; `area` is the one to count it for."""
+    def finding(
+        self, rule: str, function: str | None, message: str, area: str | None = None, *, fails: bool = True
+    ) -> None:
+        """Report a finding once; `area` is the one to count it for, `fails` whether it fails the gate."""
         with self._lock:
             key = (rule, function, message)
             if self._closed or key in self._seen:
@@ -66,7 +69,8 @@ class _Teller:
                 self._say("… more findings; they are in the report", "yellow")
                 return
             where = f"  {cut(function, 60)}" if function else ""
-            self._say(f"✗ {rule}{where}  {cut(message, 200)}", "red")
+            sign, style = ("✗", "red") if fails else ("!", "yellow")
+            self._say(f"{sign} {rule}{where}  {cut(message, 200)}", style)
 
     def _count(self, area: str) -> None:
         """Count a finding for an area."""
@@ -95,8 +99,9 @@ class _Teller:
         if style and self._color:
             codes = {"red": "31", "yellow": "33"}
             text = f"\x1b[{codes[style]}m{text}\x1b[0m"
-        self._file.write(text + "\n")
-        self._file.flush()
+        with contextlib.suppress(OSError):  # a run does not depend on being watched
+            self._file.write(text + "\n")
+            self._file.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -172,7 +177,8 @@ class LoadProgress(_Teller):
     """Shows a load as it goes: a line now and then, or on a terminal a bar that says the same each second.
 
     A line stands for the seconds since the one before it: what was asked for and reached per second, latencies from
-    the moment due, failed requests, and how late arrivals were taken up. `every` is how many seconds it stands for.
+    the moment due, failed requests, and how late arrivals were taken up. `every` is how many seconds it stands for;
+    findings of `lenient` rules do not fail the gate.
     """
 
     def __init__(
@@ -183,8 +189,10 @@ class LoadProgress(_Teller):
         *,
         every: int | None = None,
         file: TextIO | None = None,
+        lenient: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(quiet, color, file)
+        self._lenient = lenient
         # About sixty lines of a load, whether it takes a minute or a night.
         self._every = every or max(1, math.ceil(min(seconds, 3600.0) / 60))
         self._waiting: list[Mapping[str, Any]] = []
@@ -208,7 +216,8 @@ class LoadProgress(_Teller):
                 text = f": {cut(str(event['text']), 160)}" if event.get("text") else ""
                 self._say(f"{float(event['at']):6.4g} s  {event['kind']}{text}", "yellow")
             elif kind == "finding":
-                self.finding(str(event["rule"]), event.get("function"), str(event.get("message") or ""))
+                rule, message = str(event["rule"]), str(event.get("message") or "")
+                self.finding(rule, event.get("function"), message, fails=rule not in self._lenient)
 
     def _second(self, event: Mapping[str, Any]) -> None:
         self._waiting.append(event)

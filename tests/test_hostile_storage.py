@@ -199,6 +199,12 @@ def test_a_load_under_nohup_goes_on(tmp_path: Path) -> None:
     assert report["leftovers"] == []
 
 
+def test_a_report_that_is_not_there_is_not_named(faulty: str, tmp_path: Path) -> None:
+    status, out, err = ran(*check(faulty, "--rule", "HTTP-2"), cwd=tmp_path, preexec_fn=at_most(90_000))
+    assert status in (1, 3), out + err
+    assert ("report.json" in out) is (tmp_path / "o" / "report.json").is_file()
+
+
 def test_a_log_that_ends_in_the_middle_of_anything(faulty: str, tmp_path: Path) -> None:
     """Wherever a killed run's log was cut off, a report comes of it, and no finding that it holds is lost."""
     status, out, err = ran(*check(faulty, "--rule", "HTTP-2"), cwd=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from reports.progress import Progress
+from reports.progress import LoadProgress, Progress
 from reports.screen import print_closing, render
 from reports.text import cut, merge_lines, reveal
 from tests.test_reports import (
@@ -308,6 +309,30 @@ def test_plain_lines_away_from_a_terminal() -> None:
     assert re.fullmatch(r"Status codes: 1 done, nothing found \(2/3, \d+\.\d s\)", lines[1])
     assert re.fullmatch(r"Envelope: 2 done, 1 finding \(3/3, \d+\.\d s\)", lines[2])
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_only_what_fails_the_gate_is_a_red_cross(fails: bool) -> None:
+    check, load = io.StringIO(), io.StringIO()
+    with Progress(1, color=True, file=check) as progress:
+        progress.finding("SEC-7", "course.find", "no such header", fails=fails)
+    lenient = frozenset() if fails else frozenset({"SEC-7"})
+    event = {"event": "finding", "rule": "SEC-7", "function": "course.find", "message": "no such header"}
+    with LoadProgress(1.0, color=True, file=load, lenient=lenient) as shown:
+        shown.take(event)
+    line = "SEC-7  course.find  no such header\x1b[0m"
+    for file in (check, load):
+        assert (f"\x1b[31m✗ {line}" if fails else f"\x1b[33m! {line}") in file.getvalue()
+
+
+def test_a_display_that_cannot_be_written_does_not_matter() -> None:
+    with (
+        contextlib.suppress(OSError),  # what is held back is written again when the file is closed
+        Path("/dev/full").open("w") as full,
+        Progress(1, file=full) as progress,
+    ):
+        progress.finding("SEC-7", None, "no such header")
+        progress.advance("test", "SEC")
 
 
 def test_an_area_ends_when_the_next_begins_and_at_the_close() -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "base_url",
     "check_pointer",
     "load",
+    "rule_id",
     "suggestion",
 ]
 
@@ -211,6 +212,22 @@ class Profile:
                 f'set environment = "test" in [target] of {self.path or "a profile"} if it is one'
             )
 
+    def hints(self) -> list[str]:
+        """Return a line for each credential that ends with a line break, as one does that was read from a file."""
+        given = {
+            f"[users.{user.name}] {key}": value
+            for user in self.users.values()
+            for key, value in (("user", user.user), ("secret", user.secret))
+        }
+        if self.auth.key_login is not None:
+            given["[auth] key_login.public"] = self.auth.key_login.public
+            given["[auth] key_login.private"] = self.auth.key_login.private
+        return [
+            f"{self.path}: {place} ends with a line break: if it was read from a file, leave the line break out"
+            for place, value in given.items()
+            if value.endswith(("\n", "\r"))
+        ]
+
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must never be shown: passwords, keys, headers from the environment."""
         found = [user.secret for user in self.users.values()]
@@ -292,6 +309,7 @@ def base_url(text: str, where: str) -> str:
     Raises UsageError, which begins with `where`, when it is no http or https URL with a host, or has a query
     or a fragment.
     """
+    text = text.strip()
 
     def wrong(why: str) -> NoReturn:
         raise UsageError(f"{where}: {_masked_url(text)!r} {why}")
@@ -316,6 +334,11 @@ def base_url(text: str, where: str) -> str:
     netloc = login + at + (f"[{host}]" if ":" in host else host.lower()) + (f":{port}" if port else "")
     path = parts.path if parts.path.endswith("/") else parts.path + "/"
     return urlunsplit(SplitResult(parts.scheme.lower(), netloc, path, "", ""))
+
+
+def rule_id(text: str) -> str:
+    """Return the id of a rule in its one spelling, without checking that there is such a rule."""
+    return text.strip().upper()
 
 
 def _masked_url(text: str) -> str:
@@ -575,7 +598,7 @@ class _Reader:
             self.known(entry, ("rule", "function", "reason", "until"), where)
             waivers.append(
                 Waiver(
-                    rule=self.get(entry, "rule", str, where, required=True),
+                    rule=rule_id(self.get(entry, "rule", str, where, required=True)),
                     reason=self.get(entry, "reason", str, where, required=True),
                     until=self._day(entry, where),
                     function=self.function(entry, "function", where),
@@ -665,7 +688,7 @@ def load(path: Path | str, env: Mapping[str, str] | None = None) -> Profile:
     """
     path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such profile; give one with --profile FILE") from None
     except OSError as error:
