@@ -23,7 +23,7 @@ _MANY = {
     "test_session_works_with_any_call": 40,
     "test_pages_laid_end_to_end_are_the_list": 40,
     "test_lists_show_only_what_can_be_read": 35,
-    "test_key_login": 30,
+    "test_key_login": 130,
     "test_wrong_credentials": 25,
     "test_two_sessions_of_one_user": 25,
     "test_order_stays": 25,

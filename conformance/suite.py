@@ -33,6 +33,7 @@ SUITES = (
     "test_envelope",
     "test_codes",
     "test_authentication",
+    "test_key_login",
     "test_access",
     "test_paging",
     "test_naming",

@@ -22,6 +22,7 @@ import httpx
 import pytest
 import uvicorn
 
+from conformance.builtin_names import accented, same_java_hash, unsigned_tokens
 from fixtures.faults import FAULTS
 from fixtures.faults.__main__ import main
 from fixtures.faults.registry import AREAS, fault
@@ -336,8 +337,11 @@ def sign_in(bench: Bench, identity: Any = "owner@example.com", **more: Any) -> N
 
 def tour_passwords(bench: Bench) -> None:
     right = PASSWORDS["owner"]
-    for credential in (right, right.upper(), right[:-1], right + "x", f" {right}", "", "wrong"):
+    near = (f"{right}\0x", accented(right), same_java_hash(right), [right], 0)
+    for credential in (right, right.upper(), right[:-1], right + "x", f" {right}", "", "wrong", *near):
         sign_in(bench, credential=credential)
+    sign_in(bench, "constructor", credential="wrong")
+    sign_in(bench, "%", credential=right)
     sign_in(bench)
     sign_in(bench, "nobody@example.com", credential="wrong")
     sign_in(bench, "admin@example.com", credential=PASSWORDS["admin"])
@@ -347,7 +351,9 @@ def tour_tokens(bench: Bench) -> None:
     token = bench.token()
     forged: list[str | bytes] = [
         token[:-1], token.swapcase(), token + "a", "_" + token[1:], "' OR '1'='1", "", b"\xe9\xff",
-        "a" * 4096, "x",
+        "a" * 4096, "x", "constructor", "null", "0", "*", f"%{ord(token[0]):02x}{token[1:]}", f'"{token}"',
+        f"./{token}", same_java_hash(token) or "x", (accented(token) or "x").encode("latin-1"), "owner@example.com",
+        *unsigned_tokens(token, {"email": "owner@example.com"}).values(),
     ]  # fmt: skip
     for value in forged:
         for name in ("user.read", "sys.ping", "payment.methods"):
@@ -358,6 +364,8 @@ def tour_tokens(bench: Bench) -> None:
             )
         )
         bench.by(value, "auth.status")
+    for header in ((b"x-forwarded-user", b"owner@example.com"), (b"x-forwarded-for", b"127.0.0.1")):
+        bench.raw("/api/auth", b'{"method":"status"}', dict([header]))
     for name in ("message.find", "payment.find", "course.add", "sys.ping", "course.catalog"):
         bench.by(None, name, {"title": "x"} if name == "course.add" else None)
     for name in ("dashboard.read", "auth.status", "user.read"):
@@ -407,8 +415,42 @@ def tour_keys(bench: Bench) -> None:
             if by_data:
                 bench.raw(*bench.request("auth.loginHmac", sent))
             else:
-                headers = {f"x-coursio-{name}".encode(): value.encode() for name, value in sent.items()}
-                bench.raw("/api/auth", b'{"method":"loginHmac"}', headers)
+                bench.raw("/api/auth", b'{"method":"loginHmac"}', key_headers(sent))
+        tour_odd_keys(bench, {**values, "hmac": mac}, by_data)
+
+
+def key_headers(values: dict[str, Any]) -> dict[bytes, bytes]:
+    return {f"x-coursio-{name}".encode(): str(value).encode("latin-1") for name, value in values.items()}
+
+
+def tour_odd_keys(bench: Bench, right: dict[str, Any], by_data: bool) -> None:
+    """Go through values left out, signed otherwise, of other types, and sessions that a key gives."""
+    signed = {name: right[name].encode() for name in ("apikey", "time", "random")}
+    sent: list[dict[str, Any]] = [right, {**right, "random": "other0"}]
+    for order in (("apikey", "random"), ("random", "time"), ("time", "random", "apikey")):
+        digest = signature(b"".join(signed[name] for name in order), b"", b"", PRIVATE)
+        sent += [{**right, "hmac": digest}, {**{name: right[name] for name in order}, "hmac": digest}]
+    unknown = signature(b"unknown", signed["time"], signed["random"], b"")
+    sent += [{**right, "apikey": "unknown", "hmac": unknown}, {**right, "random": "\xe9"}]
+    sent += [{**right, "random": "r" * 7000}, {**right, "hmac": True}, {**right, "hmac": []}]
+
+    def send(values: dict[str, Any], token: str | None = None) -> str:
+        more = {} if token is None else {b"token": token.encode()}
+        call = {"method": "loginHmac", **({"data": values} if by_data else {})}
+        headers = {**more, **({} if by_data else key_headers(values))}
+        answer = bench.raw("/api/auth", json.dumps(call).encode(), headers)
+        data = json.loads(answer[2])["data"]
+        return str(data["sessionId"]) if data else "none"
+
+    for values in sent:
+        send(values)
+    bench.keep((send(right, "c" * 32) == "c" * 32, (), b""))
+    for who in ("peer", "owner"):
+        inside = bench.login(who)
+        first, second = send(right, inside), send(right)
+        bench.by(first, "auth.logout")
+        for token in (first, second, inside):
+            bench.by(token, "auth.status")
 
 
 def tour_authentication(bench: Bench, seed: dict[str, str]) -> None:
@@ -584,7 +626,9 @@ def clean(tour: str, seed: dict[str, str]) -> list[Any]:
 
 
 FRAMED = [
-    name for name in of_modules("http", "codes", "security") if FAULTS[name](Service()).protocol is not None
+    name
+    for name in of_modules("http", "codes", "security", "lookups")
+    if FAULTS[name](Service()).protocol is not None
 ]
 """What shows only on a socket; no other module frames answers."""
 
@@ -771,7 +815,25 @@ def test_connection_dropped() -> None:
 
 def test_every_framed_fault_is_looked_at() -> None:
     by_spelling = {"http.token-header-case", "http.token-header-capitals", "http.token-header-lower"}
-    assert set(FRAMED) == {*SHOWN, *by_spelling, "codes.connection-dropped"}
+    assert set(FRAMED) == {
+        *SHOWN,
+        *by_spelling,
+        "codes.connection-dropped",
+        "authentication.session-from-trailer",
+    }
+
+
+def test_a_trailer_is_no_header() -> None:
+    for service, status in (
+        (Service(), b"HTTP/1.1 401"),
+        (FAULTS["authentication.session-from-trailer"](Service()), b"HTTP/1.1 200"),
+    ):
+        token = service.sessions.create(1).encode()
+        body = b'{"method":"status"}'
+        with serving(service) as port:
+            head = b"POST /api/auth HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+            chunks = b"%x\r\n%s\r\n0\r\nToken: %s\r\n\r\n" % (len(body), body, token)
+            assert exchange(port, head + chunks).startswith(status)
 
 
 # the command

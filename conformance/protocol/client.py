@@ -135,7 +135,7 @@ class Client:
         verb: str = "POST",
         headers: Sequence[tuple[str, str]] = (),
         content_type: str | None = "application/json",
-        chunked: bool = False,
+        chunked: bool | Callable[[bytes], bytes] = False,
         fresh: bool = False,
         function: str | None = None,
         user: str | None = None,
@@ -147,8 +147,9 @@ class Client:
         """Send one request and return what became of it.
 
         `target` is appended to the base path as it is (no normalising, no quoting), unless it begins with
-        "/". With `fresh` the call gets a connection of its own. A request that could act on an object that the run
-        did not make is not sent: with `withhold` its exchange has a failure of the kind "withheld".
+        "/". With `fresh` the call gets a connection of its own. `chunked` sends the body in two chunks, or in those
+        that a function of it returns, the last chunk and any trailers included. A request that could act on an object
+        that the run did not make is not sent: with `withhold` its exchange has a failure of the kind "withheld".
 
         Raises:
             OutOfTimeError: the deadline of the run has passed.
@@ -166,7 +167,7 @@ class Client:
         lines += headers
         text = f"{verb} {path} HTTP/1.1\r\n" + "".join([f"{name}: {value}\r\n" for name, value in lines])
         head = field_bytes(text)
-        raw = head + b"\r\n" + (_chunks(body) if chunked else body)
+        raw = head + b"\r\n" + (chunked(body) if callable(chunked) else _chunks(body) if chunked else body)
         request = Request(
             verb,
             f"{self.address.scheme}://{self.address.authority}{path}",
