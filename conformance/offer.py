@@ -63,10 +63,10 @@ class Offer:
     `user` is who calls it (None: nobody), `thing` the object that an update is tried on.
     """
 
-    def __init__(self, talk: Talk, function: Method) -> None:
+    def __init__(self, talk: Talk, function: Method, user: str | None = None) -> None:
         self.talk = talk
         self.function = function
-        self.user = talk.who(function)
+        self.user = user if user is not None else talk.who(function)
         self.login = function.name in talk.caller.logins
         role = function.object
         self.role = role

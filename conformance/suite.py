@@ -35,6 +35,8 @@ SUITES = (
     "test_authentication",
     "test_key_login",
     "test_access",
+    "test_references",
+    "test_collateral",
     "test_paging",
     "test_naming",
     "test_state",

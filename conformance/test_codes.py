@@ -187,7 +187,7 @@ def test_identifier_of_nothing(talk: Talk, function: Method) -> None:
         candidates = fitting
         if isinstance(valid[name], str):
             candidates = [v for i, v in enumerate(fitting) if not i or len(v) != len(valid[name])]
-        deleted = _deleted(talk, kind, user)
+        deleted = deleted_identifier(talk, kind, user)
         if deleted is not None:
             candidates.append(deleted)
         if not candidates:
@@ -254,7 +254,7 @@ def _other(rng: random.Random, character: str) -> str:
     return character
 
 
-def _deleted(talk: Talk, kind: str, user: str | None) -> Any:
+def deleted_identifier(talk: Talk, kind: str, user: str | None) -> Any:
     """Return the identifier of an object that was there and is deleted; None where none can be had."""
     delete = talk.catalog.delete(kind)
     if user is None or delete is None or talk.estate.creator(kind, user) is None:

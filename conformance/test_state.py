@@ -17,7 +17,7 @@ from conformance.protocol.schema import Schema
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Talk
 from conformance.suite import each_function, each_kind, judges
-from conformance.watch import bound, equal, listers, pairs, read, seen
+from conformance.watch import Lister, bound, equal, listers, pairs, read, seen
 
 #: Seconds: more than a clock takes that tells whole ones, and what clocks of two places may be apart.
 _TICK, _DAY = 1.1, 86_400.0
@@ -151,6 +151,7 @@ def test_what_was_deleted(talk: Talk, kind: str) -> None:
             if talk.estate.may_call(user, function)
         ]
         lists = list(listers(talk, kind, user, thing))
+        views = [view for lister in lists for view in _narrowed(talk, lister, thing)]
         gone = talk.call(delete, bound(talk, delete, thing), as_=user)
         if gone.status != 200:
             raise SetUpFailedError(f"could not delete a {kind}: {delete.name} gave {gone.summary()}", gone)
@@ -184,6 +185,17 @@ def test_what_was_deleted(talk: Talk, kind: str) -> None:
                 exchange=lister.exchange(),
                 function=lister.function.name,
             )
+        for what, lister, paging in views:
+            found = lister.ids(**paging)
+            talk.judge(
+                "STA-3",
+                thing.id not in found,
+                kind=f"a {kind} that was deleted is still in the list {what}",
+                expected=f"no row of it in {lister.function.name}",
+                actual="it is there",
+                exchange=lister.exchange(**paging) if thing.id in found else None,
+                function=lister.function.name,
+            )
         if talk.catalog.read(kind):
             exchange = talk.witness(read(talk, neighbour))
             talk.status(
@@ -193,6 +205,34 @@ def test_what_was_deleted(talk: Talk, kind: str) -> None:
                 kind=f"deleting one {kind} takes another with it",
                 because="only the deleted one is gone",
             )
+
+
+def _narrowed(talk: Talk, lister: Lister, thing: Thing) -> Iterator[tuple[str, Lister, dict[str, int]]]:
+    """Yield (what it is, a list, paging) for a page and for filters, under which the list shows an object."""
+    function = lister.function
+    count = len(lister.ids())
+    pages: list[tuple[str, Lister, dict[str, int]]] = [
+        ("on a page", lister, {"page_start": 0, "page_length": count + 1}),
+        ("on the last page", lister, {"page_start": max(0, count - 2)}),
+    ]
+    texts = [
+        value for value in thing.sent.values() if isinstance(value, str) and value.startswith(talk.estate.tag)
+    ]
+    filters: list[tuple[str, Lister, dict[str, int]]] = []
+    for param in function.params:
+        if param.required:
+            continue
+        values = [thing.sent[param.name]] if thing.sent.get(param.name) is not None else texts[:2]
+        for value in values:
+            data = {**lister.data, param.name: value}
+            if function.data.valid(data):
+                filters.append((f"by {param.name}", Lister(talk, function, lister.user, data), {}))
+    for what, narrow, paging in [*talk.some(pages, 1), *talk.some(filters, 2, 8)]:
+        exchange = narrow.exchange(**paging)
+        assert function.object is not None
+        rows = talk.estate.rows(function, exchange)
+        if any(equal(resolve(row, function.object.id), thing.id) for row in rows):
+            yield what, narrow, paging
 
 
 def _ids(function: Method, thing: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.probing import Desk, of_modules
 
 
@@ -26,8 +28,89 @@ def test_every_third_change_is_not_made() -> None:
         assert read == ["No. 0", "No. 1", "No. 1", "No. 3", "No. 4", "No. 4"]
 
 
-PROBES = ("state.update-does-nothing", "state.third-change-lost")
+NOBODY = "00000000-0000-4000-8000-000000000000"
+#: A course and a lesson of the peer's, in the seed.
+THEIRS = 15
+
+
+def message_about(course: int) -> dict[str, Any]:
+    return {"recipients": ["someone@example.org"], "subject": "A subject", "about": {"courseId": course}}
+
+
+def test_nested_identifiers_are_not_looked_up() -> None:
+    with Desk() as desk:
+        assert desk.ask("message.add", message_about(999_999)).status == 404
+    with Desk("codes.nested-identifier-unchecked") as desk:
+        assert desk.ask("message.add", message_about(999_999)).status == 200
+        assert desk.ask("lesson.add", {"courseId": 999_999, "title": "A lesson"}).status == 404
+
+
+def test_the_first_identifier_alone_is_looked_up() -> None:
+    with Desk("codes.first-identifier-checked") as desk:
+        data = {"courseId": 1, "email": "someone@example.org"}
+        lesson = desk.lesson()
+        assert desk.ask("invitation.add", data | {"lessonIds": [NOBODY]}).status == 404
+        assert desk.ask("invitation.add", data | {"lessonIds": [lesson, NOBODY]}).status == 200
+        assert desk.ask("invitation.add", data | {"courseId": 999_999}).status == 404
+
+
+def test_others_courses_can_be_referred_to() -> None:
+    with Desk() as desk:
+        assert desk.ask("message.add", message_about(THEIRS)).status == 404
+    with Desk("access.others-nested") as desk:
+        assert desk.ask("message.add", message_about(THEIRS)).status == 200
+        assert desk.ask("course.read", {"courseId": THEIRS}).status == 404
+    with Desk("access.under-others-parent") as desk:
+        assert desk.ask("lesson.add", {"courseId": THEIRS, "title": "A lesson"}).status == 200
+        assert desk.ask("course.read", {"courseId": THEIRS}).status == 404
+    with Desk("access.list-by-others-parent") as desk:
+        theirs = desk.lesson(desk.token("peer"), course=THEIRS)
+        assert theirs in desk.listed("lesson", data={"courseId": THEIRS})
+        assert desk.ask("lesson.read", {"lessonId": theirs}).status == 404
+
+
+def test_what_is_refused_is_done_beside_the_object() -> None:
+    with Desk("access.refused-and-children-deleted") as desk:
+        course = desk.course()
+        lesson = desk.lesson(course=course)
+        assert desk.ask("course.remove", {"courseId": course}, desk.token("peer")).status == 403
+        assert desk.ask("course.read", {"courseId": course}).status == 200
+        assert desk.ask("lesson.read", {"lessonId": lesson}).status == 404
+    with Desk("access.refused-and-parent-changed") as desk:
+        course = desk.course(description="Of a course")
+        lesson = desk.lesson(course=course)
+        assert desk.ask("lesson.update", {"lessonId": lesson}, desk.token("peer")).status == 403
+        assert desk.ask("lesson.read", {"lessonId": lesson}).status == 200
+        assert desk.ask("course.read", {"courseId": course}).data["description"] == ""
+
+
+def test_what_was_deleted_is_listed_in_some_calls() -> None:
+    with Desk("state.deleted-under-filter") as desk:
+        course = desk.course(title="Some course")
+        assert desk.ask("course.remove", {"courseId": course}).status == 200
+        assert course not in desk.listed("course")
+        assert course in desk.listed("course", data={"query": "Some course"})
+    with Desk("state.deleted-on-page") as desk:
+        invitation = desk.invitation()
+        assert desk.ask("invitation.remove", {"invitationId": invitation}).status == 200
+        assert invitation not in desk.listed("invitation")
+        assert invitation in desk.listed("invitation", pageLength=5)
+
+
+PROBED = {
+    "state.update-does-nothing",
+    "state.third-change-lost",
+    "codes.nested-identifier-unchecked",
+    "codes.first-identifier-checked",
+    "access.others-nested",
+    "access.under-others-parent",
+    "access.list-by-others-parent",
+    "access.refused-and-children-deleted",
+    "access.refused-and-parent-changed",
+    "state.deleted-under-filter",
+    "state.deleted-on-page",
+}
 
 
 def test_every_fault_is_probed() -> None:
-    assert set(PROBES) == of_modules("losses")
+    assert of_modules("losses", "references") == PROBED
