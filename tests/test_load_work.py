@@ -7,7 +7,6 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,8 @@ import pytest
 
 from conformance.protocol import profile as profiles
 from conformance.protocol.catalog import Catalog
-from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.profile import Profile, UsageError
 from load import work as works
-from load.patience import retry_after
 from load.work import Call, Deck, Work
 from tests.judging import foreign, serving
 from tests.load_driving import Answer, Driver, Outsider, driving, embedded, without_mix
@@ -424,25 +421,6 @@ def test_a_removal_that_is_put_off_for_longer_than_there_is_is_listed() -> None:
         left = driver.close()
     assert len(left) >= 4
     assert all("429" in each["reason"] for each in left)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("3", 3.0),
-        (" 0 ", 0.0),
-        ("Tue, 01 Jan 2030 00:00:07 GMT", 7.0),
-        ("Mon, 31 Dec 2029 23:00:00 GMT", 0.0),
-        ("soon", None),
-        ("-1", None),
-        ("1.5", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
-    headers = () if value is None else (("retry-after", value),)
-    exchange = Exchange(Request("POST", "", (), b""), Response(429, headers, b""))
-    assert retry_after(exchange, datetime(2030, 1, 1, tzinfo=UTC)) == seconds
 
 
 def test_what_is_left_on_a_target_that_went_away_is_listed() -> None:
