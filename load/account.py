@@ -66,6 +66,8 @@ class _Member:
         self.asked = 0
         self.open = 0
         self.renewed = 0
+        #: Calls in sessions, those that overlapped another of theirs, and the sessions that would have avoided it.
+        self.sessions: Sequence[int] | None = None
         #: Opened, the most at a time, found closed and opened anew, and those on which more came than was asked for.
         self.connections = (0, 0, 0, 0)
         self.final = False
@@ -142,6 +144,7 @@ class Account:
             member.reach = report["reach"]
             member.asked, member.open = report["asked"], report["open"]
             member.renewed = report["renewed"]
+            member.sessions = report.get("sessions")
             opened, most, reopened, strays = report["connections"]
             member.connections = (opened, most, reopened, strays)
             member.final = member.final or report["final"]
@@ -301,6 +304,23 @@ class Account:
         pairs = [member.told["schema"] for member in self.members.values() if "schema" in member.told]
         return {"judged": sum(pair[0] for pair in pairs), "of": sum(pair[1] for pair in pairs)}
 
+    def _sessions(self) -> dict[str, Any] | None:
+        """Return how many calls overlapped another call of their session; None where there were no sessions."""
+        counts = [member.sessions for member in self.members.values() if member.sessions is not None]
+        if not counts:
+            return None
+        calls, overlapped = (sum(each[place] for each in counts) for place in (0, 1))
+        # Users are dealt evenly to the workers.
+        needed = max(each[2] for each in counts) * len(counts)
+        many = self.plan.per_session
+        return {
+            "per_session": "any" if many is None else many,
+            "calls": calls,
+            "overlapped": overlapped,
+            "share": overlapped / calls if calls else 0.0,
+            "needed": needed or None,
+        }
+
     def plan_event(self, names: Sequence[str], *, interrupted: bool = False) -> dict[str, Any]:
         """Return what is known of the run before it begins."""
         plan = self.plan
@@ -318,6 +338,7 @@ class Account:
             "duration": None if math.isinf(plan.duration) else plan.duration,
             "seed": plan.seed,
             "users": plan.users,
+            "per_session": plan.per_session,
             "connections": {"limit": plan.connections},
             "waiting": {"limit": plan.waiting, "seconds": plan.patience},
             "timeout": plan.timeout,
@@ -366,6 +387,7 @@ class Account:
             "marks": sorted(self.marks, key=lambda mark: mark["at"]),
             **reported,
             "renewed": sum(member.renewed for member in known),
+            "sessions": self._sessions(),
             "lost": lost,
             "rules": self.rules(),
             "findings": self.counts(),

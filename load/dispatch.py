@@ -29,6 +29,7 @@ from gevent import get_hub  # type: ignore[import-untyped]
 from gevent.queue import Empty, SimpleQueue  # type: ignore[import-untyped]
 
 from load.ceiling import Ceiling
+from load.occupancy import Occupancy
 from load.tally import Row, Tally
 
 __all__ = ["Alarm", "Circle", "Clockwork", "Line", "Lines", "Reply", "Sender", "Turns", "alarm"]
@@ -349,6 +350,7 @@ class Sender:
         bound: int = 10_000,
         patience: float = 10.0,
         renewal: Callable[[float], None] | None = None,
+        occupancy: Occupancy | None = None,
     ) -> None:
         self.zero = zero
         self.tally = tally
@@ -371,6 +373,7 @@ class Sender:
         self._bound = bound
         self._patience = patience
         self._renewal = renewal
+        self._occupancy = occupancy
         self._waiting: deque[_Waiting] = deque()
         #: The lines of what is under way, and what waits for its session, by a number.
         self._lines: set[Line] = set()
@@ -474,6 +477,8 @@ class Sender:
         line.call = (call, due, then)
         self.flying += 1
         self._lines.add(line)
+        if self._occupancy is not None and call.member is not None:
+            self._occupancy.begin(call.member, due)
         if self._ceiling is None:
             line.send(call.raw, self.zero + now + self._timeout, self._answered)
         else:
@@ -488,6 +493,8 @@ class Sender:
         call, due, then = line.call
         self.flying -= 1
         self._lines.discard(line)
+        if self._occupancy is not None and call.member is not None:
+            self._occupancy.end(call.member)
         zero = self.zero
         done = line.done_at - zero
         code = -1

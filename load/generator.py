@@ -21,6 +21,7 @@ from load.ceiling import Ceiling
 from load.dispatch import Circle, Clockwork, Reply, Sender, Turns
 from load.health import Meter
 from load.members import Mark
+from load.occupancy import Occupancy
 from load.plan import Order, Plan
 from load.tally import Row, Tally, table_of
 
@@ -82,6 +83,8 @@ class Crew:
     #: How many virtual users there are, where the source has its own.
     members: Callable[[], int] | int = 0
     ceiling: Ceiling | None = None
+    #: Which sessions have a call under way, where calls are sent in sessions.
+    occupancy: Occupancy | None = None
     #: What was made on the target, and what is gone of it, since this was last asked (`Work.news`).
     news: Callable[[], dict[str, Any]] | None = None
     #: What belongs on the time axis, put there since it was last read: whoever reads it takes it away.
@@ -150,7 +153,10 @@ class Generator:
             bound=plan.waiting,
             patience=plan.patience,
             renewal=self.renewals.append,
+            occupancy=self.crew.occupancy,
         )
+        if self.crew.occupancy is not None:
+            self.crew.occupancy.warmup = plan.warmup
         if plan.open:
             arrive = self.sender.arrive
             if plan.tasks:
@@ -231,6 +237,7 @@ class Generator:
             "asked": self.asked,
             "open": self.open,
             "renewed": self.sender.renewed,
+            "sessions": None if self.crew.occupancy is None else self.crew.occupancy.counts(),
             "renewals": renewals,
             "pauses": pauses,
             "marks": [[mark.at - self.zero, mark.kind, mark.text] for mark in marks],

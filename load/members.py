@@ -63,6 +63,9 @@ class Member:
     line: bytes = field(default=b"\r\n", repr=False)
     epoch: int = 0
     ready: bool = False
+    #: How many calls are under way in the session, and the groups that it is part of (`load.occupancy`).
+    under_way: int = 0
+    places: list[tuple[Any, int]] = field(default_factory=list, repr=False)
 
     def enter(self, token: str) -> None:
         """Begin a session."""

@@ -17,6 +17,7 @@ whole of the three, or says in one line what is wrong; both fronts go through it
     workers = 2                                 # --workers
     search = "10/s to 2000/s, 10s each"         # --search
     ceiling = 500                               # the rate that is never exceeded; there is no option for it
+    per_session = 1                             # calls under way in a session at a time, or "any"; no option either
 """
 
 from __future__ import annotations
@@ -206,6 +207,8 @@ class Settings:
     connections: int
     workers: int
     ceiling: float | None
+    #: How many calls may be under way in a session before it counts as occupied; None: any number.
+    per_session: int | None = 1
     #: The rate, or the search, as it was written.
     wording: str | None = None
 
@@ -308,6 +311,7 @@ def settle(
         connections=connections,
         workers=workers,
         ceiling=ceiling,
+        per_session=None if (many := load.get("per_session", 1)) == "any" else int(many),
         wording=wording,
     )
 

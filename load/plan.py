@@ -40,6 +40,8 @@ class Plan:
     slos: tuple[str, ...] = ()
     aborts: tuple[str, ...] = ()
     users: int = 0
+    #: How many calls may be under way in a session before it counts as occupied; None: any number.
+    per_session: int | None = 1
     calibration: tuple[float, float] | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -97,6 +99,7 @@ class Plan:
             "slos": list(self.slos),
             "aborts": list(self.aborts),
             "users": self.users,
+            "per_session": self.per_session,
             "calibration": None if self.calibration is None else list(self.calibration),
             "more": dict(self.more),
         }

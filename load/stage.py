@@ -122,6 +122,7 @@ class Play:
             slos=settings.slos,
             aborts=settings.aborts,
             users=settings.users,
+            per_session=settings.per_session,
             calibration=self.calibration,
         )
 
@@ -147,6 +148,7 @@ class Play:
             index=index,
             of=of,
             ceiling=ceiling,
+            per_session=plan.per_session,
             mark=marks.append,
         )
         for name, why in work.left_out:
@@ -176,6 +178,7 @@ class Play:
             told=lambda: told(judge, work),
             members=lambda: len(work.members.all),
             ceiling=ceiling,
+            occupancy=work.occupancy,
             news=work.news,
             marks=marks,
         )

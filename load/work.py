@@ -37,6 +37,7 @@ from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import Sessions, SetUpFailedError
 from load.ceiling import Ceiling
 from load.members import Mark, Member, Members, lease
+from load.occupancy import Occupancy, Seats
 from load.patience import PatientClient
 
 __all__ = ["Call", "Deck", "Learn", "Reply", "Source", "Work", "mix_of"]
@@ -380,16 +381,13 @@ class _Recipe:
     members: list[Member] = field(default_factory=list)
     hands: dict[str, _Hand] = field(default_factory=dict)
     at: int = 0
+    #: Deals the members.
+    seats: Seats | None = None
 
     def member(self) -> Member:
-        """Return whose turn it is, passing over those whose session is just being renewed."""
-        members = self.members
-        for _ in members:
-            member = members[self.at % len(members)]
-            self.at += 1
-            if member.ready:
-                return member
-        return member
+        """Return a member whose session is free, or whose turn it is."""
+        assert self.seats is not None
+        return self.seats.next()
 
 
 class Work:
@@ -405,6 +403,7 @@ class Work:
         index: int = 0,
         of: int = 1,
         ceiling: Ceiling | None = None,
+        per_session: int | None = 1,
         mark: Callable[[Mark], None] = lambda mark: None,
         found: Callable[[dict[str, Any]], None] = lambda event: None,
     ) -> None:
@@ -452,6 +451,8 @@ class Work:
         self._whoami: _Recipe | None = None
         #: In millionths: the share of calls that ask who a session is, and how much of one is due by now.
         self._watching = self._watched = 0
+        #: Which sessions have a call under way: whoever sends the calls says so.
+        self.occupancy = Occupancy(per_session)
         self._drawings: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
         self._stocks: dict[tuple[str, str], list[Thing]] = {}
         self._spares: dict[tuple[str, str], deque[Thing]] = {}
@@ -527,6 +528,7 @@ class Work:
         self.members.shared = leased.shared
         if any(method.auth != "none" for method in methods) or (watched and isolation):
             self.members.gather(leased.users, users)
+        self.occupancy.sessions = len(self.members.all)
         for name in wanted:
             try:
                 self._recipe(name)
@@ -637,6 +639,8 @@ class Work:
         recipe.hands = hands
         if recipe.method.auth != "none":
             recipe.members = [member for member in recipe.members if member.user in hands]
+            if recipe.members:
+                recipe.seats = self.occupancy.seats(recipe.members, recipe.at)
 
     # -- drafts ------------------------------------------------------------------------------------------------
 

@@ -167,6 +167,7 @@ class LoadPart:
             },
             "schema": end.get("schema"),
             "renewed": int(end.get("renewed") or 0),
+            "sessions": end.get("sessions"),
             "slos": self._slos(end),
             "health": self._health(end, series),
         }

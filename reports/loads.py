@@ -11,6 +11,7 @@ from markupsafe import Markup
 from load.histogram import Histogram
 from reports.charts import Mark, Series, chart
 from reports.frame import environment
+from reports.load_notes import session_line
 from reports.text import cut, error_share, goodput, latency, slo_word
 
 __all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_tick", "render", "tick"]
@@ -102,6 +103,8 @@ def render(load: Mapping[str, Any]) -> Markup:
         ("p95", milliseconds(latency(total, "due", "p95"))),
         ("p99", milliseconds(latency(total, "due", "p99"))),
     ]
+    if (told := session_line(load)) is not None:
+        facts.append(("Sessions", told))
     return Markup(  # noqa: S704  (of the template, which escapes)
         environment()
         .get_template("load.html")

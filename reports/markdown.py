@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
+from reports.load_notes import session_line
 from reports.text import cut, known_told, plural, rerun_of, reveal, slo_word
 
 __all__ = ["LIMIT", "NAME", "code", "prose", "render", "table"]
@@ -211,6 +212,8 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
             for slo in load["slos"][:_LISTED]
         ]
         lines += ["", *table(["", "SLO", "value", "margin", "why"], rows, numbers=(2, 3))]
+    if (told := session_line(load)) is not None and load["sessions"]["overlapped"]:
+        lines += ["", f"Sessions: {prose(told)}."]
     health = load["health"]
     if not health["valid"]:
         lines += ["", f"⚠️ The generator was not fit to say so: {prose('; '.join(health['why']), 600)}"]

@@ -8,6 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from reports.load import measured
+from reports.load_notes import session_line
 from reports.page import Page
 from reports.text import cut, decided, error_share, goodput, milliseconds, plural
 
@@ -239,6 +240,8 @@ def _health(page: Page, load: Mapping[str, Any]) -> None:
     limit = f" of {connections['limit']} at most" if connections["limit"] else ""
     most = plural(connections["most"], "connection")
     page.field("network", f"{most} at a time{limit}, {connections['opened']} opened in all")
+    if (told := session_line(load)) is not None and load["arrivals"] == "open":
+        page.field("sessions", told)
     lost = [worker["name"] for worker in health["workers"] if worker["lost"]]
     if lost:
         page.field("lost", f"{plural(len(lost), 'worker')}: {', '.join(lost[:4])}", style="yellow")

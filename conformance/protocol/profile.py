@@ -283,6 +283,7 @@ _LOAD_KEYS = (
     "warmup",
     "connections",
     "workers",
+    "per_session",
     "isolation",
     "sample",
 )
@@ -642,6 +643,9 @@ class _Reader:
             count = self.get(table, key, int, where)
             if count is not None and count < 1:
                 self.wrong(f"{where} {key}", f"must be 1 or more, not {count}")
+        many = table.get("per_session", 1)
+        if many != "any" and (isinstance(many, bool) or not isinstance(many, int) or many < 1):
+            self.wrong(f"{where} per_session", f'must be a number from 1 on, or "any", not {_told(many)}')
         for key in ("isolation", "sample"):
             part = self.get(table, key, float, where)
             if part is not None and not 0 <= part <= 1:
