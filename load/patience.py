@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 from conformance.protocol.client import Client
-from conformance.protocol.exchange import Exchange, one_at_a_time
-from conformance.protocol.throttle import RETRIED, retry_after
+from conformance.protocol.exchange import Exchange, Response
+from conformance.protocol.throttle import RETRIED, Throttle, retry_after
 
 __all__ = ["PatientClient"]
 
@@ -28,28 +27,40 @@ MAX_TRIES = 5
 MIN_PAUSE_SECONDS = 0.05
 
 
+class _Throttle(Throttle):
+    """A throttle that makes no pauses while its client makes its own."""
+
+    idle = False
+
+    def pause(self, response: Response | None, until: float | None) -> bool:
+        return not self.idle and super().pause(response, until)
+
+
 class PatientClient(Client):
     """A client that sends a request again, until a moment, as long as the target puts it off."""
 
-    #: Until when (by `time.monotonic`) requests are sent again; before it is set, it is an ordinary client.
-    patient_until = -math.inf
+    throttle: _Throttle
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, rate: float | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.throttle = _Throttle(rate)
         self._lock = threading.Lock()
+        self._until = -math.inf
         #: Before this moment nothing is sent: what the target asked of one request it means for all of them.
         self._not_before = -math.inf
 
-    def _settled(self, exchange: Exchange, *, fresh: bool) -> Exchange:
-        if self.patient_until == -math.inf:
-            return super()._settled(exchange, fresh=fresh)
+    def be_patient(self, until: float) -> None:
+        """Send requests again from now on, until a moment of `time.monotonic`; before, it is an ordinary client."""
+        self._until = until
+        self.throttle.idle = True
+
+    def send(self, *arguments: Any, **options: Any) -> Exchange:
+        """Send a request, again where it was put off and there is time; return what became of it in the end."""
         pause = FIRST_PAUSE_SECONDS
         tries = 0
         while True:
-            time.sleep(max(0.0, min(self._not_before, self.patient_until) - time.monotonic()))
-            self._perform(exchange, fresh=fresh)
-            with one_at_a_time(exchange):
-                self.observe(exchange)
+            time.sleep(max(0.0, min(self._not_before, self._until) - time.monotonic()))
+            exchange = super().send(*arguments, **options)
             tries += 1
             asked = retry_after(exchange.response)
             if exchange.status not in RETRIED or (asked is None and tries >= MAX_TRIES):
@@ -57,12 +68,11 @@ class PatientClient(Client):
             if not self._put_off(pause if asked is None else max(asked, MIN_PAUSE_SECONDS)):
                 return exchange
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
-            exchange = replace(exchange, response=None, failure=None, number=0)
 
     def _put_off(self, seconds: float) -> bool:
         """Take note that nothing is to be sent for so many seconds; return whether there is time for that."""
         moment = time.monotonic() + seconds
-        if moment > self.patient_until:
+        if moment > self._until:
             return False
         with self._lock:
             self._not_before = max(self._not_before, moment)

@@ -1237,7 +1237,7 @@ class Work:
         It gives up after so many seconds, or when it is interrupted; what is still there then is left over.
         """
         until = time.monotonic() + seconds
-        self.client.patient_until = until
+        self.client.be_patient(until)
         left: list[dict[str, Any]] = []
         try:
             self.members.rest()
