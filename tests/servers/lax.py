@@ -1,0 +1,610 @@
+"""A server of notes that takes nearly anything for an identifier, one switch for each kind of laxness.
+
+It has 300 objects of four users before a run, two of whom no profile knows. Whoever may call a function may act on
+everybody's objects, so that a value which is taken for another object than it names always leaves a trace in `dump`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import itertools
+import json
+import math
+import re
+import threading
+import unicodedata
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+__all__ = ["LAXNESS", "LaxServer", "catalogue", "profile", "serving"]
+
+USERS = {"ann": "ann-Secret-1", "bo": "bo-Secret-2", "carl": "carl-Secret-3", "dora": "dora-Secret-4"}
+
+#: Takes a value and the identifiers that exist, in their order; returns those that the value is taken for.
+Reader = Callable[[Any, list[Any]], list[Any]]
+#: The ways to take a value for an identifier, by name.
+LAXNESS: dict[str, Reader] = {}
+
+
+def lax(reader: Reader) -> Reader:
+    LAXNESS[reader.__name__] = reader
+    return reader
+
+
+def _as_number(value: Any, convert: Callable[[Any], float]) -> list[Any]:
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        return [int(convert(value))]
+    return []
+
+
+@lax
+def text_for_number(value: Any, every: list[Any]) -> list[Any]:
+    return _as_number(value, int) if isinstance(value, str) else []
+
+
+@lax
+def number_for_text(value: Any, every: list[Any]) -> list[Any]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return []
+
+    def leading(text: str) -> float:
+        found = re.match(r"\d+", text)
+        return float(found[0]) if found else 0.0
+
+    return [each for each in every if isinstance(each, str) and leading(each) == value]
+
+
+@lax
+def prefix_of_digits(value: Any, every: list[Any]) -> list[Any]:
+    found = re.match(r"\s*([+-]?\d+)", value) if isinstance(value, str) else None
+    return [int(found[1])] if found else []
+
+
+@lax
+def no_digits_are_zero(value: Any, every: list[Any]) -> list[Any]:
+    zero = isinstance(value, str) and not re.match(r"\s*[+-]?[1-9]", value)
+    return every[:1] if zero and isinstance(every[0], int) else []
+
+
+@lax
+def zero_is_all(value: Any, every: list[Any]) -> list[Any]:
+    return every if not isinstance(value, str) and value == 0 else []
+
+
+@lax
+def boolean(value: Any, every: list[Any]) -> list[Any]:
+    return [int(value)] if isinstance(value, bool) else []
+
+
+@lax
+def boolean_text(value: Any, every: list[Any]) -> list[Any]:
+    return [1] if isinstance(value, str) and value.strip().lower() in ("true", "yes", "on") else []
+
+
+@lax
+def fraction_cut(value: Any, every: list[Any]) -> list[Any]:
+    return _as_number(value, math.trunc) if isinstance(value, float) else []
+
+
+@lax
+def fraction_rounded(value: Any, every: list[Any]) -> list[Any]:
+    return _as_number(value, round) if isinstance(value, float) else []
+
+
+@lax
+def fraction_up(value: Any, every: list[Any]) -> list[Any]:
+    return _as_number(value, math.ceil) if isinstance(value, float) else []
+
+
+@lax
+def fraction_text(value: Any, every: list[Any]) -> list[Any]:
+    return _as_number(value, float) if isinstance(value, str) else []
+
+
+@lax
+def wraps_32(value: Any, every: list[Any]) -> list[Any]:
+    return [value % 2**32] if isinstance(value, int) and abs(value) >= 2**31 else []
+
+
+@lax
+def wraps_64(value: Any, every: list[Any]) -> list[Any]:
+    return [value % 2**64] if isinstance(value, int) and abs(value) >= 2**63 else []
+
+
+@lax
+def sign_ignored(value: Any, every: list[Any]) -> list[Any]:
+    return [abs(value)] if isinstance(value, int) and value < 0 else []
+
+
+@lax
+def index_from_the_end(value: Any, every: list[Any]) -> list[Any]:
+    return [every[value]] if isinstance(value, int) and -len(every) <= value < 0 else []
+
+
+@lax
+def hexadecimal(value: Any, every: list[Any]) -> list[Any]:
+    return _as_number(value, lambda text: int(text, 0)) if isinstance(value, str) else []
+
+
+@lax
+def octal(value: Any, every: list[Any]) -> list[Any]:
+    return [int(value, 8)] if isinstance(value, str) and re.fullmatch("0[0-7]+", value) else []
+
+
+@lax
+def null_is_all(value: Any, every: list[Any]) -> list[Any]:
+    return every if value is None else []
+
+
+@lax
+def null_is_the_last(value: Any, every: list[Any]) -> list[Any]:
+    return every[-1:] if value is None else []
+
+
+@lax
+def empty_is_all(value: Any, every: list[Any]) -> list[Any]:
+    return every if value in ("", [], {}) or (isinstance(value, str) and not value.strip()) else []
+
+
+@lax
+def nothing_in_words(value: Any, every: list[Any]) -> list[Any]:
+    words = ("null", "none", "undefined", "all", "*", "nan", "nil", "last", "any")
+    return every if isinstance(value, str) and value.strip().lower() in words else []
+
+
+@lax
+def array_of_one(value: Any, every: list[Any]) -> list[Any]:
+    return value[:1] if isinstance(value, list) else []
+
+
+@lax
+def array_of_any(value: Any, every: list[Any]) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+@lax
+def array_is_one(value: Any, every: list[Any]) -> list[Any]:
+    return [1] if isinstance(value, list | dict) and value else []
+
+
+@lax
+def operators(value: Any, every: list[Any]) -> list[Any]:
+    if not isinstance(value, dict) or not any(str(name).startswith("$") for name in value):
+        return []
+    if value.get("$eq") is not None:
+        return [value["$eq"]]
+    return value["$in"] if isinstance(value.get("$in"), list) else every
+
+
+@lax
+def any_object_is_all(value: Any, every: list[Any]) -> list[Any]:
+    return every if isinstance(value, dict) else []
+
+
+@lax
+def other_case(value: Any, every: list[Any]) -> list[Any]:
+    lowered = value.casefold() if isinstance(value, str) else None
+    return [each for each in every if isinstance(each, str) and each.casefold() == lowered]
+
+
+@lax
+def white_space(value: Any, every: list[Any]) -> list[Any]:
+    return [value.strip()] if isinstance(value, str) else []
+
+
+@lax
+def compatible_letters(value: Any, every: list[Any]) -> list[Any]:
+    return [unicodedata.normalize("NFKC", value)] if isinstance(value, str) else []
+
+
+@lax
+def ends_at_nul(value: Any, every: list[Any]) -> list[Any]:
+    return [value.partition("\0")[0]] if isinstance(value, str) else []
+
+
+@lax
+def beginning(value: Any, every: list[Any]) -> list[Any]:
+    if not isinstance(value, str) or not value:
+        return []
+    return [each for each in every if isinstance(each, str) and each.startswith(value)]
+
+
+@lax
+def longer(value: Any, every: list[Any]) -> list[Any]:
+    if not isinstance(value, str):
+        return []
+    return [each for each in every if isinstance(each, str) and value.startswith(each)]
+
+
+@lax
+def wildcards(value: Any, every: list[Any]) -> list[Any]:
+    if not isinstance(value, str) or not re.search(r"[%_*]", value):
+        return []
+    pattern = re.escape(value).replace("%", ".*").replace("_", ".").replace(r"\*", ".*")
+    return [each for each in every if re.fullmatch(pattern, str(each))]
+
+
+@lax
+def injection(value: Any, every: list[Any]) -> list[Any]:
+    return every if isinstance(value, str) and re.search(r"['\";|]|--|\bor\b", value, re.I) else []
+
+
+@lax
+def lists_in_text(value: Any, every: list[Any]) -> list[Any]:
+    parts = re.split(r"[,; ]", value) if isinstance(value, str) else []
+    return [int(part) for part in parts if part.isascii() and part.isdigit()]
+
+
+@lax
+def digits_of_a_text(value: Any, every: list[Any]) -> list[Any]:
+    digits = re.sub(r"[^0-9]", "", value) if isinstance(value, str) else ""
+    return [int(digits)] if digits else []
+
+
+class LaxServer(ThreadingHTTPServer):
+    """Serves notes, folders and cards.
+
+    `switches` are names of LAXNESS, "body" (whole requests are read laxly) and "missing" (no identifier means all).
+    """
+
+    daemon_threads = True
+
+    def __init__(self, switches: Sequence[str] = ()) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.switches = frozenset(switches)
+        self.lock = threading.RLock()
+        self.sessions: dict[str, str] = {}
+        self.objects: dict[str, dict[Any, dict[str, Any]]] = {"folder": {}, "note": {}, "card": {}}
+        self._numbers = itertools.count(1)
+        for number in range(100):
+            owner = list(USERS)[number % 4]
+            folder = self.add("folder", owner, {"name": f"folder {number}"})
+            note = self.add("note", owner, {"title": f"note {number}", "folderId": folder["folderId"]})
+            self.add("card", owner, {"text": f"card {number}", "noteIds": [note["noteId"]]})
+        self.before = self.dump()
+
+    def dump(self) -> bytes:
+        """Return the objects that were there before a run, byte by byte."""
+        with self.lock:
+            kept = {
+                kind: [each for each in objects.values() if each["first"]]
+                for kind, objects in self.objects.items()
+            }
+        return json.dumps(kept, sort_keys=True, indent=1).encode()
+
+    def left(self) -> list[tuple[str, Any]]:
+        """Return kind and identifier of what was made since, and is there."""
+        with self.lock:
+            return [
+                (kind, each[f"{kind}Id"])
+                for kind, objects in self.objects.items()
+                for each in objects.values()
+                if not each["first"]
+            ]
+
+    # -- functions -----------------------------------------------------------------------------------------
+
+    def add(self, kind: str, owner: str, data: dict[str, Any]) -> dict[str, Any]:
+        first = not hasattr(self, "before")
+        # The others' cards are known by identifiers that no rule of counting gives.
+        number = len(self.objects["card"])
+        identifier = (
+            next(self._numbers)
+            if kind != "card"
+            else str(uuid.UUID(int=(number * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128))
+        )
+        made = {
+            f"{kind}Id": identifier,
+            **data,
+            "owner": owner,
+            "first": first,
+            "children": 0,
+            "archived": False,
+        }
+        self.objects[kind][identifier] = made
+        for value, parent in [
+            *((data.get("folderId"), "folder"),),
+            *((each, "note") for each in data.get("noteIds") or []),
+            *((each.get("noteId"), "note") for each in data.get("links") or [] if isinstance(each, dict)),
+        ]:
+            if value is not None:
+                for each in self.find(parent, value):
+                    each["children"] += 1
+        return made
+
+    def find(self, kind: str, value: Any) -> list[dict[str, Any]]:
+        """Return the objects that a value is taken for."""
+        objects = self.objects[kind]
+        every = list(objects)
+        found = [value] if _plain(value) and value in objects else []
+        for name in self.switches & LAXNESS.keys():
+            found += LAXNESS[name](value, every) if every else []
+        return [objects[each] for each in dict.fromkeys(filter(_plain, found)) if each in objects]
+
+    def call(self, entity: str, method: str, data: dict[str, Any], token: str | None) -> tuple[int, Any]:
+        """Answer a call: status and data, or a message."""
+        if (entity, method) == ("auth", "login"):
+            if "identity" not in data or USERS.get(str(data["identity"])) != data.get("credential"):
+                return 401, "wrong name or password"
+            session = uuid.uuid4().hex
+            self.sessions[session] = data["identity"]
+            return 200, {"sessionId": session}
+        user = self.sessions.get(token or "")
+        if (entity, method) not in _FUNCTIONS:
+            return 404, "no such function"
+        if user is None:
+            return 401, "please sign in"
+        if entity == "auth":
+            if method == "logout":
+                self.sessions.pop(token or "", None)
+                return 200, {}
+            return 200, {"user": user}
+        if method == "find":
+            rows = [_shown(each) for each in self.objects[entity].values() if each["owner"] == user]
+            return 200, {"rows": rows}
+        given = {name: value for name, value in data.items() if name in _FIELDS[entity]}
+        if method == "add":
+            return 200, _shown(self.add(entity, user, given))
+        identifier = f"{entity}Id"
+        if identifier in data or "missing" not in self.switches:
+            found = self.find(entity, data.get(identifier, "none such"))
+        else:
+            found = list(self.objects[entity].values())
+        if not found:
+            return 404, "no such object"
+        for each in found:
+            if method == "remove":
+                del self.objects[entity][each[identifier]]
+            elif method == "update":
+                each.update(given)
+            elif method == "archive":
+                each["archived"] = not each["archived"]
+        return 200, _shown(found[0]) if method != "remove" else {}
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def _shown(each: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in each.items() if name not in ("first", "owner", "children", "archived")
+    }
+
+
+_FIELDS = {
+    "folder": {"name"},
+    "note": {"title", "folderId"},
+    "card": {"text", "noteIds", "links"},
+}
+_FUNCTIONS = {
+    *(("auth", name) for name in ("logout", "status")),
+    *((kind, name) for kind in _FIELDS for name in ("add", "read", "update", "remove", "find")),
+    ("note", "archive"),
+}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: LaxServer
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+    def _body(self) -> bytes:
+        if "chunked" not in (self.headers.get("Transfer-Encoding") or "").lower():
+            length = self.headers.get("Content-Length") or "0"
+            return self.rfile.read(int(length) if length.isdigit() else 0)
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0].strip() or b"0", 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return b"".join(parts)
+
+    def _answer(self) -> None:
+        try:
+            body = self._body()
+        except ValueError:
+            self.close_connection = True
+            body = b""
+        path, _, query = self.path.partition("?")
+        status, found = self._run(unquote(path).rstrip("/").rpartition("/")[2], query, body)
+        answer = {"isError": status >= 400, "errMsg": found if status >= 400 else None, "data": found}
+        if status >= 400:
+            answer["data"] = None
+        content = json.dumps(answer, separators=(",", ":")).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_POST = do_GET = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _answer  # noqa: N815
+
+    def _run(self, entity: str, query: str, body: bytes) -> tuple[int, Any]:
+        loose = "body" in self.server.switches
+        if self.command != "POST" and not loose:
+            return 405, "POST only"
+        try:
+            call = json.loads(body)
+        except (ValueError, RecursionError):
+            call = _guessed(body, query) if loose else None
+        if isinstance(call, list) and loose and call:
+            call = call[0]
+        if not isinstance(call, dict):
+            return 400, "not an object"
+        method, data = call.get("method"), call.get("data")
+        if loose:
+            call = {name.casefold(): value for name, value in call.items()}
+            method, data = call.get("method"), call.get("data")
+            method = method[0] if isinstance(method, list) and method else method
+            method = method.strip().casefold() if isinstance(method, str) else method
+            with contextlib.suppress(ValueError, RecursionError):
+                data = json.loads(data) if isinstance(data, str) else data
+            data = data[0] if isinstance(data, list) and data else data
+            data = {**call, **(data if isinstance(data, dict) else {})}
+            data = {**{_camel(name): value for name, value in data.items()}, **data}
+        if not isinstance(method, str):
+            return 400, "no method"
+        if data is not None and not isinstance(data, dict):
+            return 400, "data is not an object"
+        with self.server.lock:
+            try:
+                return self.server.call(entity, method, copy.deepcopy(data or {}), self.headers.get("Token"))
+            except (TypeError, ValueError, AttributeError, OverflowError) as error:
+                return 400, type(error).__name__
+
+
+def _camel(name: str) -> str:
+    for each in ("noteId", "folderId", "cardId", "noteIds"):
+        if re.sub(r"[\W_]", "", name).casefold() == each.casefold():
+            return each
+    return name
+
+
+def _guessed(body: bytes, query: str) -> Any:
+    """Make a call of bytes that are no JSON: the first text of it, a form, a query, mended JSON, UTF-16."""
+    text = body.decode("utf-8", "replace").replace("\0", "")
+    for mended in (
+        text,
+        text.replace("'", '"'),
+        re.sub(r",\s*([}\]])", r"\1", text),
+        text + "}",
+        text + "}}",
+        text + '"}}',
+    ):
+        with contextlib.suppress(ValueError, RecursionError):
+            found, _ = json.JSONDecoder().raw_decode(mended.strip("\ufeff\ufffd \r\n"))
+            if isinstance(found, dict):
+                return found
+    return dict(parse_qsl(text, keep_blank_values=True)) | dict(parse_qsl(query, keep_blank_values=True))
+
+
+# -- the catalogue ---------------------------------------------------------------------------------------------
+
+
+def catalogue() -> dict[str, Any]:
+    """Return the server's catalogue."""
+    text = {"type": "string", "maxLength": 200}
+    number = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
+    ids: dict[str, dict[str, Any]] = {
+        "folder": number,
+        "note": number,
+        "card": {"type": "string", "format": "uuid"},
+    }
+    note = {**number, "x-ref": "note"}
+    fields: dict[str, Any] = {
+        "folder": {"name": text},
+        "note": {"title": text, "folderId": {"type": ["integer", "null"], "x-ref": "folder"}},
+        "card": {
+            "text": text,
+            "noteIds": {"type": "array", "items": note, "maxItems": 4},
+            "links": {
+                "type": "array",
+                "maxItems": 3,
+                "items": {"type": "object", "properties": {"noteId": note}, "required": ["noteId"]},
+            },
+        },
+    }
+    methods: list[dict[str, Any]] = [
+        _method("auth.login", "write", {"identity": text, "credential": text}, auth="none"),
+        _method("auth.logout", "write", {}),
+        _method("auth.status", "read", {}),
+        _method("note.archive", "write", {"noteId": note}),
+    ]
+    for kind, own in ids.items():
+        name, first = f"{kind}Id", next(iter(fields[kind]))
+        own = {**own, "x-ref": kind}
+        methods += [
+            _method(f"{kind}.add", "write", fields[kind], (kind, "create", f"/{name}"), required=[first]),
+            _method(f"{kind}.read", "read", {name: own}, (kind, "read", name)),
+            _method(
+                f"{kind}.update",
+                "write",
+                {name: own, **fields[kind]},
+                (kind, "update", name),
+                required=[name],
+            ),
+            _method(f"{kind}.remove", "delete", {name: own}, (kind, "delete", name)),
+            {**_method(f"{kind}.find", "read", {}, (kind, "list", f"/{name}")), "x-rows": "/rows"},
+        ]
+    return {"openrpc": "1.2.6", "info": {"title": "notes", "version": "1"}, "methods": methods}
+
+
+def _method(
+    name: str,
+    effect: str,
+    fields: dict[str, Any],
+    role: tuple[str, str, str] | None = None,
+    *,
+    auth: str = "session",
+    required: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    wanted = list(fields) if required is None else required
+    method: dict[str, Any] = {
+        "name": name,
+        "params": [
+            {"name": each, "required": each in wanted, "schema": schema} for each, schema in fields.items()
+        ],
+        "result": {"name": "data", "schema": {"type": "object"}},
+        "x-auth": auth,
+        "x-effect": effect,
+    }
+    if role is not None:
+        method["x-object"] = dict(zip(("kind", "does", "id"), role, strict=True))
+    return method
+
+
+def profile(folder: Path, url: str) -> Path:
+    """Write the catalogue and a profile with two of the users; return the profile's path."""
+    (folder / "catalogue.openrpc.json").write_text(json.dumps(catalogue()), "utf-8")
+    path = folder / "conform.toml"
+    path.write_text(
+        f"""[target]
+url = "{url}"
+environment = "test"
+catalog = "catalogue.openrpc.json"
+
+[auth]
+login = {{ function = "auth.login", user = "identity", secret = "credential" }}
+logout = "auth.logout"
+whoami = {{ function = "auth.status", field = "/user" }}
+
+[users.ann]
+user = "ann"
+secret = "{USERS["ann"]}"
+roles = ["user"]
+
+[users.bo]
+user = "bo"
+secret = "{USERS["bo"]}"
+roles = ["user"]
+""",
+        "utf-8",
+    )
+    return path
+
+
+@contextlib.contextmanager
+def serving(*switches: str) -> Iterator[tuple[LaxServer, str]]:
+    """Serve in a thread; give the server and its base URL."""
+    server = LaxServer(switches)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server, f"http://127.0.0.1:{server.server_port}/api/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
