@@ -23,6 +23,9 @@ from urllib.parse import parse_qsl, unquote
 
 __all__ = ["LAXNESS", "LaxServer", "catalogue", "profile", "serving"]
 
+#: Multiplied by it, numbers that follow each other are far apart.
+_SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835
+
 USERS = {"ann": "ann-Secret-1", "bo": "bo-Secret-2", "carl": "carl-Secret-3", "dora": "dora-Secret-4"}
 
 #: Takes a value and the identifiers that exist, in their order; returns those that the value is taken for.
@@ -260,7 +263,7 @@ class LaxServer(ThreadingHTTPServer):
         self.lock = threading.RLock()
         self.sessions: dict[str, str] = {}
         self.objects: dict[str, dict[Any, dict[str, Any]]] = {"folder": {}, "note": {}, "card": {}}
-        self._numbers = itertools.count(1)
+        self._numbers = {kind: itertools.count(1) for kind in self.objects}
         for number in range(100):
             owner = list(USERS)[number % 4]
             folder = self.add("folder", owner, {"name": f"folder {number}"})
@@ -291,13 +294,8 @@ class LaxServer(ThreadingHTTPServer):
 
     def add(self, kind: str, owner: str, data: dict[str, Any]) -> dict[str, Any]:
         first = not hasattr(self, "before")
-        # The others' cards are known by identifiers that no rule of counting gives.
-        number = len(self.objects["card"])
-        identifier = (
-            next(self._numbers)
-            if kind != "card"
-            else str(uuid.UUID(int=(number * 0x9E3779B97F4A7C15F39CC0605CEDC835) % 2**128))
-        )
+        number = next(self._numbers[kind])
+        identifier = number if kind != "card" else str(uuid.UUID(int=number * _SPREAD % 2**128))
         made = {
             f"{kind}Id": identifier,
             **data,
