@@ -16,6 +16,7 @@ from conformance.cases import Case, CaseError
 from conformance.generation import Allowance, Coverage, Portion, held_for
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
+from conformance.protocol.clean_up import CleanUp
 from conformance.protocol.client import Client, OutOfTimeError
 from conformance.protocol.environment import Environment
 from conformance.protocol.estate import Estate, Thing
@@ -173,8 +174,8 @@ class Run:
             tag=f"conform-{options.seed & 0xFFFFFF:06x}",
             rng=random.Random(f"{options.seed}/estate"),
             writable=self.writable,
-            leftover=self._leftover,
         )
+        self.clean_up = CleanUp(self.estate, self._leftover)
         self.client.ownership = self.ownership = self.estate.ownership
         self.recorder = Recorder(profile, catalog, self.caller, self.sessions, self.estate, self.vault)
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
@@ -223,6 +224,8 @@ class Run:
         if method is not None and method.object is not None and exchange.succeeded:
             self._account(exchange, method)
             self._note_identifiers(exchange, method)
+        elif method is not None and exchange.failure is not None:
+            self.clean_up.created(exchange, method, identified=False)
         self.referee.observe(exchange)
 
     def _account(self, exchange: Exchange, method: Method) -> None:
@@ -231,6 +234,9 @@ class Run:
         if method.object.does == "create":
             sent = _sent_data(exchange)
             thing = self.estate.learn(exchange, method, sent, exchange.user)
+            message = self.clean_up.created(exchange, method, identified=thing is not None)
+            if message is not None:
+                self.emit({"event": "note", "message": self.vault.mask(message)})
             if thing is not None:
                 self.recorder.born(exchange, method, thing.id, thing.user, sent)
         elif method.object.does == "delete":
@@ -353,6 +359,8 @@ class Run:
                     self.sessions.of(user)
                 except SetUpFailedError as error:
                     self.notes.append(error.reason)
+            if self.writable:
+                self.clean_up.take_inventory()
             try:
                 self.environment.prepare()
             except SetUpFailedError as error:
@@ -633,9 +641,10 @@ class Run:
         why = self.down
         if why is None:
             self.client.until = time.monotonic() + _CLEAN_UP
+            self.client.throttle.begin_again()
             self.referee.begin("clean-up")
             try:
-                self.estate.clean_up()
+                self.clean_up.run()
                 self.sessions.end_all()
             except (OutOfTimeError, SetUpFailedError) as error:
                 why = str(error) or "the clean-up took too long"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -255,10 +256,16 @@ class Trace:
     def judge(self, rule: str, kind: str) -> None:
         """Judge that nothing happened."""
         if self.lister is not None:
-            extra = [identifier for identifier in self.lister.ids() if identifier not in self.before]
-            for identifier in extra:
-                assert self.function.object is not None
-                self.talk.estate.enter(self.function.object.kind, identifier, self.user)
+            assert self.function.object is not None
+            assert self.lister.function.object is not None
+            pointer = self.lister.function.object.id
+            rows = [(resolve(row, pointer), row) for row in self.lister.rows()]
+            new = [(identifier, row) for identifier, row in rows if identifier not in self.before]
+            extra = [identifier for identifier, _ in new if identifier is not MISSING]
+            for identifier, row in new:
+                # What somebody else made in the meantime is not the run's to remove.
+                if identifier is not MISSING and self.talk.estate.tag in json.dumps(row, default=str):
+                    self.talk.estate.enter(self.function.object.kind, identifier, self.user)
             self.talk.judge(
                 rule,
                 not extra,

@@ -435,7 +435,6 @@ class Work:
             tag=self.tag,
             rng=random.Random(f"{seed}/{index}/estate"),
             writable=profile.may_write and not read_only,
-            leftover=lambda thing, why: None,
             fresh=self._text,
         )
         # In a draft the number is put in with each call; what set-up makes is numbered from the far end.

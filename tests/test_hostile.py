@@ -400,5 +400,5 @@ def test_a_delete_with_data_too_deep_to_be_read_is_taken_note_of() -> None:
             Exchange(Request("POST", f"{url}course", (), body), answer, function=method.name), method
         )
         assert list(run.estate.owned()) == [other]
-        run.estate.clean_up()
+        run.clean_up.run()
         run.client.close()

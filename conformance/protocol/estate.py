@@ -55,7 +55,6 @@ class Estate:
         tag: str,
         rng: random.Random,
         writable: bool,
-        leftover: Callable[[Thing, str], None],
         fresh: Callable[[], str] | None = None,
     ) -> None:
         """Take `fresh` for what makes texts that this run has not used; by default they are numbered."""
@@ -68,12 +67,12 @@ class Estate:
         self.writable = writable
         #: Knows what the run made, and what must therefore not be sent.
         self.ownership = Ownership(catalog)
-        self._leftover = leftover
         self._counter = itertools.count(1)
         self._fresh = fresh
         self._sampler = Sampler(rng, self.fresh, _nobody)
         self._spoils: dict[str, list[Spoil]] = {}
         self._ledger: dict[Thing, None] = {}
+        self._removed: dict[Thing, None] = {}
         self._known: dict[tuple[str, str], Thing] = {}
         self._standing: dict[tuple[str, str], Thing] = {}
         self._found: dict[tuple[str, str], list[Any]] = {}
@@ -317,6 +316,8 @@ class Estate:
             thing = self._known.get((kind, repr(identifier)))
             if thing is not None:
                 thing.gone = True
+                if thing in self._ledger:
+                    self._removed[thing] = None
                 self._ledger.pop(thing, None)
 
     def _find(self, kind: str, user: str) -> Thing:
@@ -372,6 +373,7 @@ class Estate:
         """Forget everything: the target's data is not ours any more (a reset), nor are the identifiers."""
         with self._lock:
             self._ledger.clear()
+            self._removed.clear()
             self._known.clear()
             self._standing.clear()
             self._found.clear()
@@ -407,14 +409,22 @@ class Estate:
         assert method.object is not None
         return {method.object.id: thing.id, **_shared(method, thing)}
 
-    def clean_up(self) -> None:
-        """Remove what the run made, the latest first; tell of each that stays."""
-        for thing in reversed(list(self._ledger)):
-            if thing.gone:
-                continue
-            why = self.remove(thing)
-            if why is not None:
-                self._leftover(thing, why)
+    def removed(self) -> Iterator[Thing]:
+        """Yield what the run made and the target said it deleted, whose identifiers no later object was given."""
+        with self._lock:
+            yield from [
+                thing for thing in self._removed if self._known.get((thing.kind, repr(thing.id))) is thing
+            ]
+
+    def restore(self, thing: Thing) -> None:
+        """Enter an object in the ledger again: it was said to be deleted, and is still there."""
+        with self._lock:
+            thing.gone = False
+            self._removed.pop(thing, None)
+            self._ledger[thing] = None
+
+    def clear_ledger(self) -> None:
+        """Strike every object off the ledger: what is left of them was reported."""
         self._ledger.clear()
 
 

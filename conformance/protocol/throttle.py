@@ -53,6 +53,11 @@ class Throttle:
         self.pauses = 0
         self.paused_seconds = 0.0
 
+    def begin_again(self) -> None:
+        """Forget how long earlier pauses were: the clean-up has time of its own."""
+        with self._lock:
+            self._allowance = None
+
     def wait(self) -> None:
         """Wait until the next request may be sent."""
         if not self._interval and not self._resume:

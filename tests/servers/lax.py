@@ -252,7 +252,8 @@ def digits_of_a_text(value: Any, every: list[Any]) -> list[Any]:
 class LaxServer(ThreadingHTTPServer):
     """Serves notes, folders and cards.
 
-    `switches` are names of LAXNESS, "body" (whole requests are read laxly) and "missing" (no identifier means all).
+    `switches` are names of LAXNESS, "body" (whole requests are read laxly), "missing" (no identifier means all), and
+    for the clean-up "remove_does_nothing", "every_third_stays", "remove_put_off" (429 twice), "no_identifier".
     """
 
     daemon_threads = True
@@ -262,6 +263,7 @@ class LaxServer(ThreadingHTTPServer):
         self.switches = frozenset(switches)
         self.lock = threading.RLock()
         self.sessions: dict[str, str] = {}
+        self._put_off = self._removals = 0
         self.objects: dict[str, dict[Any, dict[str, Any]]] = {"folder": {}, "note": {}, "card": {}}
         self._numbers = {kind: itertools.count(1) for kind in self.objects}
         for number in range(100):
@@ -347,7 +349,12 @@ class LaxServer(ThreadingHTTPServer):
             return 200, {"rows": rows}
         given = {name: value for name, value in data.items() if name in _FIELDS[entity]}
         if method == "add":
-            return 200, _shown(self.add(entity, user, given))
+            made = _shown(self.add(entity, user, given))
+            return 200, {"done": True} if "no_identifier" in self.switches else made
+        if method == "remove" and "remove_put_off" in self.switches:
+            self._put_off += 1
+            if self._put_off % 3:
+                return 429, "not now"
         identifier = f"{entity}Id"
         if identifier in data or "missing" not in self.switches:
             found = self.find(entity, data.get(identifier, "none such"))
@@ -357,6 +364,11 @@ class LaxServer(ThreadingHTTPServer):
             return 404, "no such object"
         for each in found:
             if method == "remove":
+                self._removals += 1
+                if "remove_does_nothing" in self.switches:
+                    continue
+                if "every_third_stays" in self.switches and self._removals % 3 == 0:
+                    continue
                 del self.objects[entity][each[identifier]]
             elif method == "update":
                 each.update(given)
@@ -423,6 +435,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
+        if status == 429:
+            self.send_header("Retry-After", "1")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
