@@ -30,6 +30,7 @@ __all__ = [
 SUITES = (
     "test_http",
     "test_request",
+    "test_formats",
     "test_envelope",
     "test_codes",
     "test_authentication",

@@ -251,7 +251,7 @@ def test_odd_paging_values(talk: Talk, function: Method) -> None:
     odd: list[tuple[str, Any]] = [("1.0", 1.0), ("null", None), ("2^63", 2**63), ("10^30", 10**30)]
     for member, other in (("page_start", "page_length"), ("page_length", "page_start")):
         name = {"page_start": "pageStart", "page_length": "pageLength"}[member]
-        for what, value in talk.some(refused, 4):
+        for what, value in _one_of_each(talk, refused) if talk.quick else refused:
             for beside in ({}, {other: 1})[: 1 if talk.quick else 2]:
                 exchange = talk.call(function, data, as_=user, **{member: value}, **beside)
                 talk.status(
@@ -264,6 +264,12 @@ def test_odd_paging_values(talk: Talk, function: Method) -> None:
         for what, value in talk.some(odd, 2):
             exchange = talk.call(function, data, as_=user, **{member: value})
             talk.status("PAG-5", exchange, {200, 400}, kind=f"{name} {what} is answered neither 200 nor 400")
+
+
+def _one_of_each(talk: Talk, refused: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return a value of each kind, chosen by the seed."""
+    kinds = dict.fromkeys(what for what, _ in refused)
+    return [talk.rng.choice([each for each in refused if each[0] == kind]) for kind in kinds]
 
 
 @judges("PAG-6")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.probing import Desk, of_modules
 
 
@@ -97,7 +99,36 @@ def test_what_was_deleted_is_listed_in_some_calls() -> None:
         assert invitation in desk.listed("invitation", pageLength=5)
 
 
+LENIENT: dict[str, tuple[str, dict[str, Any]]] = {
+    "request.hour-24-taken": ("course.update", {"courseId": 1, "enrolUntil": "2026-02-03T24:00:00Z"}),
+    "request.second-60-taken": (
+        "message.add",
+        {"recipients": ["a@example.org"], "subject": "A", "sendAt": "2026-02-03T10:20:60Z"},
+    ),
+    "request.leap-day-of-any-fourth-year": (
+        "invitation.add",
+        {"courseId": 1, "email": "a@example.org", "expiresOn": "1900-02-29"},
+    ),
+    "request.month-and-day-exchanged": ("course.add", {"title": "A", "startsOn": "2026-31-12"}),
+    "request.digits-of-any-script": ("user.update", {"birthday": "٢٠٢٦-٠٢-٠٣"}),
+    "request.uuid-in-braces": (
+        "course.add",
+        {"title": "A", "externalId": "{12345678-1234-4234-8234-123456789012}"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LENIENT)
+def test_a_lenient_parser_takes_it(name: str) -> None:
+    function, data = LENIENT[name]
+    with Desk() as desk:
+        assert desk.ask(function, data).status == 400
+    with Desk(name) as desk:
+        assert desk.ask(function, data).status == 200
+
+
 PROBED = {
+    *LENIENT,
     "state.update-does-nothing",
     "state.third-change-lost",
     "codes.nested-identifier-unchecked",
@@ -113,4 +144,4 @@ PROBED = {
 
 
 def test_every_fault_is_probed() -> None:
-    assert of_modules("losses", "references") == PROBED
+    assert of_modules("losses", "references", "formats") == PROBED

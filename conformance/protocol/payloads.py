@@ -13,7 +13,7 @@ import threading
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 from hypothesis.strategies import SearchStrategy
@@ -48,6 +48,7 @@ __all__ = [
     "CannotGenerate",
     "Carrier",
     "Case",
+    "FormatPlace",
     "Injection",
     "Literal",
     "Number",
@@ -60,6 +61,7 @@ __all__ = [
     "carrying",
     "draw",
     "encode",
+    "format_places",
     "oddities",
     "references",
     "settled",
@@ -501,6 +503,52 @@ def references(spec: Spec) -> Iterator[Reference]:
         kind = next((shape.ref for shape in place.shapes if shape.ref), None)
         if kind is not None and place.steps:
             yield Reference(kind, place.label, place.pointer, place.parameter, place, compiled)
+
+
+# --- formats ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FormatPlace:
+    """A place, at any depth, that takes texts of one format; `label` and `pointer` are as those of a Carrier."""
+
+    format: str
+    label: str
+    pointer: str
+    parameter: str
+    _place: Place = field(repr=False, compare=False)
+    _compiled: _Compiled = field(repr=False, compare=False)
+
+    def build(self, text: str, *, allowed: bool | None, resolve: Resolve | None = None) -> Json:
+        """Return plain data with a text in this place; `allowed` is what the schema must say of it, None: anything.
+
+        Raises CannotGenerate when there is no such data: the text is too long, say, or our own reading differs.
+        """
+        compiled = self._compiled
+        anywhere = [replace(shape, formats=[]) for shape in self._place.shapes if shape.formats]
+        if not any(compiled.makers.text_fits(shape)(text) for shape in anywhere):
+            raise CannotGenerate("format", "another keyword forbids the text")
+        make = compiled.makers.through(self._place.steps, put(text))
+        tokens = self.pointer.split("/")[1:]
+
+        def accepts(data: Json) -> bool:
+            fits = allowed is None or compiled.schema.valid(sent(data)) is allowed
+            return fits and _names(data, tokens, text)
+
+        return first_of(make, accepts, resolve)
+
+
+def format_places(spec: Spec) -> Iterator[FormatPlace]:
+    """Yield the places of a function's data that take texts of a format, at any depth."""
+    compiled = _compiled(spec)
+    with compiled.lock:
+        every = compiled.anatomy.places
+    for place in every:
+        strings = [shape for shape in place.shapes if "string" in shape.types]
+        if not place.steps or any(shape.ref or shape.values is not None for shape in strings):
+            continue
+        for name in dict.fromkeys(name for shape in strings for name in shape.formats):
+            yield FormatPlace(name, place.label, place.pointer, place.parameter, place, compiled)
 
 
 # --- any JSON -----------------------------------------------------------------------------------------------
