@@ -178,6 +178,15 @@ class Referee:
             self.total_judged.update(counts)
             self.emit({"event": "judged", "test": self.test, "rules": dict(counts)})
 
+    def withdraw(self, keys: Collection[Key]) -> None:
+        """Drop findings of the attempt, and the judgements that led to them: something else is their cause."""
+        with self._lock:
+            dropped = [self._findings.pop(key) for key in keys if key in self._findings]
+            for finding in dropped:
+                self._judged[finding.rule] = max(0, self._judged[finding.rule] - finding.count)
+            if dropped:
+                self.emit({"event": "withdrawn"})
+
     def discard(self, *, keep_undisturbed: bool = False) -> dict[Key, Finding]:
         """Drop what the attempt's conversation found (the target was reset in the middle); keep the pure findings.
 

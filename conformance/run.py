@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from conformance.cases import Case, CaseError
 from conformance.generation import Allowance, Coverage, Portion, held_for
+from conformance.preconditions import Preconditions
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
 from conformance.protocol.clean_up import CleanUp
@@ -179,6 +180,7 @@ class Run:
         self.client.ownership = self.ownership = self.estate.ownership
         self.recorder = Recorder(profile, catalog, self.caller, self.sessions, self.estate, self.vault)
         self.environment = Environment(self.caller, self.sessions, self.estate, catalog)
+        self.preconditions = Preconditions(self)
         #: Functions that generated payloads are tried on before the others.
         self.first: frozenset[str] = frozenset()
         self.allowance = Allowance(options.budget, options.generate_for, held=held_for(options.rules))
@@ -226,6 +228,7 @@ class Run:
             self._note_identifiers(exchange, method)
         elif method is not None and exchange.failure is not None:
             self.clean_up.created(exchange, method, identified=False)
+        self.preconditions.observe(exchange)
         self.referee.observe(exchange)
 
     def _account(self, exchange: Exchange, method: Method) -> None:
@@ -290,11 +293,12 @@ class Run:
         self._prepare()
         self.emit({"event": "conversation", "name": name})
         resets, silences = self.resets, self.silences
+        repeated: set[Key] | None = None
         while True:
             mark = self.allowance.mark()
             conclusion = self._attempt(name, rules, body)
             stopped = conclusion.crashed or (conclusion.not_judged and not conclusion.late)
-            dubious = bool(self.referee.take() or stopped)
+            dubious = bool(self.referee.take() or stopped or self.preconditions.excused)
             if not (dubious or self.referee.refused or self.referee.unreached):
                 break
             try:
@@ -304,6 +308,13 @@ class Run:
                 self.referee.settle()
                 raise
             if not again:
+                own = self._own_findings()
+                if repeated is None and self.preconditions.repeat(found=bool(own), stuck=conclusion.stuck):
+                    repeated = own
+                    self.allowance.rewind(mark)
+                    self._publish(self.referee.discard())
+                    self.referee.settle()
+                    continue
                 break
             self.allowance.rewind(mark)
             self._publish(self.referee.discard())
@@ -316,6 +327,10 @@ class Run:
             conclusion = Conclusion(not_judged="the target is too unstable to judge")
             conclusion.events += [{"event": "error", "rule": rule, "message": message} for rule in rules]
             break
+        if repeated is not None and self.preconditions.hindered:
+            # What came of one attempt alone may have come of what hindered both.
+            self.referee.withdraw(self._own_findings() - repeated)
+        self._withdraw_what_does_not_work(conclusion)
         for event in conclusion.events:
             self.emit(event)
         self._count_unanswered()
@@ -345,6 +360,27 @@ class Run:
         conclusion.findings = list(found.values())
         return conclusion
 
+    def _own_findings(self) -> set[Key]:
+        """Return the keys of what the attempt's test found by itself, beside the rules of single exchanges."""
+        return {key for key in self.referee.take() if RULES[key[0]].check is None}
+
+    def _withdraw_what_does_not_work(self, conclusion: Conclusion) -> None:
+        """Withdraw findings that come of a function which does not work at all; say that they are not judged."""
+        if not self.referee.judging:
+            return
+        reasons = self.preconditions.withdrawn(self.referee.take())
+        self.referee.withdraw(set(reasons))
+        for (rule, function, _), reason in reasons.items():
+            event = {
+                "event": "not judged",
+                "rule": rule,
+                "function": function,
+                "reason": self.vault.mask(reason),
+                "lines": None,
+            }
+            if event not in conclusion.events:
+                conclusion.events.append(event)
+
     def _prepare(self) -> None:
         """Before the first conversation: is the target there, and a marker object to know a reset by."""
         if self._prepared:
@@ -373,6 +409,7 @@ class Run:
     ) -> Conclusion:
         """Hold a conversation once; with `only` to see those findings again."""
         self.referee.begin(name)
+        self.preconditions.begin()
         self.estate.rng = random.Random(f"{self.options.seed}/{name}/data")
         talk = Talk(self, name, rules, only)
         conclusion = Conclusion(events=talk.skips)
@@ -440,6 +477,8 @@ class Run:
         if diagnosis.state == "sessions lost":
             for user in diagnosis.users:
                 self.sessions.drop(user)
+            if not disturbs:
+                self.preconditions.session_lost()
             if disturbs or self._lost_told.issuperset(diagnosis.users):
                 return False
             self._lost_told.update(diagnosis.users)
@@ -962,12 +1001,17 @@ class Talk:
 
         A call that was not sent shows nothing, and is not counted.
         A call that got no answer, and gets one when it is sent again, shows nothing of what it asked: it is no finding,
-        and not counted.
+        and not counted. Neither is an answer that says nothing about the rule (`conformance.preconditions`).
         """
         if exchange is not None and exchange.withheld:
             return True
-        if not good and exchange is not None and self.run.wavers(exchange):
-            return False
+        if not good and exchange is not None:
+            if self.run.wavers(exchange):
+                return False
+            excuse = self.run.preconditions.excuse(rule, exchange)
+            if excuse is not None:
+                self.skip(rule, excuse, function=function or exchange.function)
+                return False
         self.run.referee.judged(rule)
         if not good:
             name = function if function is not None else exchange.function if exchange else None
@@ -1012,15 +1056,15 @@ class Talk:
 
     def skip(self, rule: str, reason: str, lines: str | None = None, function: str | None = None) -> None:
         """Say that a rule is not judged here, and why."""
-        self.skips.append(
-            {
-                "event": "not judged",
-                "rule": rule,
-                "function": function or self.subject,
-                "reason": self.vault.mask(reason),
-                "lines": lines,
-            }
-        )
+        event = {
+            "event": "not judged",
+            "rule": rule,
+            "function": function or self.subject,
+            "reason": self.vault.mask(reason),
+            "lines": lines,
+        }
+        if event not in self.skips:
+            self.skips.append(event)
 
     def give_up(self, reason: str, lines: str | None = None) -> NoReturn:
         """Stop the conversation: its rules are not judged, for this reason.
