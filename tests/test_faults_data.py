@@ -232,7 +232,7 @@ ODD_BODIES: dict[str, bytes] = {
     "data.byte-order-mark-page": b'\xef\xbb\xbf{"method":"status"}',
     "data.one-byte-empty": b"\n",
     "data.surrogate-in-name-page": b'{"method":"\\ud800","data":{}}',
-    "data.member-twice-503": b'{"method":"status","data":{"a":1,"a":2}}',
+    "data.member-twice-507": b'{"method":"status","data":{"a":1,"a":2}}',
     "data.control-character-422": b'{"method":"status","data":{"a":"\x01"}}',
     "data.cut-in-character-page": '{"method":"status","data":{"a":"ö'.encode()[:-1],
 }
@@ -538,7 +538,7 @@ MUCH: dict[str, bytes] = {
     "data.slow-with-length": Desk.body("add", {"recipients": ["a@example.org"], "subject": "x" * 1_000_000}),
     "data.slow-with-members": Desk.body("add", {f"m{number}": 1 for number in range(10_000)}),
     "data.slow-with-depth": nested(10_000),
-    "data.deep-503": nested(10_000),
+    "data.deep-507": nested(10_000),
     "data.many-members-431": Desk.body("add", {f"m{number}": 1 for number in range(10_000)}),
 }
 
