@@ -135,26 +135,28 @@ class Preconditions:
         answers: dict[str, Exchange | None] = {}
         reasons: dict[Key, str] = {}
         for key, finding in findings.items():
-            method = self._suspect(finding)
-            if method is None:
+            suspect = self._suspect(finding)
+            if suspect is None:
                 continue
+            method, exchange = suspect
             if method.name not in answers:
                 answers[method.name] = self._control(method)
             control = answers[method.name]
-            assert finding.exchange is not None
-            if control is not None and self._accounts_for(finding, finding.exchange, control):
+            if control is not None and self._accounts_for(finding, exchange, control):
                 reasons[key] = f"a valid call of {method.name} does not succeed either: {control.summary()}"
         return reasons
 
-    def _suspect(self, finding: Finding) -> Method | None:
-        """Return the function that may not work at all; None where a finding cannot be due to that."""
-        exchange = finding.exchange
-        if RULES[finding.rule].check is not None or exchange is None or finding.rule in ABOUT_WORKING:
+    def _suspect(self, finding: Finding) -> tuple[Method, Exchange] | None:
+        """Return the function that may not work at all, and its answer; None where a finding cannot be due to that."""
+        if RULES[finding.rule].check is not None or finding.rule in ABOUT_WORKING:
             return None
-        if exchange.status is not None and exchange.status < 400:
-            return None
-        method = self._run.catalog.methods.get(exchange.function or "")
-        return None if method is None or method.name in self._worked else method
+        for exchange in (finding.exchange, finding.witness):
+            if exchange is None or (exchange.status is not None and exchange.status < 400):
+                continue
+            method = self._run.catalog.methods.get(exchange.function or "")
+            if method is not None and method.name not in self._worked:
+                return method, exchange
+        return None
 
     @staticmethod
     def _accounts_for(finding: Finding, exchange: Exchange, control: Exchange) -> bool:

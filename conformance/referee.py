@@ -14,15 +14,35 @@ from typing import Any
 from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure
 from conformance.rulebook import RULES, Rule
 
-__all__ = ["Finding", "Key", "Referee"]
+__all__ = ["Finding", "Key", "Referee", "described"]
 
 #: Findings are one when rule, function and kind of violation are the same.
 Key = tuple[str, str | None, str]
 
 
+def described(exchange: Exchange | None, witness: Exchange | None, seen: str) -> str:
+    """Return what came, from the exchanges of a finding alone: their answers, and what was `seen` in them.
+
+    `exchange` is the call that a finding is about, `witness` a later call that shows what it did.
+    """
+    if exchange is None:
+        return seen
+    told = exchange.summary()
+    if witness is not None and witness is not exchange:
+        told = f"{told}; then {witness.function or 'a call'}: {witness.summary()}"
+    if not seen or seen == exchange.summary():
+        return told
+    return seen if told in seen else f"{told}; {seen}"
+
+
 @dataclass(eq=False)
 class Finding:
-    """A rule seen broken: where, how often in this attempt, and the smallest exchange that shows it."""
+    """A rule seen broken: where, how often in this attempt, and the smallest exchange that shows it.
+
+    `expected`, `actual`, the exchange, the accepted statuses and the case belong together: another example takes the
+    place of all of them, never of one. `exchange` is the call that broke the rule, and the one that is repeated;
+    `witness` is the later call that shows it, where the answer of the call itself does not.
+    """
 
     rule: str
     function: str | None
@@ -36,6 +56,7 @@ class Finding:
     accepted: tuple[int, ...] | None = None
     #: The steps that show it, where it takes more than one: `conformance.cases.Step.to_json` each.
     case: list[dict[str, Any]] | None = None
+    witness: Exchange | None = None
     #: Whether the target had answered every call of the attempt by then.
     undisturbed: bool = True
 
@@ -141,6 +162,8 @@ class Referee:
             return
         if finding.exchange is not None:
             finding.exchange = finding.exchange.brief()
+        if finding.witness is not None:
+            finding.witness = finding.witness.brief()
         with self._lock:
             known = self._findings.get(finding.key)
             if known is None:
@@ -153,8 +176,8 @@ class Referee:
             known.count += 1
             new, old = finding.exchange, known.exchange
             if new is not None and old is not None and len(new.request.body) < len(old.request.body):
-                known.exchange, known.actual = new, finding.actual
-                known.accepted, known.case = finding.accepted, finding.case
+                finding.count, finding.undisturbed = known.count, known.undisturbed
+                self._findings[finding.key] = finding
 
     def begin(self, test: str) -> None:
         """Start an attempt."""

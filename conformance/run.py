@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 import traceback
 from collections import Counter
@@ -28,7 +29,7 @@ from conformance.protocol.profile import Profile
 from conformance.protocol.samples import Optional
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
 from conformance.recorder import Recorder
-from conformance.referee import Finding, Key, Referee
+from conformance.referee import Finding, Key, Referee, described
 from conformance.rulebook import RULES
 from conformance.rulebook.codes import DOCUMENTED as STATUSES
 
@@ -41,6 +42,7 @@ __all__ = [
     "Talk",
     "TargetDownError",
     "TimeOverError",
+    "as_answered",
 ]
 
 T = TypeVar("T")
@@ -357,6 +359,9 @@ class Run:
             self.allowance.rewind(mark)
         if disturbs:
             self._recover()
+        if any(RULES[rule].check is None for rule, _, _ in found):
+            # What broke a rule may have spoiled what it was tried on: the next test starts from data of its own.
+            self.estate.renew()
         conclusion.findings = list(found.values())
         return conclusion
 
@@ -589,6 +594,7 @@ class Run:
             again = set(self.referee.take())
             self.referee.settle()
             if fresh.keys() - again:
+                self.estate.renew()
                 self._attempt(name, rules, body, frozenset(fresh))
                 again |= set(self.referee.take())
             doubtful = resets < _MOST_RESETS and fresh.keys() - again and self.sessions.mains()
@@ -799,7 +805,8 @@ class Talk:
 
     def seeks(self, rule: str, kind: str) -> bool:
         """Whether an example that could show this is to be sent: always, but when something else is to be confirmed."""
-        return self.only is None or any(key[0] == rule and key[2] == kind for key in self.only)
+        kinds = (kind, refused_otherwise(kind))
+        return self.only is None or any(key[0] == rule and key[2] in kinds for key in self.only)
 
     def some(self, items: Iterable[T], quick: int, standard: int | None = None) -> list[T]:
         """Return as many of the items as the budget allows, chosen by the seed, in their own order."""
@@ -987,8 +994,9 @@ class Talk:
         *,
         kind: str,
         expected: str,
-        actual: str,
+        actual: str = "",
         exchange: Exchange | None = None,
+        witness: Exchange | None = None,
         function: str | None = None,
         message: str | None = None,
         accepted: Collection[int] | None = None,
@@ -996,8 +1004,10 @@ class Talk:
     ) -> bool:
         """Judge a rule: count it, and take a finding down where it does not hold. Returns `good`.
 
-        `accepted` are the statuses that would have been right, where it is about the status alone; `case` the steps
-        that show it, where the exchange alone does not (`conformance.cases.Step`, as JSON).
+        `exchange` is the call that the rule is judged by: a finding shows and repeats it. `witness` is a later call
+        that shows what it did, where its own answer does not. `actual` says what was seen in them; their answers are
+        told in any case. `accepted` are the statuses that would have been right, where it is about the status alone;
+        `case` the steps that show it, where the exchange alone does not (`conformance.cases.Step`, as JSON).
 
         A call that was not sent shows nothing, and is not counted.
         A call that got no answer, and gets one when it is sent again, shows nothing of what it asked: it is no finding,
@@ -1009,6 +1019,8 @@ class Talk:
             if self.run.wavers(exchange):
                 return False
             excuse = self.run.preconditions.excuse(rule, exchange)
+            if excuse is None and witness is not None:
+                excuse = self.run.preconditions.excuse(rule, witness)
             if excuse is not None:
                 self.skip(rule, excuse, function=function or exchange.function)
                 return False
@@ -1023,10 +1035,11 @@ class Talk:
                     kind,
                     message or kind or title,
                     expected,
-                    actual,
+                    described(exchange, witness, actual),
                     exchange,
                     accepted=tuple(sorted(accepted)) if accepted is not None else None,
                     case=case,
+                    witness=witness,
                 )
             )
         return good
@@ -1038,17 +1051,23 @@ class Talk:
         accepted: Collection[int],
         *,
         kind: str,
+        otherwise: str | None = None,
         function: str | None = None,
         because: str = "",
     ) -> bool:
-        """Judge the status of an answer; no answer at all is no accepted one."""
+        """Judge the status of an answer; no answer at all is not an accepted one.
+
+        `kind` says what is wrong where the call succeeds. `otherwise` says it where the call fails with another status;
+        without it, a kind that speaks of what is «not refused» is put in other words for a refusal.
+        """
         wanted = " or ".join(str(code) for code in sorted(accepted))
+        if exchange.status != 200 and 200 not in accepted:
+            kind = otherwise or as_answered(kind, exchange)
         return self.judge(
             rule,
             exchange.status in accepted,
             kind=kind,
             expected=f"status {wanted}" + (f": {because}" if because else ""),
-            actual=exchange.summary(),
             exchange=exchange,
             function=function,
             accepted=accepted,
@@ -1078,6 +1097,17 @@ class Talk:
     def session(self, user: str) -> Session:
         """Sign a user in anew."""
         return self.sessions.sign_in(user)
+
+
+def refused_otherwise(kind: str) -> str:
+    """Return the kind of a finding where the call is refused, but not with an accepted status."""
+    return re.sub(r"\bis not refused\b(?! with)", "is refused with another status", kind)
+
+
+def as_answered(kind: str, exchange: Exchange) -> str:
+    """Return a kind that speaks of what is «not refused», in other words where the call was refused (4xx)."""
+    refused = exchange.status is not None and 400 <= exchange.status < 500
+    return refused_otherwise(kind) if refused else kind
 
 
 def _sent_data(exchange: Exchange) -> Any:

@@ -156,5 +156,6 @@ def _judge_listed(talk: Talk, kind: str, user: str, thing: Any, exchange: Exchan
             expected=f"it is in {lister.function.name} of who made it",
             actual="it is not there",
             exchange=exchange,
+            witness=lister.last,
             function=lister.function.name,
         )

@@ -17,7 +17,7 @@ from conformance.protocol.exchange import Exchange
 from conformance.protocol.payloads import CannotGenerate, Case, Way
 from conformance.protocol.pointer import MISSING
 from conformance.protocol.session import SetUpFailedError
-from conformance.run import ANSWERED, Talk
+from conformance.run import ANSWERED, Talk, as_answered
 from conformance.suite import each_function, judges
 from conformance.watch import equal, pairs, seen
 
@@ -332,7 +332,8 @@ def _kept(talk: Talk, offer: Offer, exchange: Exchange, data: Any, value: Any) -
                 kind=kind,
                 expected=f"{param.name}{pointer}: {brief(one)}",
                 actual=f"{brief(other) if other is not MISSING else 'nothing'} in {source}",
-                exchange=shown if len(shown.request.body) > 400 else exchange,
+                exchange=exchange,
+                witness=shown,
                 function=offer.function.name,
             )
     return held
@@ -422,7 +423,7 @@ def test_any_data_that_the_schema_forbids(talk: Talk, function: Method) -> None:
             way = ways[name]
             place = (way.parameter or "data", f"{way.pointer} {way.keyword}")
             offer.tell("violation", exchange, valid=False, place=place)
-            kind = f"{_NOT_REFUSED}: {_told(name, way.keyword)}"
+            kind = as_answered(f"{_NOT_REFUSED}: {_told(name, way.keyword)}", exchange)
             talk.run.remembered.setdefault((talk.name, ("DAT-2", function.name, kind)), [(name, value)])
             if not talk.status("DAT-2", exchange, {400}, kind=kind, because=name):
                 failed.append(name)

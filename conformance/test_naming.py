@@ -57,6 +57,7 @@ def test_under_scored_spelling_is_unknown(talk: Talk, function: Method) -> None:
         {404},
         endpoint=function.entity,
         kind="the under_scored spelling of a function is known",
+        otherwise="the under_scored spelling of a function is not answered 404",
         function=function.name,
         because=f"{function.entity} has no {name}",
     )

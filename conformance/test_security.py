@@ -38,6 +38,7 @@ def test_names_of_the_inside(talk: Talk, endpoint: str) -> None:
                 {400, 404},
                 endpoint=endpoint,
                 kind="a name of the language's or the framework's own can be called",
+                otherwise="a name of the language's or the framework's own is refused with another status",
                 function=talk.caller.label(f"{endpoint}."),
                 because=f"{name!r} is no published function",
             )
@@ -80,6 +81,7 @@ def test_published_names_spelt_otherwise(talk: Talk, function: Method) -> None:
             {400, 404},
             endpoint=function.entity,
             kind="a published name in another spelling can be called",
+            otherwise="a published name in another spelling is refused with another status",
             because=f"{spelt!r} is no published function",
         )
         if exchange.status == 200 and function.effect == "delete":

@@ -165,24 +165,28 @@ def test_what_was_deleted(talk: Talk, kind: str) -> None:
                     exchange,
                     {400, 403, 404},
                     kind=f"a {kind} that was deleted can still be used ({function.object.does})",
+                    otherwise=f"a {kind} that was deleted is refused with another status ({function.object.does})",
                 )
         for lister in lists:
+            identifiers = lister.ids()
             talk.judge(
                 "STA-3",
-                thing.id not in lister.ids(),
+                thing.id not in identifiers,
                 kind=f"a {kind} that was deleted is still in the list",
                 expected=f"no row of it in {lister.function.name}",
                 actual="it is there",
-                exchange=lister.exchange(),
+                exchange=gone,
+                witness=lister.last,
                 function=lister.function.name,
             )
             talk.judge(
                 "STA-3",
-                neighbour.id in lister.ids(),
+                neighbour.id in identifiers,
                 kind=f"deleting one {kind} takes another out of the list",
                 expected="only the deleted one is gone",
                 actual="another one is gone too",
-                exchange=lister.exchange(),
+                exchange=gone,
+                witness=lister.last,
                 function=lister.function.name,
             )
         for what, lister, paging in views:
@@ -259,9 +263,11 @@ def test_reading_changes_nothing(talk: Talk, function: Method) -> None:
     control = [look() for look in looks]
     if not any(one[1].status == two[1].status == 200 for one, two in zip(first, control, strict=True)):
         talk.give_up("no object can be watched")
-    for sent in (data, talk.valid(function, user, optional="none")):
-        for _ in range(2):
-            talk.call(function, sent, as_=user)
+    calls = [
+        talk.call(function, sent, as_=user)
+        for sent in (data, talk.valid(function, user, optional="none"))
+        for _ in range(2)
+    ]
     after = [look() for look in looks]
     for (name, look), one, two, three in zip(eyes, first, control, after, strict=True):
         if not one[1].status == two[1].status == 200:
@@ -279,7 +285,8 @@ def test_reading_changes_nothing(talk: Talk, function: Method) -> None:
             kind=f"a function that is called read changes what {name} shows",
             expected="nothing is changed",
             actual=f"{_where(watched, three[0]) or 'something'} changed between two calls of {name}",
-            exchange=three[1],
+            exchange=calls[-1],
+            witness=three[1],
             function=function.name,
         )
     own = talk.call(function, data, as_=user)
@@ -470,7 +477,7 @@ def test_concurrent_creates(talk: Talk, kind: str) -> None:
             kind=f"of concurrent creates of a {kind} not all are in the list",
             expected=f"all {len(identifiers)} in {lister.function.name}",
             actual=f"{len(lost)} are missing",
-            exchange=lister.exchange() if lost else None,
+            exchange=lister.last,
             function=lister.function.name,
         )
     if talk.catalog.delete(kind) is not None:

@@ -119,6 +119,8 @@ class Lister:
         self.function = function
         self.user = user
         self.data = data
+        #: The call that `rows` was last taken from.
+        self.last: Exchange | None = None
 
     def exchange(self, **paging: Any) -> Exchange:
         """Call the list function."""
@@ -131,7 +133,7 @@ class Lister:
             SetUpFailedError: there are none to be read.
 
         """
-        exchange = self.talk.must(self.exchange(**paging), "could not list")
+        exchange = self.last = self.talk.must(self.exchange(**paging), "could not list")
         rows = resolve(exchange.data, self.function.rows or "")
         if not isinstance(rows, list):
             raise SetUpFailedError(f"{self.function.name} has no rows at {self.function.rows!r}", exchange)
@@ -253,8 +255,13 @@ class Trace:
 
         yield from listers(self.talk, self.function.object.kind, self.user, Parent())
 
-    def judge(self, rule: str, kind: str) -> None:
-        """Judge that nothing happened."""
+    def moved(self) -> tuple[Exchange | None, str] | None:
+        """Return the call that shows that something happened, and what it shows; None where nothing did.
+
+        Raises:
+            SetUpFailedError: it cannot be looked at any more.
+
+        """
         if self.lister is not None:
             assert self.function.object is not None
             assert self.lister.function.object is not None
@@ -266,26 +273,19 @@ class Trace:
                 # What somebody else made in the meantime is not the run's to remove.
                 if identifier is not MISSING and self.talk.estate.tag in json.dumps(row, default=str):
                     self.talk.estate.enter(self.function.object.kind, identifier, self.user)
-            self.talk.judge(
-                rule,
-                not extra,
-                kind=kind,
-                expected="the list is as it was before",
-                actual=f"{len(extra)} new in {self.lister.function.name}",
-                function=self.function.name,
-                exchange=self.lister.exchange(),
-            )
-        elif self.thing is not None:
-            exchange = self.talk.witness(read(self.talk, self.thing))
-            method = self.talk.catalog.read(self.thing.kind)
-            assert method is not None
-            good = exchange.status == 200 and equal(method.volatile_mask(exchange.data), self.before)
-            self.talk.judge(
-                rule,
-                good,
-                kind=kind,
-                expected=f"the {self.thing.kind} is as it was before",
-                actual="it was changed" if exchange.status == 200 else f"it is gone: {exchange.summary()}",
-                function=self.function.name,
-                exchange=exchange,
-            )
+            return (self.lister.last, f"{len(extra)} new in {self.lister.function.name}") if extra else None
+        if self.thing is None:
+            return None
+        exchange = self.talk.witness(read(self.talk, self.thing))
+        method = self.talk.catalog.read(self.thing.kind)
+        assert method is not None
+        if exchange.status != 200:
+            return exchange, f"the {self.thing.kind} is gone"
+        if equal(method.volatile_mask(exchange.data), self.before):
+            return None
+        return exchange, f"the {self.thing.kind} was changed"
+
+    @property
+    def watches(self) -> bool:
+        """Whether there is anything to look at."""
+        return self.lister is not None or self.thing is not None

@@ -27,6 +27,7 @@ from fixtures.faults import FAULTS
 from fixtures.service import server
 from fixtures.service.service import BASE, Service
 from reports.run import build, validate
+from tests import evidence
 from tests.servers import library
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,6 +130,7 @@ def judge(
         harness.close()
     report = build(events)
     validate(report)
+    assert evidence.problems(events) == []
     return report
 
 

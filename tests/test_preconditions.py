@@ -143,3 +143,49 @@ def test_a_function_that_does_not_work_is_reported_once(
     causes = {"HTTP-1"} if how is missing else {"COD-8"}
     assert beside(report, causes) == {}
     assert causes <= set(broken(report))
+
+
+@pytest.mark.parametrize("name", ["data.refused-change-half-kept", "data.unknown-prerequisite-half-kept"])
+def test_a_half_applied_change_is_laid_at_its_own_call(name: str, tmp_path: Path) -> None:
+    """And not at a later one that was refused for want of a session, which would read as a way around the login."""
+    with serving_here(name) as (url, catalogue):
+        report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=["DAT-7"])
+    (rule,) = [rule for rule in report["rules"] if rule["id"] == "DAT-7"]
+    assert rule["verdict"] == "fail"
+    for finding in rule["findings"]:
+        assert "want of a session" not in finding["actual"], finding["actual"]
+        assert "another user" not in finding["actual"], finding["actual"]
+        assert finding["request"] is not None
+        assert "Token" in finding["request"]["headers"]
+        assert finding["response"]["status"] in (400, 404)
+
+
+def test_what_was_given_away_is_used_no_more(tmp_path: Path) -> None:
+    """A defect that spoils what it is tried on comes back each time it is confirmed."""
+    with serving_here("access.owner-on-update") as (url, catalogue):
+        report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=["ACC-3"], budget="quick")
+    findings = [finding for rule in report["rules"] for finding in rule["findings"]]
+    assert findings
+    assert {finding["reproduced"] for finding in findings} <= {"3/3", "1/1"}
+
+
+def public_logout(service: Service) -> Service:
+    """Signing out needs no session, ends the one that the token names, and is content with any token."""
+    declared = service.functions["auth.logout"]
+    declared.auth = "none"
+
+    def end(_: Callable[..., Any], service: Service, call: Call) -> dict[str, Any]:
+        service.sessions.end(service.token(call) or b"")
+        return {}
+
+    declared.wrap(end)
+    return service
+
+
+def test_a_public_logout_may_be_content_with_an_ended_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = ("AUT-6", "AUT-7", "AUT-8", "AUT-10")
+    report = verdicts_of(public_logout, tmp_path, monkeypatch, rules=rules)
+    assert broken(report) == {}
+    assert verdicts(report)["AUT-8"] == "pass"

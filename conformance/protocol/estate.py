@@ -10,6 +10,7 @@ import itertools
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,9 @@ from conformance.protocol.samples import CannotGenerate, Optional, Sampler, Spoi
 from conformance.protocol.session import Sessions, SetUpFailedError
 
 __all__ = ["Estate", "Thing"]
+
+#: Standing objects of one kind that are replaced in a run, where no function deletes such objects.
+MAX_RENEWALS_WITHOUT_DELETE = 6
 
 
 @dataclass(eq=False)
@@ -77,6 +81,7 @@ class Estate:
         self._standing: dict[tuple[str, str], Thing] = {}
         self._found: dict[tuple[str, str], list[Any]] = {}
         self._making: list[str] = []
+        self._renewed: Counter[str] = Counter()
         self._lock = threading.RLock()
 
     # -- who may call what -----------------------------------------------------------------------------------
@@ -305,6 +310,19 @@ class Estate:
             self._known[(thing.kind, repr(thing.id))] = thing
             self._ledger[thing] = None
             self.ownership.made(thing.kind, thing.id)
+
+    def renew(self) -> None:
+        """Use none of the standing objects any more: what was done to them may have changed whose they are.
+
+        They stay in the ledger. Of a kind that no function deletes only a few are replaced.
+        """
+        with self._lock:
+            for kind, user in list(self._standing):
+                if self.catalog.delete(kind) is None:
+                    self._renewed[kind] += 1
+                    if self._renewed[kind] > MAX_RENEWALS_WITHOUT_DELETE:
+                        continue
+                del self._standing[kind, user]
 
     def standing(self, thing: Thing) -> bool:
         """Whether an object is kept to be used again."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
-from conformance.protocol.exchange import Exchange, Vault
+from conformance.protocol.exchange import Exchange, Request, Vault
 from conformance.rulebook.envelope import is_error
 from conformance.rulebook.insides import find_leak
 from conformance.rulebook.model import (
@@ -258,12 +258,24 @@ def _vault(
 
 
 _VAULT = _vault()
+_ADMINS = "c0ffee0123456789"
 
 
 def _said(
     data: object, *, user: str | None = "owner", login: bool = False, vault: Vault = _VAULT
 ) -> Exchange:
     return reply(200, isError=False, errMsg=None, data=data, user=user, login=login, vault=vault)
+
+
+def _repeated(data: object, *, sent: bytes) -> Exchange:
+    return reply(200, isError=False, errMsg=None, data=data, sent=sent, vault=_VAULT)
+
+
+def _carries(request: Request, identifier: str) -> bool:
+    """Whether a request has a session identifier in it, in whatever place."""
+    values = "\n".join([request.url, *(value for _, value in request.headers)])
+    sent = f"{values}\n{request.body.decode('latin-1')}"
+    return any(form in sent for form in _session_forms(identifier))
 
 
 @rule(
@@ -281,6 +293,17 @@ def _said(
         _said({"title": "course a1"}, vault=_vault(["a1"])),
         _said({"id": "abc123"}, vault=_vault(sessions=[("abc123", "admin")])),
         _said({"id": "0123456789abcdef"}, vault=_vault(sessions=[("0123456789abcdef", None)])),
+        # What the request itself carries is known to who sent it: that it works is for AUT-13 and AUT-15 to judge.
+        *(
+            reply(200, isError=False, errMsg=None, data={"sessionId": _ADMINS}, vault=_VAULT, **carried)
+            for carried in (
+                {"sent_headers": (("Token", _ADMINS),)},
+                {"sent_headers": (("Token", _ADMINS),), "user": None, "login": True},
+                {"sent_headers": (("Cookie", f"Token={_ADMINS}"),), "user": None},
+                {"url": f"http://host/api/auth?Token={_ADMINS}", "user": None},
+                {"sent": f'{{"method":"status","Token":"{_ADMINS}"}}'.encode(), "user": None},
+            )
+        ),
     ],
     fails=[
         _said({"credential": "Tr0ub4dor&3"}),
@@ -301,6 +324,9 @@ def _said(
         _said({"sessions": [{"id": "c0ffee0123456789"}]}, user=None),
         _said({"sessionId": "5f2c9a7e41d84b06"}, user="admin"),
         reply(200, body=b"{}", headers=(("Set-Cookie", "Token=c0ffee0123456789"),), vault=_VAULT),
+        # A password that the request carries is not to be repeated either.
+        _repeated({"credential": "Tr0ub4dor&3"}, sent=b'{"data":{"credential":"Tr0ub4dor&3"}}'),
+        _repeated({"sessionId": _ADMINS}, sent=b'{"data":{"sessionId":"5f2c9a7e41d84b06"}}'),
     ],
 )
 def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
@@ -333,7 +359,7 @@ def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
         if owner is None or owner == user:
             continue
         for form in _session_forms(identifier):
-            if form in text:
+            if form in text and not _carries(exchange.request, identifier):
                 place = "the body" if form in body else "a header"
                 return broken(
                     expected="no session identifier of another user in any answer",
