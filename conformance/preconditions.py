@@ -142,7 +142,11 @@ class Preconditions:
             if method.name not in answers:
                 answers[method.name] = self._control(method)
             control = answers[method.name]
-            if control is not None and self._accounts_for(finding, exchange, control):
+            if (
+                control is not None
+                and not control.withheld
+                and self._accounts_for(finding, exchange, control)
+            ):
                 reasons[key] = f"a valid call of {method.name} does not succeed either: {control.summary()}"
         return reasons
 

@@ -1013,7 +1013,7 @@ class Talk:
         A call that got no answer, and gets one when it is sent again, shows nothing of what it asked: it is no finding,
         and not counted. Neither is an answer that says nothing about the rule (`conformance.preconditions`).
         """
-        if exchange is not None and exchange.withheld:
+        if any(each is not None and each.withheld for each in (exchange, witness)):
             return True
         if not good and exchange is not None:
             if self.run.wavers(exchange):
