@@ -20,6 +20,7 @@ from load import fold, slo
 from load.health import LIMITS, Calibration, Facts, Fitness, Vitals, fitness
 from load.plan import Order, Plan
 from load.tally import Counts, Delta, Second, Tally
+from load.windows import TimedSlos
 
 __all__ = ["Account", "Events"]
 
@@ -95,6 +96,7 @@ class Account:
         self.stats = stats
         self.slos = [slo.parse(text) for text in plan.slos]
         self.watch = slo.Watch([slo.parse_abort(text) for text in plan.aborts], start=plan.warmup)
+        self.timed = TimedSlos(self.slos, plan.warmup, plan.schedule)
         self.tally = Tally(functions, warmup=plan.warmup, name="account")
         #: What came in since the last `since_now`: the trial of a search.
         self.lately = Delta()
@@ -107,6 +109,8 @@ class Account:
         self.lost: dict[str, int] = {}
         #: Why it is to be stopped.
         self.stop: str | None = None
+        #: Whether that is since an SLO cannot be held any more.
+        self.failed_fast = False
         self._renewal = -math.inf
         self._marked: dict[str, float] = {}
         self._trouble: set[str] = set()
@@ -198,10 +202,15 @@ class Account:
     def tick(self, *, end: bool = False) -> None:
         """Write out the seconds that are over, and look whether the run is to be stopped."""
         seconds = self.tally.finished(end=end)
-        while end and seconds and seconds[-1].at >= self.plan.duration and not seconds[-1].done:
+        while end and seconds and seconds[-1].at >= self.plan.duration and not seconds[-1].tells:
             seconds.pop()  # answers were waited for, and none came
         for second in seconds:
             self._second(second)
+        if self.plan.fail_fast and self.stop is None and seconds and not end:
+            at = seconds[-1].at + 1.0
+            if (why := self._hopeless(at)) is not None:
+                self.stop, self.failed_fast = why, True
+                self.mark(at, "fail-fast", why)
 
     def _second(self, second: Second) -> None:
         at = second.at
@@ -213,6 +222,7 @@ class Account:
             name: {"requests": done, "errors": failed, "nonconformant": nonconformant}
             for name, (done, failed, nonconformant) in sorted(second.functions.items())
         }
+        self.timed.see(second)
         self.events.write({"event": "second", **second.shown(asked), "functions": functions})
         if self.stop is None and (why := self.watch.see(second)) is not None:
             self.stop = why
@@ -274,10 +284,45 @@ class Account:
             unsent=max(0.0, (asked or 0.0) - sent) + sum(self.lost.values()),
             open=self.plan.open,
         )
-        return [
-            *slo.judge(self.slos, counts, functions, seconds, doubt),
-            *slo.judge_default(self.slos, counts, functions, doubt),
-        ]
+        results = []
+        for each in self.slos:
+            if each.timed:
+                results.append(self.timed.result(each, doubt))
+            else:
+                results += slo.judge([each], counts, functions, seconds, doubt)
+        return [*results, *slo.judge_default(self.slos, counts, functions, doubt)]
+
+    @property
+    def watched(self) -> list[str]:
+        """The functions whose latencies are wanted second by second."""
+        return sorted(self.watch.functions | self.timed.functions)
+
+    def _hopeless(self, now: float) -> str | None:
+        """Return which SLO cannot be held any more and is missed by now, in words, or None."""
+        plan, counts, functions = self.plan, self.tally.total, self.tally.sum.functions
+        known = plan.open and not plan.tasks and not math.isinf(plan.duration)
+        expected = self.asked(plan.duration) - self.asked(plan.warmup) if known else None
+        if expected is not None and plan.schedule is not None and plan.schedule.spacing == "poisson":
+            # It may bring more than are expected; five standard deviations are hardly ever brought.
+            expected += 5 * expected**0.5
+        seconds = plan.duration - plan.warmup
+        lost = set(self.timed.missed())
+        for each in self.slos:
+            of = counts if each.function is None else functions.get(each.function, Counts())
+            if not each.timed and slo.hopeless(
+                each, of, expected if each.function is None else None, seconds
+            ):
+                lost.add(each)
+        default = all(each.metric != "errors" for each in self.slos)
+        default = default and slo.hopeless(slo.DEFAULT_SLO, counts, expected, seconds)
+        if not lost and not default:
+            return None
+        measured = max(0.0, now - plan.warmup)
+        for result in self.judged(counts, functions, measured, self.fitness(now)):
+            hopeless = result.slo in lost or (default and result.slo.default and result.slo.function is None)
+            if hopeless and result.verdict == "fail":
+                return f"{result.slo.text} cannot be held any more ({slo.measured_text(result.slo, result.value)})"
+        return None
 
     def rules(self) -> dict[str, dict[str, int]]:
         """Return how often each rule was judged and broken, in all processes."""
@@ -346,6 +391,7 @@ class Account:
             "workers": len(names),
             "slo": list(plan.slos),
             "abort": list(plan.aborts),
+            "fail_fast": plan.fail_fast,
         }
 
     def ended(
@@ -394,5 +440,6 @@ class Account:
             "schema": self.schema(),
             "slos": [each.to_json() for each in slos],
             "search": search,
+            "steps": [step.to_json() for step in self.timed.steps],
             "health": health,
         }

@@ -190,9 +190,7 @@ class Remote:
         self._zero = perf_counter() + LEAD + self.plan.part(len(self._hands)).calm
         for hand in self._hands:
             hand.heard = self._zero
-            self._send(
-                hand, "load-go", seconds=self._zero - perf_counter(), watch=sorted(account.watch.functions)
-            )
+            self._send(hand, "load-go", seconds=self._zero - perf_counter(), watch=account.watched)
         return self._zero
 
     def order(self, order: Order) -> None:  # noqa: D102

@@ -388,6 +388,8 @@ def samples_short(settings: Settings, shares: Mapping[str, float] | None = None)
     short = []
     for text in settings.slos:
         one = slo.parse(text)
+        if one.metric == "recovery" or one.since is not None or one.at_rate is not None:
+            continue  # of how many requests they are is not worked out
         if one.metric == "rate":
             have = settings.seconds - settings.warmup
             what = "seconds"

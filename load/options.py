@@ -12,6 +12,7 @@ whole of the three, or says in one line what is wrong; both fronts go through it
     mix = { "course.find" = 6 }                 # --mix course.find=6,course.read=3
     slo = ["p95 < 300ms"]                       # --slo, repeatable
     abort_when = ["errors > 50% over 5s"]       # --abort-when, repeatable
+    fail_fast = true                            # --fail-fast
     warmup = "5s"                               # --warmup
     connections = 256                           # --connections
     workers = 2                                 # --workers
@@ -93,6 +94,7 @@ class Wish:
     connections: int | None = None
     workers: int | None = None
     search: str | None = None
+    fail_fast: bool | None = None
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Wish:
@@ -109,7 +111,10 @@ class Wish:
         line: list[str] = []
         for each in fields(self):
             value = getattr(self, each.name)
-            if value is None or each.name == "workers":
+            if value is None or value is False or each.name == "workers":
+                continue
+            if value is True:
+                line.append(f"--{each.name.replace('_', '-')}")
                 continue
             for one in value if isinstance(value, tuple) else (value,):
                 line.append(f"--{each.name.replace('_', '-')}={one}")
@@ -157,6 +162,11 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
         action="append",
         metavar="CONDITION",
         help="stop early, as in 'errors > 50%% over 5s' (repeatable)",
+    )
+    add(
+        "--fail-fast",
+        action="store_true",
+        help="stop, with status 1, as soon as an SLO cannot be held any more",
     )
     add("--warmup", metavar="DURATION", help="not counted (default: a tenth of the duration, 5s at most)")
     add(
@@ -209,6 +219,7 @@ class Settings:
     ceiling: float | None
     #: How many calls may be under way in a session before it counts as occupied; None: any number.
     per_session: int | None = 1
+    fail_fast: bool = False
     #: The rate, or the search, as it was written.
     wording: str | None = None
 
@@ -295,6 +306,7 @@ def settle(
         raise UsageError(f"{connections} connections are too few for {workers} workers: each needs one")
     mix = _mix(*pick("mix", wish.mix), functions)
     slos = _texts(*pick("slo", wish.slo), functions, slo.parse)
+    _timed(slos, pick("slo", wish.slo)[1], schedule, search, seconds)
     if search is not None:
         search = replace(search, samples=_samples(slos, mix))
     return Settings(
@@ -312,8 +324,25 @@ def settle(
         workers=workers,
         ceiling=ceiling,
         per_session=None if (many := load.get("per_session", 1)) == "any" else int(many),
+        fail_fast=bool(pick("fail_fast", wish.fail_fast, False)[0]),
         wording=wording,
     )
+
+
+def _timed(
+    slos: Sequence[str], spot: str, schedule: Schedule | None, search: Search | None, seconds: float
+) -> None:
+    """Raise UsageError where an SLO is about a part of the run that this load does not have."""
+    from load import slo
+    from load.windows import TimedSlos
+
+    for each in map(slo.parse, slos):
+        if not each.timed:
+            continue
+        if search is not None:
+            raise UsageError(f"{spot}: {each.text!r}: a search judges each rate as a whole")
+        if (why := TimedSlos.wrong(each, schedule, seconds)) is not None:
+            raise UsageError(f"{spot}: {each.text!r}: {why}")
 
 
 def _samples(slos: Sequence[str], mix: Mapping[str, float] | None) -> int:

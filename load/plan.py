@@ -39,6 +39,7 @@ class Plan:
     ceiling: float | None = None
     slos: tuple[str, ...] = ()
     aborts: tuple[str, ...] = ()
+    fail_fast: bool = False
     users: int = 0
     #: How many calls may be under way in a session before it counts as occupied; None: any number.
     per_session: int | None = 1
@@ -98,6 +99,7 @@ class Plan:
             "ceiling": self.ceiling,
             "slos": list(self.slos),
             "aborts": list(self.aborts),
+            "fail_fast": self.fail_fast,
             "users": self.users,
             "per_session": self.per_session,
             "calibration": None if self.calibration is None else list(self.calibration),

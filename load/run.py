@@ -93,7 +93,7 @@ class Local:
         assert self.generator is not None
         self._account = account
         zero = perf_counter() + LEAD + self.plan.calm
-        self.generator.start(zero, watch=sorted(account.watch.functions))
+        self.generator.start(zero, watch=account.watched)
         account.tally = self.generator.tally
         self._ready(self.generator)
         return zero
@@ -225,7 +225,7 @@ class Run:
         self.hands.collect()
         account.tick()
         if self._why is None and account.stop is not None:
-            self._why = f"abort: {account.stop}"
+            self._why = f"{'fail-fast' if account.failed_fast else 'abort'}: {account.stop}"
         if self._why is None and not self.hands.alive():
             self._why = "no worker is left"
             account.mark(self.now, "abort", self._why)

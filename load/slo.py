@@ -34,20 +34,30 @@ from load.tally import Counts, Second
 
 __all__ = [
     "DEFAULT",
+    "DEFAULT_SLO",
     "Abort",
     "Doubt",
     "Result",
     "Slo",
     "Watch",
     "cannot_hold",
+    "counts_of",
+    "hopeless",
     "judge",
     "judge_default",
+    "measured_text",
     "parse",
     "parse_abort",
 ]
 
 _OPS = ("<=", ">=", "<", ">", "=")
-_NAMES = ("errors", "nonconformant", "rate", "mean", "max")
+_NAMES = ("errors", "nonconformant", "rate", "mean", "max", "recovery")
+_TAIL = re.compile(
+    r"(?P<objective>.*?)\s+(?:in\s+every\s+(?P<every>[0-9]{1,5}\s*(?:s|m))"
+    r"|from\s+(?P<since>[0-9]{1,6}(?:\.[0-9]+)?\s*(?:s|m|h))"
+    r"|at\s+(?P<at>[0-9]{1,7}(?:\.[0-9]+)?)\s*/\s*s)",
+)
+_PART_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _TEXT = re.compile(
     r"(?:(?P<function>[^\s./<>=]+\.[^\s./<>=]+)\s+)?"
     r"(?P<metric>[A-Za-z][A-Za-z0-9.]*)\s*(?P<op><=|>=|==|<|>|=)\s*"
@@ -84,6 +94,15 @@ class Slo:
     function: str | None = None
     #: Whether it holds without having been asked for.
     default: bool = False
+    #: Of every so many seconds, from a moment on, and at a step's rate; None: of the whole run.
+    every: float | None = None
+    since: float | None = None
+    at_rate: float | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is about a part of the run (`load.windows`)."""
+        return (self.every, self.since, self.at_rate) != (None, None, None) or self.metric == "recovery"
 
     @property
     def percentile(self) -> float | None:
@@ -93,13 +112,15 @@ class Slo:
     @property
     def is_latency(self) -> bool:
         """Whether it is about how long requests took."""
-        return self.unit == "ms"
+        return self.unit == "ms" and self.metric != "recovery"
 
     @property
     def needed(self) -> int:
         """The least number of samples (for a rate: of seconds) that it is judged on."""
         if self.metric == "rate":
             return RATE_SECONDS
+        if self.metric == "recovery":
+            return 3
         if self.metric == "mean":
             return 30
         if (percentile := self.percentile) is not None:
@@ -141,6 +162,8 @@ class Result:
     samples: int
     needed: int
     reason: str | None = None
+    #: Of an SLO for every so many seconds: how many were judged, how many joined, and which missed it.
+    windows: Mapping[str, Any] | None = None
 
     @property
     def margin(self) -> float | None:
@@ -163,12 +186,22 @@ class Result:
             "verdict": self.verdict,
             "reason": self.reason,
             "default": self.slo.default,
+            **({} if self.windows is None else {"windows": dict(self.windows)}),
         }
+
+
+def measured_text(slo: Slo, value: float | None) -> str:
+    """Return a value of an SLO with its unit, in words."""
+    if value is None:
+        return "nothing served"
+    unit = f" {slo.unit}" if slo.unit == "ms" else slo.unit
+    return f"{value:.4g}{unit}"
 
 
 def parse(text: str, functions: Collection[str] | None = None) -> Slo:
     """Read an SLO; `functions`, if given, are those that a load calls. Raises UsageError."""
-    found = _TEXT.fullmatch(text.strip())
+    objective, parts = _parts(text.strip())
+    found = _TEXT.fullmatch(objective)
     if not found:
         raise UsageError(f"{text!r} is no SLO: {_EXAMPLE}")
     metric, op, unit = found["metric"].lower(), found["op"], found["unit"] or ""
@@ -194,6 +227,8 @@ def parse(text: str, functions: Collection[str] | None = None) -> Slo:
         if unit not in _LATENCY_UNITS:
             raise UsageError(f"{text!r} is no SLO: {metric} is a time, as in {metric} < 300ms")
         limit, unit = limit * _LATENCY_UNITS[unit], "ms"
+    if metric == "recovery" and (op not in ("<", "<=") or found["function"] or parts):
+        raise UsageError(f"{text!r} is no SLO: a recovery is of the whole load, as in recovery < 10s")
     if op == "=" and not (metric in ("errors", "nonconformant") and unit in ("", "%")):
         raise UsageError(f"{text!r} is no SLO: {metric} is measured, not counted: use < or >")
     if op == "<" and not limit:
@@ -201,10 +236,29 @@ def parse(text: str, functions: Collection[str] | None = None) -> Slo:
     function = found["function"]
     if function is not None and functions is not None and function not in functions:
         raise UsageError(f"{text!r}: this load does not call {function}{suggestion(function, functions)}")
-    return Slo(" ".join(text.split()), metric, op, float(limit), unit, function)
+    read = Slo(" ".join(text.split()), metric, op, float(limit), unit, function)
+    return replace(read, **parts)  # type: ignore[arg-type]  # only those of time
 
 
-_DEFAULT = replace(parse(DEFAULT), default=True)
+def _parts(text: str) -> tuple[str, dict[str, float]]:
+    """Return an SLO without what it says of time, and that: `every`, `since` and `at_rate`. Raises UsageError."""
+    parts: dict[str, float] = {}
+    objective = text
+    while found := _TAIL.fullmatch(objective):
+        objective = found["objective"]
+        name = "every" if found["every"] else "since" if found["since"] else "at_rate"
+        if name in parts:
+            raise UsageError(f"{text!r} is no SLO: it says twice of when it is")
+        value = found["every"] or found["since"] or found["at"]
+        parts[name] = float(value.rstrip("smh ")) * _PART_SECONDS.get(value[-1], 1)
+        if not parts[name]:
+            raise UsageError(
+                f"{text!r} is no SLO: {value!r} is nothing; write it as in every 10s or at 100/s"
+            )
+    return objective, parts
+
+
+DEFAULT_SLO = replace(parse(DEFAULT), default=True)
 
 
 def judge(
@@ -239,10 +293,10 @@ def judge_default(
         return []
     results = []
     if not spoken:
-        results.append(_default(replace(_DEFAULT, text=DEFAULT), total))
+        results.append(_default(replace(DEFAULT_SLO, text=DEFAULT), total))
     for name, counts in sorted(functions.items()):
         if name not in spoken:
-            slo = replace(_DEFAULT, text=f"{name} {DEFAULT}", function=name)
+            slo = replace(DEFAULT_SLO, text=f"{name} {DEFAULT}", function=name)
             result = _judged(slo, counts, 0.0)
             if result.verdict == "fail":
                 results.append(replace(result, reason=LIFTED.partition(";")[0]))
@@ -321,6 +375,30 @@ def cannot_hold(slo: Slo, bad: int, samples: float) -> bool:
         return (100 * bad / samples if slo.unit == "%" else float(bad)) > slo.limit
     percentile = slo.percentile
     return bad > (0.0 if percentile is None else samples * (1 - percentile / 100)) + 1e-9
+
+
+def hopeless(slo: Slo, counts: Counts, expected: float | None, seconds: float) -> bool:
+    """Return whether an SLO cannot be held any more, whatever else comes.
+
+    `expected` is how many requests there will be at most in `seconds` in all, None where that is not known.
+    """
+    needed = 1 if slo.default and slo.function is None else slo.needed
+    if slo.metric == "rate":
+        if expected is None or slo.op not in (">", ">="):
+            return False
+        left = max(0.0, expected - counts.wanted - counts.renewed)
+        return seconds >= needed and not slo.holds((counts.served + left) / seconds)
+    if slo.op not in ("<", "<=", "=") or slo.metric == "mean":
+        return False
+    if slo.is_latency:
+        bad = counts.due.above(slo.limit * 1000)
+    else:
+        bad = counts.unserved if slo.metric == "errors" else counts.nonconformant
+        if slo.unit == "" and slo.op == "<":
+            return bad >= slo.limit
+    if slo.unit == "" or slo.metric == "max":
+        return cannot_hold(slo, bad, 1)
+    return expected is not None and cannot_hold(slo, bad, max(expected, needed))
 
 
 # --- what the generator may have caused itself ------------------------------------------------------------------
@@ -419,6 +497,8 @@ def parse_abort(text: str, functions: Collection[str] | None = None, *, seconds:
     if not 1 <= seconds <= 600:
         raise UsageError(f"{text!r}: a condition looks back over 1 to 600 s, not {seconds} s")
     slo = parse(text, functions)
+    if slo.timed:
+        raise UsageError(f"{text!r}: a condition looks back: write it as 'errors > 50% over 10s'")
     if slo.metric == "rate" and seconds < RATE_SECONDS:
         raise UsageError(f"{text!r}: a rate needs {RATE_SECONDS} s, not {seconds} s")
     return Abort(f"{slo.text} over {seconds}s", slo, seconds)
@@ -464,24 +544,32 @@ class Watch:
         return None
 
     def _counts(self, abort: Abort) -> Counts:
-        counts = Counts()
-        name = abort.condition.function
-        for second in list(self._seconds)[-abort.seconds :]:
-            if name is None:
-                done, failed, nonconformant = second.done, second.failed, second.nonconformant
-                latency: Histogram | None = second.due
-            else:
-                done, failed, nonconformant = second.functions.get(name, (0, 0, 0))
-                latency = second.watched.get(name)
-            counts.requests += done
-            counts.failed += failed
-            counts.nonconformant += nonconformant
-            if name is None:
-                # How long they waited is in the latencies already.
-                counts.starved.record(0, second.starved)
-            if latency is not None and abort.condition.is_latency:
-                counts.due.merge(latency)
-        return counts
+        slo = abort.condition
+        return Counts.sum(
+            counts_of(second, slo.function, latencies=slo.is_latency)
+            for second in list(self._seconds)[-abort.seconds :]
+        )
+
+
+def counts_of(second: Second, function: str | None, *, latencies: bool) -> Counts:
+    """Return what came to its end in a second, of one function or of all; with `latencies`, their histogram, too."""
+    counts = Counts()
+    latency: Histogram | None = second.due
+    if function is None:
+        counts.requests, counts.failed, counts.nonconformant = (
+            second.done,
+            second.failed,
+            second.nonconformant,
+        )
+        # How long they waited is in the latencies already.
+        counts.starved.record(0, second.starved)
+        counts.errors["timeout"] = second.errors["timeout"]
+    else:
+        counts.requests, counts.failed, counts.nonconformant = second.functions.get(function, (0, 0, 0))
+        latency = second.watched.get(function)
+    if latency is not None and latencies:
+        counts.due.merge(latency)
+    return counts
 
 
 def _said(slo: Slo, value: float) -> str:

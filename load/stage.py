@@ -121,6 +121,7 @@ class Play:
             ceiling=settings.ceiling,
             slos=settings.slos,
             aborts=settings.aborts,
+            fail_fast=settings.fail_fast,
             users=settings.users,
             per_session=settings.per_session,
             calibration=self.calibration,

@@ -253,6 +253,11 @@ class Second:
             self.gauges.setdefault(name, Gauge()).merge(gauge)
 
     @property
+    def tells(self) -> bool:
+        """Whether any request came to its end in it."""
+        return bool(self.done or self.dropped or self.renewed)
+
+    @property
     def served(self) -> int:
         """The requests that ended in it with what they asked for."""
         return self.done - self.failed

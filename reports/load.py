@@ -55,6 +55,8 @@ _PLANNED = (
     "abort_when",
     "ceiling",
 )
+#: The same of newer runs.
+_MORE_PLANNED = ("fail_fast", "steps")
 
 
 class LoadPart:
@@ -140,7 +142,10 @@ class LoadPart:
             schedule, search = None, search or schedule
         # What was told live stands in the end once more.
         marks = [_mark(mark) for mark in end["marks"]] if end.get("marks") else self.marks
-        return {name: end.get(name, plan.get(name)) for name in _PLANNED} | {
+        more = {name: end.get(name, plan.get(name)) for name in _MORE_PLANNED}
+        more = {name: value for name, value in more.items() if value is not None}
+        planned = {name: end.get(name, plan.get(name)) for name in _PLANNED}
+        return planned | more | {
             "schedule": schedule,
             "search": search,
             "scenario": str(plan.get("scenario") or ""),

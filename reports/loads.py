@@ -12,6 +12,7 @@ from load.histogram import Histogram
 from reports.charts import Mark, Series, chart
 from reports.frame import environment
 from reports.load_notes import session_line
+from reports.screen_load import STEP_HEADS, step_cells
 from reports.text import cut, error_share, goodput, latency, slo_word
 
 __all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_tick", "render", "tick"]
@@ -116,6 +117,8 @@ def render(load: Mapping[str, Any]) -> Markup:
             health=_health(load.get("health") or {}),
             charts=[each for each in _charts(load, steps, marks) if each],
             rows=_rows(load),
+            step_heads=STEP_HEADS,
+            steps=[step_cells(step) for step in load.get("steps") or []],
             marks=[(mark.label, duration(mark.at), mark.text) for mark in marks],
             errors=sorted(total["errors"].items(), key=lambda pair: -pair[1]),
             warmup=load.get("warmup") or 0,

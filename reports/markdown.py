@@ -13,6 +13,7 @@ from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
 from reports.load_notes import session_line
+from reports.screen_load import STEP_HEADS, step_cells
 from reports.text import cut, known_told, plural, rerun_of, reveal, slo_word
 
 __all__ = ["LIMIT", "NAME", "code", "prose", "render", "table"]
@@ -214,6 +215,9 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
         lines += ["", *table(["", "SLO", "value", "margin", "why"], rows, numbers=(2, 3))]
     if (told := session_line(load)) is not None and load["sessions"]["overlapped"]:
         lines += ["", f"Sessions: {prose(told)}."]
+    if steps := load.get("steps"):
+        cells = [[prose(cell) for cell in step_cells(step)] for step in steps[:_LISTED]]
+        lines += ["", *table(list(STEP_HEADS), cells, numbers=(1, 2, 3, 4, 5, 6))]
     health = load["health"]
     if not health["valid"]:
         lines += ["", f"⚠️ The generator was not fit to say so: {prose('; '.join(health['why']), 600)}"]

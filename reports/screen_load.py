@@ -12,12 +12,14 @@ from reports.load_notes import session_line
 from reports.page import Page
 from reports.text import cut, decided, error_share, goodput, milliseconds, plural
 
-__all__ = ["show"]
+__all__ = ["STEP_HEADS", "show", "step_cells"]
 
 #: Functions in the table, kinds of errors, marks.
 _ROWS, _KINDS, _MARKS = 20, 4, 6
 
 _HEADS = ("requests", "rate", "p50", "p95", "p99", "max", "errors", "broken")
+#: What stands in a table of steps, as `step_cells` has it.
+STEP_HEADS = ("step", "asked", "served", "p50", "p95", "p99", "errors")
 _SLO_STYLES = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "not judged": ("?", "magenta")}
 
 
@@ -36,11 +38,23 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.2g}%" if percent < 1 else f"{percent:.1f}%"
 
 
+def step_cells(step: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a step of the schedule."""
+    return (
+        f"{step['from']:g} to {step['to']:g} s",
+        rate(step["asked"]),
+        rate(step["rate"]),
+        *(milliseconds(step[name]) for name in ("p50", "p95", "p99")),
+        share(step["errors"], 1),
+    )
+
+
 def show(page: Page, load: Mapping[str, Any]) -> None:
     """Write the load's part."""
     _asked(page, load)
     page.gap()
     _table(page, load)
+    _steps(page, load)
     _slos(page, load)
     _search(page, load)
     _marks(page, load)
@@ -164,6 +178,20 @@ def _slos(page: Page, load: Mapping[str, Any]) -> None:
             (f"  {tail}", "dim"),
             indent=4,
         )
+
+
+def _steps(page: Page, load: Mapping[str, Any]) -> None:
+    steps = load.get("steps") or []
+    if not steps:
+        return
+    page.gap()
+    rows = [step_cells(step) for step in steps[:_ROWS]]
+    widths = [max(len(head), *(len(row[place]) for row in rows)) for place, head in enumerate(STEP_HEADS)]
+    for number, row in enumerate([STEP_HEADS, *rows]):
+        text = "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        page.line((text, "" if number else "dim"), wrap=False)
+    if len(steps) > _ROWS:
+        page.line((f"and {plural(len(steps) - _ROWS, 'more step')} in report.json", "dim"))
 
 
 def _margin(slo: Mapping[str, Any]) -> str:

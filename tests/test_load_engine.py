@@ -587,6 +587,32 @@ def test_a_condition_ends_the_run_early(tmp_path: Path) -> None:
     assert end["ended"].startswith("abort")
 
 
+def test_a_load_ends_as_soon_as_an_slo_cannot_be_held(tmp_path: Path) -> None:
+    plan = {"schedule": "100/s for 60s", "slos": ["p95 < 5s", "errors < 1%"], "fail_fast": True}
+    with (
+        Target(lambda number, path: (500 if number > 200 else 200, 0.0)) as target,
+        Locust(tmp_path, target.url, plan) as locust,
+    ):
+        status = locust.wait(50)
+        end = locust.end
+    assert end["seconds"] < 40
+    (mark,) = locust.marks("fail-fast")
+    assert mark["text"].startswith("errors < 1% cannot be held any more")
+    assert end["ended"] == f"fail-fast: {mark['text']}"
+    assert status == 1
+
+
+def test_a_condition_leaves_a_miss_a_miss(tmp_path: Path) -> None:
+    plan = {"schedule": "200/s for 60s", "aborts": ["errors > 50% over 1s"], "slos": ["errors < 1%"]}
+    with (
+        Target(lambda number, path: (500 if number > 300 else 200, 0.0)) as target,
+        Locust(tmp_path, target.url, plan) as locust,
+    ):
+        status = locust.wait(40)
+        end = locust.end
+    assert (end["slos"][0]["verdict"], status) == ("fail", 1)
+
+
 def test_a_rate_ceiling_is_not_exceeded(tmp_path: Path) -> None:
     plan = {"schedule": "300/s for 1s", "ceiling": 50, "drain": 0.5}
     with Target() as target, Locust(tmp_path, target.url, plan) as locust:

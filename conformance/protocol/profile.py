@@ -276,6 +276,7 @@ _LOAD_KEYS = (
     "mix",
     "slo",
     "abort_when",
+    "fail_fast",
     "search",
     "ceiling",
     "users",
@@ -659,6 +660,7 @@ class _Reader:
                 self.wrong(f"{where} mix.{name}", f"must be a share of 0 or more, not {_told(share)}")
         self.strings(table, "slo", where)
         self.strings(table, "abort_when", where)
+        self.get(table, "fail_fast", bool, where)
         return dict(table)
 
 
