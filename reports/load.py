@@ -145,37 +145,43 @@ class LoadPart:
         more = {name: end.get(name, plan.get(name)) for name in _MORE_PLANNED}
         more = {name: value for name, value in more.items() if value is not None}
         planned = {name: end.get(name, plan.get(name)) for name in _PLANNED}
-        return planned | more | {
-            "schedule": schedule,
-            "search": search,
-            "scenario": str(plan.get("scenario") or ""),
-            "arrivals": "closed" if plan.get("arrivals") == "closed" else "open",
-            "warmup": self._warmup,
-            "duration": None if duration is None or math.isinf(float(duration)) else float(duration),
-            "seconds": _number(seconds),
-            "complete": "total" in end,
-            "users": int(end.get("users") or plan.get("users") or 0),
-            "workers": int(end.get("workers") or plan.get("workers") or 1),
-            "connections": {
-                "limit": connections.get("limit"),
-                "opened": int(connections.get("opened") or most),
-                "most": int(connections.get("most") or most),
-            },
-            "marks": sorted(marks, key=lambda mark: mark["at"]),
-            "total": _counts(told["total"]),
-            "functions": {str(name): _counts(counts) for name, counts in sorted(told["functions"].items())},
-            "warmed": _counts(told["warmed"]),
-            "series": series,
-            "rules": {
-                str(rule): {"judged": int(of["judged"]), "broken": int(of["broken"])}
-                for rule, of in (end.get("rules") or {}).items()
-            },
-            "schema": end.get("schema"),
-            "renewed": int(end.get("renewed") or 0),
-            "sessions": end.get("sessions"),
-            "slos": self._slos(end),
-            "health": self._health(end, series),
-        }
+        return (
+            planned
+            | more
+            | {
+                "schedule": schedule,
+                "search": search,
+                "scenario": str(plan.get("scenario") or ""),
+                "arrivals": "closed" if plan.get("arrivals") == "closed" else "open",
+                "warmup": self._warmup,
+                "duration": None if duration is None or math.isinf(float(duration)) else float(duration),
+                "seconds": _number(seconds),
+                "complete": "total" in end,
+                "users": int(end.get("users") or plan.get("users") or 0),
+                "workers": int(end.get("workers") or plan.get("workers") or 1),
+                "connections": {
+                    "limit": connections.get("limit"),
+                    "opened": int(connections.get("opened") or most),
+                    "most": int(connections.get("most") or most),
+                },
+                "marks": sorted(marks, key=lambda mark: mark["at"]),
+                "total": _counts(told["total"]),
+                "functions": {
+                    str(name): _counts(counts) for name, counts in sorted(told["functions"].items())
+                },
+                "warmed": _counts(told["warmed"]),
+                "series": series,
+                "rules": {
+                    str(rule): {"judged": int(of["judged"]), "broken": int(of["broken"])}
+                    for rule, of in (end.get("rules") or {}).items()
+                },
+                "schema": end.get("schema"),
+                "renewed": int(end.get("renewed") or 0),
+                "sessions": end.get("sessions"),
+                "slos": self._slos(end),
+                "health": self._health(end, series),
+            }
+        )
 
     def _slos(self, end: Mapping[str, Any]) -> list[dict[str, Any]]:
         if end.get("slos") is not None:
