@@ -13,6 +13,9 @@ from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange
 from conformance.run import LINES, NotJudgedError, Talk
 
+#: How many functions of an endpoint are called to see whether they all refuse a user.
+_MOST_CONTROLS = 3
+
 __all__ = ["prober", "probing_status", "send_probe"]
 
 
@@ -69,14 +72,47 @@ def send_probe(talk: Talk, endpoint: str, body: bytes | None = None, **options: 
 def probing_status(
     talk: Talk, rule: str, exchange: Exchange, accepted: Collection[int], *, endpoint: str, **words: Any
 ) -> bool:
-    """Judge the status of a probe; without a session, a 401 of a target that has protected functions says nothing."""
-    guarded = exchange.status == 401 and 401 not in accepted and exchange.request.header("Token") is None
-    if guarded and may_be_guarded(talk):
-        talk.skip(
-            rule,
-            f"the endpoint {endpoint} asks for a session before it reads the body",
-            LINES["user"],
-            function=talk.caller.label(f"{endpoint}."),
-        )
-        return True
-    return talk.status(rule, exchange, accepted, **words)
+    """Judge the status of a probe, unless a guard refused it before its body was read.
+
+    Without a session that may be a 401 of any target that has protected functions. Inside a session it is a refusal that
+    every function of the endpoint gives as well, which says that the user lacks a right that the catalogue does not name.
+    """
+    why = _guard(talk, exchange, endpoint) if exchange.status not in accepted else None
+    if why is None:
+        return talk.status(rule, exchange, accepted, **words)
+    reason, lines = why
+    talk.skip(rule, reason, lines, function=talk.caller.label(f"{endpoint}."))
+    return True
+
+
+def _guard(talk: Talk, exchange: Exchange, endpoint: str) -> tuple[str, str | None] | None:
+    """Return why a refusal says nothing about the body of a request, and the lines to add; None where it does."""
+    if exchange.status not in (401, 403):
+        return None
+    if exchange.request.header("Token") is None:
+        if exchange.status == 401 and may_be_guarded(talk):
+            return f"the endpoint {endpoint} asks for a session before it reads the body", LINES["user"]
+        return None
+    if exchange.user is None or not _refuses_all(talk, exchange.user, endpoint, exchange.status):
+        return None
+    return (
+        f"every function of the endpoint {endpoint} refuses the user {exchange.user!r} with {exchange.status}: "
+        "name the role that it needs in x-auth of the catalogue",
+        None,
+    )
+
+
+def _refuses_all(talk: Talk, user: str, endpoint: str, status: int) -> bool:
+    """Whether the functions of an endpoint that only read all refuse a user who may call them, with this status."""
+    asked = 0
+    for method in talk.catalog:
+        if method.entity != endpoint or method.effect != "read" or method.auth == "none":
+            continue
+        if not talk.estate.may_call(user, method) or not talk.estate.harmless(method):
+            continue
+        asked += 1
+        if talk.call(method, talk.data_for(method, user), as_=user).status != status:
+            return False
+        if asked == _MOST_CONTROLS:
+            break
+    return asked > 0

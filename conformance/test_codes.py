@@ -69,10 +69,12 @@ def test_unknown_endpoint(talk: Talk) -> None:
         except NotJudgedError:
             accepted = {403, 404}
         exchange = talk.call(f"{word}.{name}", {}, as_=user, target=word)
-        talk.status(
+        probing_status(
+            talk,
             "COD-4",
             exchange,
             accepted,
+            endpoint=near.get(word, word),
             kind="an unknown endpoint is not answered 404",
             function="",
             because=f"there is no endpoint {word}",

@@ -161,3 +161,23 @@ def test_a_refusal_that_is_no_guard_is_a_finding(monkeypatch: pytest.MonkeyPatch
     with serving_here("gate.change") as (url, catalogue):
         report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=["REQ-1", "REQ-4", "REQ-5"])
     assert set(broken(report)) == {"REQ-1", "REQ-4", "REQ-5"}
+
+
+def test_a_role_that_the_catalogue_does_not_name_is_no_finding_on_bodies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A catalogue of `init` calls every function open to any session until its questions are answered."""
+    monkeypatch.setitem(FAULTS, "gate.change", guarded(role_before_the_body))
+    with serving_here("gate.change") as (url, catalogue):
+        for method in catalogue["methods"]:
+            if method["name"].startswith("sys."):
+                method["x-auth"] = "session"
+        profile = without_users(profile_of(catalogue, tmp_path), "admin")
+        report = judge(
+            profile=profile,
+            target=url,
+            rules=["REQ-1", "REQ-4", "REQ-5", "COD-3", "COD-4"],
+            seed=3,
+            budget="quick",
+        )
+    assert broken(report) == {}
