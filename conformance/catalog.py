@@ -19,7 +19,9 @@ from conformance.harness import EMBEDDED_PROFILE
 from conformance.protocol import docpage, yamltext
 from conformance.protocol import profile as profiles
 from conformance.protocol.catalog import Catalog, is_json, problems, read_document, read_text
+from conformance.protocol.catalog_review import mistakes, remarks_on
 from conformance.protocol.docpage import Changes, PageFunction
+from conformance.protocol.lines import line_of
 from conformance.protocol.markdown import document as markdown
 from conformance.protocol.openapi import describe
 from conformance.protocol.profile import Profile, UsageError
@@ -108,10 +110,18 @@ def validate(path: Path) -> int:
     if not path.exists():
         raise UsageError(f"{path}: there is no such catalogue")
     found, catalog = problems(path)
-    for line, pointer, why in found:
+    text = path.read_bytes().decode("utf-8-sig")
+    as_json = is_json(path, text)
+    if catalog is not None:
+        for mistake in mistakes(catalog):
+            found.append((line_of(text, mistake.pointer, is_json=as_json), mistake.pointer, mistake.text))
+    for line, pointer, why in sorted(found):
         print(f"{path}:{line}: {pointer}: {why}", file=sys.stderr)
-    if catalog is None:
+    if found or catalog is None:
         return 2
+    for remark in remarks_on(catalog):
+        line = line_of(text, remark.pointer, is_json=as_json)
+        print(f"{path}:{line}: {remark.pointer}: note: {remark.text}")
     unanswered = docpage.questions(catalog.raw)
     asked = "; ".join(f"{name} of {len(functions)}" for name, functions in unanswered.items())
     print(

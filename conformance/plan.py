@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
+from conformance.protocol.catalog_review import summary
 from conformance.protocol.client import Client, compact
 from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.pointer import MISSING, assign, resolve
@@ -277,4 +278,5 @@ def render(catalog: Catalog, tally: Tally, *, url: str, budget: str, endless: bo
     lines.append(f"{'(unknown functions, odd paths, bad bodies)':<40} {tally.others:>6} {'-':>31}")
     if idle:
         lines += ["", f"never called: {', '.join(idle)}"]
+    lines += [f"{line[0].upper()}{line[1:]}" for line in summary(catalog)]
     return "\n".join(lines)

@@ -74,8 +74,8 @@ def probing_status(
 ) -> bool:
     """Judge the status of a probe, unless a guard refused it before its body was read.
 
-    Without a session that may be a 401 of any target that has protected functions. Inside a session it is a refusal that
-    every function of the endpoint gives as well, which says that the user lacks a right that the catalogue does not name.
+    Without a session that may be a 401 of any target that has protected functions. Inside a session it is a refusal
+    that every function of the endpoint gives as well: the user lacks a right that the catalogue does not name.
     """
     why = _guard(talk, exchange, endpoint) if exchange.status not in accepted else None
     if why is None:

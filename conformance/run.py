@@ -18,6 +18,7 @@ from conformance.generation import Allowance, Coverage, Portion, held_for
 from conformance.preconditions import Preconditions
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
+from conformance.protocol.catalog_review import summary
 from conformance.protocol.clean_up import CleanUp
 from conformance.protocol.client import Client, OutOfTimeError
 from conformance.protocol.environment import Environment
@@ -706,6 +707,7 @@ class Run:
             )
         self._tell_wavering()
         self._report_pauses()
+        self.notes += summary(self.catalog)
         self._tell_coverage()
         if (withheld := self.ownership.note()) is not None:
             self.notes.append(withheld)

@@ -732,7 +732,7 @@ def test_deep_values_are_judged() -> None:
     [
         ({"type": "strng"}, "/x/type"),
         ({"properties": {"a": {"minLength": -1}}}, "/x/properties/a/minLength"),
-        ({"items": [{}]}, "/x/items"),
+        ({"items": [{"type": "strng"}]}, "/x/items/0/type"),
         ({"items": {"$ref": "#/none"}}, "/x/items/$ref"),
         ({"$dynamicRef": "#a"}, "/x/$dynamicRef"),
         ({"pattern": "["}, "/x"),

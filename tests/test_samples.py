@@ -88,7 +88,7 @@ SCHEMAS: list[Any] = [
     {"type": "string", "format": "email", "minLength": 200},
     {"type": "string", "format": "uri", "maxLength": 30},
     {"type": "string", "format": "uri", "pattern": "^https://"},
-    {"type": "string", "format": "no-such-format"},
+    {"type": "string", "format": "no-such-format", "examples": ["green", "blue"]},
     *(
         {"type": "string", "format": name}
         for name in (

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.protocol.caller import OMIT, Caller
-from conformance.protocol.catalog import Catalog, Method
+from conformance.protocol.catalog import Catalog, Method, refs
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.ownership import Ownership
 from conformance.protocol.pointer import MISSING, resolve
@@ -220,6 +220,30 @@ class Estate:
                 return self.valid(method, user, optional="none", **fixed)
             raise SetUpFailedError(f"no sample of {method.name} fits its schema")
         return data
+
+    def breakable(self, method: Method, user: str | None) -> dict[str, Any]:
+        """Return data to break in one place: valid, but for texts of unknown formats, for which any text stands.
+
+        Raises:
+            SetUpFailedError: as `valid` does, for any other reason.
+
+        """
+        try:
+            return self.valid(method, user)
+        except SetUpFailedError as error:
+            if not isinstance(error.__cause__, CannotGenerate) or error.__cause__.keyword != "format":
+                raise
+        fixed: dict[str, Any] = {}
+        sampler = self.sampler(user)
+        for param in method.params:
+            if param.required and not refs(param.schema):
+                sampler.placeholders = False
+                try:
+                    sampler.sample(param.schema)
+                except CannotGenerate:
+                    sampler.placeholders = True
+                    fixed[param.name] = sampler.sample(param.schema)
+        return self.valid(method, user, optional="none", **fixed)
 
     # -- objects ---------------------------------------------------------------------------------------------
 

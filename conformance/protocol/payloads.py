@@ -7,6 +7,7 @@ use Hypothesis without a test around it. Where nothing can be generated, `unsupp
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import threading
@@ -19,12 +20,12 @@ from typing import Any, NamedTuple, TypeAlias
 from hypothesis.strategies import SearchStrategy
 
 from conformance.protocol.catalog import Method
+from conformance.protocol.dialect import NUMBER_FORMATS, is_known_text
 from conformance.protocol.payloads_cases import Anatomy, Place, Way, put, sent
 from conformance.protocol.payloads_make import KEYS, Make, Makers, first_of
 from conformance.protocol.payloads_shape import Impossible
 from conformance.protocol.payloads_source import Source, draw, made, smallest
 from conformance.protocol.payloads_text import (
-    FORMATS,
     INJECTIONS,
     NUMBERS,
     OPERATORS,
@@ -67,6 +68,7 @@ __all__ = [
     "settled",
     "smallest",
     "spoiled",
+    "unknown_texts",
     "unsupported",
     "valid",
     "violations",
@@ -151,6 +153,9 @@ class _Compiled:
         self.bind = bind
         self.makers = Makers(schema, refs, bind, unusual)
         self.anatomy = Anatomy(self.makers)
+        self._breaking = self.anatomy
+        if any(not is_known_text(name) for name in _text_formats(schema.document)):
+            self._breaking = Anatomy(Makers(schema, refs, bind, unusual, placeholders=True))
         self.lock = threading.RLock()
         self._valid: SearchStrategy[Any] | None = None
 
@@ -183,7 +188,7 @@ class _Compiled:
     def ways(self) -> tuple[Way, ...]:
         """Return the ways to violate the schema."""
         with self.lock:
-            return self.anatomy.violations
+            return self._breaking.violations
 
     def spoiled(self, only: Callable[[Way], bool] | None) -> SearchStrategy[Spoiled]:
         """Return the strategy of data with one violation."""
@@ -311,10 +316,14 @@ def boundaries(spec: Spec) -> Iterator[Case]:
     compiled = _compiled(spec)
     with compiled.lock:
         anatomy = compiled.anatomy
-        plain = compiled.makers.node(compiled.schema.document)
-        ways = [*anatomy.edges, *anatomy.violations]
-    first = Way("DAT-1", "data: as plain as may be", "required", "", "", plain)
-    for way in (first, *ways):
+        ways = [*anatomy.edges, *compiled.ways()]
+        with contextlib.suppress(Impossible):
+            # Where an unknown format has no example, nothing is valid beyond doubt; much is invalid all the same.
+            plain = compiled.makers.node(compiled.schema.document)
+            ways.insert(0, Way("DAT-1", "data: as plain as may be", "required", "", "", plain))
+        if not ways:
+            raise compiled.makers.shapes.why_none(compiled.schema.document)
+    for way in ways:
         yield Case(
             kind=way.kind,
             valid=way.valid,
@@ -385,6 +394,9 @@ def _carrier(
     if not kinds & ({"number"} if isinstance(item, Number) else text_only):
         return None
     allowed = compiled.makers.shapes.valid(place.node, sent(value))
+    if isinstance(item, Number) and allowed and any(shape.is_float for shape in place.shapes):
+        # 32 bits round most of these numbers, which is what the format says.
+        return None
     if isinstance(value, str) and allowed:
         patterns = [pattern for shape in place.shapes for pattern in shape.patterns]
         if any(settled(pattern, value) is None for pattern in patterns):
@@ -594,11 +606,6 @@ def any_json() -> SearchStrategy[Json]:
 
 # --- what cannot be generated -------------------------------------------------------------------------------
 
-_OLD = {
-    "dependencies": "is no keyword of 2020-12: use dependentRequired or dependentSchemas",
-    "additionalItems": "is no keyword of 2020-12: use items beside prefixItems",
-}
-
 
 def unsupported(schema: Spec) -> list[tuple[str, str, str]]:
     """Return (pointer to the place, keyword, why) for each thing in a schema that is not generated as it says.
@@ -635,10 +642,44 @@ def unsupported(schema: Spec) -> list[tuple[str, str, str]]:
 _BRANCHING = ("oneOf", "anyOf", "allOf", "if", "not", "dependentSchemas", "unevaluatedProperties")
 
 
+def unknown_texts(schema: Spec) -> list[tuple[str, str, bool]]:
+    """Return (pointer, format, whether the schema gives valid texts) for each text of a format that nobody knows."""
+    compiled = _compiled(schema)
+    found: dict[tuple[str, str], bool] = {}
+    with compiled.lock:
+        for pointer, node in places(compiled.schema.document):
+            name = node.get("format")
+            if not isinstance(name, str) or is_known_text(name) or not _is_open(node):
+                continue
+            if name in NUMBER_FORMATS and "type" not in node:
+                continue
+            is_given = any(
+                isinstance(text, str)
+                for shape in compiled.makers.shapes.of(node)
+                for text in (*shape.examples, *shape.defaults, *(shape.values or ()))
+            )
+            found[(pointer, name)] = is_given or found.get((pointer, name), False)
+    return [(pointer, name, is_given) for (pointer, name), is_given in found.items()]
+
+
+def _is_open(node: dict[str, Json]) -> bool:
+    """Whether texts may stand at a place, other than a few that are listed."""
+    types = node.get("type", "string")
+    return "string" in types and "enum" not in node and "const" not in node
+
+
+def _text_formats(document: Json) -> Iterator[str]:
+    """Yield the formats of a bundled schema that texts may have to be of."""
+    for _, node in places(document):
+        name = node.get("format")
+        if isinstance(name, str) and (name not in NUMBER_FORMATS or "string" in node.get("type", "string")):
+            yield name
+
+
 def _doubts(node: dict[str, Json]) -> Iterator[tuple[str, str]]:
     name = node.get("format")
-    if isinstance(name, str) and name not in FORMATS:
-        yield "format", f"{name!r} is not known: any text stands for it"
+    if isinstance(name, str) and name not in NUMBER_FORMATS and not is_known_text(name) and _is_open(node):
+        yield "format", f"{name!r} is not known: only values that the catalogue gives are sent as valid ones"
     for pattern in [node.get("pattern"), *node.get("patternProperties", {})]:
         if isinstance(pattern, str):
             try:
@@ -648,6 +689,3 @@ def _doubts(node: dict[str, Json]) -> Iterator[tuple[str, str]]:
     for key in ("unevaluatedProperties", "unevaluatedItems"):
         if isinstance(node.get(key), dict):
             yield key, "what it alone speaks of is not made"
-    for key, why in _OLD.items():
-        if key in node:
-            yield key, why

@@ -280,6 +280,9 @@ class Anatomy:
     def _text_edges(self, place: Place, shape: Shape) -> Iterator[Way]:
         low, high = shape.shortest, shape.longest
         fits = self.makers.text_fits(shape)
+        if shape.unknown_formats:
+            yield from self._given_texts(place, shape, fits)
+            return
         top = min(high, LONGEST_TEXT) if high is not None else None
         lengths = [("minLength", low), ("minLength", low + 1)]
         if top is not None:
@@ -305,6 +308,9 @@ class Anatomy:
             for text in FORMATS.get(name, ((), None))[0]:
                 if fits(text):
                     yield from self._way("DAT-1", place, "format", f"{name} {_shown(text)}", put(text))
+        yield from self._given_texts(place, shape, fits)
+
+    def _given_texts(self, place: Place, shape: Shape, fits: Callable[[str], bool]) -> Iterator[Way]:
         for text in shape.examples:
             if isinstance(text, str) and fits(text):
                 yield from self._way("DAT-1", place, "examples", f"is {_shown(text)}", put(text))
@@ -774,6 +780,8 @@ def _bad_numbers(shape: Shape) -> Iterator[tuple[str, str, Make]]:
     """Yield (keyword, what is wrong, maker) for numbers outside of each bound, and off the grid."""
     grid = number_grid(shape)
     by = grid or Fraction(1, 100)
+    if shape.is_float:
+        yield "format", "more than a float holds", choice([10**39, -(10**39)])
     for bound, is_open, way in ((shape.low, shape.low_open, -1), (shape.high, shape.high_open, 1)):
         if bound is None:
             continue

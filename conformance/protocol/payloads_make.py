@@ -24,12 +24,13 @@ from conformance.protocol.payloads_text import (
     WORDS,
     extremes,
     from_pattern,
+    is_base64,
     of_format,
     plain_text,
     settled,
     written,
 )
-from conformance.protocol.samples import _MISMATCHES, CannotGenerate, _exact, _key, _lcm
+from conformance.protocol.samples import _MISMATCHES, CannotGenerate, _exact, _key, _lcm, unknown_format
 from conformance.protocol.schema import Json, Schema, json_type
 
 __all__ = ["Make", "Makers", "Step", "number_edges"]
@@ -43,6 +44,8 @@ _DEEP = 4
 _TRIES = 12
 _SAFE = 2**53 - 1
 _WIDE = 10**12
+#: Up to here 32 bits hold each multiple of an eighth.
+_MAX_EXACT_FLOAT = 2**20
 
 #: Names of members that nobody declared, where names are no data: camelCase, as all that comes back has to be (NAM-1).
 NAMES = ("a", "key1", "toString", "constructor", "valueOf", "hasOwnProperty", "length")
@@ -73,6 +76,9 @@ def number_grid(shape: Shape) -> Fraction | None:
     grid = Fraction(1) if shape.whole else None
     if shape.step is not None:
         grid = shape.step if grid is None else _lcm(grid, shape.step)
+    if grid is None and shape.is_float:
+        # What 32 bits hold exactly comes back as it went in.
+        return Fraction(1, 8)
     return grid
 
 
@@ -93,6 +99,8 @@ def number_edges(shape: Shape) -> list[tuple[str, int | float]]:
     if grid is not None:
         low, high = grid_bounds(shape, grid)
         about = "multipleOf" if shape.step is not None else "type"
+        if shape.is_float:
+            found += [(about, number) for number in (0.5, 0.125, 1.25, -0.5) if not shape.whole]
         if low is not None:
             found += [(lowest, plain_number(low * grid)), (about, plain_number((low + 1) * grid))]
         if high is not None:
@@ -121,6 +129,8 @@ def number_edges(shape: Shape) -> list[tuple[str, int | float]]:
         if repr(number) not in seen and abs(number) <= _SAFE * 4 and inside(shape, number):
             if shape.step is not None and _exact(number) % shape.step:
                 continue
+            if shape.is_float and abs(number) > _MAX_EXACT_FLOAT:
+                continue
             seen.add(repr(number))
             kept.append((about, number))
     return kept
@@ -134,11 +144,19 @@ class Makers:
     """
 
     def __init__(
-        self, schema: Schema, refs: Refs | None = None, bind: Bind | None = None, unusual: bool = True
+        self,
+        schema: Schema,
+        refs: Refs | None = None,
+        bind: Bind | None = None,
+        unusual: bool = True,
+        *,
+        placeholders: bool = False,
     ) -> None:
         self.schema = schema
         self.shapes = Shapes(schema)
         self.unusual = unusual
+        #: Whether any text stands for one of an unknown format: in data that is invalid for another reason.
+        self.placeholders = placeholders
         self._refs = refs
         self._kinds: dict[str, SearchStrategy[Any] | None] = {}
         self._bind = bind
@@ -288,6 +306,8 @@ class Makers:
         for step in grids:
             low, high = grid_bounds(shape, step)
             top = int((_SAFE if step == 1 else _WIDE) // step) if step >= Fraction(1, 10**4) else _SAFE
+            if shape.is_float:
+                top = int(_MAX_EXACT_FLOAT // step)
             low = max(-top, high - top if high is not None and high < -top else -top) if low is None else low
             high = max(top, low + 1000) if high is None else high
             if low <= high and (grid is not None or len(ranges) < 3):
@@ -314,6 +334,8 @@ class Makers:
     def text(self, shape: Shape) -> Make:
         """Return the maker of a shape's texts."""
         low, high = shape.shortest, shape.longest
+        if shape.unknown_formats and not self.placeholders:
+            return self._given(shape)
         known = [name for name in shape.formats if name in FORMATS]
         unusual = self.unusual
         if not shape.patterns and not known:
@@ -349,13 +371,24 @@ class Makers:
         told = shape.patterns[0] if shape.patterns else shape.formats[0]
         raise Impossible(keyword, f"no text was found for {told!r} with these lengths")
 
+    def _given(self, shape: Shape) -> Make:
+        """Return the maker of the texts that the catalogue itself gives, for a format that nobody knows."""
+        fits = self.text_fits(shape)
+        given = [text for text in (*shape.examples, *shape.defaults) if isinstance(text, str) and fits(text)]
+        if not given:
+            raise Impossible("format", unknown_format(shape.unknown_formats[0]))
+        return lambda source, depth: given[source.index(len(given))]
+
     def text_fits(self, shape: Shape) -> Callable[[str], bool]:
         """Return what says whether a text is right beyond doubt: in lengths, patterns and formats."""
         low, high, patterns = shape.shortest, shape.longest, shape.patterns
-        tests = [
+        tests: list[Callable[[str], bool]] = [
             self.schema.branch(self.shapes.derived(shape.formats, name, {"format": name})).valid
             for name in shape.formats
         ]
+        if "byte" in shape.formats:
+            # No validator of 2020-12 knows it, and readers differ in what else they take.
+            tests.append(is_base64)
 
         def fits(text: str) -> bool:
             return (

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from conformance.protocol.dialect import INTEGER_FORMATS, is_format_bound, is_known_text
 from conformance.protocol.samples import CannotGenerate, _exact, _lcm, _same
 from conformance.protocol.schema import Json, Schema, json_type, matcher, point, resolve_pointer
 
@@ -75,10 +76,21 @@ class Shape:
     closed_items: bool = False
     ref: str | None = None
     examples: list[Json] = field(default_factory=list)
+    defaults: list[Json] = field(default_factory=list)
     #: Schemas that the finished value must pass besides.
     checks: list[Json] = field(default_factory=list)
     #: The branches taken, for people: "anyOf 2".
     ways: list[str] = field(default_factory=list)
+
+    @property
+    def unknown_formats(self) -> list[str]:
+        """The formats of which nobody knows which texts they allow."""
+        return [name for name in self.formats if not is_known_text(name)]
+
+    @property
+    def is_float(self) -> bool:
+        """Whether its numbers have to be exact in 32 bits."""
+        return "float" in self.formats
 
     @property
     def first_items(self) -> int:
@@ -377,12 +389,12 @@ class Shapes:
                 values = [value for value in out.values if any(_same(value, other) for other in values)]
             out.values = list(values)
         for key, is_open in (("minimum", False), ("exclusiveMinimum", True)):
-            if key in node:
+            if key in node and not is_format_bound(node, key):
                 bound = _exact(node[key])
                 if out.low is None or bound > out.low or (bound == out.low and is_open):
                     out.low, out.low_open = bound, is_open
         for key, is_open in (("maximum", False), ("exclusiveMaximum", True)):
-            if key in node:
+            if key in node and not is_format_bound(node, key):
                 bound = _exact(node[key])
                 if out.high is None or bound < out.high or (bound == out.high and is_open):
                     out.high, out.high_open = bound, is_open
@@ -395,10 +407,21 @@ class Shapes:
             out.patterns.append(node["pattern"])
         if "format" in node and node["format"] not in out.formats:
             out.formats.append(node["format"])
+            self._number_format(node["format"], out)
         if isinstance(node.get("x-ref"), str):
             out.ref = out.ref or node["x-ref"]
         if isinstance(node.get("examples"), list):
             out.examples += node["examples"]
+        if "default" in node:
+            out.defaults.append(node["default"])
+
+    @staticmethod
+    def _number_format(name: str, out: Shape) -> None:
+        """Keep what is made within a number format where the schema itself does not (`uint64`, a fraction)."""
+        if name in INTEGER_FORMATS:
+            out.whole = True
+            if name == "uint64" and out.low is None:
+                out.low, out.low_open = Fraction(0), False
 
     def _arrays(self, node: dict[str, Json], out: Shape) -> None:
         out.fewest = max(out.fewest, int(node.get("minItems", 0)))

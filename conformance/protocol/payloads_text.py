@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import random
@@ -500,6 +501,14 @@ def _uri(source: Source) -> str:
     return f"https://{_label(source)}.example.com/{_label(source)}?q=1"
 
 
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
+def is_base64(text: str) -> bool:
+    """Whether a text is base64 as RFC 4648 section 4 has it, padded."""
+    return bool(text) and bool(_BASE64.fullmatch(text))
+
+
 #: Per format: texts at its edges, and the maker of others.
 FORMATS: dict[str, tuple[Sequence[str], Maker]] = {
     "email": (
@@ -573,6 +582,10 @@ FORMATS: dict[str, tuple[Sequence[str], Maker]] = {
     "relative-json-pointer": (("0", "1/a", "0#"), lambda source: f"{source.integer(0, 9)}/{_label(source)}"),
     "regex": (("", "a", "^a+$", "[0-9]{3}", "(?:x|y)"), lambda source: f"^{_label(source)}$"),
 }
+FORMATS["byte"] = (
+    ("YQ==", "YWI=", "YWJj", "+/+/"),
+    lambda source: base64.b64encode(_label(source).encode()).decode(),
+)
 FORMATS["idn-email"] = FORMATS["email"]
 FORMATS["idn-hostname"] = FORMATS["hostname"]
 

@@ -6,6 +6,7 @@ with `schema.Schema` before it is handed out: a sample is valid, spoiled data is
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import math
@@ -21,6 +22,7 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any, Literal, TypeAlias
 
 from conformance.protocol.catalog import Method
+from conformance.protocol.dialect import INTEGER_FORMATS, is_format_bound, is_known_text
 from conformance.protocol.schema import Json, Schema, ecma, json_type, matcher, resolve_pointer
 
 __all__ = ["CannotGenerate", "Optional", "Sampler", "Spoil", "alternatives", "other_than", "spoils"]
@@ -42,6 +44,11 @@ class CannotGenerate(Exception):  # noqa: N818  (said to people as it stands)
     def __init__(self, keyword: str, why: str = "") -> None:
         super().__init__(f"{keyword}: {why}" if why else keyword)
         self.keyword = keyword
+
+
+def unknown_format(name: str) -> str:
+    """Say why no text can be made of a format."""
+    return f"the format {name!r} is not known: add examples of such texts to the schema"
 
 
 # --- a schema laid flat -------------------------------------------------------------------------------------
@@ -179,9 +186,9 @@ class _Merger:
                 values if out.values is None else [v for v in out.values if any(_same(v, w) for w in values)]
             )
             out.values = list(kept)
-        if "minimum" in node:
+        if "minimum" in node and not is_format_bound(node, "minimum"):
             out.low = _higher(out.low, _exact(node["minimum"]))
-        if "maximum" in node:
+        if "maximum" in node and not is_format_bound(node, "maximum"):
             out.high = _lower(out.high, _exact(node["maximum"]))
         if "exclusiveMinimum" in node:
             out.above = _higher(out.above, _exact(node["exclusiveMinimum"]))
@@ -196,6 +203,8 @@ class _Merger:
             out.patterns.append(node["pattern"])
         if "format" in node:
             out.formats.append(node["format"])
+            if node["format"] == "uint64":
+                out.low = _higher(out.low, Fraction(0))
         if isinstance(node.get("x-ref"), str):
             out.ref = out.ref or node["x-ref"]
         out.examples += node["examples"] if isinstance(node.get("examples"), list) else []
@@ -353,6 +362,8 @@ class Sampler:
         self.resolve = resolve
         #: Make up identifiers by their schema: for data that is never sent.
         self.pretend = False
+        #: Let any text stand for one of an unknown format: in data that is invalid for another reason.
+        self.placeholders = False
         self._schemas: dict[int, tuple[Json, Schema]] = {}
         self._flats: dict[int, tuple[Json, _Flat]] = {}
 
@@ -501,7 +512,7 @@ class _Making:
         told = [e for e in flat.examples if isinstance(e, int | float) and not isinstance(e, bool)]
         if told and self.rng.random() < 0.5:
             return self.rng.choice(told)
-        step = Fraction(1) if whole else None
+        step = Fraction(1) if whole or any(name in INTEGER_FORMATS for name in flat.formats) else None
         for other in flat.steps:
             step = other if step is None else _lcm(step, other)
         grids = [step] if step else [Fraction(1, 2), *(Fraction(1, 10**k) for k in range(1, 16))]
@@ -519,6 +530,9 @@ class _Making:
         if high is not None and high < low:
             raise CannotGenerate("maxLength", f"{high} is less than minLength {low}")
         known = [name for name in flat.formats if name in _FORMATS]
+        unknown = [name for name in flat.formats if not is_known_text(name)]
+        if unknown and not self.sampler.placeholders:
+            return self.given(flat, unknown[0])
         if flat.patterns:
             return self.matching(flat)
         if known:
@@ -527,6 +541,20 @@ class _Making:
         if flat.formats and told:
             return self.rng.choice(told)
         return _fit(self.sampler.fresh(), low, high)
+
+    def given(self, flat: _Flat, name: str) -> str:
+        """Return one of the texts that the catalogue gives, for a format that nobody knows."""
+        low, high = flat.shortest, flat.longest
+        fits = [
+            text
+            for text in flat.examples
+            if isinstance(text, str)
+            and low <= len(text) <= (_SAFE if high is None else high)
+            and all(matcher(pattern)(text) for pattern in flat.patterns)
+        ]
+        if not fits:
+            raise CannotGenerate("format", unknown_format(name))
+        return self.rng.choice(fits)
 
     def matching(self, flat: _Flat) -> str:
         low, high = flat.shortest, flat.longest
@@ -783,7 +811,16 @@ def _host(rng: random.Random, tag: str, low: int, high: int | None) -> str:
     return label
 
 
+def _base64(rng: random.Random, tag: str, low: int, high: int | None) -> str:
+    room = _SAFE if high is None else high // 4 * 3
+    if room < 3:
+        raise CannotGenerate("format", f"maxLength {high} leaves no room for base64")
+    text = _fit(_slug(tag), (low + 3) // 4 * 3, room)
+    return base64.b64encode(text.encode()).decode()
+
+
 _FORMATS: dict[str, Maker] = {
+    "byte": _base64,
     "email": _email,
     "idn-email": _email,
     "date": lambda rng, tag, low, high: _day(rng),
@@ -890,6 +927,7 @@ class _Spoiler:
         self.document = method.data.document
         rng = random.Random(0)
         self.sampler = _plain_sampler(rng)
+        self.sampler.placeholders = True
         if resolve is not None:
             self.sampler.resolve = resolve
 
@@ -1150,6 +1188,9 @@ def _past_bounds(flat: _Flat, *, whole: bool) -> Iterator[tuple[str, Json]]:
     def plain(number: Fraction) -> Json:
         return int(number) if number.denominator == 1 else float(number)
 
+    if "float" in flat.formats:
+        yield "more than a float holds", 10**39
+        yield "less than a float holds", -(10**39)
     if flat.low is not None:
         yield f"below {plain(flat.low)}", plain(math.ceil(flat.low / by) * by - by)
     if flat.high is not None:

@@ -25,6 +25,8 @@ import jsonschema.validators
 import jsonschema_rs
 from jsonschema.exceptions import FormatError
 
+from conformance.protocol.dialect import original_path, translated, translated_node
+
 __all__ = [
     "Json",
     "Schema",
@@ -121,6 +123,7 @@ class _Bundler:
     def copy(self, schema: Json, scope: Json, pointer: str) -> Json:
         if not isinstance(schema, dict):
             return schema
+        schema = translated_node(schema)
         out: dict[str, Json] = {}
         for key, value in schema.items():
             here = point(pointer, key)
@@ -786,11 +789,11 @@ def _clipped(value: Json, levels: int = 3) -> str:
 def _check_meta(schema: Json, pointer: str) -> None:
     try:
         meta = _meta_schema()
-        error = next(iter(meta.iter_errors(schema)), None)
+        error = next(iter(meta.iter_errors(translated(schema))), None)
     except UnicodeEncodeError:
         raise SchemaError(pointer, "has an unpaired surrogate in it") from None
     if error is not None:
-        where = point(pointer, *error.instance_path)
+        where = point(pointer, *original_path(schema, list(error.instance_path)))
         raise SchemaError(where, _short(error.message))
 
 
