@@ -71,11 +71,17 @@ class KeyChannel:
     ctx: Talk
     channel: str
 
-    def attempt(self, **options: Any) -> tuple[Exchange, Any]:
-        """Sign in with right values of now, and a random text that was not used before."""
-        return send_key(
-            self.ctx, self.ctx.sessions.signed(str(int(time.time() * 1000))), self.channel, **options
-        )
+    def attempt(self, *, claim: dict[str, Any] | None = None, **options: Any) -> tuple[Exchange, Any]:
+        """Sign in with right values of now, and a random text that was not used before.
+
+        A `claim` is members that go along: in data, or beside it where the values travel in headers.
+        """
+        values: dict[str, Any] = dict(self.ctx.sessions.signed(str(int(time.time() * 1000))))
+        if claim and self.channel == "data":
+            values |= {name: value for name, value in claim.items() if name not in values}
+        elif claim:
+            options["extra"] = claim
+        return send_key(self.ctx, values, self.channel, **options)
 
     def sign_in(self) -> Session:
         """Sign in and return the session; whose it is, the profile does not say.

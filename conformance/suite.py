@@ -36,6 +36,7 @@ SUITES = (
     "test_authentication",
     "test_key_login",
     "test_access",
+    "test_claims",
     "test_references",
     "test_collateral",
     "test_paging",

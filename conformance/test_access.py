@@ -6,15 +6,11 @@ from typing import Any
 
 from conformance.protocol.catalog import Method
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.pointer import resolve
 from conformance.protocol.session import SetUpFailedError
-from conformance.run import ANSWERED, Run, Talk
-from conformance.suite import each_function, each_kind, judges
+from conformance.run import Run, Talk
+from conformance.suite import each_kind, judges
 from conformance.views import filtered
 from conformance.watch import Lister, act, bound, equal, listers, read, snapshot
-
-#: Members with which rights are asked for where nobody declares them (ACC-3).
-RAISING = ("role", "roles", "isAdmin", "userId", "ownerId")
 
 
 def lacking(talk: Talk, method: Method) -> list[str]:
@@ -144,158 +140,6 @@ def _ways(talk: Talk, function: Method, thing: Any, stranger: str) -> list[dict[
         return [least, talk.valid(function, stranger, **least)]
     except SetUpFailedError:
         return [least]
-
-
-@judges("ACC-3")
-@each_function(
-    lambda method: method.effect == "write" and method.auth not in ("none", None) and bool(method.params),
-    otherwise="no function that writes takes arguments",
-)
-def test_rights_cannot_be_raised_through_data(talk: Talk, function: Method) -> None:
-    """Members that the function does not declare change nobody's rights and nobody else's objects."""
-    talk.need_writing()
-    user = talk.who(function)
-    assert user is not None
-    others = [
-        name for name in talk.profile.users if talk.profile.users[name].user != talk.profile.users[user].user
-    ]
-    other = next(
-        (name for name in others if talk.estate.privileges(name) == talk.estate.privileges(user)), None
-    )
-    other = other or next(iter(others), None)
-    declared = {param.name for param in function.params}
-    roles = sorted(talk.catalog.roles) or ["admin"]
-    identities = [identity(talk, name) for name in (other,) if name]
-    rights = {"role": roles[0], "roles": roles, "isAdmin": True}
-    before = _who_is(talk, user)
-    claims: list[dict[str, Any]] = [{name: value} for name, value in rights.items()]
-    claims += [
-        {name: value} for value in identities if value is not None for name in ("userId", "ownerId", "owner")
-    ]
-    # One at a time, since a target may refuse the call for one and heed another; and all together.
-    together = {name: value for claim in claims for name, value in claim.items()}
-    for claim in [*claims, together] if not talk.quick else [*talk.some(claims, 2), together]:
-        extra = {name: value for name, value in claim.items() if name not in declared}
-        if not extra:
-            continue
-        data = talk.valid(function, user)
-        exchange = talk.call(function, {**data, **extra}, as_=user)
-        talk.judge(
-            "ACC-3",
-            exchange.status is not None and exchange.status < 500,
-            kind="members that ask for rights are answered with an internal error",
-            expected="ignored, or 400",
-            actual=exchange.summary(),
-            exchange=exchange,
-            accepted=ANSWERED,
-        )
-        if exchange.status == 200:
-            _judge_owner(talk, function, {**data, **extra}, exchange, user, other)
-            if claim.keys() & rights.keys():
-                _judge_rights(talk, function, user)
-    after = _who_is(talk, user)
-    talk.judge(
-        "ACC-3",
-        before is None or after is None or equal(before, after),
-        kind="members of data change who the session is",
-        expected=f"{before!r}",
-        actual=f"{after!r}",
-        function=function.name,
-    )
-    _judge_rights(talk, function, user)
-
-
-def identity(talk: Talk, user: str) -> Any:
-    """Return a user's own identifier as the target shows it, or None."""
-    whoami = talk.profile.auth.whoami
-    if whoami is None:
-        return None
-    answer = talk.call(whoami.function, as_=user)
-    around = resolve(answer.data, whoami.field.rpartition("/")[0])
-    for place in (around, answer.data):
-        if isinstance(place, dict):
-            for name in ("id", "userId", "uid", "accountId"):
-                if isinstance(place.get(name), (str, int)):
-                    return place[name]
-    found = resolve(answer.data, whoami.field)
-    return found if isinstance(found, (str, int)) else None
-
-
-def _who_is(talk: Talk, user: str) -> Any:
-    whoami = talk.profile.auth.whoami
-    if whoami is None:
-        return None
-    answer = talk.call(whoami.function, as_=user)
-    found = resolve(answer.data, whoami.field)
-    return found if answer.status == 200 and found != "" else None
-
-
-def _judge_owner(
-    talk: Talk, function: Method, data: dict[str, Any], exchange: Exchange, user: str, other: str | None
-) -> None:
-    """Judge that what was made or changed still belongs to the one who made it, and to nobody else."""
-    role = function.object
-    if role is None or role.does not in ("create", "update") or talk.catalog.read(role.kind) is None:
-        return
-    reader = talk.catalog.read(role.kind)
-    assert reader is not None
-    identifier = resolve(exchange.data, role.id) if role.does == "create" else data.get(role.id)
-    thing = talk.estate.thing(role.kind, identifier, user)
-    if talk.catalog.create(role.kind) is None or not talk.estate.may_call(user, reader):
-        return
-    mine = talk.witness(read(talk, thing, user))
-    talk.judge(
-        "ACC-3",
-        mine.status == 200,
-        kind="an object is given away through data",
-        expected=f"the {role.kind} is readable by the user who made it",
-        actual="the user who made it cannot read it",
-        exchange=exchange,
-        witness=mine,
-    )
-    if other is None or not talk.estate.may_call(other, reader):
-        return
-    if not talk.estate.privileges(other) <= talk.estate.privileges(user):
-        return
-    theirs = act(talk, reader, thing, other)
-    talk.judge(
-        "ACC-3",
-        theirs.status != 200,
-        kind="an object is put among another user's through data",
-        expected=f"the {role.kind} is not readable by the user named in data",
-        actual="the user named in data can read it",
-        exchange=exchange,
-        witness=theirs,
-    )
-
-
-def _judge_rights(talk: Talk, function: Method, user: str) -> None:
-    """Judge that the user is still refused what is for another role, in the old session and in a new one."""
-    for method in talk.catalog.methods.values():
-        if (
-            method.auth in ("none", "session", None)
-            or talk.estate.may_call(user, method)
-            or method.effect != "read"
-        ):
-            continue
-        data = talk.data_for(method, user)
-        sessions = [talk.sessions.of(user)]
-        if not talk.quick:
-            sessions.append(talk.session(user))
-        for session in sessions:
-            exchange = talk.call(method, data, as_=user, token=session.token)
-            talk.judge(
-                "ACC-3",
-                exchange.status != 200,
-                kind="members of data raise the caller's rights",
-                expected=f"{method.name} is still refused",
-                actual=exchange.summary(),
-                exchange=exchange,
-                function=function.name,
-            )
-        if len(sessions) > 1:
-            talk.sessions.end(sessions[1])
-        return
 
 
 def identifiers_of(lister: Lister) -> list[Any]:

@@ -476,6 +476,7 @@ def tour_access(bench: Bench, seed: dict[str, str]) -> None:
     lesson = bench.call("lesson.add", {"courseId": course["courseId"], "title": "x"}, who="peer")["lesson"]
     bench.call("lesson.update", {"lessonId": lesson["lessonId"], "title": "y", **raising}, who="peer")
     bench.every_state()
+    tour_claims(bench)
     for name in ("course.find", "message.find", "invitation.find", "payment.find"):
         for who in ("peer", "admin"):
             bench.call(name, who=who)
@@ -486,6 +487,28 @@ def tour_access(bench: Bench, seed: dict[str, str]) -> None:
         for does in ("read", "update", "remove"):
             if f"{kind}.{does}" in bench.service.functions:
                 bench.call(f"{kind}.{does}", {f"{kind}Id": identifier}, who="peer")
+    bench.every_state()
+
+
+def tour_claims(bench: Bench) -> None:
+    message = {"recipients": ["a@example.org"], "subject": "x"}
+    bench.call("course.add", {"title": "x", "owner": "owner@example.com"}, who="peer")
+    bench.call("message.add", {**message, "user": {"userId": 1}}, who="peer")
+    course = bench.call("course.add", {"title": "x"}, who="peer")
+    lesson = bench.call("lesson.add", {"courseId": course["courseId"], "title": "x"}, who="peer")["lesson"]
+    bench.call("lesson.update", {"lessonId": lesson["lessonId"], "title": "y"}, who="peer", userId=1)
+    bench.every_state()
+    bench.call("message.find", {"userId": 1}, who="peer")
+    bench.call("dashboard.read", {"accountId": 1}, who="peer")
+    for claim in ({"role": "admin"}, {"permissions": ["*"]}, {"user": {"isAdmin": True}}):
+        bench.call("sys.stats", claim, who="peer")
+    values: dict[str, Any] = {"apikey": PUBLIC.decode(), "time": "1", "random": "2", "userId": 2}
+    values["hmac"] = signature(PUBLIC, b"1", b"2", PRIVATE)
+    right = {"identity": "peer@example.com", "credential": PASSWORDS["peer"], "userId": 1, "role": "admin"}
+    for name, data in (("auth.login", right), ("auth.loginHmac", values)):
+        path, body, headers = bench.request(name, data)
+        answer = bench.runner.run(bench.send(path, body, headers))
+        bench.by(str(json.loads(answer[2])["data"]["sessionId"]), "auth.status")
     bench.every_state()
 
 
