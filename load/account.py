@@ -17,8 +17,11 @@ from typing import IO, Any
 from locust.stats import RequestStats
 
 from load import fold, slo
+from load.endings import NO_CONNECTION
+from load.failures import FailureTable
 from load.health import LIMITS, Calibration, Facts, Fitness, Vitals, fitness
 from load.plan import Order, Plan
+from load.slowest import slowest_of
 from load.tally import Counts, Delta, Second, Tally
 from load.windows import TimedSlos
 
@@ -69,6 +72,8 @@ class _Member:
         self.renewed = 0
         #: Calls in sessions, those that overlapped another of theirs, and the sessions that would have avoided it.
         self.sessions: Sequence[int] | None = None
+        #: The slowest requests that it served.
+        self.slowest: Sequence[Mapping[str, Any]] = ()
         #: Opened, the most at a time, found closed and opened anew, and those on which more came than was asked for.
         self.connections = (0, 0, 0, 0)
         self.final = False
@@ -103,6 +108,7 @@ class Account:
         self.members: dict[str, _Member] = {}
         self.marks: list[dict[str, Any]] = []
         self.findings: set[str] = set()
+        self.failures = FailureTable()
         #: The orders for the whole run, as they were given.
         self.orders: list[Order] = []
         #: What was lost with workers, per worker: arrivals that nobody accounts for.
@@ -149,9 +155,13 @@ class Account:
             member.asked, member.open = report["asked"], report["open"]
             member.renewed = report["renewed"]
             member.sessions = report.get("sessions")
+            if (slowest := report.get("slowest")) is not None:
+                member.slowest = slowest
             opened, most, reopened, strays = report["connections"]
             member.connections = (opened, most, reopened, strays)
             member.final = member.final or report["final"]
+        for row in self.failures.take(report["failures"]) if report.get("failures") else ():
+            self.events.write({"event": "failure", **row})
         for at, kind, text in report["marks"]:
             # What several processes or users meet at the same time is one thing.
             if at - self._marked.get(text, -math.inf) > _BURST:
@@ -349,6 +359,13 @@ class Account:
         pairs = [member.told["schema"] for member in self.members.values() if "schema" in member.told]
         return {"judged": sum(pair[0] for pair in pairs), "of": sum(pair[1] for pair in pairs)}
 
+    def _unsent(self) -> Iterator[tuple[str | None, str, int]]:
+        """Yield how many arrivals of each function found no connection; None: of those that had no function yet."""
+        total = self.tally.sum
+        for name, counts in (*total.functions.items(), (None, total.nameless)):
+            if counts.starved.count:
+                yield name, NO_CONNECTION, counts.starved.count
+
     def _sessions(self) -> dict[str, Any] | None:
         """Return how many calls overlapped another call of their session; None where there were no sessions."""
         counts = [member.sessions for member in self.members.values() if member.sessions is not None]
@@ -434,6 +451,8 @@ class Account:
             **reported,
             "renewed": sum(member.renewed for member in known),
             "sessions": self._sessions(),
+            "failures": self.failures.to_json(self._unsent()),
+            "slowest": slowest_of({name: member.slowest for name, member in self.members.items()}),
             "lost": lost,
             "rules": self.rules(),
             "findings": self.counts(),

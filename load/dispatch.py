@@ -29,7 +29,9 @@ from gevent import get_hub  # type: ignore[import-untyped]
 from gevent.queue import Empty, SimpleQueue  # type: ignore[import-untyped]
 
 from load.ceiling import Ceiling
+from load.failures import Failures, Held, hold
 from load.occupancy import Occupancy
+from load.slowest import Slowest
 from load.tally import Row, Tally
 
 __all__ = ["Alarm", "Circle", "Clockwork", "Line", "Lines", "Reply", "Sender", "Turns", "alarm"]
@@ -351,6 +353,7 @@ class Sender:
         patience: float = 10.0,
         renewal: Callable[[float], None] | None = None,
         occupancy: Occupancy | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self.zero = zero
         self.tally = tally
@@ -374,6 +377,9 @@ class Sender:
         self._patience = patience
         self._renewal = renewal
         self._occupancy = occupancy
+        self._failures = failures
+        #: The slowest of the requests that were served.
+        self.slowest = Slowest()
         self._waiting: deque[_Waiting] = deque()
         #: The lines of what is under way, and what waits for its session, by a number.
         self._lines: set[Line] = set()
@@ -509,10 +515,15 @@ class Sender:
             row = (call.index, due, line.sent - zero, done, code, line.bytes_in) if call.counted else None
             # What was not answered as expected has a code.
             if code and line.status == 401 and self._source is not None and self._in_session(call):
-                self._renew(call, due, row, reply, then)
+                held = hold(line) if self._failures is not None else None
+                self._renew(call, due, row, reply, then, held)
                 then = None  # it is told when that is settled
             elif row is not None:
                 self.tally.rows.append(row)
+                if code:
+                    self._unlike(call, line, row)
+                elif done - due > self.slowest.least:
+                    self._slow(call, row, line)
             if call.learn is not None:
                 call.learn(call, line)
         except Exception as error:  # whatever it is, it is ours, and must not cost the connection
@@ -528,6 +539,24 @@ class Sender:
         if clock is not None and clock.due <= done:
             clock.wake()
 
+    def _unlike(self, call: Any, reply: Any, row: Row) -> None:
+        """Take in a request that did not come to what it asked for without breaking a rule."""
+        if self._failures is None:
+            return
+        error = self.tally.outcomes[row[4]].error
+        if error is None:
+            if row[3] - row[1] > self.slowest.least:
+                self._slow(call, row, reply)
+        elif row[1] >= self.tally.warmup:
+            self._failures.take(call, reply, error, row[3])
+
+    def _slow(self, call: Any, row: Row, line: Any) -> None:
+        """Take in a request that was served slower than nearly all before it."""
+        _, due, sent, done, _, size = row
+        if due >= self.tally.warmup:
+            name = self.tally.functions[call.index]
+            self.slowest.take(name, due, sent, done, size, call.member, getattr(line, "number", None))
+
     @staticmethod
     def _in_session(call: Any) -> bool:
         return call.member is not None and not (call.expects is not None and 401 in call.expects)
@@ -539,6 +568,7 @@ class Sender:
         row: Row | None,
         reply: Reply | None,
         then: Callable[[Reply | None], None] | None,
+        held: Held | None = None,
     ) -> None:
         """Have the source look after the session; the call is a failure only where that had not ended."""
         self.renewing += 1
@@ -563,6 +593,8 @@ class Sender:
                     self._renewal(perf_counter() - self.zero)
             elif row is not None:
                 self.tally.rows.append(row)
+                if held is not None:
+                    self._unlike(call, held, row)
             if then is not None:
                 if reply is not None and reply is not _ANSWERED:
                     reply.renewed = renewed

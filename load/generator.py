@@ -19,6 +19,7 @@ from locust.exception import StopUser
 from load import fold
 from load.ceiling import Ceiling
 from load.dispatch import Circle, Clockwork, Reply, Sender, Turns
+from load.failures import Failures
 from load.health import Meter
 from load.members import Mark
 from load.occupancy import Occupancy
@@ -85,6 +86,8 @@ class Crew:
     ceiling: Ceiling | None = None
     #: Which sessions have a call under way, where calls are sent in sessions.
     occupancy: Occupancy | None = None
+    #: What failed requests are told to.
+    failures: Failures | None = None
     #: What was made on the target, and what is gone of it, since this was last asked (`Work.news`).
     news: Callable[[], dict[str, Any]] | None = None
     #: What belongs on the time axis, put there since it was last read: whoever reads it takes it away.
@@ -154,6 +157,7 @@ class Generator:
             patience=plan.patience,
             renewal=self.renewals.append,
             occupancy=self.crew.occupancy,
+            failures=self.crew.failures,
         )
         if self.crew.occupancy is not None:
             self.crew.occupancy.warmup = plan.warmup
@@ -237,6 +241,8 @@ class Generator:
             "asked": self.asked,
             "open": self.open,
             "renewed": self.sender.renewed,
+            "failures": None if self.crew.failures is None else self.crew.failures.news(),
+            "slowest": self.sender.slowest.news(),
             "sessions": None if self.crew.occupancy is None else self.crew.occupancy.counts(),
             "renewals": renewals,
             "pauses": pauses,

@@ -466,6 +466,11 @@ class Judge:
             envelope_extra=self._extra,
         )
 
+    def show(self, call: Called, reply: Replied) -> dict[str, Any]:
+        """Return a call and its answer as they may be written down."""
+        shown = self._exchange(call, reply, self._readings[call.index]).record()
+        return {name: shown[name] for name in ("request", "response", "failure", "curl")}
+
     def _failed(self, call: Called, reply: Replied) -> int:
         assert reply.failure is not None
         if reply.failure == "closed" and not reply.opened and not reply.met:

@@ -21,6 +21,7 @@ from load.ceiling import Ceiling
 from load.cluster import Estate
 from load.dispatch import Reply
 from load.engine import Engine, install
+from load.failures import Failures
 from load.generator import Crew
 from load.judge import Judge
 from load.members import Mark
@@ -180,6 +181,7 @@ class Play:
             members=lambda: len(work.members.all),
             ceiling=ceiling,
             occupancy=work.occupancy,
+            failures=Failures(work.functions, show=judge.show, mask=work.vault.mask),
             news=work.news,
             marks=marks,
         )

@@ -288,6 +288,7 @@ class Connection:
         "done_at",
         "failure",
         "left",
+        "number",
         "opened",
         "sent",
     )
@@ -319,6 +320,8 @@ class Connection:
         self.left = 0.0
         self.done_at = 0.0
         self.opened = False
+        #: Which of the pool's connections it is, counted from 1 as they were opened.
+        self.number = 0
         self.call: Any = None
 
     # What is asked of it.
@@ -508,6 +511,7 @@ class Connection:
 
     def _opened(self) -> None:
         self._pool.opened += 1
+        self.number = self._pool.opened
         raw = self._raw
         if not raw:
             self._phase = _IDLE

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
 from reports.load import measured
+from reports.load_notes import largest_cause
 from reports.text import cut, decided, plural, rerun_of, reveal
 
 __all__ = ["NAME", "render"]
@@ -97,7 +98,9 @@ def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
             _say(case, "skipped", "not valid", f"not valid: {told}", "; ".join(health["why"]))
             skipped += 1
         elif slo["verdict"] == "fail":
-            _say(case, "failure", "SLO", f"{slo['text']}: {told}", f"{told}\n{slo['reason'] or ''}".rstrip())
+            largest = largest_cause(load, slo["function"])
+            lines = [told, slo["reason"] or "", f"most failed requests: {largest}" if largest else ""]
+            _say(case, "failure", "SLO", f"{slo['text']}: {told}", "\n".join(filter(None, lines)))
             failures += 1
         else:
             why = f"; {slo['reason']}" if slo["reason"] else ""

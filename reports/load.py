@@ -68,6 +68,7 @@ class LoadPart:
         self.series: list[dict[str, Any]] = []
         self.marks: list[dict[str, Any]] = []
         self.functions: dict[str, Counter[str]] = {}
+        self.failures: list[dict[str, Any]] = []
         self.end: Mapping[str, Any] | None = None
         self.wish: Mapping[str, Any] = {}
 
@@ -111,6 +112,11 @@ class LoadPart:
     def on_mark(self, event: Mapping[str, Any]) -> None:
         """Take in something to be seen on the time axis; `at` is the moment of the load, in seconds."""
         self.marks.append(_mark(event))
+
+    def on_failure(self, event: Mapping[str, Any]) -> None:
+        """Take in the first request that failed in a way."""
+        row = {name: event.get(name) for name in ("function", "kind", "message", "first", "last", "exchange")}
+        self.failures.append({**row, "count": int(event.get("count") or 1)})
 
     def on_load_end(self, event: Mapping[str, Any]) -> None:
         """Take in what the run came to."""
@@ -178,6 +184,9 @@ class LoadPart:
                 "schema": end.get("schema"),
                 "renewed": int(end.get("renewed") or 0),
                 "sessions": end.get("sessions"),
+                # A run that was cut short has told of each kind once.
+                "failures": end.get("failures") or {"rows": self.failures, "beyond": 0},
+                "slowest": list(end.get("slowest") or ()),
                 "slos": self._slos(end),
                 "health": self._health(end, series),
             }

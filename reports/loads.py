@@ -11,7 +11,8 @@ from markupsafe import Markup
 from load.histogram import Histogram
 from reports.charts import Mark, Series, chart
 from reports.frame import environment
-from reports.load_notes import session_line
+from reports.load_notes import causes, moments, rest_of_causes, session_line, slowest
+from reports.messages import show_request, show_response
 from reports.screen_load import STEP_HEADS, step_cells
 from reports.text import cut, error_share, goodput, latency, slo_word
 
@@ -24,6 +25,9 @@ _POINTS = 300
 
 #: Kinds of errors with a line of their own; the others share one.
 _KINDS = 4
+
+#: Characters of a message's body that are shown.
+MAX_SHOWN = 2_000
 
 #: The lines of the chart of rates, each with the member of a second that it shows.
 _RATES = (
@@ -121,6 +125,9 @@ def render(load: Mapping[str, Any]) -> Markup:
             steps=[step_cells(step) for step in load.get("steps") or []],
             marks=[(mark.label, duration(mark.at), mark.text) for mark in marks],
             errors=sorted(total["errors"].items(), key=lambda pair: -pair[1]),
+            causes=[_cause(row) for row in causes(load)],
+            beyond=rest_of_causes(load, len(causes(load))),
+            slowest=slowest(load),
             warmup=load.get("warmup") or 0,
             told=duration,
         )
@@ -147,6 +154,18 @@ def _reached(load: Mapping[str, Any]) -> list[tuple[str, str]]:
         if total.get(name):
             facts.append((what, f"{total[name]:,}"))
     return facts
+
+
+def _cause(row: Mapping[str, Any]) -> dict[str, Any]:
+    exchange = row["exchange"] or {}
+    return {
+        **row,
+        "when": moments(row),
+        "request": show_request(exchange, MAX_SHOWN),
+        "response": show_response(exchange, MAX_SHOWN),
+        "failure": exchange.get("failure"),
+        "curl": exchange.get("curl"),
+    }
 
 
 def _marks(load: Mapping[str, Any]) -> list[Mark]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
-from reports.load_notes import session_line
+from reports.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
 from reports.screen_load import STEP_HEADS, step_cells
 from reports.text import cut, known_told, plural, rerun_of, reveal, slo_word
 
@@ -213,6 +213,7 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
             for slo in load["slos"][:_LISTED]
         ]
         lines += ["", *table(["", "SLO", "value", "margin", "why"], rows, numbers=(2, 3))]
+    lines += _causes(load)
     if (told := session_line(load)) is not None and load["sessions"]["overlapped"]:
         lines += ["", f"Sessions: {prose(told)}."]
     if steps := load.get("steps"):
@@ -221,6 +222,21 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
     health = load["health"]
     if not health["valid"]:
         lines += ["", f"⚠️ The generator was not fit to say so: {prose('; '.join(health['why']), 600)}"]
+    return lines
+
+
+def _causes(load: Mapping[str, Any]) -> list[str]:
+    """Return why requests failed, and the slowest that were served."""
+    lines: list[str] = []
+    if found := causes(load):
+        rows = [[f"{row['count']:,}", prose(cause(row)), prose(moments(row))] for row in found]
+        lines += ["", *table(["failed", "why", "when"], rows, numbers=(0,))]
+        if (told := rest_of_causes(load, len(found))) is not None:
+            lines += ["", f"Not in the table: {told}."]
+    if slow := slowest(load):
+        heads = ["slowest served", "at", "from due", "from sent", "bytes", "session", "connection"]
+        rows = [[code(row[0]), *map(prose, row[1:])] for row in slow]
+        lines += ["", *table(heads, rows, numbers=(1, 2, 3, 4))]
     return lines
 
 

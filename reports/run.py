@@ -420,6 +420,9 @@ class _Builder:
         if event.get("kind") == "reset":
             self.resets += 1
 
+    def on_failure(self, event: Mapping[str, Any]) -> None:
+        self.load.on_failure(event)
+
     def on_load_end(self, event: Mapping[str, Any]) -> None:
         self.load.on_load_end(event)
         for identifier, counts in (event.get("rules") or {}).items():

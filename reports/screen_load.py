@@ -8,7 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from reports.load import measured
-from reports.load_notes import session_line
+from reports.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
 from reports.page import Page
 from reports.text import cut, decided, error_share, goodput, milliseconds, plural
 
@@ -16,6 +16,8 @@ __all__ = ["STEP_HEADS", "show", "step_cells"]
 
 #: Functions in the table, kinds of errors, marks.
 _ROWS, _KINDS, _MARKS = 20, 4, 6
+#: Reasons why requests failed.
+_CAUSES = 5
 
 _HEADS = ("requests", "rate", "p50", "p95", "p99", "max", "errors", "broken")
 #: What stands in a table of steps, as `step_cells` has it.
@@ -56,6 +58,7 @@ def show(page: Page, load: Mapping[str, Any]) -> None:
     _table(page, load)
     _steps(page, load)
     _slos(page, load)
+    _causes(page, load)
     _search(page, load)
     _marks(page, load)
     _health(page, load)
@@ -202,6 +205,27 @@ def _margin(slo: Mapping[str, Any]) -> str:
     if margin < 0:
         return f"{-margin:.0%} beyond the limit, on {told}"
     return f"{margin:.0%} of the limit left, on {told}"
+
+
+def _causes(page: Page, load: Mapping[str, Any]) -> None:
+    """Write why requests failed, and which of those served were the slowest."""
+    rows = causes(load)
+    if rows:
+        page.gap()
+        page.line(("why requests failed", "bold"), indent=2)
+    for row in rows[:_CAUSES]:
+        page.line(
+            (f"{row['count']:>9,}  ", "bold red"),
+            (cut(cause(row), 160), ""),
+            (f"  {moments(row)}", "dim"),
+            indent=2,
+        )
+    if rows and (told := rest_of_causes(load, _CAUSES)) is not None:
+        page.line((f"and {told}", "dim"))
+    if slow := slowest(load):
+        function, at, due, sent, _, session, connection = slow[0]
+        told = f"{function} at {at}, {due} from due, {sent} from sent, session {session}, connection {connection}"
+        page.field("slowest", f"{told}; the ten slowest are in report.html")
 
 
 def _search(page: Page, load: Mapping[str, Any]) -> None:
