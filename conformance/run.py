@@ -21,7 +21,7 @@ from conformance.protocol.catalog import DOCUMENTED, Catalog, Method
 from conformance.protocol.catalog_review import summary
 from conformance.protocol.clean_up import CleanUp
 from conformance.protocol.client import Client, OutOfTimeError
-from conformance.protocol.environment import Environment
+from conformance.protocol.environment import SAME_AGE, Diagnosis, Environment
 from conformance.protocol.estate import Estate, Thing
 from conformance.protocol.exchange import Exchange, Failure
 from conformance.protocol.ownership import UnownedTargetError
@@ -53,6 +53,10 @@ R = TypeVar("R")
 #: without an answer that it answers when it is sent again, before the target counts as too unstable to judge.
 _MOST_RESETS = 8
 _MOST_SILENCES = 4
+#: A test is begun again so often at most because sessions ended by their age.
+_MOST_EXPIRIES = 3
+#: Sessions that live so long keep AUT-3.
+MIN_SESSION_SECONDS = 60
 #: Calls that may be answered only at the second time, in all and of all, before a run has nothing to rely on.
 _MOST_WAVERING, _WAVERING_SHARE = 4, 0.001
 
@@ -206,6 +210,11 @@ class Run:
         self.notes: list[str] = []
         self._confirmed: Counter[str] = Counter()
         self._lost_told: set[str] = set()
+        #: Whether a short life of sessions was looked into, whether it was reported, and how often one ended by age.
+        self._age_tried = self._age_told = False
+        self._expired = 0
+        self._expiries: Counter[str] = Counter()
+        self._rules: Sequence[str] = ()
         self._prepared = False
         self.down: str | None = None
         self.guessed: str | None = None
@@ -294,6 +303,7 @@ class Run:
         if self.down is not None:
             raise TargetDownError(self.down)
         self._prepare()
+        self._rules = rules
         self.emit({"event": "conversation", "name": name})
         resets, silences = self.resets, self.silences
         repeated: set[Key] | None = None
@@ -464,9 +474,15 @@ class Run:
             raise self._went_down("stopped")
         if self.referee.silent and self._passing(conclusion):
             self.silences += 1
-            if self.sessions.mains() and self.environment.diagnose().state != "steady":
-                # Whoever starts anew may have forgotten the sessions, the data, or both.
+            # Whoever starts anew may have forgotten the sessions, the data, or both.
+            found = self.environment.diagnose() if self.sessions.mains() else None
+            if found is not None and found.state == "reset":
                 self._reset()
+            elif found is not None and found.state == "marker lost":
+                self.environment.lay_marker()
+            elif found is not None:
+                for user in found.users:
+                    self.sessions.drop(user)
             return True
         if not self.sessions.mains():
             return False
@@ -485,24 +501,89 @@ class Run:
                 self.sessions.drop(user)
             if not disturbs:
                 self.preconditions.session_lost()
-            if disturbs or self._lost_told.issuperset(diagnosis.users):
-                return False
-            self._lost_told.update(diagnosis.users)
-            exchange = diagnosis.exchange
-            told = Finding(
-                "AUT-3",
-                exchange.function if exchange else None,
-                "a session ended by itself",
-                RULES["AUT-3"].title,
-                "the session keeps working: nobody ended it",
-                f"it is refused ({exchange.summary() if exchange else 'no answer'}), during {name}",
-                exchange,
-            )
-            self.referee.judged("AUT-3")
-            if told.rule in self.options.rules:
-                self._publish({told.key: told})
-            return True
+            return self._lost(name, conclusion, diagnosis, disturbs)
+        return self._outlived() and self._expire(name, conclusion)
+
+    def _outlived(self) -> bool:
+        """Say whether a finding rests on a session that had reached the age at which the target ends them."""
+        lifetime = self.environment.lifetime
+        for finding in self.referee.take().values() if lifetime is not None else ():
+            exchange = finding.exchange
+            token = exchange.request.header("Token") if exchange is not None else None
+            session = self.sessions.known(token) if token is not None else None
+            if (
+                exchange is not None
+                and exchange.status == 401
+                and session is not None
+                and lifetime is not None
+            ) and session.age >= lifetime * SAME_AGE:
+                return True
         return False
+
+    def _expire(self, name: str, conclusion: Conclusion) -> bool:
+        """Count an attempt that was cut short by the age of sessions; say whether there is to be another one."""
+        self._expired += 1
+        self._expiries[name] += 1
+        if self._expiries[name] <= _MOST_EXPIRIES:
+            return True
+        self.referee.discard()
+        conclusion.not_judged = "the target ends sessions by their age before this is done"
+        conclusion.events += [
+            {
+                "event": "not judged",
+                "rule": rule,
+                "function": None,
+                "reason": conclusion.not_judged,
+                "lines": None,
+            }
+            for rule in self._rules
+        ]
+        return False
+
+    def _lost(self, name: str, conclusion: Conclusion, diagnosis: Diagnosis, disturbs: bool) -> bool:
+        """Report sessions that ended by themselves, once; say whether the attempt has to be made again."""
+        if disturbs:
+            return False
+        ages = [session.age for session in diagnosis.sessions]
+        by_age = self._by_age(diagnosis)
+        if by_age:
+            again = self._expire(name, conclusion)
+            if min(ages) >= MIN_SESSION_SECONDS or self._age_told:
+                return again
+            self._age_told = True
+        elif self._lost_told.issuperset(diagnosis.users):
+            return False
+        self._lost_told.update(diagnosis.users)
+        exchange = diagnosis.exchange
+        about = f" {min(ages):.0f} s after it was begun" if ages else ""
+        told = Finding(
+            "AUT-3",
+            exchange.function if exchange else None,
+            "a session ended by itself",
+            RULES["AUT-3"].title,
+            f"the session keeps working for {MIN_SESSION_SECONDS} s or more"
+            if by_age
+            else "the session keeps working: nobody ended it",
+            f"it is refused{about} ({exchange.summary() if exchange else 'no answer'}), during {name}"
+            + (": sessions end at this age, called or not" if by_age else ""),
+            exchange,
+        )
+        self.referee.judged("AUT-3")
+        if told.rule in self.options.rules:
+            self._publish({told.key: told})
+        return again if by_age else True
+
+    def _by_age(self, diagnosis: Diagnosis) -> bool:
+        """Say whether sessions ended by their age; where they grew old enough to, nobody has to find out."""
+        if not diagnosis.sessions:
+            return False
+        oldest = max(diagnosis.sessions, key=lambda session: session.age)
+        if oldest.age >= MIN_SESSION_SECONDS:
+            return True
+        if self.environment.lifetime is None and self._age_tried:
+            return False
+        self._age_tried = True
+        return self.environment.ended_by_age(oldest, oldest.age, self.client.until) is True
 
     def _count_unanswered(self) -> None:
         """Take note of whether anything was answered in the attempt that ended.
@@ -704,6 +785,10 @@ class Run:
             self.notes.append(
                 f"the target was not there, or left a call unanswered that it answered later, {times} in all; "
                 "what was being judged was judged again"
+            )
+        if self._expired:
+            self.notes.append(
+                "the target ends sessions by their age; they were renewed, and what was interrupted was tried again"
             )
         self._tell_wavering()
         self._report_pauses()

@@ -206,7 +206,7 @@ def test_no_limit_that_nobody_asked_for(talk: Talk, function: Method) -> None:
         if (
             role is not None
             and thing.kind == role.kind
-            and thing is not talk.run.environment.marker
+            and thing not in talk.run.environment.sentinels
             and not talk.estate.standing(thing)
         ):
             talk.estate.remove(thing)

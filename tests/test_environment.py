@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from conformance.protocol.estate import Thing
 from conformance.protocol.session import Session
 from conformance.run import Options, Run
 from tests.judging import serving
@@ -51,16 +52,55 @@ def test_a_reset_while_no_session_was_open_is_one() -> None:
 
 def test_sessions_that_outlive_the_marker_tell_of_no_reset() -> None:
     with serving() as url, prepared(url) as run:
-        marker = run.environment.marker
-        assert marker is not None
-        assert run.estate.remove(marker) is None
+        sentinels = list(run.environment.sentinels)
+        assert len({sentinel.kind for sentinel in sentinels}) > 1
+        for sentinel in sentinels:
+            _remove_unnoticed(run, sentinel)
         assert run.environment.diagnose().state == "marker lost"
         run.environment.lay_marker()
         assert run.environment.diagnose().state == "steady"
 
 
+def _remove_unnoticed(run: Run, sentinel: Thing) -> None:
+    """Remove an object as somebody else would."""
+    assert run.estate.remove(sentinel) is None
+    sentinel.gone = False
+
+
+def test_a_deletion_of_our_own_and_lost_sessions_tell_of_no_reset() -> None:
+    with serving() as url, prepared(url) as run:
+        for sentinel in list(run.environment.sentinels):
+            assert run.estate.remove(sentinel) is None
+        for session in run.sessions.mains():
+            session.open = run.caller.call("auth.logout", user=session.user, token=session.token) is not None
+        assert run.environment.diagnose().state == "sessions lost"
+
+
+def test_one_sentinel_that_is_gone_tells_of_no_reset() -> None:
+    with serving() as url, prepared(url) as run:
+        _remove_unnoticed(run, run.environment.sentinels[0])
+        for session in run.sessions.mains():
+            session.open = run.caller.call("auth.logout", user=session.user, token=session.token) is not None
+        assert run.environment.diagnose().state == "sessions lost"
+
+
+def test_sessions_that_the_run_ended_are_no_lost_ones() -> None:
+    with serving() as url, prepared(url) as run:
+        for session in run.sessions.mains():
+            run.sessions.end(session)
+        assert run.environment.diagnose().state == "steady"
+
+
+def test_without_a_sentinel_lost_sessions_are_no_reset() -> None:
+    with serving() as url, prepared(url) as run:
+        run.environment.sentinels.clear()
+        for session in run.sessions.mains():
+            session.open = run.caller.call("auth.logout", user=session.user, token=session.token) is not None
+        assert run.environment.diagnose().state == "sessions lost"
+
+
 def test_sessions_that_end_alone_are_no_reset() -> None:
     with serving() as url, prepared(url) as run:
         for session in run.sessions.mains():
-            run.caller.call("auth.logout", user=session.user, token=session.token)
+            session.open = run.caller.call("auth.logout", user=session.user, token=session.token) is not None
         assert run.environment.diagnose().state == "sessions lost"

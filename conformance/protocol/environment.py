@@ -15,17 +15,23 @@ from conformance.protocol.estate import Estate, Thing
 from conformance.protocol.exchange import Exchange, Failure
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
 
-__all__ = ["Diagnosis", "Environment"]
+__all__ = ["SAME_AGE", "Diagnosis", "Environment"]
+
+#: Sentinel objects that a run makes at most.
+MAX_SENTINELS = 3
+#: The share of a lifetime from which on another session's end is taken for the same cause.
+SAME_AGE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What has become of the environment: "steady", "reset", "sessions lost", "marker lost" or "down"."""
+    """What has become of the environment: "steady", "reset", "sessions lost" or "marker lost"."""
 
     state: str
     users: tuple[str, ...] = ()
     exchange: Exchange | None = None
     evidence: tuple[Exchange, ...] = field(default=())
+    sessions: tuple[Session, ...] = field(default=())
 
 
 class Environment:
@@ -36,34 +42,52 @@ class Environment:
         self.sessions = sessions
         self.estate = estate
         self.catalog = catalog
-        self.marker: Thing | None = None
+        #: Objects that nothing in the run changes or deletes, of several kinds and users.
+        self.sentinels: list[Thing] = []
         #: Why the target did not answer when it was last waited for in vain.
         self.silence: Failure | None = None
+        #: The age in seconds after which sessions end by themselves, where that was measured.
+        self.lifetime: float | None = None
         self._tried = False
-        #: Sessions that held when the marker was last seen.
+        #: Tokens of sessions that held when the sentinels were last seen.
         self._steady: frozenset[str] = frozenset()
 
+    @property
+    def marker(self) -> Thing | None:
+        """The first of the sentinel objects; None where none can be made."""
+        return self.sentinels[0] if self.sentinels else None
+
     def prepare(self) -> None:
-        """Lay the marker: an object that nothing in the run changes or deletes. Without one, sessions alone tell."""
+        """Make sentinel objects; without one nothing tells a reset from lost sessions."""
         if self._tried or not self.estate.writable:
             return
         self._tried = True
-        for kind in self.catalog.kinds:
-            create, read = self.catalog.create(kind), self.catalog.read(kind)
-            if create is None or read is None:
-                continue
-            for user in self.estate.callers(create):
-                if not self.estate.may_call(user, read):
-                    continue
-                try:
-                    marker = self.estate.new(kind, user)
-                except SetUpFailedError:
-                    break
-                if self._present(marker) is True:
-                    self.marker = marker
-                    self._steady = frozenset(session.token for session in self.sessions.mains())
-                    return
+        # What can be deleted leaves nothing behind, so those kinds come first.
+        kinds = sorted(self.catalog.kinds, key=lambda kind: self.catalog.delete(kind) is None)
+        for kind in kinds:
+            if len(self.sentinels) == MAX_SENTINELS or (self.sentinels and self.catalog.delete(kind) is None):
                 break
+            sentinel = self._lay(kind)
+            if sentinel is not None:
+                self.sentinels.append(sentinel)
+        if self.sentinels:
+            self._steady = frozenset(session.token for session in self.sessions.mains())
+
+    def _lay(self, kind: str) -> Thing | None:
+        create, read = self.catalog.create(kind), self.catalog.read(kind)
+        if create is None or read is None:
+            return None
+        # Another user for each, so that what deletes all objects of one user is not taken for a reset.
+        users = [user for user in self.estate.callers(create) if self.estate.may_call(user, read)]
+        taken = {sentinel.user for sentinel in self.sentinels}
+        for user in sorted(users, key=lambda user: user in taken)[:1]:
+            try:
+                sentinel = self.estate.new(kind, user)
+            except SetUpFailedError:
+                return None
+            if self._present(sentinel) is True:
+                return sentinel
+        return None
 
     def probe(self, user: str) -> Method | None:
         """Return a function that tells whether a session of this user still holds, and that changes nothing."""
@@ -113,13 +137,15 @@ class Environment:
         return False if exchange.status in (400, 403, 404) else None
 
     def diagnose(self) -> Diagnosis:
-        """Say what has become of the environment."""
-        refused: list[str] = []
+        """Say what has become of the environment; a reset takes every sentinel object and every session away."""
+        refused: list[Session] = []
         held_on: set[str] = set()
         evidence: list[Exchange] = []
         judged = 0
         later = True
         for session in self.sessions.mains():
+            if not session.open:
+                continue  # the run itself ended it
             held, exchange = self.holds(session)
             if held is not None:
                 judged += 1
@@ -128,26 +154,65 @@ class Environment:
             if held:
                 held_on.add(session.token)
             if held is False and exchange is not None:
-                refused.append(session.user)
+                refused.append(session)
                 evidence.append(exchange)
-        present = self._present(self.marker) if self.marker is not None else None
-        if refused and len(refused) == judged and present is not True:
-            return Diagnosis("reset", tuple(refused))
-        if refused and later and present is False:
-            return Diagnosis("reset", tuple(refused))
+        present = self._any_present()
+        users = tuple(session.user for session in refused)
+        if refused and present is False and (len(refused) == judged or later):
+            return Diagnosis("reset", users)
         if refused:
-            return Diagnosis("sessions lost", tuple(refused), evidence[0], tuple(evidence))
-        if present is False and held_on and not held_on & self._steady:
-            # Every session was begun since the marker was last seen: those of before may have ended with it.
+            return Diagnosis("sessions lost", users, evidence[0], tuple(evidence), tuple(refused))
+        if present is False and held_on and not held_on & self._steady and self._earlier_refused():
             return Diagnosis("reset")
         if present is False:
             return Diagnosis("marker lost")
         self._steady = frozenset(held_on)
         return Diagnosis("steady")
 
+    def _any_present(self) -> bool | None:
+        """Say whether a sentinel object is still there; None where there is none, or none can be read."""
+        # What a call of the run deleted is no sign of a reset.
+        self.sentinels = [sentinel for sentinel in self.sentinels if not sentinel.gone]
+        seen = [self._present(sentinel) for sentinel in self.sentinels]
+        if True in seen:
+            self.sentinels = [
+                sentinel for sentinel, there in zip(self.sentinels, seen, strict=True) if there is not False
+            ]
+            return True
+        return False if False in seen else None
+
+    def _earlier_refused(self) -> bool:
+        """Say whether the sessions that held when the sentinels were last seen, and were not ended, are refused."""
+        earlier = [self.sessions.known(token) for token in self._steady]
+        found = [self.holds(session)[0] for session in earlier if session is not None and session.open]
+        return bool(found) and not any(held for held in found)
+
+    def ended_by_age(self, session: Session, age: float, until: float | None) -> bool | None:
+        """Say whether sessions of a user end at an age, called or not: a new one is left alone for as long.
+
+        `age` is that at which the session was refused, in seconds; None: there is no time to find out.
+        """
+        if self.lifetime is not None and age >= self.lifetime * SAME_AGE:
+            return True
+        wait = age * 1.1 + 0.5
+        if until is not None and time.monotonic() + 4 * wait > until:
+            return None
+        try:
+            fresh = self.sessions.sign_in(session.user)
+        except SetUpFailedError:
+            return None
+        if self.holds(fresh)[0] is not True:
+            return None
+        time.sleep(wait)
+        if self.holds(fresh)[0] is not False:
+            return False
+        self.sessions.forget(fresh.token)
+        self.lifetime = self.sessions.lifetime = age
+        return True
+
     def lay_marker(self) -> None:
-        """Lay the marker anew: the one there was is gone."""
-        self.marker, self._tried = None, False
+        """Make the sentinel objects anew: those that there were are gone."""
+        self.sentinels, self._tried = [], False
         self.prepare()
 
     def renew(self) -> None:

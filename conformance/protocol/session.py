@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.protocol.caller import Caller
@@ -18,6 +18,10 @@ from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import KeyLogin, Login, Profile, User
 
 __all__ = ["Session", "Sessions", "SetUpFailedError", "sign"]
+
+
+#: The share of its lifetime at which a session is renewed.
+RENEWED_AT = 0.5
 
 
 class SetUpFailedError(Exception):
@@ -36,6 +40,13 @@ class Session:
     user: str
     token: str
     open: bool = True
+    #: The moment of `time.monotonic` at which it was begun.
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was begun."""
+        return time.monotonic() - self.begun
 
 
 class Sessions:
@@ -51,6 +62,8 @@ class Sessions:
         self._locks: dict[str, threading.Lock] = {name: threading.Lock() for name in profile.users}
         self._open: dict[str, Session] = {}
         self._nonces = 0
+        #: The age in seconds after which the target ends sessions, where that is known.
+        self.lifetime: float | None = None
 
     @property
     def login(self) -> Login:
@@ -143,10 +156,13 @@ class Sessions:
         """Return the main session of a user, signing in when there is none."""
         with self._locks[user]:
             session = self._main.get(user)
-            if session is None or not session.open:
+            if session is None or not session.open or self._ageing(session):
                 session = self._main[user] = self.sign_in(user)
                 self.caller.client.vault.session(session.token, user, lasting=True)
             return session
+
+    def _ageing(self, session: Session) -> bool:
+        return self.lifetime is not None and session.age > self.lifetime * RENEWED_AT
 
     def oldest(self, user: str) -> Session:
         """Return the session of a user that was begun before all others that are open, signing in when there is none.
