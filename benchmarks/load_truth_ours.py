@@ -65,13 +65,19 @@ class Source:
 
 
 class Judge:
-    """Takes 200 for a success, and all else for one kind of failure."""
+    """Takes 200 for a success, and all else for a failure."""
 
-    outcomes = (Outcome(), Outcome("failed"))
+    def __init__(self) -> None:
+        self.outcomes = [Outcome()]
 
     def judge(self, call: Any, reply: Any) -> int:
         """Return the code of an answer."""
-        return 0 if reply.failure is None and reply.status == 200 else 1
+        if reply.failure is None and reply.status == 200:
+            return 0
+        outcome = Outcome(reply.failure or f"status {reply.status}")
+        if outcome not in self.outcomes:
+            self.outcomes.append(outcome)
+        return self.outcomes.index(outcome)
 
 
 def _plan() -> Plan:

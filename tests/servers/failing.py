@@ -1,0 +1,128 @@
+"""A server that fails fast in one of several ways, so that what a load should say of it follows from arithmetic.
+
+refuse   every call is answered 403 at once
+shed     every 25th call is served, after 2 s; the others are answered 503 at once
+limit    300 calls in each second are served; what is above is answered 503 at once
+outage   all is served, but for the seconds 10 to 12, in which every call is answered 500 at once
+
+What is served in the last two takes 100, 104, … 496 ms in turn. The first request starts the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+
+from tests.servers.launch import end_with, options, ready
+
+#: The ways with something to measure, and all of them.
+MODES = ("shed", "limit", "outage")
+ALL_MODES = ("refuse", *MODES)
+#: One call in so many is served by `shed`, after so many seconds.
+SHED_ONE_IN, SHED_SECONDS = 25, 2.0
+LIMIT_PER_SECOND = 300
+OUTAGE_BEGIN, OUTAGE_END = 10, 12
+#: A clock that begins a little before the first request, so that none is due at the edge of a second.
+EDGE_SECONDS = 0.001
+
+_BODIES = {
+    True: b'{"isError":false,"errMsg":null,"data":{}}',
+    False: b'{"isError":true,"errMsg":"no","data":null}',
+}
+
+
+def turn_seconds(number: int) -> float:
+    """Return how long the call takes that is served as the one with this number, from 0 on."""
+    return (100 + 4 * (number % 100)) / 1000
+
+
+class Failing:
+    """What becomes of each call, by its number and the seconds since the first."""
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+        self._seen = self._served = self._in_second = 0
+        self._second = -1
+
+    def answer(self, since: float) -> tuple[int, float]:
+        """Return the status of the next call, and after how many seconds it is answered."""
+        number, self._seen = self._seen, self._seen + 1
+        if self._mode == "refuse":
+            return 403, 0.0
+        if self._mode == "shed":
+            return (503, 0.0) if number % SHED_ONE_IN else (200, SHED_SECONDS)
+        if self._mode == "limit":
+            if int(since) != self._second:
+                self._second, self._in_second = int(since), 0
+            self._in_second += 1
+            if self._in_second > LIMIT_PER_SECOND:
+                return 503, 0.0
+        elif OUTAGE_BEGIN <= since < OUTAGE_END:
+            return 500, 0.0
+        served, self._served = self._served, self._served + 1
+        return 200, turn_seconds(served)
+
+
+class _Connection(asyncio.Protocol):
+    """Answers what comes on one connection, one request at a time."""
+
+    begun: float | None = None
+
+    def __init__(self, failing: Failing) -> None:
+        self._failing = failing
+        self._data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        head, end, rest = self._data.partition(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
+        if not end or len(rest) < size:
+            return
+        self._data = rest[size:]
+        now = time.perf_counter()
+        if _Connection.begun is None:
+            _Connection.begun = now - EDGE_SECONDS
+        status, seconds = self._failing.answer(now - _Connection.begun)
+        body = _BODIES[status == 200]
+        head = b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
+            status,
+            len(body),
+        )
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds, self._say, head + body)
+        else:
+            self._say(head + body)
+
+    def _say(self, data: bytes) -> None:
+        if isinstance(self._transport, asyncio.WriteTransport) and not self._transport.is_closing():
+            self._transport.write(data)
+
+
+async def _serve(mode: str, port: int, parent: bool) -> None:
+    failing = Failing(mode)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Connection(failing), "127.0.0.1", port, backlog=1024)
+    over = asyncio.Event()
+
+    def end() -> None:
+        loop.call_soon_threadsafe(over.set)
+
+    end_with(end, parent=parent)
+    ready(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/", None, None)
+    await over.wait()
+
+
+def main() -> None:
+    """Serve until told to end."""
+    parser: argparse.ArgumentParser = options("a server that fails fast")
+    parser.add_argument("--mode", choices=ALL_MODES, required=True)
+    args = parser.parse_args()
+    asyncio.run(_serve(args.mode, args.port, args.exit_with_parent))
+
+
+if __name__ == "__main__":
+    main()
