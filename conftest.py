@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import sys
 import traceback
@@ -18,13 +19,15 @@ import pytest
 
 from conformance import __version__, plan
 from conformance.cases import Case, save
+from conformance.extent import Extent
 from conformance.generation import SHARES
 from conformance.harness import Harness, Request, duration, named_path, per_second, positive
 from conformance.history import lately
 from conformance.interrupt import Interruption
-from conformance.pace import Pace
+from conformance.pace import Pace, Planned
 from conformance.plan import StandIn
 from conformance.protocol.client import OutOfTimeError
+from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import UsageError
 from conformance.referee import Finding
 from conformance.rulebook import RULES, Level
@@ -105,6 +108,10 @@ class Gate:
         self.log: RunLog | None = None
         self.progress: Progress | None = None
         self.pace: Pace | None = None
+        self.extent = Extent()
+        #: The tests that the pace decides on, and those that it left out.
+        self.paced: list[pytest.Item] = []
+        self.skipped: set[pytest.Item] = set()
         self.generates = False
         self.report: dict[str, Any] | None = None
         self.interrupted = False
@@ -203,23 +210,71 @@ class Gate:
             for waiver in self.harness.profile.waivers
         )
 
-    def wants(self, kind: str, rules: Sequence[str]) -> bool:
-        """Whether there is time for a conversation; one whose rules nothing else has judged is held in any case."""
-        run, pace = self.run, self.pace
-        if run is None or pace is None:
-            return True
-        allowance = run.allowance
-        if kind in SHARES:
-            allowance.within(pace.left)
-            return True
-        call = run.seconds / max(1, run.client.sent)
-        return pace.wants(
-            kind,
-            call,
-            generated=(allowance.seconds - allowance.spent) * self.generates,
-            removal=call * sum(1 for _ in run.estate.owned()),
-            due=not all(run.referee.total_judged[rule] for rule in rules),
-        )
+    def plan(self, items: Sequence[pytest.Item]) -> None:
+        """Take the tests that are to run, in their order."""
+        run = self.run
+        kinds = [_kind(item) for item in items]
+        self.generates = not SHARES.keys().isdisjoint(kinds)
+        for item, kind in zip(items, kinds, strict=True):
+            if kind not in _UNPACED and not item.name.endswith(FURTHER):
+                self.extent.plan(item, self._wanted(item), *_scope(item))
+        if run is None or self.harness.request.plan:
+            return
+        self.paced = [
+            item
+            for item, kind in zip(items, kinds, strict=True)
+            if kind not in SHARES and kind not in _UNPACED
+        ]
+        planned = [Planned(_kind(item), _scope(item)[1]) for item in self.paced]
+        pace = self.pace = Pace(planned, run.options.deadline)
+        observe = run.client.observe
+
+        def measure(exchange: Exchange) -> None:
+            pace.observe(exchange.function, exchange.seconds, login=exchange.login)
+            observe(exchange)
+
+        run.client.observe = measure
+
+    def schedule(self, items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
+        """Yield the tests in the order in which they run; those for which there is no time come last, to be skipped.
+
+        Generated payloads wait for the other tests, and every exchange is judged at the end.
+        """
+        pace, run = self.pace, self.run
+        assert pace is not None
+        assert run is not None
+        paced = set(self.paced)
+        others = [item for item in items if item not in paced]
+        first = [item for item in others if _kind(item) == "test_a_case"]
+        last = [item for item in others if _kind(item) == "test_every_exchange"]
+        yield from first
+        yield from self._paced(run, pace, last=not self.generates)
+        yield from (item for item in others if item not in first and item not in last)
+        yield from self._paced(run, pace, last=True)
+        self.skipped.update(self.paced[index] for index in pace.end())
+        yield from (item for item in self.paced if item in self.skipped)
+        yield from last
+
+    def _paced(self, run: Run, pace: Pace, *, last: bool) -> Iterator[pytest.Item]:
+        def due(index: int) -> bool:
+            # Nothing else has judged one of its rules.
+            return not all(run.referee.total_judged[rule] for rule in self._wanted(self.paced[index]))
+
+        while True:
+            allowance = run.allowance
+            call = pace.call
+            generated = (allowance.seconds - allowance.spent) * self.generates
+            if allowance.requests is not None:
+                generated = min(generated, allowance.requests * call * _AROUND_CALLS)
+            removal = call * sum(1 for _ in run.estate.owned())
+            index = pace.next(generated=generated, removal=removal, due=due, last=last)
+            if index is None:
+                return
+            yield self.paced[index]
+            pace.ran(index)
+
+    def _wanted(self, item: pytest.Item) -> list[str]:
+        return [rule for rule in _rules(item) if rule in self.harness.wanted]
 
     def leave_out(self, rule: str, reason: str) -> None:
         """Write down that a rule is not judged, for a reason that lies in what was asked for."""
@@ -295,6 +350,8 @@ class Gate:
             )
         if self.pace is not None and self.pace.note is not None:
             run.notes.insert(0, self.pace.note)
+        for event in self.extent.events():
+            self.emit(event)
         self.interruption.enter("clean-up")
         try:
             run.finish()
@@ -459,11 +516,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for rule in RULES.values():
         if rule.id in wanted and rule.id not in judged:
             gate.leave_out(rule.id, "left out on pytest's command line")
-    kinds = [_kind(item) for item in chosen if _is_suite(item.path)]
-    gate.generates = not SHARES.keys().isdisjoint(kinds)
-    if gate.run is not None and not gate.harness.request.plan:
-        paced = [kind for kind in kinds if kind not in SHARES and kind not in _UNPACED]
-        gate.pace = Pace(paced, gate.run.options.deadline)
+    gate.plan([item for item in chosen if _is_suite(item.path)])
     areas: dict[str, int] = {}
     for item in chosen:
         area = _area(item)
@@ -475,12 +528,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         )
 
 
+#: A call of a generated payload takes so much longer than its answer does.
+_AROUND_CALLS = 1.5
 #: What was asked for by name, and what sends nothing.
 _UNPACED = ("test_a_case", "test_every_exchange")
 
 
 def _kind(item: pytest.Item) -> str:
     return item.name.removesuffix(FURTHER).partition("[")[0]
+
+
+def _scope(item: pytest.Item) -> tuple[str, str]:
+    """Return what a test is parametrized over, and the value there."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    for name, value in parameters.items():
+        return name, describe(value)
+    return "tests", _kind(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Run the suites in the order that the time there is allows."""
+    gate = session.config.stash.get(_GATE, None)
+    failed = session.testsfailed and not session.config.option.continue_on_collection_errors
+    if gate is None or gate.pace is None or failed or session.config.option.collectonly:
+        return None
+    suites = [item for item in session.items if _is_suite(item.path)]
+    others = [item for item in session.items if not _is_suite(item.path)]
+    for item in itertools.chain(gate.schedule(suites), others):
+        # Which test comes next is not known yet; all that they share is made once for the whole run anyhow.
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+    return True
 
 
 def _further(item: pytest.Item) -> pytest.Item:
@@ -540,10 +622,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     def body(talk: Talk) -> None:
         hold(talk, pyfuncitem.obj, parameters)
 
-    kind = _kind(pyfuncitem)
-    if kind not in _UNPACED and not gate.wants(kind, wanted):
+    if pyfuncitem in gate.skipped:
         pytest.skip("left out: the target is slow")
-    began = run.seconds
+    if gate.pace is not None and _kind(pyfuncitem) in SHARES:
+        run.allowance.within(gate.pace.left)
     try:
         conclusion = run.conduct(
             name, wanted, body, disturbs=pyfuncitem.get_closest_marker("disturbs_sessions") is not None
@@ -557,8 +639,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         gate.emit({"event": "error", "rule": None, "whose": "out of time", "message": f"{why}: {mend}"})
         pyfuncitem.session.shouldstop = why
         pytest.skip(why)
-    if gate.pace is not None:
-        gate.pace.held(kind, run.seconds - began)
+    if not conclusion.late:
+        gate.extent.done(pyfuncitem)
     if gate.lost is not None:
         pyfuncitem.session.shouldstop = f"{gate.lost}"
     if conclusion.crashed is not None:

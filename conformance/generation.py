@@ -1,8 +1,8 @@
 """What generated payloads may cost, and what became of them.
 
-The requests of a conversation are a fixed share of the run's, so that a seed decides all of them. Only where the target
-or the machine is so slow that the time ends first does the clock decide, and the run says so; even then the last
-conversations keep a part of the time for themselves.
+The requests of a conversation are a fixed share of the run's, so that a seed decides all of them. The time is an
+emergency brake: only where the target or the machine is so slow that it ends first does the clock decide, and the run
+says so; even then the last conversations keep a part of the time for themselves.
 
 Where time alone is the bound and there is a minute of it or more, they are held twice: first all of them with what the
 standard budget gives them, so that what it finds is found as soon, then all of them for as long as there is time.
@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 __all__ = ["SHARES", "Allowance", "Coverage", "Portion", "Share", "held_for"]
 
-#: Requests and seconds that generated payloads may take on top of a run's other conversations, all that is done around
-#: them counted; a little is left below 8 and 30 s for what a conversation is in the middle of when its time ends.
+#: Requests that generated payloads may take on top of a run's other tests, and the seconds after which they are
+#: stopped, all that is done around them counted: many times what the requests take on a machine that is not busy.
 COSTS: Mapping[str, tuple[int | None, float]] = {
-    "quick": (1_500, 7.5),
-    "standard": (11_500, 29.0),
+    "quick": (2_000, 90.0),
+    "standard": (11_500, 300.0),
     "deep": (None, 600.0),
 }
 
@@ -94,6 +94,11 @@ class Portion:
         self._began = 0.0
         self.requests = requests
         self.late = False
+
+    def at_least(self, requests: int) -> None:
+        """Let so many calls be sent, where they are counted: what belongs to every budget is not left to a share."""
+        if self.requests is not None:
+            self.requests = max(self.requests, requests)
 
     @property
     def over(self) -> bool:

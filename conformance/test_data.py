@@ -15,6 +15,7 @@ from conformance.protocol.catalog import Method
 from conformance.protocol.damage import Damaged, any_bytes
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.payloads import CannotGenerate, Case, Way
+from conformance.protocol.payloads_order import essential, telling_order
 from conformance.protocol.pointer import MISSING
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import ANSWERED, Talk, as_answered
@@ -129,21 +130,18 @@ def _among_others(talk: Talk, offer: Offer, case: Case, data: Any) -> Iterator[A
 
 
 def _chosen(talk: Talk, offer: Offer, portion: Portion) -> list[Case]:
-    """Return as many of the edges as there are calls for, the plainest data among them, in their own order."""
+    """Return as many of the edges as there are calls for, the plainest data and the most telling ones first."""
     plain, *rest = payloads.boundaries(offer.function)
     rest = [case for case in rest if not offer.hands_off(case.parameter)]
-    costs = [offer.cost if case.valid else 1 for case in rest]
-    order = list(range(len(rest)))
+    order = telling_order(rest, talk.rng)
+    costs = [offer.cost if rest[index].valid else 1 for index in order]
+    if talk.only is None:
+        portion.at_least(2 * offer.cost + sum(costs[: essential(rest, order)]))
     room = portion.left - offer.cost
-    if sum(costs) > room:
-        talk.rng.shuffle(order)
-        kept = itertools.takewhile(lambda pair: pair[1] <= room, zip(order, _sums(costs, order), strict=True))
-        order = sorted(index for index, _ in kept)
-    return [plain, *(rest[index] for index in order)]
-
-
-def _sums(costs: list[int], order: list[int]) -> Iterator[int]:
-    return itertools.accumulate(costs[index] for index in order)
+    kept = itertools.takewhile(
+        lambda pair: pair[1] <= room, zip(order, itertools.accumulate(costs), strict=True)
+    )
+    return [plain, *(rest[index] for index, _ in kept)]
 
 
 def _edges(function: Method) -> float:

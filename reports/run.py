@@ -24,7 +24,7 @@ from uuid import uuid4
 from conformance.rulebook.model import Level, Verdict
 from reports import junit, statement
 from reports import load as loads
-from reports.text import plural
+from reports.text import judged_on_told, plural
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -276,6 +276,8 @@ class _Rule:
     lines: dict[str, None] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     crashed: bool = False
+    #: How many of the functions (or the like) that it applies to it was judged on, where that is not all.
+    judged_on: dict[str, Any] | None = None
 
     def judge(
         self,
@@ -289,14 +291,15 @@ class _Rule:
         being judged is an error, but for what would not have been judged anyhow.
         """
         standing = [key for key in self.findings if key not in waiver_of]
+        partly = judged_on_told(self.judged_on) if self.judged_on is not None else None
         if standing:
-            return (Verdict.FAIL if self.record["level"] == Level.MUST else Verdict.WARN), None
+            return (Verdict.FAIL if self.record["level"] == Level.MUST else Verdict.WARN), partly
         if self.crashed or (self.errors and not self.judged and not self.findings):
             return Verdict.ERROR, "; ".join(dict.fromkeys(self.errors))
         if self.findings:
             return Verdict.WAIVED, "; ".join(dict.fromkeys(str(w["reason"]) for w in waiver_of.values()))
         if self.judged:
-            return Verdict.PASS, None
+            return Verdict.PASS, partly
         if down and not self.left_out:
             return Verdict.ERROR, down
         return Verdict.NOT_JUDGED, "; ".join(
@@ -396,6 +399,11 @@ class _Builder:
             found.left_out[event.get("function"), str(event.get("reason") or NO_REASON)] = None
             if lines := (event.get("lines") or "").strip("\n"):
                 found.lines[lines] = None
+
+    def on_partly_judged(self, event: Mapping[str, Any]) -> None:
+        """Take note that a rule was tested on less than it applies to."""
+        if found := self.rule(event):
+            found.judged_on = {name: event[name] for name in ("done", "of", "what")}
 
     def on_error(self, event: Mapping[str, Any]) -> None:
         identifier, message, ours = event.get("rule"), str(event.get("message")), bool(event.get("ours"))
@@ -595,6 +603,7 @@ class _Builder:
                     "reason": reason,
                     "lines": "\n\n".join(rule.lines) or None,
                     "judged": max(rule.judged, 1 if rule.findings else 0),
+                    "judged_on": rule.judged_on if rule.judged or rule.findings else None,
                     "left_out": [{"function": function, "reason": why} for function, why in rule.left_out],
                     "findings": [finding.record(covering.get(key)) for key, finding in rule.findings.items()],
                 }

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from conformance.rulebook.model import AREAS, Verdict
 from reports import screen_load
 from reports.page import LABEL, Page
-from reports.text import cut, known_told, merge_lines, plural, rerun_of, wants_color, writable
+from reports.text import cut, judged_on_told, known_told, merge_lines, plural, rerun_of, wants_color, writable
 
 __all__ = ["print_closing", "render", "wants_color", "writable"]
 
@@ -67,6 +67,7 @@ def render(
             page.gap()
     if report["verb"] != "load":
         _areas(page, report)
+        _partly_judged(page, report)
         _not_judged(page, report)
     _errors(page, report)
     _all_findings(page, report)
@@ -141,6 +142,25 @@ def _ids(rules: Iterable[str], order: Mapping[str, int]) -> str:
             runs.append([identifier])
     shown = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs]
     return ", ".join(shown)
+
+
+def _partly_judged(page: Page, report: Mapping[str, Any]) -> None:
+    """Name the rules whose verdicts rest on less than they apply to."""
+    order = {rule["id"]: number for number, rule in enumerate(report["rules"])}
+    parts: dict[str, list[str]] = {}
+    for rule in report["rules"]:
+        if rule["judged_on"] is not None:
+            parts.setdefault(judged_on_told(rule["judged_on"]), []).append(rule["id"])
+    if not parts:
+        return
+    page.gap()
+    page.line((f"Judged in part ({plural(sum(map(len, parts.values())), 'rule')})", "bold"))
+    ranked = sorted(parts.items(), key=lambda item: -len(item[1]))
+    for told, ids in ranked[:_REASONS]:
+        page.line((f"  {told}: {_ids(ids, order)}", ""), indent=4)
+    if len(ranked) > _REASONS:
+        more = sum(len(ids) for _, ids in ranked[_REASONS:])
+        page.line((f"  and {plural(more, 'more rule')} in report.json", "dim"))
 
 
 def _not_judged(page: Page, report: Mapping[str, Any]) -> None:

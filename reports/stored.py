@@ -46,6 +46,7 @@ _RULE: Mapping[str, Any] = {
     "reason": None,
     "lines": None,
     "judged": 0,
+    "judged_on": None,
     "left_out": (),
     "findings": (),
 }

@@ -12,6 +12,7 @@ __all__ = [
     "decided",
     "error_share",
     "goodput",
+    "judged_on_told",
     "known_told",
     "latency",
     "merge_lines",
@@ -60,6 +61,11 @@ def cut(text: str, limit: int, note: str = "") -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return the count with its noun: `1 finding`, `2 findings`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def judged_on_told(judged_on: Mapping[str, Any]) -> str:
+    """Return how much of what a rule applies to it was judged on: `judged on 3 of 33 functions`."""
+    return f"judged on {judged_on['done']} of {judged_on['of']} {judged_on['what']}"
 
 
 def latency(counts: Mapping[str, Any], since: str, key: str) -> float | None:

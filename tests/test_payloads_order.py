@@ -1,0 +1,87 @@
+"""The order in which the edges of a schema are tried: one of each kind at each place before anything else."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from conformance.generation import Allowance
+from conformance.protocol import payloads
+from conformance.protocol.payloads_order import essential, telling_order
+from conformance.protocol.schema import Schema
+
+SCHEMA = Schema(
+    {
+        "type": "object",
+        "required": ["title"],
+        "additionalProperties": False,
+        "properties": {
+            "title": {"type": "string", "maxLength": 100},
+            "isPublic": {"type": "boolean"},
+            "count": {"type": "integer", "minimum": 1, "maximum": 9},
+            "level": {"enum": ["low", "high"]},
+            "marks": {"type": "array", "maxItems": 1000, "items": {"type": "number"}},
+            "day": {"type": "string", "format": "date"},
+        },
+    }
+)
+EVERY = [case for case in payloads.boundaries(SCHEMA) if case.keyword != "required" or not case.valid]
+
+#: What a quick run has to send, whatever else it has no time for.
+TELLING = (
+    "title left out",
+    "title: longer than 100",
+    "title: number instead of string",
+    "title: 100 astral characters long|title: 100 characters of 2 bytes long",
+    "isPublic: string instead of boolean",
+    "count: fraction instead of integer",
+    "count: string instead of integer",
+    "count: below 1",
+    "count: above 9",
+    "level: not in the enumeration (another word)",
+    "marks: more than 1000 items",
+    "marks[]: string instead of number",
+    "day: no date",
+    "data: an undeclared member",
+)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_of_each_kind_comes_first(seed: int) -> None:
+    order = telling_order(EVERY, random.Random(seed))
+    assert sorted(order) == list(range(len(EVERY)))
+    count = essential(EVERY, order)
+    first = [EVERY[index].kind for index in order[:count]]
+    for kinds in TELLING:
+        assert any(kind.startswith(tuple(kinds.split("|"))) for kind in first), kinds
+    assert count < len(EVERY) / 2
+
+
+def test_the_same_seed_gives_the_same_order() -> None:
+    assert telling_order(EVERY, random.Random(3)) == telling_order(EVERY, random.Random(3))
+    assert telling_order(EVERY, random.Random(3)) != telling_order(EVERY, random.Random(4))
+
+
+def test_what_belongs_to_every_budget_is_sent_whatever_the_share_is() -> None:
+    portion = Allowance("quick").portion("test_data_at_the_edges", 0.001, lambda: 0)
+    portion.at_least(60)
+    assert portion.left == 60
+    portion.at_least(5)
+    assert portion.left == 60
+    by_time = Allowance("deep").portion("test_data_at_the_edges", 0.001, lambda: 0)
+    by_time.at_least(60)
+    assert by_time.requests is None
+
+
+@pytest.mark.parametrize("budget", ["quick", "standard"])
+def test_a_machine_that_is_five_times_slower_sends_the_same(budget: str) -> None:
+    """Counts decide, and not the clock: the requests of a whole run at 20 ms each, with what is done around them."""
+    now = 0.0
+    allowance = Allowance(budget, clock=lambda: now)
+    assert allowance.requests is not None
+    for name in ("test_data_at_the_edges", "test_any_json_as_data", "test_injections"):
+        with allowance.portion(name, 1.0, lambda: 0) as portion:
+            assert portion.requests is not None
+            now += portion.requests * 0.02
+            assert portion.more()
