@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
@@ -220,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dir", type=named_path, default=Path(), metavar="DIR", help="where to write (default: here)"
     )
     init.add_argument("--no-check", action="store_true", help="do not run the rules that only read")
+    init.add_argument("--no-color", action="store_true")
     init.set_defaults(run=_init)
 
     explore = verbs.add_parser(
@@ -299,6 +301,11 @@ def _further(options: argparse.Namespace) -> tuple[str, ...]:
     return (*Wish.of(options).arguments(), *workers)
 
 
+def _color(options: argparse.Namespace) -> bool | None:
+    """Return False where colours are not wanted, None where the terminal decides."""
+    return False if options.no_color or os.environ.get("NO_COLOR") else None
+
+
 def _request(options: argparse.Namespace) -> Request:
     known_from: Path | None = getattr(options, "baseline_findings", None)
     known, seed = None, options.seed
@@ -322,7 +329,7 @@ def _request(options: argparse.Namespace) -> Request:
         generate_for=getattr(options, "generate_for", None),
         cases=getattr(options, "cases", None),
         quiet=options.quiet,
-        color=False if options.no_color or os.environ.get("NO_COLOR") else None,
+        color=_color(options),
         verb=options.verb,
         further=_further(options),
         known=known,
@@ -1003,7 +1010,9 @@ def _init(options: argparse.Namespace) -> int:
 
     with contextlib.ExitStack() as until_done:
         status, request = begin(options, until_done)
-        return status if request is None else _pytest(Harness.prepare(request))
+        if request is None:
+            return status
+        return _pytest(Harness.prepare(replace(request, color=_color(options))))
 
 
 def _explore(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from conformance.harness import EMBEDDED_PROFILE
 from conformance.protocol import docpage, yamltext
@@ -25,6 +26,7 @@ from conformance.protocol.lines import line_of
 from conformance.protocol.markdown import document as markdown
 from conformance.protocol.openapi import describe
 from conformance.protocol.profile import Profile, UsageError
+from conformance.protocol.reach import basic_authorization, proxy_hint
 
 __all__ = ["export_markdown", "export_openapi", "import_pages", "validate"]
 
@@ -214,15 +216,22 @@ def _fetched(source: str) -> str:
     if re.match(r"https?://", source, re.IGNORECASE):
         try:
             headers = {"User-Agent": "coursio-conform", "Accept": "text/html"}
-            request = urllib.request.Request(source, headers=headers)  # noqa: S310  (as matched above)
-            with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  (http and https only)
+            if (basic := basic_authorization(source)) is not None:
+                headers["Authorization"] = basic
+            bare = re.sub(r"(//)[^/?#]*@", r"\1", source)
+            request = urllib.request.Request(bare, headers=headers)  # noqa: S310  (as matched above)
+            # Directly, as every other command does: no proxy of the environment.
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(request, timeout=_PATIENCE) as answer:
                 content = answer.read(_LONGEST + 1)
                 kind = answer.headers.get("Content-Type", "")
         except urllib.error.HTTPError as error:
             raise _UnreachableError(f"{_shown_source(source)}: was answered {error.code}") from None
         except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error
-            raise _UnreachableError(f"{_shown_source(source)}: cannot be fetched: {why}") from None
+            parts = urlsplit(re.sub(r"(//)[^/?#]*@", r"\1", source))
+            hint = proxy_hint(parts.scheme.lower(), parts.hostname or "")
+            raise _UnreachableError(f"{_shown_source(source)}: cannot be fetched: {why}{hint}") from None
     elif "://" in source:
         raise UsageError(
             f"{_shown_source(source)}: give a file, or an address that begins with http:// or https://"

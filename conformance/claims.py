@@ -91,7 +91,7 @@ def claiming_headers(ctx: Talk, function: Method, user: str | None) -> list[tupl
         ("Authorization: Bearer", [("Authorization", "Bearer null")]),
         ("a cookie", [("Cookie", f"role={role}; admin=true; user={name}; loggedIn=1")]),
     ]
-    gate = {header.lower() for header in ctx.profile.target.headers}
+    gate = {header.lower() for header in ctx.profile.headers}
     return [
         (what, headers)
         for what, headers in found

@@ -437,7 +437,7 @@ class Explorer:
     def _own(self, name: str) -> bool:
         """Say whether a header is put in by the client or the profile, whoever calls."""
         usual = {"host", "user-agent", "accept", "content-length", "token"}
-        return name.lower() in usual | {name.lower() for name in self._profile.target.headers}
+        return name.lower() in usual | {name.lower() for name in self._profile.headers}
 
     def _sent(self, exchange: Exchange) -> dict[str, Any]:
         """Return what a step says of the request's body: data where it is a plain call, else the body itself."""

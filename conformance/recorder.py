@@ -617,7 +617,7 @@ class _Writer:
         )
 
     def _headers(self, exchange: Exchange) -> tuple[tuple[str, Any], ...]:
-        common = {name.lower() for name in self.profile.target.headers}
+        common = {name.lower() for name in self.profile.headers}
         shown = exchange.record(limit=64)["request"]["headers"]
         out: list[tuple[str, Any]] = []
         token = False

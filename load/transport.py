@@ -26,6 +26,7 @@ from typing import Any, cast
 import gevent  # type: ignore[import-untyped]
 import httptools
 
+from conformance.protocol.reach import proxy_hint
 from conformance.protocol.wire import CAP, HEAD_CAP, Address, WireError, decode_content
 
 __all__ = ["Connection", "Endpoint", "Head", "Pool"]
@@ -91,6 +92,8 @@ class Endpoint:
         self.server_hostname = server_hostname or host
         #: The address that answered last: the others are tried when it does not.
         self.preferred = 0
+        #: What is said where no address answers.
+        self.hint = ""
 
     @classmethod
     def of(cls, url: str, *, ca: os.PathLike[str] | None = None) -> Endpoint:
@@ -104,9 +107,15 @@ class Endpoint:
         tls = None
         if where.scheme == "https":
             tls = ssl.create_default_context(cafile=os.fspath(ca) if ca else None)
-        found = _socket.getaddrinfo(where.host, where.port, type=_socket.SOCK_STREAM)
+        hint = proxy_hint(where.scheme, where.host)
+        try:
+            found = _socket.getaddrinfo(where.host, where.port, type=_socket.SOCK_STREAM)
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror or error}{hint}") from error
         pairs = ((int(family), cast("tuple[Any, ...]", address)) for family, _, _, _, address in found)
-        return cls(where.host, where.port, tuple(dict.fromkeys(pairs)), tls=tls)
+        made = cls(where.host, where.port, tuple(dict.fromkeys(pairs)), tls=tls)
+        made.hint = hint
+        return made
 
 
 class Head:
@@ -483,7 +492,7 @@ class Connection:
             self._drop()
             self._reach()
         else:
-            self._fail("unreachable", os.strerror(problem).lower())
+            self._fail("unreachable", os.strerror(problem).lower() + self._pool.endpoint.hint)
 
     def _connected(self) -> None:
         made = self._socket

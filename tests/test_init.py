@@ -137,3 +137,18 @@ def test_without_the_users_variables_it_is_judged_what_needs_none(
     (folder,) = Path("reports/runs").iterdir()
     report = json.loads((folder / "report.json").read_text("utf-8"))
     assert "--profile conform.toml --budget quick --read-only" in report["rerun"]
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_colours_are_left_out_of_its_check(
+    way: str, service: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    arguments = ["--no-color"] if way == "option" else []
+    if way == "variable":
+        monkeypatch.setenv("NO_COLOR", "1")
+    run("--target", service, *arguments)
+    told = capfd.readouterr().out
+    assert "judged" in told
+    assert "\x1b[" not in told

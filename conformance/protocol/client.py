@@ -114,7 +114,7 @@ class Client:
         return cls(
             profile.url,
             timeout=profile.target.timeout,
-            headers=list(profile.target.headers.items()),
+            headers=list(profile.headers.items()),
             ca=profile.target.ca,
             vault=options.pop("vault", None) or profile.vault(),
             envelope_extra=profile.target.envelope_extra,

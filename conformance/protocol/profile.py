@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import idna
 
 from conformance.protocol.exchange import Vault
+from conformance.protocol.reach import basic_authorization
 
 #: Whatever a TOML file can hold.
 Value: TypeAlias = Any
@@ -144,7 +145,18 @@ class Profile:
 
     def with_target(self, url: str) -> Profile:
         """Return the same profile for another base URL; raises UsageError when it is none."""
-        return replace(self, target=replace(self.target, url=base_url(url, "--target")))
+        made = replace(self, target=replace(self.target, url=base_url(url, "--target")))
+        made.refuse_two_authorizations("--target")
+        return made
+
+    def refuse_two_authorizations(self, where: str) -> None:
+        """Raise UsageError, beginning with `where`, when the URL and the headers of `[target]` both sign in."""
+        if "@" not in urlsplit(self.target.url or "").netloc:
+            return
+        if any(name.lower() == "authorization" for name in self.target.headers):
+            raise UsageError(
+                f"{where}: has a name and a password, and headers of [target] have Authorization: leave one out"
+            )
 
     def with_rate(self, rate: float) -> Profile:
         """Return the same profile with another bound on requests per second."""
@@ -164,6 +176,12 @@ class Profile:
         """The base URL as it may be shown: without user name and password."""
         parts = urlsplit(self.url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of every request: those of `[target]`, and Authorization for a name and password in the URL."""
+        basic = basic_authorization(self.target.url) if self.target.url else None
+        return {**self.target.headers, **({"Authorization": basic} if basic else {})}
 
     @property
     def host(self) -> str:
@@ -236,6 +254,8 @@ class Profile:
         found += self.hidden
         if self.target.url and (password := urlsplit(self.target.url).password):
             found += [password, unquote(password)]
+        if self.target.url and (basic := basic_authorization(self.target.url)):
+            found.append(basic.partition(" ")[2])
         return tuple(dict.fromkeys(value for value in found if value))
 
     def vault(self) -> Vault:
@@ -332,6 +352,10 @@ def base_url(text: str, where: str) -> str:
         wrong("has port 0: give the port the target listens on, 1 to 65535")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
         wrong("must end with its path: leave out the query and the fragment")
+    try:
+        basic_authorization(text)
+    except ValueError as error:
+        wrong(str(error))
     login, at, _ = parts.netloc.rpartition("@")
     netloc = login + at + (f"[{host}]" if ":" in host else host.lower()) + (f":{port}" if port else "")
     path = parts.path if parts.path.endswith("/") else parts.path + "/"
@@ -725,6 +749,7 @@ def load(path: Path | str, env: Mapping[str, str] | None = None) -> Profile:
         load=reader.load(filled.get("load", {})),
         path=path,
     )
+    profile.refuse_two_authorizations(f"{path}: [target] url")
     return replace(profile, hidden=_hidden_headers(raw, profile, reader.env))
 
 

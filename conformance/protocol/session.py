@@ -16,6 +16,7 @@ from conformance.protocol.caller import Caller
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import KeyLogin, Login, Profile, User
+from conformance.protocol.reach import asked_for
 
 __all__ = ["Session", "Sessions", "SetUpFailedError", "sign"]
 
@@ -146,7 +147,7 @@ class Sessions:
         exchange, value = self.attempt(self.credentials(user), user=user)
         if exchange.status != 200 or not isinstance(value, str) or not value:
             raise SetUpFailedError(
-                f"could not sign in as {user}: {self.login.function} gave {exchange.summary()}"
+                f"could not sign in as {user}: {self.login.function} gave {exchange.summary()}{asked_for(exchange)}"
                 + (f", with no session at {self.profile.auth.session}" if exchange.status == 200 else ""),
                 exchange,
             )

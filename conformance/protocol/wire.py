@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from conformance.protocol.exchange import Failure, Response
+from conformance.protocol.reach import proxy_hint
 
 __all__ = [
     "CAP",
@@ -246,7 +247,8 @@ class Connection:
                 self.socket.settimeout(_left(deadline))
                 self.socket = tls.wrap_socket(self.socket, server_hostname=address.host)
         except TimeoutError as error:
-            raise WireError("unreachable", "no connection within the deadline") from error
+            hint = proxy_hint(address.scheme, address.host)
+            raise WireError("unreachable", f"no connection within the deadline{hint}") from error
         except ssl.SSLCertVerificationError as error:
             why = f"TLS: the certificate is not trusted: {error.verify_message}"
             raise WireError("unreachable", why) from error
@@ -254,7 +256,8 @@ class Connection:
             why = (error.reason or str(error)).lower().replace("_", " ")
             raise WireError("unreachable", f"TLS: {why}") from error
         except (OSError, UnicodeError) as error:
-            raise WireError("unreachable", _os_error(error)) from error
+            hint = proxy_hint(address.scheme, address.host)
+            raise WireError("unreachable", f"{_os_error(error)}{hint}") from error
 
     def close(self) -> None:
         """Close the connection; never raises."""
