@@ -146,8 +146,9 @@ def import_pages(
 ) -> int:
     """Read documentation pages into the catalogue `out` (`-`: the standard output), and print what came of it.
 
-    With `update` the catalogue that is there is brought up to the pages; with `check` nothing is written, and 1 is
-    returned where the pages have moved on. Returns 3 where a page cannot be fetched, else 0.
+    With `update` the catalogue that is there is brought up to the pages. With `check` nothing is written, and 1 is
+    returned where the pages have moved on, or have anything otherwise than the catalogue. Returns 3 where a page cannot
+    be fetched, else 0.
 
     Raises UsageError: a page has no functions, the catalogue is there already or is not, or cannot be written.
     """
@@ -169,17 +170,25 @@ def import_pages(
         document, changes = docpage.build(title, functions, names, guess=guess), None
     else:
         former = read_document(out)
-        Catalog.parse(former, str(out))
+        catalog = Catalog.parse(former, str(out))
         document, changes = docpage.merge(former, functions, names, guess=guess)
     Catalog.parse(document, str(out))
     lines = _summary(document, functions, notes, changes)
     if check:
+        differ = docpage.differences(catalog, functions)
+        if differ:
+            lines.append(f"the page and the catalogue differ: {len(differ)}")
+            lines += [f"  ≠ {line}" for line in differ]
         print("\n".join(lines), file=told, flush=True)
-        moved = bool(changes)
-        print(
-            f"{out}: the page has moved on" if moved else f"{out}: as the page has it", file=told, flush=True
+        verdict = (
+            "the page has moved on"
+            if changes
+            else "not as the page has it"
+            if differ
+            else "as the page has it"
         )
-        return 1 if moved else 0
+        print(f"{out}: {verdict}", file=told, flush=True)
+        return 1 if changes or differ else 0
     lines += _save(document, out, former)
     count = len({name.partition(".")[0] for name in functions})
     print(

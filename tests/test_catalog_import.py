@@ -514,3 +514,58 @@ def test_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(rows) == 2
     with pytest.raises(SystemExit):
         run("export", str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda methods: methods[0]["params"].pop(), "course.find sort: only on the page"),
+        (
+            lambda methods: methods[0]["params"].append({"name": "more", "schema": {}}),
+            "course.find more: only in the catalogue",
+        ),
+        (lambda methods: methods.pop(), "course.add: only on the page"),
+        (
+            lambda methods: methods.append({"name": "course.drop", "params": []}),
+            "course.drop: only in the catalogue",
+        ),
+        (
+            lambda methods: methods[0]["params"][0].update(required=False),
+            "course.find query: required on the page, not required in the catalogue",
+        ),
+        (
+            lambda methods: methods[0]["params"][0].update(schema={"type": "integer"}),
+            "course.find query: string on the page, integer in the catalogue",
+        ),
+    ],
+)
+def test_check_compares_both_ways(
+    change: Any, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was changed by hand is told too, with the side that has it."""
+    source, out = tmp_path / "page.html", tmp_path / "made.json"
+    rows = [row("query", required=True), row("sort")]
+    source.write_text(page(course={"find": rows, "add": [row("title")]}), "utf-8")
+    assert run("import", str(source), "--out", str(out)) == 0
+    assert run("import", str(source), "--out", str(out), "--check") == 0
+    assert f"{out}: as the page has it" in capsys.readouterr().out
+    document = json.loads(out.read_text("utf-8"))
+    change(document["methods"])
+    out.write_text(json.dumps(document), "utf-8")
+    assert run("import", str(source), "--out", str(out), "--check") == 1
+    shown = capsys.readouterr().out
+    assert told in shown
+    assert f"{out}: as the page has it" not in shown
+
+
+def test_what_narrows_the_page_is_as_the_page_has_it(tmp_path: Path) -> None:
+    source, out = tmp_path / "page.html", tmp_path / "made.json"
+    source.write_text(page(course={"find": [row("query"), row("count", "float")]}), "utf-8")
+    assert run("import", str(source), "--out", str(out)) == 0
+    document = json.loads(out.read_text("utf-8"))
+    (find,) = document["methods"]
+    find["params"][0]["schema"] |= {"maxLength": 80}
+    find["params"][1]["schema"] = {"type": "integer", "minimum": 0}
+    find |= {"x-auth": "none", "x-effect": "read", "result": {"name": "r", "schema": {"type": "object"}}}
+    out.write_text(json.dumps(document), "utf-8")
+    assert run("import", str(source), "--out", str(out), "--check") == 0

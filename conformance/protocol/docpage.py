@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from conformance.protocol.catalog import Catalog
 from conformance.protocol.schema import Json, Schema
 
 __all__ = ["Changes", "PageFunction", "PageParam", "build", "merge", "read", "schema_of", "text_of"]
@@ -417,6 +418,39 @@ def _again(back: Mapping[str, Json], fresh: Mapping[str, Json]) -> list[Json]:
     """Return the parameters of a function that came back: the page's, each as people had written it before."""
     known = {param["name"]: param for param in back.get("params", [])}
     return [known.get(param["name"], param) for param in fresh["params"]]
+
+
+def differences(catalog: Catalog, functions: Mapping[str, PageFunction]) -> list[str]:
+    """Return a line for each thing that a catalogue and a page have otherwise, whoever changed it."""
+    found = [f"{name}: only on the page" for name in functions if name not in catalog]
+    found += [f"{method.name}: only in the catalogue" for method in catalog if method.name not in functions]
+    for name, function in functions.items():
+        if name not in catalog:
+            continue
+        method = catalog[name]
+        for param in function.params:
+            own = method.param(param.name)
+            if own is None:
+                found.append(f"{name} {param.name}: only on the page")
+                continue
+            sides = {True: "required", False: "not required"}
+            if own.required != param.required:
+                found.append(
+                    f"{name} {param.name}: {sides[param.required]} on the page, {sides[own.required]} in the catalogue"
+                )
+            types = [_type_of(schema_of(param)[0]), _type_of(own.schema)]
+            if None not in types and types[0] != types[1] and types != ["number", "integer"]:
+                found.append(f"{name} {param.name}: {types[0]} on the page, {types[1]} in the catalogue")
+        on_page = {param.name for param in function.params}
+        found += [
+            f"{name} {own.name}: only in the catalogue" for own in method.params if own.name not in on_page
+        ]
+    return found
+
+
+def _type_of(schema: Json) -> str | None:
+    told = schema.get("type") if isinstance(schema, dict) else None
+    return told if isinstance(told, str) else None
 
 
 def _compare(mine: Mapping[str, Json], function: PageFunction, changes: Changes) -> None:
