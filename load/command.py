@@ -444,6 +444,8 @@ def plan_text(
         lines.append(f"  left out     {name}: {why}")
     for text in settings.slos:
         lines.append(f"  SLO          {text}  (on {slo.parse(text).needed:,} samples or more)")
+    if all(slo.parse(text).metric != "errors" for text in settings.slos):
+        lines.append(f"  SLO          {slo.DEFAULT}  ({slo.LIFTED})")
     for text in settings.aborts:
         lines.append(f"  stops early  {text}")
     lines += [f"  note         {text}" for text in samples_short(settings, shares)]

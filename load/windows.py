@@ -105,12 +105,23 @@ class _Window:
     end: float
     counts: Counts
     seconds: int
+    #: From the first to the last of its seconds that missed the SLO by themselves.
+    bad: tuple[float, float] | None = None
 
     def merged(self, other: _Window) -> _Window:
         """Return this one and the one after it as one."""
-        return _Window(
-            self.begin, other.end, Counts.sum([self.counts, other.counts]), self.seconds + other.seconds
-        )
+        counts = Counts.sum([self.counts, other.counts])
+        bad = self.bad or other.bad
+        if self.bad is not None and other.bad is not None:
+            bad = (self.bad[0], other.bad[1])
+        return _Window(self.begin, other.end, counts, self.seconds + other.seconds, bad)
+
+
+def _bad_seconds(window: _Window) -> str:
+    """Return in which of its seconds a window missed its SLO, where that is a part of it."""
+    if window.bad is None or window.bad == (window.begin, window.end):
+        return ""
+    return f", by what came from {window.bad[0]:g} to {window.bad[1]:g} s"
 
 
 class _Timed:
@@ -136,6 +147,8 @@ class _Timed:
             return
         counts = counts_of(second, self.slo.function, latencies=self.slo.is_latency)
         new = _Window(second.at, second.at + 1, counts, 1)
+        if self.slo.every is not None and (value := self._judge(new).value) is not None:
+            new.bad = None if self.slo.holds(value) else (new.begin, new.end)
         self.samples += counts.due.count if self.slo.is_latency else counts.wanted
         self.open = new if self.open is None else self.open.merged(new)
         if self.slo.every is None:
@@ -226,11 +239,17 @@ class _Timed:
                 doubtful = seen.reason
         if standing:
             told["missed"] = [
-                {"from": each.begin, "to": each.end, "value": of.value, "samples": of.samples}
+                {
+                    "from": each.begin,
+                    "to": each.end,
+                    "value": of.value,
+                    "samples": of.samples,
+                    "bad": None if each.bad is None else list(each.bad),
+                }
                 for each, of in standing
             ]
             where = ", ".join(
-                f"{each.begin:g} to {each.end:g} s ({measured_text(self.slo, of.value)})"
+                f"{each.begin:g} to {each.end:g} s ({measured_text(self.slo, of.value)}{_bad_seconds(each)})"
                 for each, of in standing[:4]
             )
             more = f" and {self.failing - len(standing[:4])} more" if self.failing > len(standing[:4]) else ""

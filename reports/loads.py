@@ -188,7 +188,7 @@ def _gather(series: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for begin in range(0, len(series), width):
         part = series[begin : begin + width]
         step: dict[str, Any] = {"at": float(part[0]["at"]), "errors": {}}
-        for name in ("asked", "sent", "done", "answered", "served"):
+        for name in ("asked", "sent", "done", "answered", "served", "renewed"):
             known = [float(each[name]) for each in part if each.get(name) is not None]
             step[name] = sum(known) / len(known) if known else None
         for name in ("max", "lag", "cpu", "connections", "users"):
@@ -272,7 +272,8 @@ def _errors(steps: Sequence[Mapping[str, Any]], over_time: Callable[..., Markup]
         for kind, count in step["errors"].items():
             totals[kind] = totals.get(kind, 0) + count
     kinds = sorted(totals, key=lambda kind: -totals[kind])
-    if not kinds:
+    renewed = [step["renewed"] for step in steps]
+    if not kinds and not any(renewed):
         return Markup("")
     shown, rest = (kinds, []) if len(kinds) <= _KINDS + 1 else (kinds[:_KINDS], kinds[_KINDS:])
     lines = [Series(cut(kind, 60), [step["errors"].get(kind, 0.0) for step in steps], rate) for kind in shown]
@@ -280,7 +281,11 @@ def _errors(steps: Sequence[Mapping[str, Any]], over_time: Callable[..., Markup]
         lines.append(
             Series("others", [sum(step["errors"].get(kind, 0.0) for kind in rest) for step in steps], rate)
         )
-    return over_time("Errors over time", f"by kind; {each}", lines, rate_tick)
+    if any(renewed):
+        # They are no errors, but calls that were refused since their session had ended.
+        lines.append(Series("renewed", renewed, rate))
+    title = "Errors over time" if kinds else "Renewed sessions over time"
+    return over_time(title, f"by kind; {each}", lines, rate_tick)
 
 
 def _distribution(total: Mapping[str, Any]) -> Markup:

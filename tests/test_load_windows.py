@@ -115,12 +115,12 @@ def test_an_outage_is_missed_by_its_window_and_named_with_its_seconds() -> None:
     seconds = [outage(at) for at in range(60)]
     result = judged("errors < 4% in every 10s", seconds)
     assert (result.verdict, result.value, result.needed) == ("fail", 20.0, 75)
-    assert result.reason == "missed in 1 of 6 windows: 10 to 20 s (20%)"
+    assert result.reason == "missed in 1 of 6 windows: 10 to 20 s (20%, by what came from 10 to 12 s)"
     assert result.to_json()["windows"] == {
         "seconds": 10.0,
         "judged": 6,
         "joined": 0,
-        "missed": [{"from": 10, "to": 20, "value": 20.0, "samples": 1000}],
+        "missed": [{"from": 10, "to": 20, "value": 20.0, "samples": 1000, "bad": [10, 12]}],
     }
     (whole,) = slo.judge([slo.parse("errors < 4%")], Counts(requests=6000, failed=200), {}, 60)
     assert whole.verdict == "pass"
