@@ -122,6 +122,11 @@ class Offer:
         """How many calls an accepted example takes, with the clean-up."""
         return 2 if (self.creates and self._deletes) or self._spends else 1
 
+    @property
+    def stores(self) -> bool:
+        """Whether the function makes or changes objects, so that what it was given can be read again."""
+        return self.role is not None and self.role.does in ("create", "update")
+
     # -- data --------------------------------------------------------------------------------------------------
 
     def hands_off(self, parameter: str) -> bool:

@@ -48,6 +48,7 @@ SUITES = (
     "test_sequences",
     "test_data",
     "test_stored",
+    "test_containers",
     "test_refused",
     "test_injected",
 )

@@ -83,7 +83,7 @@ def control(offer: Offer) -> bool:
 # -- at the edges --------------------------------------------------------------------------------------------
 
 
-@judges("DAT-1", "DAT-2")
+@judges("DAT-1", "DAT-2", "DAT-5", "DAT-6")
 @each_function(doubtful_first=True)
 def test_data_at_the_edges(talk: Talk, function: Method) -> None:
     """Before anything random: each keyword of each argument, from within and from without."""
@@ -104,7 +104,7 @@ def test_data_at_the_edges(talk: Talk, function: Method) -> None:
 def _prepared(talk: Talk, offer: Offer, cases: list[Case], good: bool) -> Iterator[tuple[Case, Any]]:
     """Yield the edges that can be built here, each with its data."""
     for case in cases:
-        if not (offer.may_go_on if case.valid else good) or not talk.seeks(*_edge_kind(case)):
+        if not (offer.may_go_on if case.valid else good) or not _sought(talk, case):
             continue
         try:
             data = offer.fit(case.build(offer.identify), case.parameter)
@@ -134,7 +134,8 @@ def _chosen(talk: Talk, offer: Offer, portion: Portion) -> list[Case]:
     plain, *rest = payloads.boundaries(offer.function)
     rest = [case for case in rest if not offer.hands_off(case.parameter)]
     order = telling_order(rest, talk.rng)
-    costs = [offer.cost if rest[index].valid else 1 for index in order]
+    looks = 1 if offer.stores and not talk.quick else 0
+    costs = [offer.cost + looks if rest[index].valid else 1 for index in order]
     if talk.only is None:
         portion.at_least(2 * offer.cost + sum(costs[: essential(rest, order)]))
     room = portion.left - offer.cost
@@ -159,6 +160,12 @@ def _edge_kind(case: Case) -> tuple[str, str]:
     return ("DAT-1", f"valid data is refused: {told}") if case.valid else ("DAT-2", f"{_NOT_REFUSED}: {told}")
 
 
+def _sought(talk: Talk, case: Case) -> bool:
+    """Return whether an edge is to be sent: its own rule may be sought, or what becomes of it where it is stored."""
+    stored = case.valid and any(talk.seeks(rule, stored_kind(case.parameter)) for rule in ("DAT-5", "DAT-6"))
+    return stored or talk.seeks(*_edge_kind(case))
+
+
 def _edge(talk: Talk, offer: Offer, case: Case, data: Any, exchange: Exchange) -> bool:
     rule, kind = _edge_kind(case)
     place = (case.parameter or "data", f"{case.pointer} {case.keyword}")
@@ -167,6 +174,8 @@ def _edge(talk: Talk, offer: Offer, case: Case, data: Any, exchange: Exchange) -
     if case.valid and exchange.status == 400 and _length_alone(offer, data, case):
         accepted = accepted - {400}
     held = talk.status(rule, exchange, accepted, kind=kind, because=case.kind)
+    if case.valid and exchange.status == 200:
+        judge_stored(talk, offer, exchange, data, data, read_again=not talk.quick)
     offer.clear(exchange, data)
     return held
 
@@ -266,7 +275,7 @@ def _anywhere(talk: Talk, offer: Offer, portion: Portion, value: Any) -> bool:
     offer.tell("valid", exchange, valid=True)
     if exchange.status in offer.accepts_by_rule(data):
         talk.run.referee.judged("DAT-1")
-        held = _kept(talk, offer, exchange, data, value)
+        held = judge_stored(talk, offer, exchange, data, value)
         offer.clear(exchange, data)
         return held
     name, smaller, shown = _blame(talk, offer, portion, data, exchange)
@@ -303,12 +312,17 @@ def _blame(
     return None, small, last
 
 
-def _kept(talk: Talk, offer: Offer, exchange: Exchange, data: Any, value: Any) -> bool:
-    """Judge that texts and numbers that were stored come back as they went in."""
+def judge_stored(
+    talk: Talk, offer: Offer, exchange: Exchange, data: Any, value: Any, *, read_again: bool = True
+) -> bool:
+    """Judge that texts and numbers that were stored come back as they went in.
+
+    Without `read_again` the answer to the call itself is enough where it shows the object.
+    """
     held = True
     if not isinstance(data, dict):
         return held
-    for source, there, shown in offer.shown(exchange, data):
+    for source, there, shown in itertools.islice(offer.shown(exchange, data), None if read_again else 1):
         for name, sent, got, schema in pairs(talk, offer.function, data, there):
             param = offer.function.param(name)
             if name == offer.own or param is None or param.ref:
@@ -319,13 +333,13 @@ def _kept(talk: Talk, offer: Offer, exchange: Exchange, data: Any, value: Any) -
                         talk.run.referee.judged(rule)
                 continue
             pointer, one, other = departure(sent, got)
-            if not isinstance(one, (str, int, float)) or isinstance(one, bool):
+            broken = _rule_of(one)
+            if broken is None:
                 continue
-            rule = "DAT-5" if isinstance(one, str) else "DAT-6"
-            kind = f"{param.name} does not come back as it went in"
-            talk.run.remembered.setdefault((talk.name, (rule, offer.function.name, kind)), [value])
+            kind = stored_kind(param.name)
+            talk.run.remembered.setdefault((talk.name, (broken, offer.function.name, kind)), [value])
             held = talk.judge(
-                rule,
+                broken,
                 False,
                 kind=kind,
                 expected=f"{param.name}{pointer}: {brief(one)}",
@@ -335,6 +349,22 @@ def _kept(talk: Talk, offer: Offer, exchange: Exchange, data: Any, value: Any) -
                 function=offer.function.name,
             )
     return held
+
+
+def stored_kind(name: str) -> str:
+    """Return the kind of a finding that a parameter was stored otherwise."""
+    return f"{name} does not come back as it went in"
+
+
+def _rule_of(sent: Any) -> str | None:
+    """Return the rule that is broken where this came back otherwise; None where another rule's conversation says so."""
+    if isinstance(sent, bool) or sent is None:
+        return None
+    if isinstance(sent, (list, dict)):
+        # Items or members are missing, or there are more: their texts come first.
+        numbers = [leaf for leaf in leaves(sent) if not isinstance(leaf, str)]
+        return "DAT-6" if numbers and len(numbers) == len(list(leaves(sent))) else "DAT-5"
+    return "DAT-5" if isinstance(sent, str) else "DAT-6"
 
 
 def brief(value: Any) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.offer import Offer
-from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
-from conformance.protocol.payloads import CannotGenerate, FormatPlace
+from conformance.protocol.payloads import CannotGenerate
 from conformance.protocol.payloads_formats import FORBIDDEN, ORDINARY, TELLING, UNDECIDED
+from conformance.protocol.payloads_places import FormatPlace, format_places
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Run, Talk
 from conformance.suite import each_function, judges
@@ -19,7 +19,7 @@ Edge = tuple[str, str, bool]
 
 def _places(method: Method) -> list[FormatPlace]:
     """Return the places of a function that take texts of a format whose edges are known."""
-    return [place for place in payloads.format_places(method) if place.format in FORBIDDEN]
+    return [place for place in format_places(method) if place.format in FORBIDDEN]
 
 
 @judges("REQ-9")
@@ -64,7 +64,7 @@ def places_of(run: Run, name: str) -> list[tuple[str, str]]:
         (method.name, place.pointer)
         for method in run.catalog.methods.values()
         if run.estate.harmless(method)
-        for place in payloads.format_places(method)
+        for place in format_places(method)
         if place.format == name
     ]
 

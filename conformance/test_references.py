@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.offer import Offer
-from conformance.protocol import payloads
 from conformance.protocol.catalog import Method
 from conformance.protocol.estate import Thing
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.payloads import CannotGenerate, Reference
+from conformance.protocol.payloads import CannotGenerate
+from conformance.protocol.payloads_places import Reference, references
 from conformance.protocol.pointer import resolve
 from conformance.protocol.session import SetUpFailedError
 from conformance.run import Talk
@@ -47,7 +47,7 @@ def _referring(offer: Offer) -> list[Reference]:
     """Return the places of an offer's data that take the identifier of another object than the one it acts on."""
     return [
         place
-        for place in payloads.references(offer.function)
+        for place in references(offer.function)
         if not (place.parameter == offer.own and not place.nested) and not offer.hands_off(place.parameter)
     ]
 

@@ -127,8 +127,39 @@ def test_a_lenient_parser_takes_it(name: str) -> None:
         assert desk.ask(function, data).status == 200
 
 
+RESOURCES = [{"name": f"No. {number}", "url": "https://example.com/"} for number in range(6)]
+QUESTIONS = [{"ask": ask, "answers": ["Yes", "No"]} for ask in ("Why?", "How?")]
+#: Per fault: the function, what it is given, and what comes back.
+ALTERED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "data.nested-items-lost": ("lesson", {"resources": RESOURCES}, {"resources": RESOURCES[:5]}),
+    "data.nested-items-sorted": (
+        "lesson",
+        {"quiz": {"weight": 0.5, "questions": QUESTIONS}},
+        {"quiz": {"weight": 0.5, "questions": QUESTIONS[::-1]}},
+    ),
+    "data.keys-trimmed": ("course", {"labels": {" a": "x"}}, {"labels": {"a": "x"}}),
+    "data.keys-composed": ("course", {"labels": {"A\u030a": "x"}}, {"labels": {"\u00c5": "x"}}),
+    "data.key-of-the-language-lost": ("course", {"labels": {"__proto__": "x"}}, {"labels": {}}),
+    "data.longest-text-cut": ("lesson", {"title": "x" * 200}, {"title": "x" * 199}),
+    "data.early-day-shifted": ("course", {"startsOn": "1969-12-31"}, {"startsOn": "1970-01-01"}),
+    "data.largest-number-lowered": ("lesson", {"durationSeconds": 86_400}, {"durationSeconds": 86_399}),
+}
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_it_does_not_come_back_as_it_went_in(name: str) -> None:
+    kind, given, shown = ALTERED[name]
+    data = {"title": "A title", **given} | ({"courseId": 1} if kind == "lesson" else {})
+    for fault, expected in ((None, given), (name, shown)):
+        with Desk(fault) as desk:
+            body = desk.ask(f"{kind}.add", data).data
+            body = body["lesson"] if kind == "lesson" else body
+            assert {member: body[member] for member in expected} == expected
+
+
 PROBED = {
     *LENIENT,
+    *ALTERED,
     "state.update-does-nothing",
     "state.third-change-lost",
     "codes.nested-identifier-unchecked",

@@ -8,13 +8,12 @@ use Hypothesis without a test around it. Where nothing can be generated, `unsupp
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 import threading
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from hypothesis.strategies import SearchStrategy
@@ -49,11 +48,9 @@ __all__ = [
     "CannotGenerate",
     "Carrier",
     "Case",
-    "FormatPlace",
     "Injection",
     "Literal",
     "Number",
-    "Reference",
     "Spoiled",
     "Text",
     "Way",
@@ -62,9 +59,7 @@ __all__ = [
     "carrying",
     "draw",
     "encode",
-    "format_places",
     "oddities",
-    "references",
     "settled",
     "smallest",
     "spoiled",
@@ -415,152 +410,6 @@ def _carrier(
         _make=make,
         _accepts=lambda data: compiled.schema.valid(sent(data)) is allowed,
     )
-
-
-# --- references to objects ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A place, at any depth, that takes the identifier of an object of a kind (`x-ref`).
-
-    `label` and `pointer` are as those of a Carrier.
-    """
-
-    kind: str
-    label: str
-    pointer: str
-    parameter: str
-    _place: Place = field(repr=False, compare=False)
-    _compiled: _Compiled = field(repr=False, compare=False)
-
-    @property
-    def nested(self) -> bool:
-        """Whether it stands inside an array or an object of a parameter."""
-        return len(self._place.steps) > 1
-
-    def build(self, identifier: Json, resolve: Resolve | None = None) -> Json:
-        """Return plain data with an identifier in this place; other identifiers come from `resolve`.
-
-        Raises CannotGenerate when the schema lets no such data pass.
-        """
-        make = self._compiled.makers.through(self._place.steps, put(identifier))
-        tokens = self.pointer.split("/")[1:]
-
-        def accepts(data: Json) -> bool:
-            return self._compiled.schema.valid(data) and _names(data, tokens, identifier)
-
-        return first_of(make, accepts, resolve)
-
-    def repeated(self, data: Json, identifier: Json) -> Json | None:
-        """Return data made by `build` with a further item that names another object; None where there is no array."""
-        whole = copy.deepcopy(data)
-        tokens = self.pointer.split("/")[1:]
-        if "-" not in tokens:
-            return None
-        at = len(tokens) - 1 - tokens[::-1].index("-")
-        items = _inside(whole, tokens[:at])
-        if not isinstance(items, list) or not items:
-            return None
-        if at == len(tokens) - 1:
-            items.append(identifier)
-            return whole
-        items.append(copy.deepcopy(items[-1]))
-        holder = _inside(items[-1], tokens[at + 1 : -1])
-        name = _step(holder, tokens[-1])
-        if not isinstance(holder, dict) or name not in holder:
-            return None
-        holder[name] = identifier
-        return whole
-
-
-def _names(value: Json, tokens: Sequence[str], identifier: Json) -> bool:
-    """Return whether an identifier stands at the tokens of a pointer; `-` is any item, `*` any key."""
-    if not tokens:
-        return bool(value == identifier)
-    if isinstance(value, list):
-        items = value if tokens[0] == "-" else value[int(tokens[0]) :][:1]
-    elif isinstance(value, dict):
-        name = tokens[0].replace("~1", "/").replace("~0", "~")
-        items = list(value.values()) if name == "*" else [value[name]] if name in value else []
-    else:
-        return False
-    return any(_names(item, tokens[1:], identifier) for item in items)
-
-
-def _step(value: Json, token: str) -> str:
-    name = token.replace("~1", "/").replace("~0", "~")
-    return next(iter(value), name) if name == "*" and isinstance(value, dict) and name not in value else name
-
-
-def _inside(value: Json, tokens: Sequence[str]) -> Json:
-    """Return what stands at the tokens of a pointer; `-` is the last item, `*` the first key; None: nothing."""
-    for token in tokens:
-        if isinstance(value, list):
-            index = int(token) if token != "-" else -1  # noqa: S105
-            value = value[index] if -len(value) <= index < len(value) else None
-        elif isinstance(value, dict):
-            value = value.get(_step(value, token))
-        else:
-            return None
-    return value
-
-
-def references(spec: Spec) -> Iterator[Reference]:
-    """Yield the places of a function's data that take the identifier of an object, at any depth."""
-    compiled = _compiled(spec)
-    with compiled.lock:
-        every = compiled.anatomy.places
-    for place in every:
-        kind = next((shape.ref for shape in place.shapes if shape.ref), None)
-        if kind is not None and place.steps:
-            yield Reference(kind, place.label, place.pointer, place.parameter, place, compiled)
-
-
-# --- formats ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FormatPlace:
-    """A place, at any depth, that takes texts of one format; `label` and `pointer` are as those of a Carrier."""
-
-    format: str
-    label: str
-    pointer: str
-    parameter: str
-    _place: Place = field(repr=False, compare=False)
-    _compiled: _Compiled = field(repr=False, compare=False)
-
-    def build(self, text: str, *, allowed: bool | None, resolve: Resolve | None = None) -> Json:
-        """Return plain data with a text in this place; `allowed` is what the schema must say of it, None: anything.
-
-        Raises CannotGenerate when there is no such data: the text is too long, say, or our own reading differs.
-        """
-        compiled = self._compiled
-        anywhere = [replace(shape, formats=[]) for shape in self._place.shapes if shape.formats]
-        if not any(compiled.makers.text_fits(shape)(text) for shape in anywhere):
-            raise CannotGenerate("format", "another keyword forbids the text")
-        make = compiled.makers.through(self._place.steps, put(text))
-        tokens = self.pointer.split("/")[1:]
-
-        def accepts(data: Json) -> bool:
-            fits = allowed is None or compiled.schema.valid(sent(data)) is allowed
-            return fits and _names(data, tokens, text)
-
-        return first_of(make, accepts, resolve)
-
-
-def format_places(spec: Spec) -> Iterator[FormatPlace]:
-    """Yield the places of a function's data that take texts of a format, at any depth."""
-    compiled = _compiled(spec)
-    with compiled.lock:
-        every = compiled.anatomy.places
-    for place in every:
-        strings = [shape for shape in place.shapes if "string" in shape.types]
-        if not place.steps or any(shape.ref or shape.values is not None for shape in strings):
-            continue
-        for name in dict.fromkeys(name for shape in strings for name in shape.formats):
-            yield FormatPlace(name, place.label, place.pointer, place.parameter, place, compiled)
 
 
 # --- any JSON -----------------------------------------------------------------------------------------------
