@@ -195,6 +195,8 @@ def test_identifier_of_nothing(talk: Talk, function: Method) -> None:
         if not candidates:
             talk.skip("COD-10", f"no other identifier fits the schema of {name}", function=function.name)
         for value in candidates:
+            if not talk.safe(function, {**valid, name: value}):
+                look_up(talk, kind, value, user)
             exchange = talk.call(function, {**valid, name: value}, as_=user)
             if (
                 _filter(function, name)
@@ -212,6 +214,18 @@ def test_identifier_of_nothing(talk: Talk, function: Method) -> None:
             )
 
 
+def look_up(talk: Talk, kind: str, identifier: Any, user: str | None) -> None:
+    """Read an object that is not to exist; an identifier that names nothing may be sent to functions that write."""
+    reader = talk.catalog.read(kind)
+    if reader is None or reader.object is None or user is None or not talk.estate.may_call(user, reader):
+        return
+    if any(param.required and param.name != reader.object.id for param in reader.params):
+        return
+    data = {reader.object.id: identifier}
+    if reader.data.valid(data) and talk.call(reader, data, as_=user).status == 404:
+        talk.run.ownership.nothing(kind, identifier)
+
+
 def _filter(function: Method, name: str) -> bool:
     return function.rows is not None and not next(p.required for p in function.params if p.name == name)
 
@@ -226,10 +240,13 @@ def strangers(talk: Talk, identifier: Any) -> list[Any]:
     if isinstance(identifier, bool):
         return []
     if isinstance(identifier, int):
-        beyond = [2**31 + rng.randrange(10**6), 2**53 - 1 - rng.randrange(10**6)]
+        # What remains of them in 32 bits is far from every object, too.
+        beyond = [2**31 + rng.randrange(10**6), 2**53 - 2**31 - 1 - rng.randrange(10**6)]
         # The last one is the identifier itself to who keeps 32 bits of it.
         beyond.append(identifier + 2**32)
-        return [identifier + 1_000_003 + rng.randrange(1000), 2_147_483_000 + rng.randrange(600), *beyond]
+        highest = max(identifier, *(talk.run.ownership.highest(kind) or 0 for kind in talk.catalog.kinds), 0)
+        above = (highest if highest < 2**31 - 10**7 else identifier) + 1_000_003
+        return [above + rng.randrange(1000), 2_147_483_000 + rng.randrange(600), *beyond]
     if isinstance(identifier, str):
         if identifier.isdigit():
             return [str(int(identifier) + 1_000_003 + rng.randrange(1000))]

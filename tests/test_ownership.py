@@ -299,6 +299,8 @@ def test_requests_that_are_refused(ownership: Ownership, target: str, body: byte
         ("note", b"find courses"),
         ("note", b"\xff\xfe"),
         ("vanished", _BAD),
+        ("label?method=add&data=%7B%22all%22%3A%5B306%5D%7D", b""),
+        ("label?method=add&all=%5B306%5D", b""),
         ("label", _body("add", {"noteId": None, "all": [306, 307], "links": [{"noteId": 306}]})),
         ("label", _body("add", {})),
         ("label", _body("remove", {"labelId": _UUID})),
@@ -317,6 +319,8 @@ def test_bytes_of_several_requests(ownership: Ownership) -> None:
         ownership.request("", head + b"5\r\n" + _GOOD + b"\r\n0\r\n\r\n" + head + _BAD, raw=True) is not None
     )
     assert ownership.request("", head + _GOOD, raw=True) is None
+    assert ownership.request("", head.replace(b"Host", b"Archive") + b"{}", raw=True) is None
+    assert ownership.request("", head + b'{"method":"archive"}', raw=True) is not None
     cut = _BAD.replace(b"5", b"30\r\n2\r\n65\r\n")
     assert ownership.request("", head + cut, raw=True) is not None
 

@@ -158,7 +158,7 @@ def calls(
         return []
     envelopes: list[list[tuple[str, Any]]] = []
     if query:
-        envelopes.append(parse_qsl(query, keep_blank_values=True))
+        envelopes.append([(name, _parsed(value)) for name, value in parse_qsl(query, keep_blank_values=True)])
     if body.strip():
         try:
             parsed = json.loads(body, object_pairs_hook=_Pairs)
@@ -211,6 +211,14 @@ def _letters(text: str) -> str:
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", text)).casefold()
 
 
+def _parsed(text: str) -> Any:
+    """Return what a text in a query stands for where it is a JSON array or object, else the text."""
+    if text.lstrip()[:1] in ("{", "["):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(text, object_pairs_hook=_Pairs)
+    return text
+
+
 def _as_data(value: Any) -> list[Mapping[str, Any]]:
     """Return the objects that a target may take for `data`: itself, one in an array, one written as text."""
     if isinstance(value, _Pairs):
@@ -245,11 +253,16 @@ def _value(value: Any) -> Any:
 # -- bytes that cannot be read for certain ---------------------------------------------------------------------
 
 
+_HEADER = re.compile(r"(?m)^[!#$%&'*+.^`|~\w-]+[ \t]*:[^\r\n]*\r?\n?")
+
+
 def scanned(
     target: str, body: bytes, method: Method, names: Collection[str]
 ) -> Iterator[Mapping[str, list[Any]]]:
     """Yield the values that stand beside names in bytes, for each way to decode them that may call the function."""
     for text in dict.fromkeys(_texts(body)):
+        # In bytes that are a whole request a header is no name of a function, as in "Accept: …".
+        text = text if target else _HEADER.sub("", text)
         words = {_letters(word) for word in re.split(r"[^\w.]+", text)}
         if not words & {_letters(method.function), _letters(method.name)}:
             continue
