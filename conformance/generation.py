@@ -24,8 +24,8 @@ __all__ = ["SHARES", "Allowance", "Coverage", "Portion", "Share", "held_for"]
 #: Requests that generated payloads may take on top of a run's other tests, and the seconds after which they are
 #: stopped, all that is done around them counted: many times what the requests take on a machine that is not busy.
 COSTS: Mapping[str, tuple[int | None, float]] = {
-    "quick": (2_000, 90.0),
-    "standard": (11_500, 300.0),
+    "quick": (2_000, 240.0),
+    "standard": (11_500, 900.0),
     "deep": (None, 600.0),
 }
 

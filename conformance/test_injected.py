@@ -8,6 +8,8 @@ import math
 import statistics
 import string
 import time
+from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from conformance.offer import Offer, breadth
@@ -46,26 +48,18 @@ def test_injections(talk: Talk, function: Method) -> None:
             if shown is not None and shown.status == 200:
                 baseline[carrier.pointer] = len(talk.estate.rows(function, shown))
         items = (*payloads.INJECTIONS, *payloads.OPERATORS)
-        if talk.only is None:
-            items = tuple(talk.some(items, 10))
         carriers = [
             carrier
             for carrier in payloads.carrying(function, items, forbidden=True)
             if not offer.hands_off(carrier.parameter)
         ]
-        if not offer.login and function.rows is None:
+        talk.rng.shuffle(carriers)
+        carriers, first = _in_order(carriers, baseline)
+        if talk.only is None and not offer.login and function.rows is None:
             # Where nothing is searched, that nothing breaks is all that can be seen; a few in each place do.
-            carriers = talk.some(carriers, 8, max(24, len(carriers) // 6))
-        else:
-            talk.rng.shuffle(carriers)
-            # What gets furthest goes first: what the schema lets pass, and operators where a text belongs; and of
-            # these what may find more than it should.
-            carriers.sort(
-                key=lambda carrier: (
-                    not (carrier.allowed or carrier.pointer in baseline),
-                    not carrier.item.name.startswith(_WIDENING),
-                )
-            )
+            carriers = carriers[: 8 if talk.quick else None if talk.deep else max(24, len(carriers) // 6)]
+        elif talk.only is None:
+            portion.at_least(len(baseline) + 6 + first)
         for carrier in carriers:
             if not portion.more() or not offer.may_go_on:
                 return
@@ -73,6 +67,31 @@ def test_injections(talk: Talk, function: Method) -> None:
                 _judge_injection(
                     talk, offer, carrier, baseline.get(carrier.pointer, None if carrier.allowed else 0)
                 )
+
+
+def _sort_of(item: Injection) -> str:
+    """Return the sort of an injection: those of one sort are carried out, or not, by the same mistake."""
+    family, _, detail = item.name.partition(", ")
+    return next((f"{family}, {word}" for word in ("wildcard", "open", "true") if word in detail), family)
+
+
+def _in_order(carriers: list[Carrier], baseline: Collection[str]) -> tuple[list[Carrier], int]:
+    """Return the carriers, one of each sort at each place first; and how many of them every budget should reach.
+
+    What gets furthest goes first: what the schema lets pass, and operators where a text belongs; and of these what may
+    find more than it should.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    ranked: list[tuple[tuple[bool, int, bool], Carrier]] = []
+    for carrier in carriers:
+        assert isinstance(carrier.item, Injection)
+        passes = carrier.allowed or carrier.pointer in baseline
+        widens = carrier.item.name.startswith(_WIDENING)
+        group = (carrier.pointer, _sort_of(carrier.item))
+        ranked.append(((not passes, seen[group], not widens), carrier))
+        seen[group] += 1
+    ranked.sort(key=lambda pair: pair[0])
+    return [carrier for _, carrier in ranked], sum(rank == (False, 0, False) for rank, _ in ranked)
 
 
 def _openness(function: Method) -> float:

@@ -10,6 +10,7 @@ from conformance.generation import Allowance
 from conformance.protocol import payloads
 from conformance.protocol.payloads_order import essential, telling_order
 from conformance.protocol.schema import Schema
+from conformance.test_injected import _WIDENING, _in_order, _sort_of
 
 SCHEMA = Schema(
     {
@@ -85,3 +86,17 @@ def test_a_machine_that_is_five_times_slower_sends_the_same(budget: str) -> None
             assert portion.requests is not None
             now += portion.requests * 0.02
             assert portion.more()
+
+
+def test_each_sort_of_injection_comes_once_in_each_place_first() -> None:
+    items = (*payloads.INJECTIONS, *payloads.OPERATORS)
+    carriers = list(payloads.carrying(SCHEMA, items, forbidden=True))
+    random.Random(5).shuffle(carriers)
+    ordered, first = _in_order(carriers, {"/title"})
+    assert {id(carrier) for carrier in ordered} == {id(carrier) for carrier in carriers}
+    told = [(carrier.pointer, _sort_of(carrier.item)) for carrier in ordered[:first]]  # type: ignore[arg-type]
+    assert len(told) == len(set(told))
+    sorts = {sort for pointer, sort in told if pointer == "/title"}
+    assert {"SQL, true", "SQL, wildcard", "SQL, open", "glob", "regular expression", "NoSQL", "ORM"} <= sorts
+    # What is searched with comes before what only breaks a parser.
+    assert all(sort.startswith(_WIDENING) for sort in sorts)
