@@ -573,7 +573,7 @@ def _load_run(
                 progress.take(event)
 
             with Interrupts() as interrupts:
-                harness.about = _about(settings)
+                harness.about = _about(settings, harness.request)
                 take(harness.header(__version__))
                 problem = _put_load(harness, options, wish, settings, notes, take, progress, interrupts)
             log.write({"event": "end", "seconds": time.monotonic() - began})
@@ -609,9 +609,9 @@ def _lenient(request: Request) -> frozenset[str]:
     )
 
 
-def _about(settings: Settings) -> dict[str, Any]:
+def _about(settings: Settings, request: Request) -> dict[str, Any]:
     """Return what the log's first event says of a load."""
-    return {"load": {"mix": settings.mix, "think": list(settings.think)}}
+    return {"load": {"mix": settings.mix, "think": list(settings.think), "read_only": request.read_only}}
 
 
 def _put_load(
@@ -711,7 +711,7 @@ def _verify(options: argparse.Namespace) -> int:
                 print(plan_text(settings, catalog, harness.shown_url, shares, left_out))
             return 0
         harness.goes_on = True
-        harness.about = _about(settings)
+        harness.about = _about(settings, harness.request)
         return _verify_run(harness, options, wish, settings, notes, baseline, (began, total))
     finally:
         harness.close()

@@ -20,6 +20,7 @@ from load import fold, slo
 from load.endings import NO_CONNECTION
 from load.failures import FailureTable
 from load.health import LIMITS, Calibration, Facts, Fitness, Vitals, fitness
+from load.machine import machine_facts
 from load.plan import Order, Plan
 from load.slowest import slowest_of
 from load.tally import Counts, Delta, Second, Tally
@@ -400,8 +401,9 @@ class Account:
             "duration": None if math.isinf(plan.duration) else plan.duration,
             "seed": plan.seed,
             "users": plan.users,
-            "per_session": plan.per_session,
-            "connections": {"limit": plan.connections},
+            "per_session": "any" if plan.per_session is None else plan.per_session,
+            "connections": {"limit": plan.connections, "policy": "kept open"},
+            "generator": machine_facts(),
             "waiting": {"limit": plan.waiting, "seconds": plan.patience},
             "timeout": plan.timeout,
             "ceiling": plan.ceiling,
@@ -444,6 +446,7 @@ class Account:
             "ended": ended,
             "connections": {
                 "limit": plan.connections,
+                "policy": "kept open",
                 "opened": sum(member.connections[0] for member in known),
                 "most": sum(member.connections[1] for member in known),
             },

@@ -51,6 +51,7 @@ def compare(
     load = None
     if base.report.get("load") and new.report.get("load"):
         from reports import compare_load
+        from reports.compare_alike import beside
 
         series = sorted(
             (run for run in (*earlier, base, new) if run.report.get("load")),
@@ -61,6 +62,12 @@ def compare(
             new.report["load"],
             min_effect=min_effect,
             earlier=[run.report["load"] for run in earlier if run.report.get("load")],
+        )
+        load["beside"] = beside(
+            base.report["load"],
+            new.report["load"],
+            [run.report.get("build") for run in (base, new)],
+            [run.report.get("suite") for run in (base, new)],
         )
         load["levels"] = compare_load.levels(series, min_effect=min_effect)
     verdict, reason = _overall(rules, changed, load, base.report, new.report)
@@ -131,8 +138,10 @@ def _overall(
         parts.append(f"{plural(len(better), 'rule')} mended ({_some(better)})")
     parts += [claim["text"] for claim in load["claims"] if not claim["worse"]] if load else []
     lost = [rule["id"] for rule in rules["newly_not_judged"]]
+    notes = load["notes"] if load else []
     tail = [f"{plural(len(lost), 'rule')} newly not judged ({_some(lost)})"] if lost else []
     tail += [f"{plural(len(changed), 'change')} of what the rulebook leaves open"] if changed else []
+    tail += notes
     if parts:
         return "improvement", "; ".join([*parts, *tail])
     return "same", "; ".join(["same within noise" if load else "no rule got better or worse", *tail])

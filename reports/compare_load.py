@@ -40,6 +40,7 @@ import numpy as np
 import numpy.typing as npt
 
 from load.histogram import Histogram
+from reports.compare_alike import differences, mix_note
 from reports.stored import Stored
 from reports.text import latency
 
@@ -245,7 +246,8 @@ def compare(
     before, now = _windows(base), _windows(new)
     if before is None or now is None:
         why.append(f"fewer than {_FEWEST} seconds were measured: too short to tell a difference from noise")
-        return {"comparable": False, "why": why, "windows": None, "grain": None, "rows": [], "claims": []}
+        nothing: dict[str, Any] = {"windows": None, "grain": None, "rows": [], "claims": []}
+        return {"comparable": False, "why": why, "notes": [], **nothing}
     rng = np.random.default_rng(seed)
     rows = _totals(before, now, base, new, rng)
     extra = {row["metric"]: row["_excess"] for row in rows if "_excess" in row}
@@ -254,15 +256,18 @@ def compare(
         parts += _function(
             name, base["functions"][name], new["functions"][name], extra, (len(before.done), len(now.done))
         )
-    _correct(rows, _ALPHA)
+    other_mix = mix_note(base, new)
+    if other_mix is None:
+        _correct(rows, _ALPHA)
     _correct(parts, _ALPHA_FUNCTIONS)
     rows += parts
     grain = _grain(base, new)
     claims = []
     for row in rows:
-        row["runs"] = _among(row, [load for load in (*earlier, base) if not _incomparable(load, new)])
-        row["claim"] = "same" if not why else "not compared"
-        if not why and _claimed(row, min_effect, grain):
+        row["runs"] = _among(row, [load for load in (*earlier, base) if _same_load(load, new)])
+        compared = not why and (other_mix is None or row["function"] is not None)
+        row["claim"] = "same" if compared else "not compared"
+        if compared and _claimed(row, min_effect, grain):
             worse = (row["after"] > row["before"]) != (row["metric"] == "rate")
             row["claim"] = "worse" if worse else "better"
             claims.append(
@@ -273,6 +278,7 @@ def compare(
     return {
         "comparable": not why,
         "why": why,
+        "notes": [other_mix] if other_mix is not None and not why else [],
         "windows": {
             "before": len(before.done),
             "after": len(now.done),
@@ -294,20 +300,17 @@ def _grain(base: Mapping[str, Any], new: Mapping[str, Any]) -> float:
     return float(sum(lag for lag in lags if lag is not None))
 
 
-def _incomparable(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _incomparable(base: Mapping[str, Any], new: Mapping[str, Any], *, durations: bool = True) -> list[str]:
     why = []
     for name, load in (("earlier", base), ("newer", new)):
         if (load.get("health") or {}).get("valid") is False:
             why.append(f"the generator of the {name} run was not fit to say so")
-    for name in ("scenario", "arrivals"):
-        if base.get(name) != new.get(name):
-            why.append(f"another {name}: {base.get(name)}, then {new.get(name)}")
-    asked = [load["total"].get("asked") for load in (base, new)]
-    if None not in asked and abs(asked[0] - asked[1]) > 0.02 * max(asked):
-        why.append(f"another rate was asked for: {asked[0]:.4g}/s, then {asked[1]:.4g}/s")
-    if base.get("arrivals") == "closed" and base.get("users") != new.get("users"):
-        why.append(f"another number of users: {base.get('users')}, then {new.get('users')}")
+    why += differences(base, new, durations=durations)
     return why
+
+
+def _same_load(base: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return not _incomparable(base, new, durations=False) and mix_note(base, new) is None
 
 
 def _row(

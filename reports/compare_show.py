@@ -130,6 +130,8 @@ def text(comparison: Mapping[str, Any], *, width: int = 100) -> str:
     load = comparison["load"]
     if load:
         shown += ["", "Load" + (f": not compared: {reveal('; '.join(load['why']))}" if load["why"] else "")]
+        notes = [*load.get("notes", ()), *(f"differs beside it: {each}" for each in load.get("beside", ()))]
+        shown += [f"  {reveal(each)}" for each in notes]
         if load["rows"]:
             columns = [_COLUMNS[number] for number in (0, 1, 2, 3, 4, 5, 8)]
             rows = [
@@ -172,6 +174,8 @@ def markdown(comparison: Mapping[str, Any]) -> list[str]:
     if load:
         if load["why"]:
             lines += ["", f"Load, not compared: {prose('; '.join(load['why']), 600)}"]
+        lines += [f"- {prose(each)}" for each in load.get("notes", ())]
+        lines += [f"- differs beside it: {prose(each)}" for each in load.get("beside", ())]
         rows = [
             [prose(cell, 60) for cell in _cells(row)]
             for row in load["rows"]

@@ -56,7 +56,7 @@ _PLANNED = (
     "ceiling",
 )
 #: The same of newer runs.
-_MORE_PLANNED = ("fail_fast", "steps")
+_MORE_PLANNED = ("fail_fast", "steps", "per_session", "read_only", "generator")
 
 
 class LoadPart:
@@ -169,7 +169,8 @@ class LoadPart:
                     "limit": connections.get("limit"),
                     "opened": int(connections.get("opened") or most),
                     "most": int(connections.get("most") or most),
-                },
+                }
+                | ({"policy": connections["policy"]} if connections.get("policy") else {}),
                 "marks": sorted(marks, key=lambda mark: mark["at"]),
                 "total": _counts(told["total"]),
                 "functions": {
