@@ -27,7 +27,7 @@ import gevent  # type: ignore[import-untyped]
 import httptools
 
 from conformance.protocol.reach import proxy_hint
-from conformance.protocol.wire import CAP, HEAD_CAP, Address, WireError, decode_content
+from conformance.protocol.wire import CAP, HEAD_CAP, Address, WireError, decode_content, unfolded
 
 __all__ = ["Connection", "Endpoint", "Head", "Pool"]
 
@@ -158,6 +158,7 @@ class Head:
             self._read(raw)
 
     def _read(self, raw: bytes) -> None:
+        raw = unfolded(raw)
         lines = raw[:-4].split(b"\r\n")
         first = _STATUS_LINE.fullmatch(lines[0])
         if first is None:

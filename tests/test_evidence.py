@@ -9,6 +9,7 @@ import pytest
 
 from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.referee import Finding, Referee, described
+from conformance.rulebook import RULES
 from conformance.run import as_answered
 from tests.evidence import problems
 
@@ -85,6 +86,21 @@ def test_what_was_refused_with_another_status_is_not_said_to_be_not_refused(
     assert as_answered("a title of 0 characters is not refused", exchange_of(b"{}", status)) == kind
     with_401 = "a token is not refused with 401: empty"
     assert as_answered(with_401, exchange_of(b"{}", status)) == with_401
+
+
+@pytest.mark.parametrize(
+    ("sent", "judged"),
+    [((), True), ((("Accept-Encoding", "gzip"),), True), ((("accept-encoding", "gzip, br;q=0.9"),), False)],
+)
+def test_a_coding_is_named_where_nobody_asked_for_it(sent: tuple[tuple[str, str], ...], judged: bool) -> None:
+    request = Request("POST", "http://host/api/course", sent, b"{}")
+    headers = (("Content-Type", "application/json"), ("Content-Encoding", "br"))
+    exchange = Exchange(request, Response(200, headers, b"\x1b\x2c\x00\xf8\xa5"))
+    outcomes = {name: rule.check(exchange) for name, rule in RULES.items() if rule.check is not None}
+    broken = {name: outcome.actual for name, outcome in outcomes.items() if outcome.broken}
+    assert set(broken) - {"SEC-5"} == ({"HTTP-4"} if judged else set())
+    if judged:
+        assert "Content-Encoding: br, which the request did not ask for" in broken["HTTP-4"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from conformance.protocol.exchange import Response
-from conformance.protocol.wire import CAP, HEAD_CAP, Address, Connection, WireError, first_response
+from conformance.protocol.wire import (
+    CAP,
+    HEAD_CAP,
+    Address,
+    Connection,
+    WireError,
+    _Reading,
+    first_response,
+)
 
 Script = Callable[[socket.socket], None]
 
@@ -225,6 +233,36 @@ def test_tiny_pieces(sent: bytes) -> None:
         response = ask(served)
     assert response.raw == sent
     assert response.status == 200
+
+
+FOLDED = (
+    b"HTTP/1.1 103 Early Hints\r\nLink: </x>;\r\n rel=y\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nX-Long: one \r\n \t two\r\n three\r\nX-Empty:\r\n \r\nContent-Length: %d\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"a\r\n b\r\n\r\n"])
+def test_a_folded_header_is_one_however_it_comes(body: bytes) -> None:
+    """RFC 9112, section 5.2: a fold is read as blanks. What looks like one in the body stays."""
+    sent = FOLDED % len(body) + body
+    for size in range(1, len(sent) + 1):
+        reading = _Reading("POST")
+        whole = [reading.feed(sent[start : start + size]) for start in range(0, len(sent), size)]
+        response = reading.response(sent)
+        assert whole[-1]
+        assert not any(whole[:-1])
+        assert response.headers == (
+            ("X-Long", "one two three"),
+            ("X-Empty", ""),
+            ("Content-Length", str(len(body))),
+        )
+        assert response.body == body
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\n X: a\r\nContent-Length: 0\r\n\r\n", b"\r\n X\r\n"])
+def test_a_fold_without_a_header_is_refused(sent: bytes) -> None:
+    with pytest.raises(WireError):
+        first_response(sent, "POST")
 
 
 def test_headers_as_given_in_order() -> None:

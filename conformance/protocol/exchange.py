@@ -559,6 +559,22 @@ class Exchange:
         return known
 
     @property
+    def coding(self) -> tuple[str, bool] | None:
+        """The content coding (RFC 9110, section 8.4) of a body that is not JSON, and whether the request asked for it.
+
+        None where the body is JSON after decoding, or has no coding.
+        """
+        if self.response is None or self.json.error is None:
+            return None
+        names = ",".join(self.response.values("Content-Encoding")).lower().split(",")
+        coding = ", ".join(name for name in map(str.strip, names) if name not in ("", "identity"))
+        if not coding:
+            return None
+        asked = ",".join(value for name, value in self.request.headers if name.lower() == "accept-encoding")
+        accepted = {part.partition(";")[0].strip().lower() for part in asked.split(",")}
+        return coding, accepted >= set(coding.split(", ")) or "*" in accepted
+
+    @property
     def envelope(self) -> dict[str, Any] | None:
         """The response's envelope: the JSON object of the body, or None when it is none."""
         value = self.json.value

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import select
 import socket
 import ssl
@@ -93,6 +94,16 @@ class Address:
         return host if self.port == default else f"{host}:{self.port}"
 
 
+#: A fold of a header line (obs-fold of RFC 9112, section 5.2).
+_FOLD = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
+
+
+def unfolded(head: bytes) -> bytes:
+    """Return a head with each folded header line in one: a fold is read as a blank (RFC 9112, section 5.2)."""
+    first, end, rest = head.partition(b"\r\n")
+    return first + end + _FOLD.sub(b" ", rest)
+
+
 class _Reading:
     """Reads one response, 1xx before it passed over, out of bytes as they come."""
 
@@ -109,6 +120,9 @@ class _Reading:
         self.status = 0
         self.version = "1.1"
         self._parser: Any = httptools.HttpResponseParser(self)
+        #: Bytes of a head that are kept back: the next ones tell whether they begin a fold.
+        self._held = b""
+        self._in_status_line = True
 
     def feed(self, data: bytes) -> bool:
         """Take bytes in; return whether the response is whole.
@@ -119,7 +133,7 @@ class _Reading:
         """
         self.total += len(data)
         try:
-            self._parser.feed_data(data)
+            self._parse(data)
         except httptools.HttpParserUpgrade:
             self.keep = False
         except httptools.HttpParserError as error:
@@ -132,6 +146,26 @@ class _Reading:
         if self.head > HEAD_CAP or (not self.heads and self.total > HEAD_CAP):
             raise WireError("oversize", f"the head of the response is larger than {HEAD_CAP // 1024} kB")
         return self._whole
+
+    def _parse(self, data: bytes) -> None:
+        """Give bytes to the parser, folded header lines of a head in one line each."""
+        while data and not self.heads:
+            data = self._held + data
+            self._held = b""
+            end = data.find(b"\r\n\r\n")
+            part, data = (data, b"") if end < 0 else (data[: end + 4], data[end + 4 :])
+            if end < 0:
+                # The next bytes tell whether the line ends here, is folded, or was the last one.
+                begun = len(part.rstrip(b" \t\r\n"))
+                part, self._held = part[:begun], part[begun:]
+            first = b""
+            if self._in_status_line:
+                first, line_end, part = part.partition(b"\r\n")
+                first += line_end
+                self._in_status_line = not line_end
+            self._parser.feed_data(first + _FOLD.sub(b" ", part))
+        if data:
+            self._parser.feed_data(data)
 
     @property
     def _whole(self) -> bool:
@@ -176,6 +210,7 @@ class _Reading:
         if 100 <= self.status < 200 and self.status != 101:
             self.headers.clear()
             self.heads = False
+            self._in_status_line = True
         else:
             self.complete = True
 

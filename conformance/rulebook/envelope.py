@@ -92,6 +92,8 @@ def is_envelope(exchange: Exchange) -> Outcome:
         return broken(expected=expected, actual=actual, kind=f"without {missing}")
     if exchange.json.error is None:
         return broken(expected=expected, actual=shown(value, exchange), kind="not an object")
+    if exchange.coding is not None:
+        return not_applicable  # What the coding hides is not known; that it is there is HTTP-4's.
     if _nearly_envelope(response.body):
         return not_applicable  # The envelope is there; what spoils the text around or in it is HTTP-4's.
     if not response.body:

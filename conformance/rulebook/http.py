@@ -18,6 +18,8 @@ from conformance.rulebook.model import (
 )
 
 _ENVELOPE = b'{"isError":false,"errMsg":null,"data":{}}'
+_BROTLI = b"\x1b\x2c\x00\xf8\xa5\x01"
+_IN_BROTLI = (("Content-Type", "application/json"), ("Content-Encoding", "br"))
 _CALL = "General: «An API method is always called via an HTTP POST request to an entity-named endpoint»"
 
 conversation(
@@ -80,6 +82,8 @@ def _bytes_shown(body: bytes) -> str:
         reply(200, body=b'{"isError":false,"errMsg":null,"data":{"title":"a\tb"}}'),
         reply(200, body=_ENVELOPE[:-1]),
         reply(405, body=b"Method Not Allowed", verb="PUT"),
+        reply(200, body=_BROTLI, headers=_IN_BROTLI),
+        reply(200, body=_BROTLI, headers=_IN_BROTLI, sent_headers=(("Accept-Encoding", "gzip"),)),
     ],
 )
 def body_is_json(exchange: Exchange) -> Outcome:
@@ -95,11 +99,24 @@ def body_is_json(exchange: Exchange) -> Outcome:
         return holds
     if error.startswith("nested too deep"):
         return not_applicable  # RFC 8259 lets a reader limit the depth; ours says nothing past its own limit.
+    if (coded := exchange.coding) is not None and _not_gzip(coded[0]):
+        if coded[1]:
+            return not_applicable  # It was asked for, and is not read here: nothing can be said of the body.
+        return broken(
+            expected="a body that is exactly one JSON text (RFC 8259)",
+            actual=f"Content-Encoding: {coded[0]}, which the request did not ask for: {_bytes_shown(response.body)}",
+            kind="a content coding that was not asked for",
+        )
     return broken(
         expected="a body that is exactly one JSON text (RFC 8259)",
         actual=f"{error}: {_bytes_shown(response.body)}" if response.body else f"{error} ({response.status})",
         kind=_kind(error),
     )
+
+
+def _not_gzip(coding: str) -> bool:
+    """Whether a coding is not one of those that are decoded here: then a body that does not decode is the target's."""
+    return any(name not in ("gzip", "x-gzip", "deflate") for name in coding.split(", "))
 
 
 def _kind(error: str) -> str:
