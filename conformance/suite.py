@@ -32,6 +32,7 @@ SUITES = (
     "test_request",
     "test_formats",
     "test_envelope",
+    "test_nothing_yet",
     "test_codes",
     "test_authentication",
     "test_key_login",

@@ -157,7 +157,25 @@ def test_it_does_not_come_back_as_it_went_in(name: str) -> None:
             assert {member: body[member] for member in expected} == expected
 
 
+def test_there_is_nothing_yet() -> None:
+    with Desk("envelope.no-children-is-null") as desk:
+        assert desk.ask("lesson.find", {"courseId": desk.course()}).data["lessons"] is None
+        assert desk.listed("lesson")
+    with Desk("envelope.nulled-member-left-out") as desk:
+        course = desk.course()
+        assert "schedule" in desk.ask("course.read", {"courseId": course}).data
+        assert desk.ask("course.update", {"courseId": course, "schedule": None}).status == 200
+        assert "schedule" not in desk.ask("course.read", {"courseId": course}).data
+    with Desk("paging.empty-list-404") as desk:
+        empty = {"courseId": desk.course()}
+        assert desk.ask("lesson.find", empty, pageStart=1).status == 404
+        assert desk.ask("lesson.find", {"courseId": 1}, pageStart=1).status == 200
+
+
 PROBED = {
+    "envelope.no-children-is-null",
+    "envelope.nulled-member-left-out",
+    "paging.empty-list-404",
     *LENIENT,
     *ALTERED,
     "state.update-does-nothing",
