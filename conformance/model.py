@@ -17,6 +17,7 @@ from conformance.protocol.catalog import Catalog, Method, refs
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import Profile
+from conformance.protocol.shown import as_json
 from conformance.watch import equal, seen
 
 __all__ = [
@@ -416,7 +417,7 @@ class Model:
         if found is MISSING:
             return None
         known = self.lore.identities.get(user, MISSING)
-        expected = f"{whoami.field} is {known!r}"
+        expected = f"{whoami.field} is {as_json(known)}"
         if known is MISSING:
             account = self.profile.users[user].user
             twins = [
@@ -430,7 +431,7 @@ class Model:
             expected = f"{whoami.field} is not that of {twins[0]}"
         elif equal(known, found):
             return None
-        return self._differ(played, "session other", expected, f"{whoami.field} is {found!r}")
+        return self._differ(played, "session other", expected, f"{whoami.field} is {as_json(found)}")
 
     # -- objects -------------------------------------------------------------------------------------------------
 
@@ -628,7 +629,7 @@ class Model:
         if isinstance(at, dict):
             found = self._members(played, being, shape, at)
         elif being.shown is not None and not being.own and not being.loose and not equal(being.shown, at):
-            found = self._differ(played, "moved", f"{being.shown!r}"[:300], f"{at!r}"[:300])
+            found = self._differ(played, "moved", as_json(being.shown), as_json(at))
         rest = _without(masked, method.object.at)
         settled = being.rest is not None and not being.own and not being.loose
         if (
@@ -638,7 +639,7 @@ class Model:
             and not equal(being.rest, rest)
         ):
             found = self._differ(
-                played, "moved", f"beside {being.name}: {being.rest!r}"[:300], f"{rest!r}"[:300], member=""
+                played, "moved", f"beside {being.name}: {as_json(being.rest)}", as_json(rest), member=""
             )
         being.shown, being.rest, being.fresh = at, rest, {}
         being.loose = being.own = False

@@ -28,6 +28,7 @@ from conformance.protocol.exchange import Exchange, field_bytes
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.reach import asked_for
 from conformance.protocol.session import Session, SetUpFailedError
+from conformance.protocol.shown import as_json
 from conformance.run import LINES, REFUSED, NotJudgedError, Talk
 from conformance.suite import disturbs_sessions, each_function, each_user, judges
 from conformance.test_codes import another, protected
@@ -107,7 +108,7 @@ def test_right_credentials(talk: Talk, user: str) -> None:
         isinstance(found, str) and bool(found.strip()),
         kind="a login gives no session identifier",
         expected=f"a non-empty string at {pointer} in data",
-        actual="nothing there" if found is MISSING else f"{type(found).__name__}: {str(found)[:20]!r}",
+        actual="nothing there" if found is MISSING else as_json(found, 40),
         exchange=exchange,
     )
     if good:
@@ -598,7 +599,7 @@ def test_sessions_do_not_mix(talk: Talk) -> None:
                     not equal(identities[one], identities[other]),
                     kind="two users have the same identity",
                     expected=f"{one} and {other} differ at {whoami.field}",
-                    actual=f"both are {identities[one]!r}",
+                    actual=f"both are {as_json(identities[one])}",
                     function=whoami.function,
                 )
 
@@ -629,10 +630,8 @@ def test_sessions_do_not_mix(talk: Talk) -> None:
                 kind=f"a call is answered as another user ({how})"
                 if exchange.status == 200
                 else f"a good session is refused ({how})",
-                expected=f"{whoami.field} is {identities[session.user]!r}",
-                actual=exchange.summary()
-                if exchange.status != 200
-                else repr(None if found is MISSING else found),
+                expected=f"{whoami.field} is {as_json(identities[session.user])}",
+                actual=exchange.summary() if exchange.status != 200 else as_json(found),
                 exchange=exchange,
             )
     for session in (*sessions, *entered):

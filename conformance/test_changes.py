@@ -12,6 +12,7 @@ from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.samples import CannotGenerate
 from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.shown import as_json
 from conformance.run import NotJudgedError, Run, Talk
 from conformance.suite import each_kind, judges
 from conformance.test_state import falsy
@@ -262,8 +263,8 @@ class Changes:
                 "STA-2",
                 seen(new, got, param.schema),
                 kind=f"{name} of a {kind}{together} does not read as changed",
-                expected=f"{name}: {new!r}"[:300],
-                actual=f"{name}: {got!r}"[:300],
+                expected=f"{name}: {as_json(new)}",
+                actual=f"{name}: {as_json(got)}",
                 exchange=exchange,
                 function=self.update.name,
             )
@@ -303,8 +304,8 @@ class Changes:
                     "STA-2",
                     seen(new, row[name], param.schema),
                     kind=f"{name} of a {self.thing.kind} is not listed as changed",
-                    expected=f"{name}: {new!r}"[:300],
-                    actual=f"{name}: {row[name]!r}"[:300],
+                    expected=f"{name}: {as_json(new)}",
+                    actual=f"{name}: {as_json(row[name])}",
                     exchange=listed,
                     function=lister.function.name,
                 )

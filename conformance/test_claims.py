@@ -13,6 +13,7 @@ from conformance.identities import learned
 from conformance.protocol.catalog import Method
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
+from conformance.protocol.shown import as_json
 from conformance.run import ANSWERED, LINES, REFUSED, Run, Talk
 from conformance.sign_in import key_channels
 from conformance.suite import each_function, each_user, judges
@@ -83,8 +84,8 @@ def test_rights_cannot_be_raised_through_data(talk: Talk, function: Method) -> N
         "ACC-3",
         before is None or after is None or equal(before, after),
         kind="members of data change who the session is",
-        expected=f"{before!r}",
-        actual=f"{after!r}",
+        expected=as_json(before),
+        actual=as_json(after),
         function=function.name,
     )
     _judge_rights(talk, function, user)
@@ -389,8 +390,8 @@ def _judge_session(talk: Talk, user: str, exchange: Exchange, token: Any, before
             "ACC-3",
             answer.status != 200 or found is MISSING or equal(found, before),
             kind="members of a login's data change whose session it gives",
-            expected=f"{whoami.field} is {before!r}",
-            actual=f"{whoami.field} is {found!r}",
+            expected=f"{whoami.field} is {as_json(before)}",
+            actual=f"{whoami.field} is {as_json(found)}",
             exchange=exchange,
             witness=answer,
         )

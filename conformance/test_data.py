@@ -18,6 +18,7 @@ from conformance.protocol.payloads import CannotGenerate, Case, Way
 from conformance.protocol.payloads_order import essential, telling_order
 from conformance.protocol.pointer import MISSING
 from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.shown import as_json
 from conformance.run import ANSWERED, Talk, as_answered
 from conformance.suite import each_function, judges
 from conformance.watch import equal, pairs, seen
@@ -368,12 +369,8 @@ def _rule_of(sent: Any) -> str | None:
 
 
 def brief(value: Any) -> str:
-    """Return a value as text of a bearable length, its own length told."""
-    told = repr(value)
-    if len(told) <= 120:
-        return told
-    more = f" ({len(value)} characters)" if isinstance(value, str) else ""
-    return f"{told[:80]}…{told[-20:]}{more}"
+    """Return a value as JSON of a bearable length, its own length told."""
+    return as_json(value, 120)
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -471,7 +468,7 @@ def documented(talk: Talk, rule: str, exchange: Exchange, what: str) -> bool:
         envelope = exchange.envelope
         whole = envelope is not None and {"isError", "errMsg", "data"} <= envelope.keys()
         came = exchange.response.body[:120] if exchange.response else b""
-        kind, actual = ("", "") if whole else (f"{what} is answered without the envelope", f"{came!r}")
+        kind, actual = ("", "") if whole else (f"{what} is answered without the envelope", as_json(came))
     return talk.judge(
         rule,
         not kind,

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from conformance.protocol.catalog import Method
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.shown import as_json
 from conformance.run import Talk
 from conformance.suite import each_function, judges
 from conformance.test_codes import identifiers
@@ -110,7 +111,7 @@ def test_other_verbs_run_nothing(talk: Talk, function: Method) -> None:
                     and {"isError", "errMsg", "data"} <= envelope.keys(),
                     kind="the refusal of another verb has no error envelope",
                     expected=f"{verb}: the error envelope, as for a POST",
-                    actual=f"{exchange.response.body[:120]!r}" if exchange.response else "",
+                    actual=as_json(exchange.response.body[:120]) if exchange.response else "",
                     exchange=exchange,
                 )
     if trace.watches and last is not None:

@@ -9,6 +9,7 @@ from conformance.protocol.catalog import Method
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.shown import as_json
 from conformance.run import Talk
 from conformance.suite import each_function, judges
 from conformance.views import fill, keys, views
@@ -263,7 +264,7 @@ def test_odd_paging_values(talk: Talk, function: Method) -> None:
                     exchange,
                     {400},
                     kind=f"a {what} {name} is not refused",
-                    because=f"{name} is {value!r}",
+                    because=f"{name} is {as_json(value)}",
                 )
         for what, value in talk.some(odd, 2):
             exchange = talk.call(function, data, as_=user, **{member: value})

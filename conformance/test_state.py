@@ -15,6 +15,7 @@ from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.samples import Optional
 from conformance.protocol.schema import Schema
 from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.shown import as_json
 from conformance.run import Talk
 from conformance.suite import each_function, each_kind, judges
 from conformance.watch import Lister, bound, equal, listers, pairs, read, seen
@@ -66,8 +67,8 @@ def test_what_was_created(talk: Talk, kind: str) -> None:
                         "STA-1",
                         seen(sent, got, schema),
                         kind=f"{name} of a {kind} does not read as it was created",
-                        expected=f"{name}: {sent!r}"[:300],
-                        actual=f"{name}: {got!r}"[:300],
+                        expected=f"{name}: {as_json(sent)}",
+                        actual=f"{name}: {as_json(got)}",
                         exchange=exchange,
                         function=create.name,
                     )
@@ -95,8 +96,8 @@ def test_what_was_created(talk: Talk, kind: str) -> None:
                         "STA-1",
                         seen(sent, got, schema),
                         kind=f"{name} of a {kind} is listed otherwise than it was created",
-                        expected=f"{name}: {sent!r}"[:300],
-                        actual=f"{name}: {got!r}"[:300],
+                        expected=f"{name}: {as_json(sent)}",
+                        actual=f"{name}: {as_json(got)}",
                         exchange=exchange,
                         function=lister.function.name,
                     )

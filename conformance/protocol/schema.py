@@ -670,7 +670,7 @@ class Schema:
                 pass
         if self._slow is not None:
             return [
-                (point("", *error.absolute_path), str(error.validator), _short(error.message))
+                (point("", *error.absolute_path), str(error.validator), _departs(error))
                 for error in self._slow.iter_errors(_without_huge(value))
             ]
         return [("", "schema", "does not match the schema")]
@@ -803,6 +803,14 @@ def _meta_schema() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
         {"$ref": "https://json-schema.org/draft/2020-12/schema"}, validate_formats=False
     )
+
+
+def _departs(error: jsonschema.ValidationError) -> str:
+    """Return what the slow validator found, with its values as JSON: its own messages have them as Python does."""
+    if error.validator is None:
+        return "the schema lets nothing pass"
+    told = _short(json.dumps(error.validator_value), 80)
+    return f"{_clipped(error.instance)} departs from {error.validator} {told}"
 
 
 def _short(message: str, limit: int = 160) -> str:

@@ -47,7 +47,8 @@ def is_success(exchange: Exchange) -> bool:
 
 
 def _short(body: bytes) -> str:
-    return repr(body if len(body) <= 80 else body[:80] + b"...")
+    text = body[:80].decode("utf-8", "backslashreplace")
+    return json.dumps(text + "…" * (len(body) > 80), ensure_ascii=False)
 
 
 @rule(
@@ -428,7 +429,7 @@ def envelope_has_no_more(exchange: Exchange) -> Outcome:
 def _titled(data: object) -> str | None:
     """Stand in for a result schema in the examples: `data` needs a `title` that is a string."""
     title = data.get("title") if isinstance(data, dict) else None
-    return None if isinstance(title, str) else f"/title: {title!r} is not a string"
+    return None if isinstance(title, str) else f"/title: {json.dumps(title)} is not a string"
 
 
 _CHECKED = Contract("course.read", mismatch=_titled)
