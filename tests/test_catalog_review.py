@@ -163,3 +163,8 @@ def test_words_that_say_nothing_are_named() -> None:
     told = " ".join(remark.text for remark in remarks_on(Catalog.parse(whole)))
     assert "(?<name>" in told
     assert "write not" in told
+
+
+def test_a_run_names_the_mistakes_of_its_catalogue() -> None:
+    (line,) = summary(Catalog.parse(document("note.find", "x-rows", "/items")))
+    assert line.startswith("the catalogue is wrong (conform catalog validate): note.find: x-rows: ")

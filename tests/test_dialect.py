@@ -154,3 +154,15 @@ def test_the_plan_says_what_is_not_known(tmp_path: Path, capfd: pytest.CaptureFi
     told = capfd.readouterr().out
     assert "shape.phone v (phone)" in told
     assert "for want of examples in the schema: shape.colour v (hex-colour)" in told
+
+
+def test_a_body_that_another_verb_leaves_unread_blames_no_other_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who refuses GET without reading its body takes the body for the next request of the connection (SEC-6)."""
+    monkeypatch.setattr(formats._Handler, "do_GET", lambda handler: handler._answer(405))
+    for verb in ("PUT", "PATCH", "DELETE"):
+        monkeypatch.setattr(formats._Handler, f"do_{verb}", lambda handler: handler._answer(405))
+    with formats.serving(tmp_path, ["small"]) as profile:
+        report = judge(profile=profile, rules=["HTTP-2", "HTTP-3", "HTTP-4", "HTTP-5", "COD-2"], seed=5)
+    assert broken(report) == {}

@@ -228,7 +228,8 @@ def remarks_on(catalog: Catalog) -> Iterator[Remark]:
 
 
 def summary(catalog: Catalog) -> list[str]:
-    """Return lines for people: which parameters get only values that the catalogue gives, and what else is narrower."""
+    """Return lines for people: mistakes, parameters that get only given values, and what else is narrower."""
+    wrong = [f"{mistake.function}: {mistake.text}" for mistake in mistakes(catalog)]
     given: list[str] = []
     missing: list[str] = []
     others: list[str] = []
@@ -239,6 +240,7 @@ def summary(catalog: Catalog) -> list[str]:
                 (given if is_given else missing).append(f"{label}{_below(pointer)} ({name})")
             others += [f"{label}{_below(pointer)} ({why})" for pointer, _, why in _limits(param.schema)]
     told = {
+        "the catalogue is wrong (conform catalog validate)": wrong,
         "a format is not known, so that only the values of the catalogue are sent as valid ones": given,
         "a format is not known, and no value is sent as a valid one for want of examples in the schema": missing,
         "data is made narrower than the schema": others,

@@ -332,7 +332,9 @@ class Client:
         except WireError as error:
             exchange.failure = error.failure
         else:
-            if fresh:
+            # Who refuses another verb may leave its body unread, and take it for the next request of the connection.
+            # SEC-6 tests that; the answer must not be blamed on whatever is asked next.
+            if fresh or (exchange.request.verb != "POST" and exchange.request.body):
                 connection.close()
             elif connection.open:
                 self._idle.append(connection)
