@@ -30,6 +30,7 @@ __all__ = [
 SUITES = (
     "test_http",
     "test_request",
+    "test_channels",
     "test_formats",
     "test_envelope",
     "test_nothing_yet",

@@ -112,6 +112,17 @@ def test_no_session_with_invalid_data(talk: Talk, function: Method) -> None:
             kind="without a session, invalid data is not answered 401",
             because=spoil.kind,
         )
+    for param in function.params:
+        if not param.required:
+            continue
+        exchange = talk.call(function, {name: value for name, value in valid.items() if name != param.name})
+        talk.status(
+            "COD-9",
+            exchange,
+            {401},
+            kind="without a session, invalid data is not answered 401",
+            because=f"{param.name} is left out",
+        )
     exchange = talk.call(function, [])
     talk.status(
         "COD-9",

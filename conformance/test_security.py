@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.builtin_names import PROTOTYPE_NAMES, rotated
 from conformance.probe import probing_status, send_probe
 from conformance.protocol.catalog import Method
 from conformance.protocol.client import compact
@@ -18,6 +19,11 @@ INSIDE = (
     "index", "indexAction", "init", "main", "eval", "exec", "system", "send", "instance_eval", "method_missing", "self",
 )  # fmt: skip
 
+#: Long names, and names with characters outside ASCII or that cannot be seen.
+ODD_NAMES = (
+    "x" * 300, "x" * 5000, "m\u00e9thode", "\u65b9\u6cd5", "\U0001f3b5", "a\u0000b", "\u202ea", "a\r\nb", "'", "../x",
+)  # fmt: skip
+
 
 @judges("SEC-1")
 @each_endpoint()
@@ -27,7 +33,8 @@ def test_names_of_the_inside(talk: Talk, endpoint: str) -> None:
     talk.need_writing()
     endpoint = endpoint or talk.endpoint()
     published = {m.name.partition(".")[2] for m in talk.catalog.methods.values() if m.entity == endpoint}
-    for name in talk.some([name for name in INSIDE if name not in published], 9, 24):
+    odd = [*INSIDE, *PROTOTYPE_NAMES, *ODD_NAMES]
+    for name in rotated(talk, [name for name in dict.fromkeys(odd) if name not in published], 9, 30):
         datas: list[dict[str, Any]] = [{}] if talk.quick else [{}, {"args": []}]
         for data in datas:
             exchange = send_probe(talk, endpoint, function=name, data=data)
@@ -65,9 +72,15 @@ def test_published_names_spelt_otherwise(talk: Talk, function: Method) -> None:
         f"{name}\u0000",
         f"{name}()",
         f"{function.entity}.{name}",
+        f"{name}\u200b",
+        f"{name}\u0301",
+        # Full-width letters, which compatibility normalisation makes plain ones (NFKC).
+        "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in name),
+        name.replace("s", "\u017f").replace("k", "\u212a"),
+        f"%{ord(name[0]):02x}{name[1:]}",
     ]
     data = talk.valid(function, user)
-    for spelt in talk.some(dict.fromkeys(s for s in spellings if s not in published), 3):
+    for spelt in rotated(talk, list(dict.fromkeys(s for s in spellings if s not in published)), 3):
         exchange = talk.caller.call(
             function,
             user=user,
@@ -113,8 +126,13 @@ def test_other_spellings_of_an_endpoint(talk: Talk, function: Method) -> None:
         f"{entity}%2f",
         f"/{entity}" if not talk.client.address.path.startswith("//") else f"{entity}//",
         f"{entity}//",
+        f"%{ord(entity[0]):02x}{entity[1:]}",
+        f"{entity[:-1]}%{ord(entity[-1]):02X}",
+        "".join(f"%{byte:02x}" for byte in entity.encode()),
+        f"%25{ord(entity[0]):02x}{entity[1:]}",
+        f"%u00{ord(entity[0]):02x}{entity[1:]}",
     ]
-    for target in talk.some(nowhere, 3):
+    for target in rotated(talk, nowhere, 4):
         path = talk.client.address.path + target
         exchange = talk.call(function, data, as_=user, target=path)
         probing_status(
