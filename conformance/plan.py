@@ -74,7 +74,13 @@ class StandIn(Client):
         return exchange
 
     def send_bytes(
-        self, data: bytes, *, function: str | None = None, user: str | None = None
+        self,
+        data: bytes,
+        *,
+        function: str | None = None,
+        user: str | None = None,
+        first: bytes = b"",
+        linger: float = 0.0,
     ) -> tuple[Exchange, bytes]:
         """Answer raw bytes without sending them."""
         self.tally.others += 1

@@ -47,6 +47,7 @@ SUITES = (
     "test_changes",
     "test_concurrency",
     "test_security",
+    "test_framing",
     "test_sequences",
     "test_data",
     "test_stored",

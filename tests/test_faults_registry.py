@@ -656,7 +656,17 @@ FRAMED = [
 """What shows only on a socket; no other module frames answers."""
 
 PROBED = of_modules(
-    "data", "shapes", "values", "effects", "sequences", "sessions", "races", "losses", "references"
+    "data",
+    "shapes",
+    "values",
+    "effects",
+    "sequences",
+    "sessions",
+    "races",
+    "losses",
+    "references",
+    "channels",
+    "framing",
 )
 """What no tour comes by: each has a probe of its own in test_faults_data, _sequences or _losses."""
 

@@ -235,11 +235,19 @@ class Client:
         return self._settled(again, fresh=False, withhold=True)
 
     def send_bytes(
-        self, data: bytes, *, function: str | None = None, user: str | None = None
+        self,
+        data: bytes,
+        *,
+        function: str | None = None,
+        user: str | None = None,
+        first: bytes = b"",
+        linger: float = _LINGER,
     ) -> tuple[Exchange, bytes]:
         """Send bytes that are no well-formed request on a connection of their own, and read until it closes.
 
-        Returns the exchange (with the first response, where there is one) and all that came back.
+        `first` is an honest request that is sent and answered before, on the same connection. `linger` is how many
+        seconds the connection is read for. Returns the exchange (with the first response, where there is one) and all
+        that came back.
 
         Raises:
             UnownedTargetError: the bytes must not be sent.
@@ -247,12 +255,14 @@ class Client:
         """
         self._check("", data, raw=True)
         for number in range(MAX_RESENDS + 1):
-            exchange, received = self._send_bytes(data, function=function, user=user)
+            exchange, received = self._send_bytes(data, first, linger, function=function, user=user)
             if number == MAX_RESENDS or not self.throttle.pause(exchange.response, self.until):
                 break
         return exchange, received
 
-    def _send_bytes(self, data: bytes, *, function: str | None, user: str | None) -> tuple[Exchange, bytes]:
+    def _send_bytes(
+        self, data: bytes, first: bytes, linger: float, *, function: str | None, user: str | None
+    ) -> tuple[Exchange, bytes]:
         deadline = self._deadline()
         verb, _, rest = data.partition(b" ")
         path = rest.partition(b" ")[0].decode("latin-1")
@@ -273,9 +283,15 @@ class Client:
                 deadline, begun = deadline + waited, begun + waited
                 connection = Connection(self.address, self._tls, deadline=deadline)
                 with _closed_if_it_fails(connection):
+                    if first:
+                        connection.send(first, deadline=deadline)
+                        connection.read("POST", deadline=deadline)
+                        if not connection.open:
+                            # Who closes after each answer has no kept connections.
+                            connection = Connection(self.address, self._tls, deadline=deadline)
                     connection.send(data, deadline=deadline)
             try:
-                received, closed = connection.read_all(deadline=min(deadline, time.monotonic() + _LINGER))
+                received, closed = connection.read_all(deadline=min(deadline, time.monotonic() + linger))
             finally:
                 connection.close()
             if not received and not closed:
