@@ -13,6 +13,8 @@ from conformance.protocol.client import Client, compact
 
 __all__ = ["Ambiguous", "Framing", "statuses"]
 
+#: What ends the last chunk of a body, and the body.
+END = b"\r\n0\r\n\r\n"
 FRAMED = b"Transfer-Encoding: chunked\r\n"
 
 
@@ -39,6 +41,8 @@ class Framing:
         call = compact({"method": f"{name}Hidden", "data": {}})
         #: A complete call of an unknown function, and one without a method that asks to close the connection.
         self.hidden = self._head + b"Content-Length: %d\r\n\r\n" % len(call) + call
+        # Within a chunk: what ends the chunks belongs to its body, so that nothing is left over behind it.
+        self._within = self._head + b"Content-Length: %d\r\n\r\n" % (len(call) + len(END)) + call
         closing = self._head + b"Connection: close\r\n"
         self.last = closing + b"Content-Length: 2\r\n\r\n{}"
         #: The statuses of those two by themselves, as far as they were asked for.
@@ -88,8 +92,8 @@ class Framing:
             yield self._made(f"Content-Length and Transfer-Encoding{what}", length + FRAMED, chunks)
             yield self._made(f"Transfer-Encoding before Content-Length{what}", FRAMED + length, chunks)
         # By the shorter length the chunk's content is a request.
-        size = b"%x\r\n" % len(self.hidden)
-        inside = size + self.hidden + b"\r\n0\r\n\r\n"
+        size = b"%x\r\n" % len(self._within)
+        inside = size + self._within + END
         length = b"Content-Length: %d\r\n" % len(size)
         yield Ambiguous(
             "a Content-Length shorter than the chunks", self._head + length + FRAMED + b"\r\n" + inside
@@ -172,7 +176,7 @@ class Framing:
         yield Ambiguous("a body that is a request, without a session", open_head + length + self.hidden)
         nowhere = self._begin("POST", f"{self._endpoint}/nowhere")
         yield Ambiguous("a body that is a request, to no endpoint", nowhere + length + self.hidden)
-        chunks = b"%x\r\n" % len(self.hidden) + self.hidden + b"\r\n0\r\n\r\n"
+        chunks = b"%x\r\n" % len(self._within) + self._within + END
         yield Ambiguous("a chunk that is a request", self._head + FRAMED + b"\r\n" + chunks)
         expecting = self._head + b"Expect: something-else\r\n"
         yield Ambiguous("a body that is a request, after an expectation", expecting + length + self.hidden)
