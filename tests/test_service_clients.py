@@ -64,18 +64,37 @@ def found_as_text(reply: Reply) -> str:
     return token
 
 
+def php_body(sent: str, signed: str) -> bytes:
+    """Return the body of the PHP wrapper: the time is a JSON number, and its text as PHP writes it is signed."""
+    values = sign(signed, "84723984")
+    rest = json.dumps({name: value for name, value in values.items() if name != "time"})
+    return f'{{"method":"loginHmac","data":{{"time":{sent},{rest[1:]}}}'.encode()
+
+
 def test_the_php_wrapper(client: Client) -> None:
-    """The four values in data, time in seconds with a fraction; curl adds the form type by itself."""
-    body = json.dumps({"method": "loginHmac", "data": sign("1792761234.5678", "84723984")}, indent=1)
-    reply = client.raw("/api/auth", body.encode(), {"Content-Type": FORM})
+    """The four values in data, time a number of seconds with a fraction; curl adds the form type by itself."""
+    reply = client.raw("/api/auth", php_body("1792761234.5678", "1792761234.5678"), {"Content-Type": FORM})
     reads_dashboard(client, json.loads(reply.body)["data"]["sessionId"], FORM)
 
 
+def test_the_php_wrapper_from_php_7_1_on(client: Client) -> None:
+    """With serialize_precision -1 the number that is sent has more digits than the text that was signed."""
+    reply = client.raw("/api/auth", php_body("1792761234.567812", "1792761234.5678"), {"Content-Type": FORM})
+    assert reply.status == 401
+
+
+@pytest.mark.parametrize("moment", ["1792761234", "1792761234.50", "1.7e9", "-1", "1" * 40])
+def test_a_number_as_the_time_counts_by_its_text(client: Client, moment: str) -> None:
+    assert client.raw("/api/auth", php_body(moment, moment), {}).status == 200
+    assert client.raw("/api/auth", php_body(moment, f"{moment}0"), {}).status == 401
+
+
 def test_the_java_wrapper(client: Client) -> None:
-    """The four values in headers and no data, time in milliseconds, no content type; found as text."""
-    values = sign("1792761234567", "0.7311431")
-    reply = client.raw("/api/auth", b'{"method":"loginHmac"}', in_headers(values, None))
-    reads_dashboard(client, found_as_text(reply))
+    """The four values in headers and no data, time as yyyy-MM-dd HH:mm:ss.SSS, application/json; found as text."""
+    values = sign("2026-11-23 09:07:12.345", "0.7311431")
+    kind = "application/json"
+    reply = client.raw("/api/auth", b'{"method":"loginHmac"}', in_headers(values, kind))
+    reads_dashboard(client, found_as_text(reply), kind)
 
 
 def test_the_csharp_wrapper(client: Client) -> None:
@@ -87,10 +106,16 @@ def test_the_csharp_wrapper(client: Client) -> None:
 
 
 def test_the_python_wrapper(client: Client) -> None:
-    """The four values in headers, time as yyyy-MM-dd HH:mm:ss.SSS, the form type of the HTTP library."""
-    values = sign("2026-11-23 09:07:12.345", "f3b9c1d2")
+    """The four values in headers, time in milliseconds, the form type of the HTTP library.
+
+    Its call of dashboard.read has `"data":"null"`, a text, which REQ-6 refuses: without `data` the session works.
+    """
+    values = sign("1792761234567", "f3b9c1d2")
     reply = client.raw("/api/auth", b'{"method": "loginHmac"}', in_headers(values, FORM))
-    reads_dashboard(client, found_as_text(reply), FORM)
+    token = reply.data["sessionId"]
+    sent = b'{"method": "read", "data": "null"}'
+    assert client.raw("/api/dashboard", sent, {"Token": token, "Content-Type": FORM}).status == 400
+    reads_dashboard(client, token, FORM)
 
 
 @pytest.mark.parametrize(
