@@ -549,8 +549,10 @@ class _Writer:
             + "".join(f"{name}: {value}\r\n" for name, value in request.headers)
         )
         chunked = any(name.lower() == "transfer-encoding" for name, _ in request.headers)
-        built = request.raw.startswith(head + b"\r\n") and (
-            chunked or request.raw == head + b"\r\n" + request.body
+        built = (
+            not request.exact
+            and request.raw.startswith(head + b"\r\n")
+            and (chunked or request.raw == head + b"\r\n" + request.body)
         )
         if not built:
             return Step(function=exchange.function, raw=self._wire(request.raw))

@@ -178,6 +178,7 @@ class Client:
             and len(body) <= _ORDINARY_BODY
             and text.count("\n") == text.count("\r") == len(lines) + 1
             and _ORDINARY_TARGET.fullmatch(path) is not None,
+            exact=callable(chunked),
         )
         exchange = Exchange(
             request,
@@ -272,7 +273,7 @@ class Client:
             for name, _, value in (line.partition(b":") for line in head.splitlines()[1:])
         )
         url = f"{self.address.scheme}://{self.address.authority}{path}"
-        request = Request(verb.decode("latin-1"), url, headers, body, data, well_formed=False)
+        request = Request(verb.decode("latin-1"), url, headers, body, data, well_formed=False, exact=True)
         exchange = Exchange(
             request, function=function, user=user, vault=self.vault, envelope_extra=self._extra
         )

@@ -21,6 +21,7 @@ from functools import lru_cache
 from html.entities import codepoint2name
 from itertools import accumulate
 from typing import Any
+from urllib.parse import urlsplit
 
 __all__ = [
     "MASK",
@@ -71,6 +72,8 @@ class Request:
     body: bytes
     raw: bytes = b""
     well_formed: bool = True
+    #: Whether only these very bytes are the request: no line of curl repeats it.
+    exact: bool = False
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, whatever its case, or None."""
@@ -741,7 +744,9 @@ class Exchange:
             "request": recorded,
             "response": answer,
             "failure": told,
-            "curl": _curl(recorded, body),
+            "curl": _curl(recorded, body)
+            if not request.exact
+            else _netcat(request.url, show(_hide_fields(request.raw))),
         }
 
 
@@ -842,6 +847,26 @@ def _curl(request: Mapping[str, Any], body: bytes) -> str:
         # No command line holds such bytes.
         return f"printf {_octal(body)} | {' '.join([*parts, '--data-binary', '@-'])}"
     return " ".join([*parts, "--data-raw", shlex.quote(text)])
+
+
+#: Header fields whose values are secrets, in the bytes of a request.
+_SECRET_FIELDS = re.compile(
+    rb"(?im)^(token|authorization|proxy-authorization|cookie|x-coursio-hmac)[ \t]*:[^\r\n]*"
+)
+
+
+def _hide_fields(raw: bytes) -> bytes:
+    return _SECRET_FIELDS.sub(lambda match: match[1] + b": ***", raw)
+
+
+def _netcat(url: str, raw: bytes) -> str:
+    """Return a line that sends the (masked) bytes of a request as they are, and shows what comes back."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        address = shlex.quote(f"{f'[{host}]' if ':' in host else host}:{parts.port or 443}")
+        return f"printf {_octal(raw)} | openssl s_client -quiet -connect {address}"
+    return f"printf {_octal(raw)} | nc {shlex.quote(host)} {parts.port or 80}"
 
 
 def _octal(data: bytes) -> str:
