@@ -14,7 +14,7 @@ from conformance.harness import Harness, Request
 from conformance.protocol import profile as profiles
 from conformance.protocol.profile import UsageError, base_url
 from tests.judging import serving
-from tests.recording import PROFILE, ROOT, command, ran, report_in
+from tests.recording import MAX_SECONDS, PROFILE, ROOT, command, ran, report_in
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_standard_output_on_a_full_disk(arguments: tuple[str, ...], told: str, t
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, str(ROOT / "conform.py"), *arguments],
-            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=MAX_SECONDS, check=False,
         )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert done.stderr.endswith(told)
@@ -123,7 +123,7 @@ def test_a_stream_that_was_closed_before_the_start(closed: int, tmp_path: Path) 
     process = command(
         "check", "--rule", "NAM-2", "--budget", "quick", "--out", "o", cwd=tmp_path, preexec_fn=close
     )
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == 0, out + err
     assert report_in(tmp_path / "o")["verdict"] == "conformant"
 

@@ -16,7 +16,7 @@ from conformance.harness import Harness, Request
 from conformance.run import FURTHER, Options, Run
 from conformance.suite import SUITES, conversations
 from tests.judging import serving
-from tests.recording import PROFILE, ROOT
+from tests.recording import MAX_SECONDS, PROFILE, ROOT
 
 
 @dataclass
@@ -192,7 +192,7 @@ def test_bare_pytest_holds_them_twice_too(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "conformance", "--collect-only", "-q", "--budget", "deep", "--rule", "STA-6",
          "--rule", "DAT-3", "--rule", "ENV-1", "-p", "no:cacheprovider", "--out", str(tmp_path / "o")],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False,
     )  # fmt: skip
     held = [line for line in done.stdout.splitlines() if "::test_" in line]
     generated = [line for line in held if "::test_any_json" in line or "::test_sequences" in line]

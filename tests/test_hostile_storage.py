@@ -21,7 +21,7 @@ import pytest
 
 from reports.run import build, read_events, validate, write_report
 from tests.judging import serving
-from tests.recording import PROFILE, ROOT, command, ran, report_in, until
+from tests.recording import MAX_SECONDS, PROFILE, ROOT, command, ran, report_in, until
 from tests.signalling import ignores_hangups
 
 FAULT = "http.patch-says-success"
@@ -139,7 +139,7 @@ def test_a_folder_that_goes_away(faulty: str, tmp_path: Path) -> None:
     # At once: what is written meanwhile would keep a folder that is emptied file by file.
     (tmp_path / "o").rename(tmp_path / "away")
     shutil.rmtree(tmp_path / "away")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=MAX_SECONDS)
     assert "Traceback" not in out + err
     assert process.returncode == 3, out + err
     assert len(err.splitlines()) >= 1
@@ -153,7 +153,7 @@ def test_what_was_found_outlives_the_run(number: signal.Signals, faulty: str, tm
     log = tmp_path / "o" / "events.jsonl"
     until(lambda: found_in(log))
     process.send_signal(number)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=MAX_SECONDS)
     gentle = number in (signal.SIGINT, signal.SIGTERM)
     assert process.returncode == (130 if gentle else -number), out + err
     assert "Traceback" not in out + err
@@ -173,7 +173,7 @@ def test_a_check_under_nohup_goes_on(faulty: str, tmp_path: Path) -> None:
     process = command(*arguments, cwd=tmp_path, preexec_fn=ignores_hangups)
     until(lambda: found_in(tmp_path / "o" / "events.jsonl"))
     process.send_signal(signal.SIGHUP)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == 1, out + err
     report = report_in(tmp_path / "o")
     assert not report["interrupted"]
@@ -191,7 +191,7 @@ def test_a_load_under_nohup_goes_on(tmp_path: Path) -> None:
         log = tmp_path / "o" / "events.jsonl"
         until(lambda: log.exists() and b'"event":"second"' in log.read_bytes())
         process.send_signal(signal.SIGHUP)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode in (0, 3), out + err
     report = report_in(tmp_path / "o")
     assert not report["interrupted"]
@@ -225,7 +225,7 @@ def test_bare_pytest_says_what_it_could_not_write(faulty: str, tmp_path: Path) -
     done = subprocess.run(
         [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", faulty, "--profile", str(PROFILE),
          "--rule", "HTTP-2", "--budget", "quick", "--out", "o", "-p", "no:cacheprovider", "-q"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, preexec_fn=at_most(150_000),
+        cwd=tmp_path, capture_output=True, text=True, timeout=MAX_SECONDS, preexec_fn=at_most(150_000),
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "cannot write o/events.jsonl: File too large" in done.stderr

@@ -17,7 +17,7 @@ from conformance.extent import Extent
 from conformance.generation import Allowance
 from conformance.pace import _MANY, Pace, Planned
 from conformance.suite import SUITES
-from tests.recording import ROOT, report_in
+from tests.recording import MAX_SECONDS, ROOT, report_in
 
 KINDS = [*["short"] * 100, *["long"] * 20, *["other"] * 50]
 CALL = 0.05
@@ -244,7 +244,7 @@ def simulated(
     done = subprocess.run(
         [sys.executable, "-c", SIMULATED, str(call), str(login), str(deadline), "check", "--budget", "quick",
          "--seed", "7", "--out", str(folder / "o"), *(f"--rule={rule}" for rule in rules)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return report_in(folder / "o"), float(done.stdout.split()[-1]), done.stdout

@@ -17,7 +17,7 @@ from conformance.harness import Harness, Request, duration
 from conformance.rulebook import RULES
 from reports.run import read_events
 from tests.judging import ROOT, foreign, serving_here
-from tests.recording import PROFILE, ran, ran_here, recording, report_in
+from tests.recording import MAX_SECONDS, PROFILE, ran, ran_here, recording, report_in
 from tests.test_cases import BAD, OBJECT, a_case, opened, spoiled
 
 LESSON = {"$object": {"kind": "lesson", "of": "owner", "name": "lesson1"}}
@@ -441,7 +441,7 @@ def test_bare_pytest_takes_the_same_options(tmp_path: Path) -> None:
             [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "-p", "no:cacheprovider",
              "--target", url, "--profile", str(PROFILE), "--out", "o", "--budget", "quick", "--seed", "3",
              "--cases", "corpus", "--for", "2s", "--rule", "ENV-5", "-k", "test_a_case or test_every_exchange"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            cwd=tmp_path, capture_output=True, text=True, timeout=MAX_SECONDS,
         )  # fmt: skip
     assert done.returncode == 1, done.stdout
     report = report_in(tmp_path / "o")
