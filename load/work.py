@@ -29,6 +29,7 @@ from hypothesis.strategies import SearchStrategy
 from conformance.protocol import payloads
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.catalog import Catalog, Method
+from conformance.protocol.clean_up import still_there
 from conformance.protocol.estate import Estate, Thing
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
@@ -437,6 +438,7 @@ class Work:
             writable=profile.may_write and not read_only,
             fresh=self._text,
         )
+        self.client.ownership = self.estate.ownership
         # In a draft the number is put in with each call; what set-up makes is numbered from the far end.
         self._fresh = itertools.count(99_999_999, -1)
         self._numbers = itertools.count(1)
@@ -663,6 +665,11 @@ class Work:
             param = method.param(role.id)
             try:
                 things = list(self._stock(role.kind, someone or ""))
+                if method.effect != "read":
+                    # What the run did not make is read at most.
+                    things = [each for each in things if each and each.made] or [
+                        self._own(role.kind, someone or "")
+                    ]
             except SetUpFailedError:
                 if param is not None and param.required:
                     raise
@@ -694,6 +701,8 @@ class Work:
             plain = not (role is not None and role.does in ("create", "update")) and number % 2 == 0
             data = self._data(method, user, thing, None if plain or not drawn else drawn[number % len(drawn)])
             page = _PAGES[number % len(_PAGES)] if method.rows is not None else None
+            if self.estate.ownership.data(method, data) is not None:
+                data = self._data(method, user, thing, None)
             drafts.append(self._draft(recipe, data, page))
             if not method.params and page is None:
                 break
@@ -761,6 +770,8 @@ class Work:
 
     def _draft(self, recipe: _Recipe, data: Any, page: int | None = None) -> _Draft:
         method = recipe.method
+        if (why := self.estate.ownership.data(method, data)) is not None:
+            raise SetUpFailedError(f"{method.name} is not called: {why}")
         paging: dict[str, Any] = {} if page is None else {"page_start": 0, "page_length": page}
         body = self.caller.body(method.name, data, **paging)
         kept: dict[str, Any] = {}
@@ -827,6 +838,17 @@ class Work:
             raise SetUpFailedError(f"there is no {kind} that {user} could use, and no function to make one")
         return things
 
+    def _own(self, kind: str, user: str) -> Thing:
+        """Return an object of the run's own making, made now where there is none.
+
+        Raises:
+            SetUpFailedError: none can be made.
+
+        """
+        if self.estate.creator(kind, user) is None:
+            raise SetUpFailedError(f"{user} cannot make a {kind}, and what others made is left alone")
+        return self.estate.any(kind, user)
+
     def _found(self, kind: str, user: str) -> list[Thing]:
         found: dict[str, Thing] = {}
         for method in self.catalog.lists(kind):
@@ -839,6 +861,8 @@ class Work:
                 identifier = resolve(row, method.object.id)
                 if identifier is not MISSING and not isinstance(identifier, (dict, list)):
                     found.setdefault(repr(identifier), Thing(kind, identifier, user, made=False))
+                    if not any(self.estate.creator(kind, name) for name in self.profile.users):
+                        self.estate.ownership.found(kind, identifier)
         return list(found.values())
 
     # -- while the load runs -----------------------------------------------------------------------------------
@@ -985,6 +1009,7 @@ class Work:
         self._born(Thing(role.kind, identifier, user, draft.data if member is not None else draft[1].data))
 
     def _born(self, thing: Thing) -> None:
+        self.estate.ownership.made(thing.kind, thing.id)
         if self.catalog.delete(thing.kind) is None:
             self._kept[thing.kind] += 1
             if self._kept[thing.kind] > _LISTED:
@@ -1194,6 +1219,7 @@ class Work:
                 work.estate.adopt(thing)
             else:
                 work._made[thing] = None
+                work.estate.ownership.made(kind, identifier)
         work._beyond.update(beyond)
         methods = [catalog[name] for name in functions if name in catalog]
         roles = {method.auth for method in methods if method.auth in catalog.roles}
@@ -1281,7 +1307,11 @@ class Work:
         else:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 results = list(pool.map(remove, things))
+        removed = [thing for thing, why in zip(things, results, strict=True) if why is None]
+        standing = set(still_there(self.estate, removed)) if time.monotonic() < until else set()
         for thing, why in zip(things, results, strict=True):
+            if thing in standing:
+                why = f"its removal succeeded, but the {thing.kind} is still there"
             if why is None:
                 thing.gone = True
             else:
@@ -1316,6 +1346,7 @@ class Work:
                     tagged = f"{self.tag}-" in json.dumps(row, ensure_ascii=False)
                     if tagged and identifier is not MISSING and (role.kind, repr(identifier)) not in known:
                         self._made[Thing(role.kind, identifier, user)] = None
+                        self.estate.ownership.made(role.kind, identifier)
 
 
 def _leftover(kind: str, identifier: Any, reason: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from conformance.protocol.catalog import Method
@@ -19,7 +19,7 @@ from conformance.protocol.exchange import Exchange
 from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.session import SetUpFailedError
 
-__all__ = ["CleanUp"]
+__all__ = ["CleanUp", "still_there"]
 
 #: How often removal is tried, and verified.
 MAX_PASSES = 3
@@ -143,10 +143,7 @@ class CleanUp:
             found = dict.fromkeys(self._listed(kind, things))
             yield from found
             rest = [thing for thing in reversed(things) if thing not in found]
-            sample = self._read_again(rest[:MAX_SAMPLED_READS])
-            yield from sample
-            if sample:
-                yield from self._read_again(rest[MAX_SAMPLED_READS:MAX_READS])
+            yield from still_there(self.estate, rest)
 
     def _listed(self, kind: str, things: list[Thing]) -> Iterator[Thing]:
         known = {repr(thing.id): thing for thing in things}
@@ -155,23 +152,6 @@ class CleanUp:
                 for identifier, _ in self._rows(method, user) or ():
                     if (thing := known.get(repr(identifier))) is not None:
                         yield thing
-
-    def _read_again(self, things: Iterable[Thing]) -> list[Thing]:
-        found = []
-        for thing in things:
-            read = self.estate.catalog.read(thing.kind)
-            if read is None or read.object is None or not self.estate.may_call(thing.user, read):
-                return []
-            data = self.estate.acting_on(read, thing)
-            if any(param.required and param.name not in data for param in read.params):
-                continue
-            try:
-                exchange = self.estate.call(read, data, thing.user)
-            except SetUpFailedError:
-                continue
-            if exchange.status == 200:
-                found.append(thing)
-        return found
 
     def _lists(self, kind: str, user: str) -> Iterator[Method]:
         """Yield the lists of a kind that the user may call without an argument."""
@@ -189,3 +169,26 @@ class CleanUp:
             return None
         found = [(resolve(row, method.object.id), row) for row in self.estate.rows(method, exchange)]
         return [(identifier, row) for identifier, row in found if identifier is not MISSING]
+
+
+def still_there(estate: Estate, things: Sequence[Thing]) -> Iterator[Thing]:
+    """Yield the objects that their read functions still show: a few are looked at, and all where one is there."""
+    sample = list(_read_again(estate, things[:MAX_SAMPLED_READS]))
+    yield from sample
+    if sample:
+        yield from _read_again(estate, things[MAX_SAMPLED_READS:MAX_READS])
+
+
+def _read_again(estate: Estate, things: Iterable[Thing]) -> Iterator[Thing]:
+    for thing in things:
+        read = estate.catalog.read(thing.kind)
+        if read is None or read.object is None or not estate.may_call(thing.user, read):
+            continue
+        data = estate.acting_on(read, thing)
+        if any(param.required and param.name not in data for param in read.params):
+            continue
+        try:
+            if estate.call(read, data, thing.user).status == 200:
+                yield thing
+        except SetUpFailedError:
+            continue
