@@ -42,7 +42,14 @@ class Seats:
         """Return a member whose session is free; where none is, whose turn it is."""
         members, full = self.group.members, self.group.full
         size = len(members)
-        at = self._at % size
+        at = self._at
+        if at >= size:
+            at = 0
+        if not full[at]:  # nearly always
+            member = members[at]
+            if member.ready:
+                self._at = at + 1
+                return member
         for start, end in ((at, size), (0, at)):
             while (place := full.find(0, start, end)) >= 0:
                 if members[place].ready:
@@ -108,8 +115,7 @@ class Occupancy:
 
     def end(self, member: Member) -> None:
         """Take in that a call in a member's session has come to its end."""
-        left = member.under_way - 1
-        member.under_way = left
+        left = member.under_way = member.under_way - 1
         free = left < self._limit
         for group, place in member.places:
             group.under_way -= 1
