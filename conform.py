@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import conform_start
+from conformance.startup import leave_at_once, release
 
-conform_start.leave_at_once()
+leave_at_once()  # before the other imports
 
 import argparse
 import contextlib
@@ -1099,7 +1099,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         before = signal.signal(signal.SIGTERM, _interrupt)
     verb = ""
     try:
-        conform_start.release()
+        release()
         with _streams():
             try:
                 options = _parser().parse_args(argv)

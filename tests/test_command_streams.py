@@ -141,7 +141,7 @@ class Press:
 sys.meta_path.insert(0, Press())
 name, sys.argv[:] = sys.argv[1], ["conform", *sys.argv[2:]]
 sys.argv.insert(1, name)
-from conform_start import leave_at_once
+from conformance.startup import leave_at_once
 argv = sys.argv
 leave_at_once()
 from conform import main

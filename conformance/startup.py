@@ -1,4 +1,4 @@
-"""The installed command: takes Ctrl-C over first, since the imports take longer than a person needs to press it."""
+"""Ctrl-C while the command still imports its modules: that takes longer than a person needs to press it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import _signal as signal  # type: ignore[import-not-found]  # the standard modul
 import os
 import sys
 
-__all__ = ["leave_at_once", "main", "release"]
+__all__ = ["leave_at_once", "release"]
 
 _NAMES = ("conform", "conform.py", "conform.exe")
 
@@ -25,14 +25,3 @@ def release() -> None:
     """Let Ctrl-C raise KeyboardInterrupt again."""
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def main() -> int:
-    """Run the command; return its exit status."""
-    leave_at_once()
-    from conform import main as run
-
-    try:
-        return run()
-    except KeyboardInterrupt:
-        return 130
