@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from conformance import __version__
-from conformance.harness import Harness, Request, duration, named_path, per_second, positive
-from conformance.protocol.profile import UsageError
+from conformance.engine.harness import Harness, Request, duration, named_path, per_second, positive
+from conformance.errors import UsageError
 
 if TYPE_CHECKING:
     import pytest
 
     from load.command import Interrupts
     from load.options import Settings, Wish
-    from reports.progress import LoadProgress
-    from reports.run import RunLog
-    from reports.stored import Stored
+    from reports.model.builder import RunLog
+    from reports.model.store import Stored
+    from reports.render.terminal.progress import LoadProgress
 
 ROOT = Path(__file__).resolve().parent
 
@@ -339,7 +339,7 @@ def _request(options: argparse.Namespace) -> Request:
 
 def _known(path: Path) -> tuple[tuple[tuple[str, str | None, str], ...], int | None]:
     """Return the findings of an earlier run, and its seed."""
-    from reports.stored import known_findings
+    from reports.model.store import known_findings
 
     run = _stored("--baseline-findings", path)
     return known_findings(run), run.report["seed"]
@@ -347,8 +347,8 @@ def _known(path: Path) -> tuple[tuple[tuple[str, str | None, str], ...], int | N
 
 def _stored(option: str, path: Path) -> Stored:
     """Read an earlier run."""
-    from reports.run import LogError
-    from reports.stored import read_run
+    from reports.model.builder import LogError
+    from reports.model.store import read_run
 
     try:
         return read_run(path)
@@ -362,8 +362,8 @@ def _check(options: argparse.Namespace) -> int:
 
 def _pytest(harness: Harness) -> int:
     """Run the suites with pytest, and close with the report on one page."""
-    from reports.ci import section
-    from reports.run import exit_status
+    from reports.model.builder import exit_status
+    from reports.render.ci import section
 
     with section("check", f"conform check {harness.shown_url}", quiet=harness.request.quiet):
         front, status = _run_suites(harness)
@@ -398,10 +398,10 @@ def _tell_problem(harness: Harness, front: _Front, status: int) -> int:
 
 def _close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
     """Print the closing screen, and `more` after it; or the verdict alone."""
-    from reports.ci import annotate, guarded
-    from reports.run import REPORT
-    from reports.screen import print_closing
-    from reports.text import writable
+    from conformance.text import writable
+    from reports.model.builder import REPORT
+    from reports.render.ci import annotate, guarded
+    from reports.render.terminal.closing_screen import print_closing
 
     with _pipe(), guarded(sys.stdout):
         if harness.request.quiet:
@@ -443,7 +443,7 @@ def _run_suites(harness: Harness) -> tuple[_Front, int]:
     """Run the suites with pytest; return what it said, and its status."""
     front = _Front(harness)
     arguments = [
-        str(ROOT / "conformance"),
+        str(ROOT / "conformance" / "suites"),
         "--disable-plugin-autoload",
         "-p", "no:terminal",
         "-p", "no:cacheprovider",
@@ -514,8 +514,8 @@ def _load(options: argparse.Namespace) -> int:
 
 def _shares(harness: Harness, settings: Settings) -> tuple[dict[str, float], list[tuple[str, str]]]:
     """Return what is sent, and how much of each where that is known, without sending anything."""
-    from load.scenarios import PARTS, cast
-    from load.work import Work, mix_of
+    from load.workload.scenarios import PARTS, cast
+    from load.workload.workload import Work, mix_of
 
     profile, catalog, read_only = harness.profile, harness.catalog, harness.request.read_only
     if settings.scenario.name in PARTS:
@@ -524,7 +524,7 @@ def _shares(harness: Harness, settings: Settings) -> tuple[dict[str, float], lis
         return {}, []
     work = Work(profile, catalog, seed=harness.seed, read_only=read_only)
     try:
-        shares, left_out = mix_of(profile, catalog, work.estate, settings.mix)
+        shares, left_out = mix_of(profile, catalog, work.resources, settings.mix)
     finally:
         work.client.close()
     return {name: float(share) for name, share in shares.items()}, left_out
@@ -548,9 +548,9 @@ def _load_run(
 ) -> int:
     """Carry a load out, and make its report; a folder that cannot be written is a usage error."""
     from load.command import Interrupts
-    from reports.ci import section
-    from reports.progress import LoadProgress
-    from reports.run import LogError, begin, exit_status, write_report
+    from reports.model.builder import LogError, begin, exit_status, write_report
+    from reports.render.ci import section
+    from reports.render.terminal.progress import LoadProgress
 
     request = harness.request
     try:
@@ -589,7 +589,7 @@ def _load_run(
 
 def _what_there_is(harness: Harness, problem: str, end: Mapping[str, Any]) -> dict[str, Any]:
     """Return the report of a run whose log or report could not be written; keep it where there is room for it."""
-    from reports.run import LogError, write_report
+    from reports.model.builder import LogError, write_report
 
     told = {"event": "error", "rule": None, "whose": "this machine", "message": problem}
     more: list[Mapping[str, Any]] = [told, {"event": "cut"}, end]
@@ -673,9 +673,9 @@ def _verify(options: argparse.Namespace) -> int:
     does not use is not given to the load. Whatever becomes of the check, the load follows, unless a person breaks the
     run off or there is no log any more to write it down in.
     """
-    from load.budget import AROUND, BUDGETS, fit
     from load.command import plan_text, samples_short
     from load.options import Wish
+    from load.time_budget import AROUND, BUDGETS, fit
 
     began = time.monotonic()
     if options.fail_on is not None and options.baseline is None:
@@ -726,8 +726,8 @@ def _verify_run(
     baseline: Stored | None,
     times: tuple[float, float],
 ) -> int:
-    from reports.ci import section
-    from reports.run import LogError, exit_status, write_report
+    from reports.model.builder import LogError, exit_status, write_report
+    from reports.render.ci import section
 
     began, total = times
     problems: list[str] = []
@@ -761,7 +761,7 @@ def _verify_run(
     status = exit_status(report)
     if comparison is None or status in (1, 130):
         return status
-    from reports import compare
+    from reports.compare import rules as compare
 
     # A regression fails the gate; where nothing can be said of one, that stands only before a pass.
     return compare.exit_status(comparison, options.fail_on) or status
@@ -780,7 +780,7 @@ def _verify_load(
 
     `problems` are those of the check, which were not written down.
     """
-    from reports.run import RunLog
+    from reports.model.builder import RunLog
 
     began, total = times
     problem: str | None = None
@@ -807,8 +807,8 @@ def _verify_phase(
     until: float,
 ) -> str | None:
     from load.command import Interrupts
-    from reports.ci import section
-    from reports.progress import LoadProgress
+    from reports.render.ci import section
+    from reports.render.terminal.progress import LoadProgress
 
     request = harness.request
     left = until - time.monotonic()
@@ -864,9 +864,9 @@ def _compared(harness: Harness, baseline: Stored | None) -> dict[str, Any] | Non
     """Compare the run with an earlier one, and say in its pages what changed."""
     if baseline is None:
         return None
-    from reports.compare import compare
-    from reports.run import render, write_file
-    from reports.stored import read_run
+    from reports.compare.rules import compare
+    from reports.model.builder import render, write_file
+    from reports.model.store import read_run
 
     run = read_run(harness.out)
     comparison = compare(baseline, run)
@@ -879,8 +879,9 @@ def _further_words(harness: Harness, report: Mapping[str, Any], comparison: Mapp
     """Return what stands below a verification's closing screen; the statement is written beside the report, too."""
     import shutil
 
-    from reports import compare_show, statement
-    from reports.run import REPORT, LogError, write_file
+    from reports.compare import render as compare_show
+    from reports.model.builder import REPORT, LogError, write_file
+    from reports.render import statement
 
     words = ""
     if comparison is not None:
@@ -895,7 +896,7 @@ def _further_words(harness: Harness, report: Mapping[str, Any], comparison: Mapp
 
 
 def _call(options: argparse.Namespace) -> int:
-    from conformance.call import print_call
+    from conformance.commands.call import print_call
 
     with _pipe():
         return print_call(_request(options), options)
@@ -903,7 +904,7 @@ def _call(options: argparse.Namespace) -> int:
 
 
 def _catalog_import(options: argparse.Namespace) -> int:
-    from conformance.catalog import import_pages
+    from conformance.commands.catalog import import_pages
 
     with _pipe():
         return import_pages(
@@ -913,7 +914,7 @@ def _catalog_import(options: argparse.Namespace) -> int:
 
 
 def _catalog_validate(options: argparse.Namespace) -> int:
-    from conformance.catalog import validate
+    from conformance.commands.catalog import validate
 
     with _pipe():
         return validate(options.catalog)
@@ -921,7 +922,7 @@ def _catalog_validate(options: argparse.Namespace) -> int:
 
 
 def _catalog_export(options: argparse.Namespace) -> int:
-    from conformance.catalog import export_markdown, export_openapi
+    from conformance.commands.catalog import export_markdown, export_openapi
 
     with _pipe():
         if options.markdown is not None:
@@ -941,7 +942,7 @@ def _catalog_export(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from conformance.replay import print_replay
+    from conformance.engine.replay import print_replay
 
     with _pipe():
         return print_replay(_request(options), options)
@@ -961,7 +962,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _of_runs(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    from reports.run import LogError
+    from reports.model.builder import LogError
 
     status = 0
     with _pipe():
@@ -1000,13 +1001,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _init_user(text: str) -> object:
-    from conformance.init import user
+    from conformance.commands.init import user
 
     return user(text)
 
 
 def _init(options: argparse.Namespace) -> int:
-    from conformance.init import begin
+    from conformance.commands.init import begin
 
     with contextlib.ExitStack() as until_done:
         status, request = begin(options, until_done)
@@ -1016,7 +1017,7 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _explore(options: argparse.Namespace) -> int:
-    from conformance.explore import explore
+    from conformance.commands.explore import explore
 
     return explore(
         Request(

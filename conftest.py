@@ -17,29 +17,30 @@ from typing import Any
 
 import pytest
 
-from conformance import __version__, plan
-from conformance.cases import Case, save
-from conformance.extent import Extent
-from conformance.generation import SHARES
-from conformance.harness import Harness, Request, duration, named_path, per_second, positive
-from conformance.history import lately
-from conformance.interrupt import Interruption
-from conformance.pace import Pace, Planned
-from conformance.plan import StandIn
+from conformance import __version__
+from conformance.cases.format import Case, save
+from conformance.engine import dry_run as plan
+from conformance.engine.dry_run import StandIn
+from conformance.engine.extent import Extent
+from conformance.engine.harness import Harness, Request, duration, named_path, per_second, positive
+from conformance.engine.history import lately
+from conformance.engine.markers import SUITES as ORDER
+from conformance.engine.markers import Scope, describe, hold
+from conformance.engine.payload_budget import SHARES
+from conformance.engine.runner import FURTHER, Options, Run, TargetDownError, TestContext
+from conformance.engine.scheduling import LoadShedding, Planned
+from conformance.engine.signals import Interruption
+from conformance.errors import UsageError
 from conformance.protocol.client import OutOfTimeError
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.profile import UsageError
-from conformance.referee import Finding
 from conformance.rulebook import RULES, Level
+from conformance.rulebook.findings import Finding
 from conformance.rulebook.model import AREAS
-from conformance.run import FURTHER, Options, Run, Talk, TargetDownError
-from conformance.suite import SUITES as ORDER
-from conformance.suite import Scope, describe, hold
-from reports.progress import Progress
-from reports.run import REPORT, LogError, RunLog, begin, exit_status, normal, write_report
-from reports.stored import known_findings, read_run
+from reports.model.builder import REPORT, LogError, RunLog, begin, exit_status, normal, write_report
+from reports.model.store import known_findings, read_run
+from reports.render.terminal.progress import Progress
 
-SUITES = Path(__file__).resolve().parent / "conformance"
+SUITES = Path(__file__).resolve().parent / "conformance" / "suites"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,7 +108,7 @@ class Gate:
         self.run: Run | None = None
         self.log: RunLog | None = None
         self.progress: Progress | None = None
-        self.pace: Pace | None = None
+        self.pace: LoadShedding | None = None
         self.extent = Extent()
         #: The tests that the pace decides on, and those that it left out.
         self.paced: list[pytest.Item] = []
@@ -170,9 +171,9 @@ class Gate:
             self.run.notes += harness.profile.hints()
             if stand_in is not None:
                 # Where only time ends generated payloads, a plan shows how they begin; else the requests decide.
-                endless = self.run.allowance.requests is None
-                self.run.allowance.seconds = PLANNED if endless else math.inf
-                self.run.allowance.sweeps = False
+                endless = self.run.payload_budget.requests is None
+                self.run.payload_budget.seconds = PLANNED if endless else math.inf
+                self.run.payload_budget.sweeps = False
             target = harness.header(__version__)["target"]
             self.run.first = lately(harness.out.parent, target, harness.catalog.methods)
         return self.run
@@ -226,7 +227,7 @@ class Gate:
             if kind not in SHARES and kind not in _UNPACED
         ]
         planned = [Planned(_kind(item), _scope(item)[1]) for item in self.paced]
-        pace = self.pace = Pace(planned, run.options.deadline)
+        pace = self.pace = LoadShedding(planned, run.options.deadline)
         observe = run.client.observe
 
         def measure(exchange: Exchange) -> None:
@@ -255,18 +256,18 @@ class Gate:
         yield from (item for item in self.paced if item in self.skipped)
         yield from last
 
-    def _paced(self, run: Run, pace: Pace, *, last: bool) -> Iterator[pytest.Item]:
+    def _paced(self, run: Run, pace: LoadShedding, *, last: bool) -> Iterator[pytest.Item]:
         def due(index: int) -> bool:
             # Nothing else has judged one of its rules.
-            return not all(run.referee.total_judged[rule] for rule in self._wanted(self.paced[index]))
+            return not all(run.observer.total_judged[rule] for rule in self._wanted(self.paced[index]))
 
         while True:
-            allowance = run.allowance
+            payload_budget = run.payload_budget
             call = pace.call
-            generated = (allowance.seconds - allowance.spent) * self.generates
-            if allowance.requests is not None:
-                generated = min(generated, allowance.requests * call * _AROUND_CALLS)
-            removal = call * sum(1 for _ in run.estate.owned())
+            generated = (payload_budget.seconds - payload_budget.spent) * self.generates
+            if payload_budget.requests is not None:
+                generated = min(generated, payload_budget.requests * call * _AROUND_CALLS)
+            removal = call * sum(1 for _ in run.resources.owned())
             index = pace.next(generated=generated, removal=removal, due=due, last=last)
             if index is None:
                 return
@@ -310,10 +311,10 @@ class Gate:
                 assert isinstance(client, StandIn)
                 self.harness.plan = plan.render(
                     self.harness.catalog,
-                    client.tally,
+                    client.aggregator,
                     url=self.harness.shown_url,
                     budget=self.harness.request.budget,
-                    endless=self.run.allowance.requests is None,
+                    endless=self.run.payload_budget.requests is None,
                 )
             if self.lost is not None:
                 self._save_what_there_is(self.lost)
@@ -358,18 +359,18 @@ class Gate:
         except KeyboardInterrupt:
             self.interrupted = True
             self.interruption.enter("report")
-            for thing in run.estate.owned():
+            for resource in run.resources.owned():
                 self.emit(
                     {
                         "event": "leftover",
-                        "kind": thing.kind,
-                        "id": str(thing.id),
+                        "kind": resource.kind,
+                        "id": str(resource.id),
                         "function": None,
                         "reason": "the clean-up was interrupted",
                     }
                 )
         except Exception as error:
-            mask = run.vault.mask
+            mask = run.secret_registry.mask
             self.emit(
                 {
                     "event": "error",
@@ -447,7 +448,7 @@ def _is_suite(path: Path) -> bool:
 
 def _names_suites(argument: str) -> bool:
     path = Path(argument.partition("::")[0]).absolute()
-    return path == SUITES or SUITES in path.parents
+    return path in (SUITES, SUITES.parent) or SUITES in path.parents
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -468,7 +469,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def talk() -> None:
+def ctx() -> None:
     """Stand for the conversation, which begins only when it is held (and again when it has to be)."""
 
 
@@ -505,7 +506,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return (3 if _kind(item) == "test_every_exchange" else 2 if item.name.endswith(FURTHER) else 1), place
 
     chosen = [item for item in items if item not in set(suites) or kept(item)]
-    if gate.run is not None and gate.run.allowance.sweeps:
+    if gate.run is not None and gate.run.payload_budget.sweeps:
         chosen += [_further(item) for item in chosen if _is_suite(item.path) and _kind(item) in SHARES]
     dropped = [item for item in suites if not kept(item)]
     if dropped:
@@ -619,15 +620,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         rules = (str(parameters["rule"]),)
     wanted = [rule for rule in rules if rule in gate.harness.wanted]
 
-    def body(talk: Talk) -> None:
-        hold(talk, pyfuncitem.obj, parameters)
+    def body(ctx: TestContext) -> None:
+        hold(ctx, pyfuncitem.obj, parameters)
 
     if pyfuncitem in gate.skipped:
         pytest.skip("left out: the target is slow")
     if gate.pace is not None and _kind(pyfuncitem) in SHARES:
-        run.allowance.within(gate.pace.left)
+        run.payload_budget.within(gate.pace.left)
     try:
-        conclusion = run.conduct(
+        conclusion = run.run_test(
             name, wanted, body, disturbs=pyfuncitem.get_closest_marker("disturbs_sessions") is not None
         )
     except TargetDownError as error:
@@ -649,7 +650,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if pyfuncitem.name.startswith("test_every_exchange"):
         found = [
             finding
-            for key, finding in run.referee.every.items()
+            for key, finding in run.observer.every.items()
             if key[0] in rules and _counts(gate, finding)
         ]
     if found:
@@ -661,7 +662,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def _counts(gate: Gate, finding: Finding) -> bool:
     """Whether a finding fails the gate."""
-    mask = gate.run.vault.mask if gate.run is not None else str
+    mask = gate.run.secret_registry.mask if gate.run is not None else str
     return gate.fails(finding.rule, finding.function, mask(finding.kind))
 
 
@@ -682,7 +683,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Count what is done, and what it took: generated payloads pay for what is done around them, too."""
     gate = item.config.stash.get(_GATE, None)
     run = gate.run if gate is not None and _kind(item) in SHARES else None
-    with run.allowance.around() if run is not None else contextlib.nullcontext():
+    with run.payload_budget.around() if run is not None else contextlib.nullcontext():
         result = yield
     gate = item.config.stash.get(_GATE, None)
     if gate is not None and gate.progress is not None and _is_suite(item.path):
@@ -742,7 +743,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if gate is None or not gate.alone:
         return
     if gate.report is not None:
-        from reports.screen import print_closing
+        from reports.render.terminal.closing_screen import print_closing
 
         terminalreporter.write_line("")
         folder = gate.harness.out if (gate.harness.out / REPORT).is_file() else None

@@ -22,11 +22,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.generation import SHARES
-from conformance.harness import EMBEDDED_PROFILE, Embedded, Harness, Request
-from conformance.run import Options, Run
-from conformance.suite import conversations
-from reports.run import RunLog
+from conformance.engine.harness import EMBEDDED_PROFILE, Embedded, Harness, Request
+from conformance.engine.markers import suite_tests
+from conformance.engine.payload_budget import SHARES
+from conformance.engine.runner import Options, Run
+from reports.model.builder import RunLog
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = ("quick", "standard")
@@ -131,8 +131,8 @@ def hold(rounds: int, target: str) -> None:
     with tempfile.TemporaryDirectory() as folder, RunLog(Path(folder)) as log:
         run = Run(harness.profile, harness.catalog, Options(seed=int(SEED), budget="quick"), log.write)
         for number in range(rounds):
-            for each in conversations(run, harness.wanted):
-                run.conduct(f"{each.name}, round {number}", each.rules, each.body, disturbs=each.disturbs)
+            for each in suite_tests(run, harness.wanted):
+                run.run_test(f"{each.name}, round {number}", each.rules, each.body, disturbs=each.disturbs)
         run.finish()
         print(json.dumps([run.client.sent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT]))
 

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from conformance.rulebook import RULES
-from tests.judging import broken, judge, profile_of, serving_here, verdicts
+from tests.support.judging import broken, judge, profile_of, serving_here, verdicts
 
 
 def once(seed: int, budget: str, rules: list[str]) -> tuple[int, float, list[str], list[str]]:

@@ -24,9 +24,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reports.compare_load import compare
-from reports.stored import find_runs
-from tests.reporting import load_part
+from reports.compare.load import compare
+from reports.model.store import find_runs
+from tests.support.reporting import load_part
 
 ROOT = Path(__file__).resolve().parent.parent
 

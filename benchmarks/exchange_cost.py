@@ -18,10 +18,11 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
+from conformance.catalog.contract import Contract
 from conformance.protocol.client import Client
-from conformance.protocol.exchange import Contract, Exchange, Vault
+from conformance.protocol.exchange import Exchange, SecretRegistry
 from conformance.rulebook import RULES
-from reports.run import RunLog
+from reports.model.builder import RunLog
 
 ROUNDS = 5
 CALLS = 1000
@@ -47,23 +48,23 @@ def _serve(pipe: Pipe) -> None:
     pipe.send(listener.getsockname()[1])
     answer = _answer()
 
-    def talk(taken: socket.socket) -> None:
+    def ctx(taken: socket.socket) -> None:
         taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while taken.recv(65536):
             taken.sendall(answer)
 
     while True:
         taken, _ = listener.accept()
-        threading.Thread(target=talk, args=(taken,), daemon=True).start()
+        threading.Thread(target=ctx, args=(taken,), daemon=True).start()
 
 
-def _vault() -> Vault:
-    vault = Vault()
+def _secret_registry() -> SecretRegistry:
+    secret_registry = SecretRegistry()
     for number in range(4):
-        vault.password(f"Tr0ub4dor&{number}")
+        secret_registry.password(f"Tr0ub4dor&{number}")
     for number in range(48):
-        vault.session(secrets.token_hex(16), ("owner", "peer", "admin")[number % 3])
-    return vault
+        secret_registry.session(secrets.token_hex(16), ("owner", "peer", "admin")[number % 3])
+    return secret_registry
 
 
 def _cost(call: Callable[[], object]) -> tuple[float, float]:
@@ -83,10 +84,10 @@ def main() -> None:
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
     server.start()
-    vault = _vault()
-    client = Client(f"http://127.0.0.1:{ours.recv()}/api/", vault=vault)
+    secret_registry = _secret_registry()
+    client = Client(f"http://127.0.0.1:{ours.recv()}/api/", secret_registry=secret_registry)
     token = secrets.token_hex(16)
-    vault.session(token, "owner", lasting=True)
+    secret_registry.session(token, "owner", lasting=True)
     contract = Contract("course.find", mismatch=lambda data: None)
     checks = [rule.check for rule in RULES.values() if rule.check is not None]
 

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from conformance.protocol import docpage
+from conformance.catalog import documentation_page as docpage
 from fixtures import explorer
 
 
@@ -108,7 +108,7 @@ def main() -> None:
     print(f"read into a catalogue: median of 5 {statistics.median(times) * 1000:.0f} ms")
     if chosen.no_browser:
         return
-    from tests.browsing import browser
+    from tests.support.browsing import browser
 
     server = served(page, forms)
     with browser() as running:

@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from fixtures.faults import FAULTS
-from tests.judging import broken, judge, profile_of, serving_here
+from tests.support.judging import broken, judge, profile_of, serving_here
 
 MODULES = ("data", "values", "effects", "shapes", "sequences", "sessions", "races")
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 from xml.etree import ElementTree
 
+from conformance.text import reveal
 from fixtures.hostile import HOSTILE, Server
-from reports.run import validate
-from reports.text import reveal
+from reports.model.builder import validate
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "fixtures" / "service"

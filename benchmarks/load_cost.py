@@ -229,32 +229,34 @@ def _judge(url: str) -> Any:
     """Return a judge as it is in the middle of a run: with a catalogue, and a vault full of secrets."""
     import secrets
 
-    from conformance.protocol.catalog import Catalog
-    from conformance.protocol.exchange import Vault
+    from conformance.catalog.model import Catalog
+    from conformance.protocol.exchange import SecretRegistry
     from conformance.protocol.profile import Profile
-    from load.judge import Judge
+    from load.validation.validator import AnswerValidator
 
-    vault = Vault()
+    secret_registry = SecretRegistry()
     for number in range(4):
-        vault.password(f"Tr0ub4dor&{number}")
+        secret_registry.password(f"Tr0ub4dor&{number}")
     for number in range(48):
-        vault.session(secrets.token_hex(16), ("owner", "peer", "admin")[number % 3])
-    return Judge(Profile.empty(url), Catalog.parse(_document()), vault, functions=["course.find"])
+        secret_registry.session(secrets.token_hex(16), ("owner", "peer", "admin")[number % 3])
+    return AnswerValidator(
+        Profile.empty(url), Catalog.parse(_document()), secret_registry, functions=["course.find"]
+    )
 
 
 def _send_ours(url: str, seconds: float, ca: str | None) -> dict[str, Any]:
     import gevent  # type: ignore[import-untyped]
     import numpy as np
 
-    from load.transport import Connection, Endpoint, Pool
+    from load.http.client import Connection, Endpoint, Pool
 
-    class Member:
+    class VirtualUser:
         user = "owner"
 
     class Call:
         function = "course.find"
         index = 0
-        member = Member()
+        virtual_user = VirtualUser()
         expects = None
         raw = _raw(url.partition("://")[2].partition("/")[0], "/" + url.split("/", 3)[3])
 
@@ -276,7 +278,7 @@ def _send_ours(url: str, seconds: float, ca: str | None) -> dict[str, Any]:
         if done_at < end:
             connection.send(raw, done_at + 10, done)
 
-    def fold() -> None:
+    def aggregate() -> None:
         nonlocal rows, wrong, total
         taken, rows[:] = list(rows), ()
         if not taken:
@@ -294,8 +296,8 @@ def _send_ours(url: str, seconds: float, ca: str | None) -> dict[str, Any]:
         taken.send(raw, end + 10, done)
     while time.perf_counter() < end + 0.1:
         gevent.sleep(0.25)
-        fold()
-    fold()
+        aggregate()
+    aggregate()
     after = os.times()
     pool.close()
     broken = [found["rule"] for found in judge.findings()]
@@ -325,7 +327,7 @@ def _send_locust(url: str, seconds: float, fast: bool, rate: float) -> dict[str,
 
     def named(value: Any) -> bool:
         if isinstance(value, dict):
-            return all(camel(name) and named(member) for name, member in value.items())
+            return all(camel(name) and named(virtual_user) for name, virtual_user in value.items())
         return all(map(named, value)) if isinstance(value, list) else True
 
     kind: Any = FastHttpUser if fast else HttpUser
@@ -347,8 +349,8 @@ def _send_locust(url: str, seconds: float, fast: bool, rate: float) -> dict[str,
                 answer.failure("not as it should be")
 
     wait = constant_throughput(rate / CONNECTIONS) if rate else constant(0)
-    members = {"wait_time": wait, "host": url, "look": task(look), "insecure": True}
-    sender = type("Sender", (kind,), members)
+    virtual_users = {"wait_time": wait, "host": url, "look": task(look), "insecure": True}
+    sender = type("Sender", (kind,), virtual_users)
     environment = Environment(user_classes=[sender], catch_exceptions=False)
     runner = environment.create_local_runner()
     runner.start(CONNECTIONS, spawn_rate=CONNECTIONS)
@@ -371,7 +373,7 @@ def _send_locust(url: str, seconds: float, fast: bool, rate: float) -> dict[str,
 def _memory(url: str, count: int, ca: str | None) -> dict[str, Any]:
     import psutil  # type: ignore[import-untyped]
 
-    from load.transport import Connection, Endpoint, Pool
+    from load.http.client import Connection, Endpoint, Pool
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

@@ -15,8 +15,8 @@ import gevent  # type: ignore[import-untyped]
 import psutil  # type: ignore[import-untyped]
 from locust import events
 
-from load.engine import engine_of
-from load.generator import PERIOD, Generator
+from load.engine.process import PERIOD, Generator
+from load.locust_plugin.hooks import engine_of
 from load.locustfile import Mix  # noqa: F401  # importing it hangs the load on Locust's events; Locust wants a user
 
 #: The seconds that a load takes to settle: its connections are open then, and its answers known.
@@ -27,7 +27,7 @@ def _read(environment: Any, generator: Generator) -> dict[str, float]:
     mine, whole = psutil.Process().cpu_times(), psutil.Process(os.getppid()).cpu_times()
     return {
         # What is not folded yet was sent and answered all the same.
-        "requests": environment.stats.total.num_requests + len(generator.tally.rows),
+        "requests": environment.stats.total.num_requests + len(generator.aggregator.rows),
         "wrong": environment.stats.total.num_failures,
         "cpu": mine.user + mine.system,
         "kernel": mine.system,
@@ -44,7 +44,7 @@ def _measure(environment: Any) -> None:
     gevent.sleep(max(1, round(float(os.environ["COST_SECONDS"]) / PERIOD)) * PERIOD)
     after = _read(environment, generator)
     found = {name: after[name] - before[name] for name in before}
-    found["late"] = generator.tally.sum.lag.percentile(99) / 1000
+    found["late"] = generator.aggregator.sum.lag.percentile(99) / 1000
     Path(os.environ["COST_OUT"]).write_text(json.dumps(found), "utf-8")
 
 

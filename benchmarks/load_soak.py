@@ -22,12 +22,13 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 from locust.stats import RequestStats
 
-from load import arrivals, fold
-from load.account import Account, Events
-from load.health import Vitals
-from load.plan import Order, Plan
-from load.tally import Tally, table_of
-from reports import run as reports
+from load.distributed.results import Events, ResultsCollector
+from load.distributed.run_plan import Order, Plan
+from load.metrics import locust_stats as aggregate
+from load.metrics.aggregation import Aggregator, table_of
+from load.metrics.health import Vitals
+from load.schedule import arrivals
+from reports.model import builder as reports
 
 
 class _Clock:
@@ -52,8 +53,8 @@ def soak(
     )
     stats = RequestStats()
     events = Events(folder / reports.EVENTS)
-    account = Account(plan, events, lambda: stats, names)
-    account.orders.append(Order(arrivals.parse(f"{rate}/s for {seconds}s"), 0))
+    collector = ResultsCollector(plan, events, lambda: stats, names)
+    collector.orders.append(Order(arrivals.parse(f"{rate}/s for {seconds}s"), 0))
     events.write(
         {
             "event": "run", "format": 1, "verb": "load", "suite": "0", "started": "2026-01-01T00:00:00Z", "seed": seed,
@@ -61,14 +62,14 @@ def soak(
             "budget": "standard", "rerun": "conform load", "rules": [], "waivers": [], "today": "2026-01-01",
         }
     )  # fmt: skip
-    events.write({"event": "load", **account.plan_event(["1"]), "functions": names})
-    worker = Tally(names, warmup=5.0, name="1")
+    events.write({"event": "load", **collector.plan_event(["1"]), "functions": names})
+    worker = Aggregator(names, warmup=5.0, name="1")
     took = np.exp(dice.normal(-4.5, 0.8, 200_003))
     which = dice.integers(0, functions, 200_003)
     process = psutil.Process()
     curve = []
     clock = _Clock()
-    setattr(fold, "time", clock)  # noqa: B010  (Locust counts by the wall clock, which stands still meanwhile)
+    setattr(aggregate, "time", clock)  # noqa: B010  (Locust counts by the wall clock, which stands still meanwhile)
     for at in range(seconds):
         clock.now += 1.0
         part = np.arange(at * rate, (at + 1) * rate) % len(took)
@@ -79,16 +80,16 @@ def soak(
             worker.rows.append((function, begun, begun, begun + seconds_, 0, 300))
             worker.starts.append((begun, begun))
         table = table_of(worker.rows)
-        delta = worker.fold(at + 1.0, users=20, connections=12, cpu=0.1, table=table)
+        delta = worker.aggregate(at + 1.0, users=20, connections=12, cpu=0.1, table=table)
         worker.finished()
         report = {
             "number": at + 1, "at": at + 1.0, "delta": json.loads(json.dumps(delta.to_json())),
-            "locust": fold.batch(table, names, ()), "vitals": Vitals("1").to_json(), "reach": at + 1.0,
+            "locust": aggregate.batch(table, names, ()), "vitals": Vitals("1").to_json(), "reach": at + 1.0,
             "asked": (at + 1) * rate, "open": 0, "renewed": 0, "renewals": [], "pauses": [], "trouble": [],
             "connections": [12, 12, 0, 0], "marks": [], "told": None, "news": None, "final": at + 1 == seconds,
         }  # fmt: skip
-        account.take("1", report, at + 1.0)
-        account.tick()
+        collector.take("1", report, at + 1.0)
+        collector.tick()
         if (at + 1) % max(1, seconds // 10) == 0:
             curve.append(
                 (
@@ -97,8 +98,8 @@ def soak(
                     (folder / reports.EVENTS).stat().st_size / 1e6,
                 )
             )
-    account.tick(end=True)
-    events.write({"event": "load-end", **account.ended(["1"], float(seconds))})
+    collector.tick(end=True)
+    events.write({"event": "load-end", **collector.ended(["1"], float(seconds))})
     events.write({"event": "end", "seconds": float(seconds)})
     events.close()
     return curve

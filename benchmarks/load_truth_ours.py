@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 from locust import events
 
-from load import arrivals, engine
-from load.generator import Crew
-from load.plan import Plan
-from load.transport import Endpoint, Pool
-from load.users import Idle
+from load.distributed.run_plan import Plan
+from load.engine.process import WorkerResources
+from load.http.client import Endpoint, Pool
+from load.locust_plugin import hooks as engine
+from load.locust_plugin.users import Idle
+from load.schedule import arrivals
 
 URL = os.environ["TRUTH_URL"]
 FUNCTION = "course.find"
@@ -36,7 +37,7 @@ class Call:
     raw: bytes
     function: str = FUNCTION
     index: int = 0
-    member: Any = None
+    virtual_user: Any = None
     expects: frozenset[int] | None = None
     learn: Callable[[Any, Any], None] | None = None
     counted: bool = True
@@ -64,7 +65,7 @@ class Source:
         settle(False)
 
 
-class Judge:
+class AnswerValidator:
     """Takes 200 for a success, and all else for a failure."""
 
     def __init__(self) -> None:
@@ -84,13 +85,13 @@ def _plan() -> Plan:
     return Plan("truth", schedule=arrivals.parse(os.environ["TRUTH_SCHEDULE"]))
 
 
-def _crew(plan: Plan, index: int, of: int) -> Crew:
-    return Crew((FUNCTION,), Pool(Endpoint.of(URL), plan.connections), Judge(), Source())
+def _worker_resources(plan: Plan, index: int, of: int) -> WorkerResources:
+    return WorkerResources((FUNCTION,), Pool(Endpoint.of(URL), plan.connections), AnswerValidator(), Source())
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def _installed(environment: Any, **more: Any) -> None:
-    engine.install(environment, _plan, _crew, events=os.environ["TRUTH_OUT"])
+    engine.install(environment, _plan, _worker_resources, events=os.environ["TRUTH_OUT"])
 
 
 class Nobody(Idle):

@@ -13,9 +13,10 @@ from pathlib import Path
 import jsonschema
 import jsonschema_rs
 
-from conformance.protocol import damage, payloads
-from conformance.protocol.catalog import Catalog
-from conformance.protocol.schema import Json, Schema
+from conformance.catalog.model import Catalog
+from conformance.generation import malformed as damage
+from conformance.generation import payloads
+from conformance.schema.validation import Json, Schema
 
 COUNT = 1000
 ROUNDS = 5
@@ -59,7 +60,7 @@ def main() -> None:
     schema = Schema(OBJECT)
     print("CPU per example, in µs: an object of six members")
     _row("valid", _least(lambda seed: payloads.draw(payloads.valid(schema), seed, COUNT)))
-    _row("spoiled", _least(lambda seed: payloads.draw(payloads.spoiled(schema), seed, COUNT)))
+    _row("spoiled", _least(lambda seed: payloads.draw(payloads.invalid_data(schema), seed, COUNT)))
     _row("any JSON", _least(lambda seed: payloads.draw(payloads.any_json(), seed, COUNT)))
     body = payloads.encode({"method": "add", "data": payloads.draw(payloads.valid(schema), 1, 2)[1]})
     _row("damaged bytes", _least(lambda seed: payloads.draw(damage.any_bytes(body), seed, COUNT)))
@@ -86,7 +87,7 @@ def main() -> None:
     for name in ("course.add", "payment.add", "lesson.add", "user.update"):
         method = catalog[name]
         good = _least(lambda seed, m=method: payloads.draw(payloads.valid(m), seed, COUNT))  # type: ignore[misc]
-        bad = _least(lambda seed, m=method: payloads.draw(payloads.spoiled(m), seed, COUNT))  # type: ignore[misc]
+        bad = _least(lambda seed, m=method: payloads.draw(payloads.invalid_data(m), seed, COUNT))  # type: ignore[misc]
         print(f"  {name:<20} {len(method.params):3} parameters {good:12.1f} {bad:9.1f}")
 
 

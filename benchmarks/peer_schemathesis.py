@@ -49,11 +49,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from conformance.harness import EMBEDDED_PROFILE, Embedded, positive
+from conformance.catalog.model import Catalog
+from conformance.catalog.openapi_export import describe
+from conformance.engine.harness import EMBEDDED_PROFILE, Embedded, positive
+from conformance.errors import UsageError
 from conformance.protocol import profile as profiles
-from conformance.protocol.catalog import Catalog
-from conformance.protocol.openapi import describe
-from conformance.protocol.profile import Profile, UsageError
+from conformance.protocol.profile import Profile
 from fixtures.faults import FAULTS
 from fixtures.service.service import Service
 

@@ -12,10 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from reports.run import render
-from reports.stored import read_run
-from tests.browsing import browser
-from tests.reporting import large, load_part
+from reports.model.builder import render
+from reports.model.store import read_run
+from tests.support.browsing import browser
+from tests.support.reporting import large, load_part
 
 
 def main() -> None:

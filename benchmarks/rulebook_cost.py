@@ -11,23 +11,24 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from conformance.protocol.exchange import Contract, Exchange, Vault, read_json
+from conformance.catalog.contract import Contract
+from conformance.protocol.exchange import Exchange, SecretRegistry, read_json
 from conformance.rulebook import RULES
 from conformance.rulebook.model import Check, reply
 
 ROUNDS = 20_000
 
 
-def _vault() -> Vault:
-    vault = Vault()
+def _secret_registry() -> SecretRegistry:
+    secret_registry = SecretRegistry()
     for number in range(4):
-        vault.password(f"Tr0ub4dor&{number}")
+        secret_registry.password(f"Tr0ub4dor&{number}")
     for number in range(48):
-        vault.session(f"{number:016x}{number * 7919:016x}", ("owner", "other", "admin")[number % 3])
-    return vault
+        secret_registry.session(f"{number:016x}{number * 7919:016x}", ("owner", "other", "admin")[number % 3])
+    return secret_registry
 
 
-def _typical(vault: Vault) -> Exchange:
+def _typical(secret_registry: SecretRegistry) -> Exchange:
     rows = [
         {"courseId": 1000 + i, "title": f"Course number {i}", "ownerId": 7, "isPublic": True, "price": 12.5}
         for i in range(6)
@@ -36,11 +37,17 @@ def _typical(vault: Vault) -> Exchange:
         {"isError": False, "errMsg": None, "data": {"rows": rows}}, separators=(",", ":")
     ).encode()
     contract = Contract("course.find", mismatch=lambda data: None)
-    return reply(200, body=body.ljust(600), vault=vault, contract=contract)
+    return reply(200, body=body.ljust(600), secret_registry=secret_registry, contract=contract)
 
 
-def _error(vault: Vault) -> Exchange:
-    return reply(404, isError=True, errMsg="There is no course with this courseId", data=None, vault=vault)
+def _error(secret_registry: SecretRegistry) -> Exchange:
+    return reply(
+        404,
+        isError=True,
+        errMsg="There is no course with this courseId",
+        data=None,
+        secret_registry=secret_registry,
+    )
 
 
 def _cost(call: Callable[[], object]) -> float:
@@ -56,9 +63,12 @@ def _cost(call: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print the cost of each rule, and of all of them, for a success and for a refusal."""
-    vault = _vault()
+    secret_registry = _secret_registry()
     checks = [(rule.id, rule.check) for rule in RULES.values() if rule.check is not None]
-    for name, exchange in (("a success of 600 bytes", _typical(vault)), ("a refusal", _error(vault))):
+    for name, exchange in (
+        ("a success of 600 bytes", _typical(secret_registry)),
+        ("a refusal", _error(secret_registry)),
+    ):
         assert exchange.response is not None
         body = exchange.response.body
         print(f"{name} ({len(body)} bytes)")

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from fixtures.faults import FAULTS
-from tests.judging import ROOT, broken, judge, serving, verdicts
+from tests.support.judging import ROOT, broken, judge, serving, verdicts
 
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
 

@@ -24,10 +24,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from conformance.protocol.catalog import Catalog
-from conformance.protocol.profile import UsageError
-from load import null, slo
-from load.health import Calibration, cores
+from conformance.catalog.model import Catalog
+from conformance.errors import UsageError
+from load import calibration as null
+from load.metrics import slo
+from load.metrics.health import Calibration, cores
 from load.options import Settings, Wish
 
 __all__ = [
@@ -56,7 +57,7 @@ _AGAIN = 0.5
 _LEAVING = 30.0
 
 #: How Locust is started: no module of the current folder is taken for one of ours, no configuration file is read.
-_LOCUST = (sys.executable, "-P", "-m", "load.locust_main", "-f", str(LOCUSTFILE))
+_LOCUST = (sys.executable, "-P", "-m", "load.locust_plugin.main", "-f", str(LOCUSTFILE))
 
 #: How long workers are waited for, in seconds: those that a load starts by itself, and those that people start.
 MAX_START_SECONDS = 60
@@ -429,8 +430,8 @@ def plan_text(
     lines.append(
         f"  connections  {settings.connections} at most, {settings.workers} process{'es' * (settings.workers > 1)}"
     )
-    if settings.ceiling is not None:
-        lines.append(f"  ceiling      {settings.ceiling:g}/s")
+    if settings.rate_limit is not None:
+        lines.append(f"  ceiling      {settings.rate_limit:g}/s")
     if shares:
         total = sum(shares.values())
         wide = max(map(len, shares))

@@ -14,10 +14,10 @@ from typing import Any
 
 from locust import events, task
 
-from conformance.protocol.profile import UsageError
+from conformance.errors import UsageError
+from load.locust_plugin.bootstrap import RpcUser, stage
+from load.locust_plugin.users import Idle, Steady
 from load.options import add_arguments
-from load.stage import RpcUser, stage
-from load.users import Idle, Steady
 
 
 class Student(RpcUser):
@@ -82,9 +82,9 @@ class SignInStorm(RpcUser):
     def sign_in(self) -> None:
         """Sign in, and ask in the new session who that is."""
         reply = self.do("login")
-        member = self.work.entered(reply, self.member)
-        if member is not None and self.cast is not None and self.can("whoami"):
-            self.send(self.work.call(self.cast["whoami"], member))
+        virtual_user = self.work.entered(reply, self.virtual_user)
+        if virtual_user is not None and self.cast is not None and self.can("whoami"):
+            self.send(self.work.call(self.cast["whoami"], virtual_user))
 
 
 class Mix(Steady, RpcUser):
@@ -94,7 +94,7 @@ class Mix(Steady, RpcUser):
 
     def supply(self) -> Callable[[], Any]:
         """Take the calls from the mix, for this user's session."""
-        return partial(self.work.next, self.member)
+        return partial(self.work.next, self.virtual_user)
 
 
 class Arrivals(Idle):

@@ -31,13 +31,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conformance.protocol.catalog import Catalog
-from conformance.protocol.profile import Profile, UsageError, suggestion
+from conformance.catalog.model import Catalog
+from conformance.errors import UsageError, suggestion
+from conformance.protocol.profile import Profile
 from conformance.protocol.profile import load as load_profile
 
 if TYPE_CHECKING:
     # They import numpy, which no verb but the load need wait for: `settle` asks for them when it comes to that.
-    from load.arrivals import Schedule, Search
+    from load.schedule.arrivals import Schedule, Search
 
 __all__ = [
     "SCENARIOS",
@@ -216,7 +217,7 @@ class Settings:
     aborts: tuple[str, ...]
     connections: int
     workers: int
-    ceiling: float | None
+    rate_limit: float | None
     #: How many calls may be under way in a session before it counts as occupied; None: any number.
     per_session: int | None = 1
     fail_fast: bool = False
@@ -259,7 +260,7 @@ def settle(
 
     """
 
-    from load import slo
+    from load.metrics import slo
 
     load = profile.load
     place = where or (f"{profile.path}: [load]" if profile.path else "[load]")
@@ -293,11 +294,11 @@ def settle(
     if not closed:
         schedule, search, wording = _arrivals(wish, load, place, duration)
     seconds = duration if schedule is None else schedule.duration
-    ceiling = _number(load.get("ceiling"), f"{place} ceiling")
+    rate_limit = _number(load.get("ceiling"), f"{place} ceiling")
     most = search.high if search is not None else schedule.peak if schedule is not None else 0.0
-    if ceiling is not None and most > ceiling:
+    if rate_limit is not None and most > rate_limit:
         raise UsageError(
-            f"{most:g}/s is more than the ceiling of {ceiling:g}/s that the profile sets "
+            f"{most:g}/s is more than the ceiling of {rate_limit:g}/s that the profile sets "
             f"({place} ceiling): ask for less"
         )
     connections = _whole(*pick("connections", wish.connections, CONNECTIONS))
@@ -322,7 +323,7 @@ def settle(
         aborts=_texts(*pick("abort_when", wish.abort_when), functions, slo.parse_abort),
         connections=connections,
         workers=workers,
-        ceiling=ceiling,
+        rate_limit=rate_limit,
         per_session=None if (many := load.get("per_session", 1)) == "any" else int(many),
         fail_fast=bool(pick("fail_fast", wish.fail_fast, False)[0]),
         wording=wording,
@@ -333,8 +334,8 @@ def _timed(
     slos: Sequence[str], spot: str, schedule: Schedule | None, search: Search | None, seconds: float
 ) -> None:
     """Raise UsageError where an SLO is about a part of the run that this load does not have."""
-    from load import slo
-    from load.windows import TimedSlos
+    from load.metrics import slo
+    from load.metrics.windows import TimedSlos
 
     for each in map(slo.parse, slos):
         if not each.timed:
@@ -347,7 +348,7 @@ def _timed(
 
 def _samples(slos: Sequence[str], mix: Mapping[str, float] | None) -> int:
     """Return how many arrivals a trial needs so that each SLO can be judged, as far as that is known beforehand."""
-    from load import slo
+    from load.metrics import slo
 
     needed = [0.0]
     for each in map(slo.parse, slos):
@@ -364,7 +365,7 @@ def _arrivals(
     wish: Wish, load: Mapping[str, Any], place: str, duration: float
 ) -> tuple[Schedule | None, Search | None, str]:
     """Return the schedule or the search, and how it is written: that of the command line, or else the profile's."""
-    from load import arrivals
+    from load.schedule import arrivals
 
     text, spot = wish.search, "--search"
     if text is None and wish.rate is None and "search" in load and "rate" not in load:
@@ -414,7 +415,7 @@ def _whole(value: Any, spot: str) -> int:
 
 
 def _duration(value: Any, spot: str, *, default: float) -> float:
-    from load import arrivals
+    from load.schedule import arrivals
 
     if value is None:
         return default
@@ -438,7 +439,7 @@ def _warmup(value: Any, spot: str, seconds: float, search: Search | None, *, ask
 
 
 def _think(value: Any, spot: str) -> tuple[float, float]:
-    from load import arrivals
+    from load.schedule import arrivals
 
     if value is None:
         return THINK
@@ -507,7 +508,7 @@ def target_of(profile: Path | None, url: str | None) -> tuple[Profile, Catalog]:
     if url is not None:
         found = found.with_target(url)
     found.refuse_load()
-    catalog = Catalog.load(found.catalog_path) if found.catalog_path else Catalog.implicit(found)
+    catalog = Catalog.load(found.catalog_path) if found.catalog_path else Catalog.implicit(found.auth.effects)
     return found, catalog
 
 

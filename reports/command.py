@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reports.run import LogError, render, write_file
-from reports.stored import find_runs, read_run
-from reports.text import writable
+from conformance.text import writable
+from reports.model.builder import LogError, render, write_file
+from reports.model.store import find_runs, read_run
 
 __all__ = ["add_arguments", "print_compare", "print_report"]
 
@@ -100,7 +100,7 @@ def print_report(options: argparse.Namespace) -> int:
     if (options.path is None) == (options.index is None):
         raise LogError("name a run, or --index and a folder of runs")
     if options.index is not None:
-        from reports import index
+        from reports.render.html import index
 
         runs, problems = find_runs(options.index)
         target = (options.out or options.index) / index.NAME
@@ -110,7 +110,7 @@ def print_report(options: argparse.Namespace) -> int:
     run = read_run(options.path)
     comparison = None
     if options.baseline is not None:
-        from reports.compare import compare
+        from reports.compare.rules import compare
 
         comparison = compare(read_run(options.baseline), run)
     wanted = {_FORMATS[name] for name in options.format or _FORMATS}
@@ -129,8 +129,8 @@ def print_compare(options: argparse.Namespace) -> int:
         LogError: a run cannot be read, or a file cannot be written.
 
     """
-    from reports import compare_show
-    from reports.compare import compare, exit_status
+    from reports.compare import render as compare_show
+    from reports.compare.rules import compare, exit_status
 
     earlier = [*options.baseline, *([options.base] if options.base is not None else [])]
     if not earlier:

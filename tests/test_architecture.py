@@ -99,79 +99,92 @@ def test_the_reader_of_imports_reads(tmp_path: Path) -> None:
     edges = {(each.by, each.module) for each in found}
     assert ("conformance.rulebook.model", "conformance.protocol.exchange") in edges
     assert ("conformance.rulebook", "conformance.rulebook.security") in edges
-    assert ("reports.run", "conformance.rulebook.model") in edges
-    assert ("reports.run", "reports.junit") in edges
+    assert ("reports.model.builder", "conformance.rulebook.model") in edges
+    assert ("reports.model.builder", "reports.render.junit") in edges
     assert ("fixtures.service.server", "fixtures.service.service") in edges
     assert any(each.lazy for each in found)
     assert len(found) > 100
 
 
-def test_the_rulebook_knows_the_exchange_alone() -> None:
-    for each in inner_imports("conformance/rulebook"):
-        assert (
-            within(each.module, "conformance.rulebook") or each.module == "conformance.protocol.exchange"
-        ), each
+#: Modules that import nothing of ours but each other, and that every package may import.
+LEAVES = ("conformance.errors", "conformance.text")
+
+#: What each package may import of ours, beside itself and the leaves. A package includes what lies below it.
+_CALLS = ("conformance.protocol", "conformance.catalog", "conformance.schema")
+_RUNS = (
+    *_CALLS,
+    "conformance.generation",
+    "conformance.resources",
+    "conformance.rulebook",
+    "conformance.cases",
+)
+ARROWS: dict[str, tuple[str, ...]] = {
+    "conformance.rulebook": ("conformance.protocol.exchange", "conformance.catalog.contract"),
+    "conformance.schema": (),
+    "conformance.catalog": ("conformance.schema",),
+    "conformance.generation": ("conformance.schema", "conformance.catalog"),
+    "conformance.protocol": ("conformance.catalog", "conformance.schema"),
+    "conformance.resources": (*_CALLS, "conformance.generation"),
+    "conformance.cases": (*_CALLS, "conformance.resources", "conformance.rulebook"),
+    "conformance.engine": _RUNS,
+    "conformance.helpers": (*_RUNS, "conformance.engine"),
+    "conformance.stateful": (*_RUNS, "conformance.engine", "conformance.helpers"),
+    "conformance.suites": (*_RUNS, "conformance.engine", "conformance.helpers", "conformance.stateful"),
+    "conformance.commands": ("conformance", "fixtures.explorer"),
+    "load": (
+        *_CALLS,
+        "conformance.generation",
+        "conformance.resources",
+        "conformance.rulebook",
+    ),
+    "reports": ("conformance.rulebook", "load.metrics.histogram"),
+    "fixtures.service": ("fixtures.explorer",),
+    "fixtures.explorer": (),
+    "fixtures": (),
+    "tests.servers": (),
+}
 
 
-def test_the_protocol_knows_nothing_above_it() -> None:
+def test_every_package_is_on_the_map() -> None:
+    known = {*ARROWS, "conformance"}
+    for path in sources("conformance", "load", "reports", "fixtures"):
+        package = name_of(path.parent / "__init__.py")
+        on_map = any(within(package, each) for each in known - {"conformance"})
+        assert on_map or package in known, f"{package} has no entry in ARROWS"
+
+
+@pytest.mark.parametrize("package", list(ARROWS))
+def test_a_package_imports_what_its_arrows_allow(package: str) -> None:
+    narrower = [other for other in ARROWS if other != package and within(other, package)]
+    for each in inner_imports(package.replace(".", "/")):
+        if any(within(each.by, other) for other in narrower):
+            continue
+        allowed = (package, *ARROWS[package], *LEAVES)
+        assert within(each.module, *allowed) or each.module == "conformance", each
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_a_leaf_imports_nothing_of_ours(leaf: str) -> None:
+    path = ROOT / (leaf.replace(".", "/") + ".py")
+    ours = [module for _, module, _ in imports_of(path) if module.partition(".")[0] in OURS]
+    assert [module for module in ours if module not in LEAVES] == []
+
+
+def test_the_exchange_imports_the_contract_alone() -> None:
     for each in inner_imports("conformance/protocol"):
-        assert within(each.module, "conformance.protocol"), each
-
-
-def test_the_exchange_knows_nothing() -> None:
-    assert [each for each in inner_imports("conformance/protocol") if each.by.endswith(".exchange")] == []
-
-
-def test_the_suites_know_conformance_alone() -> None:
-    for each in inner_imports("conformance"):
-        if each.by in ("conformance.call", "conformance.replay") and each.module == "reports.text":
-            assert each.lazy, each
-            continue
-        if each.by == "conformance.explore" and each.module == "fixtures.explorer":
-            assert each.lazy, each
-            continue
-        assert within(each.module, "conformance"), each
-
-
-def test_the_reports_know_the_shape_of_a_rule_and_of_a_histogram_alone() -> None:
-    for each in inner_imports("reports"):
-        known = ("conformance.rulebook.model", "load.histogram")
-        assert within(each.module, "reports") or each.module in known, each
-
-
-def test_the_reference_service_is_an_independent_witness() -> None:
-    for each in inner_imports("fixtures/service"):
-        assert within(each.module, "fixtures.service", "fixtures.explorer"), each
-
-
-def test_the_page_knows_nothing() -> None:
-    assert inner_imports("fixtures/explorer") == []
-
-
-def test_the_faults_know_the_fixtures_alone() -> None:
-    for each in inner_imports("fixtures"):
-        assert within(each.module, "fixtures"), each
-
-
-def test_the_servers_of_the_tests_are_independent_witnesses() -> None:
-    for each in inner_imports("tests/servers"):
-        assert within(each.module, "tests.servers"), each
-
-
-def test_the_load_knows_no_suite() -> None:
-    for each in inner_imports("load"):
-        assert within(each.module, "load", "conformance.rulebook", "conformance.protocol"), each
+        if each.by.endswith(".exchange"):
+            assert each.module == "conformance.catalog.contract", each
 
 
 def test_nothing_of_ours_patches_sockets() -> None:
     """Locust patches them, by gevent.monkey, so it has a process of its own, and what tests run in that, too."""
-    apart = {"tests.load_scene", "tests.load_fold"}
+    apart = {"tests.support.load_scene", "tests.support.load_fold"}
     for path in sources("conformance", "reports", "fixtures", "tests"):
         for node, module, _ in imports_of(path):
             where = f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
             patches = module.partition(".")[0] == "locust" or module == "gevent.monkey"
             # The load's event loop is gevent's; a test of it uses that, and patches nothing.
-            foreign = module.partition(".")[0] == "gevent" and not where.startswith("tests.test_load_")
+            foreign = module.partition(".")[0] == "gevent" and not where.startswith("tests.load.")
             assert not (patches or foreign) or name_of(path) in apart, where
 
 
@@ -217,8 +230,8 @@ def _for_types(path: Path) -> set[str]:
 def judged() -> dict[str, set[str]]:
     """Return the rules that conversations name, each with the conversations that do."""
     found: dict[str, set[str]] = {}
-    for path in sorted((ROOT / "conformance").glob("test_*.py")):
-        module = importlib.import_module(f"conformance.{path.stem}")
+    for path in sorted((ROOT / "conformance" / "suites").glob("test_*.py")):
+        module = importlib.import_module(f"conformance.suites.{path.stem}")
         for name, value in vars(module).items():
             for mark in getattr(value, "pytestmark", []) if name.startswith("test_") else []:
                 if mark.name == "judges":
@@ -242,8 +255,8 @@ def test_every_rule_has_a_judge(rule: str) -> None:
 
 def test_every_conversation_says_what_it_judges() -> None:
     silent = []
-    for path in sorted((ROOT / "conformance").glob("test_*.py")):
-        module = importlib.import_module(f"conformance.{path.stem}")
+    for path in sorted((ROOT / "conformance" / "suites").glob("test_*.py")):
+        module = importlib.import_module(f"conformance.suites.{path.stem}")
         silent += [
             f"{path.stem}.{name}"
             for name, value in vars(module).items()

@@ -22,9 +22,9 @@ import yaml
 from jsonschema import Draft7Validator
 
 import conform
-from tests.judging import serving_here
-from tests.lacking import lacking
-from tests.recording import PROFILE, report_in
+from tests.support.judging import serving_here
+from tests.support.lacking import lacking
+from tests.support.recording import PROFILE, report_in
 
 ROOT = Path(__file__).resolve().parent.parent
 CI = ROOT / ".ci"

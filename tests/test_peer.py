@@ -24,9 +24,9 @@ from benchmarks.peer_schemathesis import (
     run,
     table,
 )
-from conformance.harness import EMBEDDED_PROFILE
+from conformance.engine.harness import EMBEDDED_PROFILE
+from conformance.errors import UsageError
 from conformance.protocol import profile as profiles
-from conformance.protocol.profile import UsageError
 from fixtures.faults import FAULTS
 
 PEER_REPORT: dict[str, Any] = {

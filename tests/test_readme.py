@@ -16,7 +16,7 @@ from conformance.protocol import profile
 from conformance.rulebook import RULES
 from conformance.rulebook.table import inserted
 from fixtures.faults import FAULTS
-from tests.recording import ran_here
+from tests.support.recording import ran_here
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -158,18 +158,18 @@ def explained(heading: str) -> str:
     ("screen", "heading", "elsewhere"),
     [
         (
-            "screen.py",
+            "closing_screen.py",
             "Every number, and what it means",
             {"says", "found", "expected", "got", "waiver", "note", ""},
         ),
-        ("screen_load.py", "What the numbers mean", {"remark", "the search", ""}),
+        ("load_screen.py", "What the numbers mean", {"remark", "the search", ""}),
     ],
 )
 def test_every_number_of_a_closing_screen_is_explained(
     screen: str, heading: str, elsewhere: set[str]
 ) -> None:
     """`elsewhere` are the labels of lines that are words, not numbers."""
-    source = (ROOT / "reports" / screen).read_text(encoding="utf-8")
+    source = (ROOT / "reports" / "render" / "terminal" / screen).read_text(encoding="utf-8")
     labels = set(re.findall(r"page\.field\(\s*\"([a-z ]*)\"", source))
     assert labels >= elsewhere
     table = explained(heading)

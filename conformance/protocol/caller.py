@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from conformance.protocol.catalog import Catalog, Method
+from conformance.catalog.model import Catalog, Method
 from conformance.protocol.client import Client, compact
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.pointer import MISSING
+from conformance.schema.pointer import MISSING
 
 __all__ = ["OMIT", "Caller"]
 

@@ -19,12 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from conformance.catalog.contract import Contract
 from conformance.protocol.exchange import (
-    Contract,
     Exchange,
     Failure,
     Request,
-    Vault,
+    SecretRegistry,
     field_bytes,
     one_at_a_time,
 )
@@ -75,7 +75,7 @@ class Client:
         timeout: float = 10.0,
         headers: Iterable[tuple[str, str]] = (),
         ca: Path | None = None,
-        vault: Vault | None = None,
+        secret_registry: SecretRegistry | None = None,
         envelope_extra: frozenset[str] = frozenset(),
         observe: Callable[[Exchange], None] = lambda exchange: None,
         until: float | None = None,
@@ -85,7 +85,7 @@ class Client:
         self.url = url
         self.address = Address.of(url)
         self.timeout = timeout
-        self.vault = vault or Vault()
+        self.secret_registry = secret_registry or SecretRegistry()
         self.observe = observe
         self.until = until
         self.turn = turn
@@ -116,7 +116,7 @@ class Client:
             timeout=profile.target.timeout,
             headers=list(profile.headers.items()),
             ca=profile.target.ca,
-            vault=options.pop("vault", None) or profile.vault(),
+            secret_registry=options.pop("secret_registry", None) or profile.secret_registry(),
             envelope_extra=profile.target.envelope_extra,
             rate=profile.target.rate,
             **options,
@@ -186,7 +186,7 @@ class Client:
             user=user,
             in_session=in_session,
             contract=contract,
-            vault=self.vault,
+            secret_registry=self.secret_registry,
             login=login,
             envelope_extra=self._extra,
         )
@@ -275,7 +275,11 @@ class Client:
         url = f"{self.address.scheme}://{self.address.authority}{path}"
         request = Request(verb.decode("latin-1"), url, headers, body, data, well_formed=False, exact=True)
         exchange = Exchange(
-            request, function=function, user=user, vault=self.vault, envelope_extra=self._extra
+            request,
+            function=function,
+            user=user,
+            secret_registry=self.secret_registry,
+            envelope_extra=self._extra,
         )
         begun = time.perf_counter()
         received = b""

@@ -1,7 +1,7 @@
 """One exchange: the bytes that went out, the bytes that came back, and how long it took.
 
 Everything that is judged, recorded or shown is read from an `Exchange`. Redaction lives here and nowhere
-else: `Vault` knows the secrets by value, and `Exchange.record` is the only way into a file or onto a screen.
+else: `SecretRegistry` knows the secrets by value, and `Exchange.record` is the only way into a file or onto a screen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import shlex
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from html.entities import codepoint2name
@@ -23,16 +23,17 @@ from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
+from conformance.catalog.contract import Contract
+
 __all__ = [
     "MASK",
     "TOO_DEEP",
-    "Contract",
     "Exchange",
     "Failure",
     "JsonText",
     "Request",
     "Response",
-    "Vault",
+    "SecretRegistry",
     "field_bytes",
     "one_at_a_time",
     "read_json",
@@ -204,22 +205,7 @@ def read_json(body: bytes) -> JsonText:
         return JsonText(error=TOO_DEEP)
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
-    """What the catalogue promises of one function's answer, as far as a pure rule needs it.
-
-    `result_types` are the JSON types that `data` of a success may have (None: any; ENV-7); `mismatch` says in
-    one line where `data` departs from the result schema (ENV-10), or None; `names` yields (JSON pointer,
-    member name) for each member of `data` that is not a key of a declared map (NAM-1).
-    """
-
-    function: str
-    result_types: frozenset[str] | None = frozenset({"object"})
-    mismatch: Callable[[Any], str | None] | None = None
-    names: Callable[[Any], Iterator[tuple[str, str]]] | None = None
-
-
-class Vault:
+class SecretRegistry:
     """The secrets of a run, by value, so that whatever quotes one can be masked.
 
     Passwords, keys and sessions in use are masked in every form in which a server or a library may quote
@@ -532,7 +518,7 @@ class Exchange:
     user: str | None = None
     in_session: bool = False
     contract: Contract | None = None
-    vault: Vault | None = None
+    secret_registry: SecretRegistry | None = None
     login: bool = False
     envelope_extra: frozenset[str] = field(default_factory=frozenset)
     _json: JsonText | None = field(default=None, init=False, repr=False, compare=False)
@@ -642,7 +628,7 @@ class Exchange:
         """Return what a login gave as its secret, right or wrong: its answer may repeat it."""
         if not self.login:
             return []
-        members = self.vault.members if self.vault else frozenset()
+        members = self.secret_registry.members if self.secret_registry else frozenset()
         try:
             data = json.loads(self.request.body)["data"]
             given = data.items()
@@ -661,13 +647,15 @@ class Exchange:
 
     def record(self, *, limit: int = 16_384) -> dict[str, Any]:
         """Return the exchange as it may be written down: secrets masked, bodies cut after `limit` bytes."""
-        vault = self.vault or Vault()
+        secret_registry = self.secret_registry or SecretRegistry()
         request, response, failure = self.request, self.response, self.failure
-        searches = [vault.search()]
+        searches = [secret_registry.search()]
         token = request.header("Token")
-        if token and len(token) >= 6 and not vault.knows(token):
+        if token and len(token) >= 6 and not secret_registry.knows(token):
             searches.append(_search_for(token[:_TYPED]))
-        searches += [_search_for(secret[:_TYPED]) for secret in self._typed() if not vault.knows(secret)]
+        searches += [
+            _search_for(secret[:_TYPED]) for secret in self._typed() if not secret_registry.knows(secret)
+        ]
         # Of a body only so much is looked at that a secret which begins before the limit is seen whole.
         longest = max(search.longest for search in searches)
         window = limit + longest
@@ -695,7 +683,7 @@ class Exchange:
             cut = cut or len(text) > limit
             text = text[:limit]
             if self.login:
-                text = _mask_members(text, vault.members)
+                text = _mask_members(text, secret_registry.members)
             return text + f"… ({length or len(data)} bytes in all)".encode() if cut else text
 
         def heads(

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.protocol.catalog import Catalog, Method
+from conformance.catalog.model import Catalog, Method
 from conformance.protocol.readings import EVERYTHING, calls, plain, readings, scanned
-from conformance.protocol.schema import places
+from conformance.schema.validation import places
 
 __all__ = ["Ownership", "UnownedTargetError"]
 

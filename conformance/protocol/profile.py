@@ -17,8 +17,10 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import idna
 
-from conformance.protocol.exchange import Vault
+from conformance.errors import UsageError, suggestion
+from conformance.protocol.exchange import SecretRegistry
 from conformance.protocol.reach import basic_authorization
+from conformance.schema.pointer import check_pointer
 
 #: Whatever a TOML file can hold.
 Value: TypeAlias = Any
@@ -29,20 +31,13 @@ __all__ = [
     "Login",
     "Profile",
     "Target",
-    "UsageError",
     "User",
     "Waiver",
     "Whoami",
     "base_url",
-    "check_pointer",
     "load",
     "rule_id",
-    "suggestion",
 ]
-
-
-class UsageError(Exception):
-    """The command line, the profile or the catalogue is wrong; one line says what, where and how to mend."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +115,20 @@ class Auth:
     whoami: Whoami | None = None
     session: str = "/sessionId"
     key_login: KeyLogin | None = None
+
+    @property
+    def effects(self) -> dict[str, str]:
+        """Return the functions that the profile names, each with its effect (`x-effect`)."""
+        names: dict[str, str] = {}
+        if self.login:
+            names[self.login.function] = "write"
+        if self.logout:
+            names[self.logout] = "write"
+        if self.key_login:
+            names[self.key_login.function] = "write"
+        if self.whoami:
+            names[self.whoami.function] = "read"
+        return names
 
 
 @dataclass(frozen=True)
@@ -258,18 +267,18 @@ class Profile:
             found.append(basic.partition(" ")[2])
         return tuple(dict.fromkeys(value for value in found if value))
 
-    def vault(self) -> Vault:
+    def secret_registry(self) -> SecretRegistry:
         """Return a vault that knows these secrets, and where a login and its answer hold further ones."""
-        vault = Vault()
+        secret_registry = SecretRegistry()
         for secret in self.secrets():
-            vault.add(secret)
+            secret_registry.add(secret)
         for user in self.users.values():
-            vault.password(user.secret)
+            secret_registry.password(user.secret)
         if self.auth.login is not None:
             # Where a login or its answer is quoted, these members are masked whatever they hold.
-            vault.member(self.auth.login.secret)
-            vault.member(self.auth.session.rpartition("/")[2])
-        return vault
+            secret_registry.member(self.auth.login.secret)
+            secret_registry.member(self.auth.session.rpartition("/")[2])
+        return secret_registry
 
 
 # --- reading the file -------------------------------------------------------------------------------------
@@ -308,21 +317,6 @@ _LOAD_KEYS = (
     "isolation",
     "sample",
 )
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return '; did you mean "…"?' with the known word that comes closest, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else ""
-
-
-def check_pointer(text: str) -> str | None:
-    """Return why a text is no JSON pointer (RFC 6901), or None when it is one."""
-    if text and not text.startswith("/"):
-        return f'{text!r} is no JSON pointer: begin it with "/", or leave it empty for the whole'
-    if re.search(r"~(?![01])", text):
-        return f'{text!r} is no JSON pointer: write "~" as "~0"'
-    return None
 
 
 def base_url(text: str, where: str) -> str:
@@ -657,9 +651,9 @@ class _Reader:
             self.get(table, "rate", str, where, required=True)
         elif (rate := self.get(table, "rate", float, where)) is not None and not 0 < rate < math.inf:
             self.wrong(f"{where} rate", f"must be more than 0 arrivals per second, not {rate:g}")
-        ceiling = self.get(table, "ceiling", float, where)
-        if ceiling is not None and not 0 < ceiling < math.inf:
-            self.wrong(f"{where} ceiling", f"must be more than 0 requests per second, not {ceiling:g}")
+        rate_limit = self.get(table, "ceiling", float, where)
+        if rate_limit is not None and not 0 < rate_limit < math.inf:
+            self.wrong(f"{where} ceiling", f"must be more than 0 requests per second, not {rate_limit:g}")
         for key, example in (("duration", "60s"), ("think", "1s..3s"), ("warmup", "5s")):
             if key in table and (not isinstance(table[key], str) or not table[key]):
                 self.wrong(f"{where} {key}", f'must be a string such as "{example}", not {_told(table[key])}')

@@ -21,7 +21,7 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
-from conformance.protocol.catalog import Method
+from conformance.catalog.model import Method
 
 __all__ = ["EVERYTHING", "Reading", "calls", "plain", "readings", "scanned"]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from conformance.protocol.caller import Caller
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.pointer import MISSING, resolve
 from conformance.protocol.profile import KeyLogin, Login, Profile, User
 from conformance.protocol.reach import asked_for
+from conformance.schema.pointer import MISSING, resolve
 
 __all__ = ["Session", "Sessions", "SetUpFailedError", "sign"]
 
@@ -118,7 +118,7 @@ class Sessions:
             token = self.found(exchange)
             if isinstance(token, str) and token:
                 owner = exchange.user or self._whose(exchange)
-                self.caller.client.vault.session(token, owner)
+                self.caller.client.secret_registry.session(token, owner)
                 self._open.setdefault(token, Session(owner or "", token))
         elif exchange.status == 200 and exchange.function == self.profile.auth.logout:
             token = exchange.request.header("Token")
@@ -159,7 +159,7 @@ class Sessions:
             session = self._main.get(user)
             if session is None or not session.open or self._ageing(session):
                 session = self._main[user] = self.sign_in(user)
-                self.caller.client.vault.session(session.token, user, lasting=True)
+                self.caller.client.secret_registry.session(session.token, user, lasting=True)
             return session
 
     def _ageing(self, session: Session) -> bool:

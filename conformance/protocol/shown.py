@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conformance.protocol.pointer import MISSING
+from conformance.schema.pointer import MISSING
 
 __all__ = ["as_json"]
 

@@ -48,7 +48,7 @@ class Throttle:
         #: The moments before which no request, and after a pause no request at all, is sent.
         self._next = 0.0
         self._resume = 0.0
-        self._allowance: float | None = None
+        self._payload_budget: float | None = None
         #: How many pauses there were, and how many seconds they were asked to take.
         self.pauses = 0
         self.paused_seconds = 0.0
@@ -56,7 +56,7 @@ class Throttle:
     def begin_again(self) -> None:
         """Forget how long earlier pauses were: the clean-up has time of its own."""
         with self._lock:
-            self._allowance = None
+            self._payload_budget = None
 
     def wait(self) -> None:
         """Wait until the next request may be sent."""
@@ -81,14 +81,14 @@ class Throttle:
             return False
         with self._lock:
             now = self._clock()
-            if self._allowance is None:
+            if self._payload_budget is None:
                 left = math.inf if until is None else max(0.0, until - now)
-                self._allowance = left * MAX_PAUSE_SHARE
+                self._payload_budget = left * MAX_PAUSE_SHARE
             end = now + seconds + MARGIN_SECONDS
             longer = max(0.0, end - max(now, self._resume))
-            if longer > self._allowance or (until is not None and end >= until):
+            if longer > self._payload_budget or (until is not None and end >= until):
                 return False
-            self._allowance -= longer
+            self._payload_budget -= longer
             self._resume = max(self._resume, end)
             self.pauses += 1
             self.paused_seconds += longer

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from conformance.rulebook.model import Level, conversation
+from conformance.rulebook.model import Level, suite_rule
 
 _DENIED = "HTTP response codes: «Access for the current user is denied»"
 
-conversation(
+suite_rule(
     id="ACC-1",
     level=Level.MUST,
     clause=_DENIED,
@@ -14,7 +14,7 @@ conversation(
     why="Hiding a button is no protection: whoever knows the function's name calls it.",
 )
 
-conversation(
+suite_rule(
     id="ACC-2",
     level=Level.MUST,
     clause=_DENIED,
@@ -22,7 +22,7 @@ conversation(
     why="Identifiers are easily counted up; without a check of the owner every user reads everybody's data.",
 )
 
-conversation(
+suite_rule(
     id="ACC-3",
     level=Level.MUST,
     clause=_DENIED,
@@ -30,7 +30,7 @@ conversation(
     why="A server that copies whatever it is sent into its records makes anyone an administrator.",
 )
 
-conversation(
+suite_rule(
     id="ACC-4",
     level=Level.MUST,
     clause=_DENIED,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from conformance.rulebook.model import Level, conversation
+from conformance.rulebook.model import Level, suite_rule
 
 _LOGIN = "Authentication: «If user login was successful the server sends back the session identifier»"
 _REQUIRED = "HTTP response codes: «Function requires proper authentication»"
 _TOGETHER = "Authentication: «sent together with any API call to work within the same login session»"
 _TOKEN = "Authentication: «Identifier is sent in an HTTP header Token»"  # noqa: S105  (a quote)
 
-conversation(
+suite_rule(
     id="AUT-1",
     level=Level.MUST,
     clause=_LOGIN,
@@ -17,7 +17,7 @@ conversation(
     why="Without a session identifier nothing behind a login can be called at all.",
 )
 
-conversation(
+suite_rule(
     id="AUT-2",
     level=Level.MUST,
     clause=_LOGIN,
@@ -25,7 +25,7 @@ conversation(
     why="A password that need not match in case, in length or at all protects nobody.",
 )
 
-conversation(
+suite_rule(
     id="AUT-3",
     level=Level.MUST,
     clause=_TOGETHER,
@@ -33,7 +33,7 @@ conversation(
     why="Clients keep one session for hours, over many connections and behind load balancers.",
 )
 
-conversation(
+suite_rule(
     id="AUT-4",
     level=Level.MUST,
     clause=_REQUIRED,
@@ -41,7 +41,7 @@ conversation(
     why="One function that forgot to ask is an open door, and clients know by 401 that they must sign in.",
 )
 
-conversation(
+suite_rule(
     id="AUT-5",
     level=Level.MUST,
     clause=_REQUIRED,
@@ -49,7 +49,7 @@ conversation(
     why="A token that is only compared in part, or looked up by pasting it into a query, lets strangers in.",
 )
 
-conversation(
+suite_rule(
     id="AUT-6",
     level=Level.MUST,
     clause="Available functions: «the majority of function will require authentication», the others do not",
@@ -57,7 +57,7 @@ conversation(
     why="Whoever has no session yet must be able to sign in, sign up and look around.",
 )
 
-conversation(
+suite_rule(
     id="AUT-7",
     level=Level.SHOULD,
     clause="hardening (Authentication)",
@@ -65,7 +65,7 @@ conversation(
     why="A client whose session has ended still sends its token, most of all when it signs in again.",
 )
 
-conversation(
+suite_rule(
     id="AUT-8",
     level=Level.MUST,
     clause=_TOGETHER,
@@ -73,7 +73,7 @@ conversation(
     why="Who signs out at a shared computer trusts that the session is over, not only forgotten there.",
 )
 
-conversation(
+suite_rule(
     id="AUT-9",
     level=Level.MUST,
     clause=_LOGIN,
@@ -81,7 +81,7 @@ conversation(
     why="People use a phone and a computer; with one session for both, signing out of one ends the other.",
 )
 
-conversation(
+suite_rule(
     id="AUT-10",
     level=Level.SHOULD,
     clause="hardening (Authentication)",
@@ -89,7 +89,7 @@ conversation(
     why="Signing out on the phone must not lose what is open on the computer.",
 )
 
-conversation(
+suite_rule(
     id="AUT-11",
     level=Level.MUST,
     clause=_TOGETHER,
@@ -98,7 +98,7 @@ conversation(
     "and only when calls interleave.",
 )
 
-conversation(
+suite_rule(
     id="AUT-12",
     level=Level.SHOULD,
     clause="hardening (Authentication)",
@@ -106,7 +106,7 @@ conversation(
     why="The difference tells strangers which addresses have an account.",
 )
 
-conversation(
+suite_rule(
     id="AUT-13",
     level=Level.MUST,
     clause=_LOGIN,
@@ -114,7 +114,7 @@ conversation(
     why="Whoever plants a token before the victim signs in would share the session afterwards (fixation).",
 )
 
-conversation(
+suite_rule(
     id="AUT-14",
     level=Level.SHOULD,
     clause="hardening (Authentication)",
@@ -122,7 +122,7 @@ conversation(
     why="A counter or a time stamp in place of chance lets anybody count on to the next user's session.",
 )
 
-conversation(
+suite_rule(
     id="AUT-15",
     level=Level.SHOULD,
     clause=f"hardening ({_TOKEN})",
@@ -130,7 +130,7 @@ conversation(
     why="Identifiers in addresses end up in logs and referrers; cookies are sent by other sites too.",
 )
 
-conversation(
+suite_rule(
     id="AUT-16",
     level=Level.MUST,
     clause="wire (Authentication: auth.loginHmac, HMAC-SHA1 over public key, time and random)",

@@ -7,13 +7,13 @@ from conformance.rulebook.model import (
     Level,
     Outcome,
     broken,
-    conversation,
     holds,
     no_reply,
     not_applicable,
     reply,
     rule,
     shown,
+    suite_rule,
 )
 
 #: The statuses that the documentation lists, and 200.
@@ -83,7 +83,7 @@ def status_is_documented(exchange: Exchange) -> Outcome:
     )
 
 
-conversation(
+suite_rule(
     id="COD-3",
     level=Level.MUST,
     clause=f"{_CODES}: «Function doesn't exist»",
@@ -91,7 +91,7 @@ conversation(
     why="A client that asks an older server for a newer function must see that its data was not the reason.",
 )
 
-conversation(
+suite_rule(
     id="COD-4",
     level=Level.MUST,
     clause=f"{_CODES}: «Function doesn't exist»",
@@ -99,7 +99,7 @@ conversation(
     why="A misspelt address must not be answered as if somebody were there.",
 )
 
-conversation(
+suite_rule(
     id="COD-5",
     level=Level.MUST,
     clause=f"{_CODES}: «Invalid data was sent»",
@@ -107,7 +107,7 @@ conversation(
     why="A 200 says that it was done, a 500 that it may work next time; the caller has to change the data.",
 )
 
-conversation(
+suite_rule(
     id="COD-6",
     level=Level.MUST,
     clause=f"{_CODES}: «Function requires proper authentication»",
@@ -115,7 +115,7 @@ conversation(
     why="401 is the sign by which clients ask for a password; by any other code they give up.",
 )
 
-conversation(
+suite_rule(
     id="COD-7",
     level=Level.MUST,
     clause=f"{_CODES}: «Access for the current user is denied»",
@@ -170,7 +170,7 @@ def no_internal_error(exchange: Exchange) -> Outcome:
     return broken(expected=expected, actual=f"status {status}{told}", kind=f"status {status}")
 
 
-conversation(
+suite_rule(
     id="COD-9",
     level=Level.SHOULD,
     clause=f"hardening ({_CODES}: «Function requires proper authentication»)",
@@ -178,7 +178,7 @@ conversation(
     why="An answer about the data tells a stranger what would be valid, and which objects there are.",
 )
 
-conversation(
+suite_rule(
     id="COD-10",
     level=Level.MUST,
     clause=f"{_CODES}: «Invalid data was sent»",

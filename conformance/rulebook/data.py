@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from conformance.rulebook.model import Level, conversation
+from conformance.rulebook.model import Level, suite_rule
 
 _ARGUMENTS = "HTTP request structure: «all the function arguments go here»"
 _INVALID = "HTTP response codes: «Invalid data was sent»"
 
-conversation(
+suite_rule(
     id="DAT-1",
     level=Level.MUST,
     clause=_ARGUMENTS,
@@ -15,7 +15,7 @@ conversation(
     why="The schema is what callers validate against; a valid call that is refused fails only in production.",
 )
 
-conversation(
+suite_rule(
     id="DAT-2",
     level=Level.MUST,
     clause=_INVALID,
@@ -23,7 +23,7 @@ conversation(
     why="A check that is missing for one kind of violation lets exactly that kind into the data.",
 )
 
-conversation(
+suite_rule(
     id="DAT-3",
     level=Level.MUST,
     clause=_ARGUMENTS,
@@ -31,7 +31,7 @@ conversation(
     why="Callers have bugs; the answer to one must be readable by the same code as any other answer.",
 )
 
-conversation(
+suite_rule(
     id="DAT-4",
     level=Level.MUST,
     clause=_INVALID,
@@ -39,7 +39,7 @@ conversation(
     why="Whatever arrives over a network arrives some day; none of it may take the service down.",
 )
 
-conversation(
+suite_rule(
     id="DAT-5",
     level=Level.MUST,
     clause=_ARGUMENTS,
@@ -47,7 +47,7 @@ conversation(
     why="Accents dropped, a text cut at an emoji or at a column's width: the loss shows only on reading.",
 )
 
-conversation(
+suite_rule(
     id="DAT-6",
     level=Level.MUST,
     clause=_ARGUMENTS,
@@ -55,7 +55,7 @@ conversation(
     why="An identifier past 2^53 that is rounded on its way names another object.",
 )
 
-conversation(
+suite_rule(
     id="DAT-7",
     level=Level.MUST,
     clause=_INVALID,
@@ -63,7 +63,7 @@ conversation(
     why="A caller that is told of an error repeats the call or gives up; half of it must not be done.",
 )
 
-conversation(
+suite_rule(
     id="DAT-8",
     level=Level.MUST,
     clause=_ARGUMENTS,
@@ -71,7 +71,7 @@ conversation(
     why="Text that becomes part of a query, a template or a path hands the service to whoever typed it.",
 )
 
-conversation(
+suite_rule(
     id="DAT-9",
     level=Level.SHOULD,
     clause="hardening (HTTP request structure)",

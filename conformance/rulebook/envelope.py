@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from conformance.protocol.exchange import Contract, Exchange
+from conformance.catalog.contract import Contract
+from conformance.protocol.exchange import Exchange
 from conformance.rulebook.model import (
     Level,
     Outcome,
@@ -463,7 +464,7 @@ def success_matches_contract(exchange: Exchange) -> Outcome:
         return holds
     if found is _GONE:
         return not_applicable
-    masked = exchange.vault.mask(str(found)) if exchange.vault else str(found)
+    masked = exchange.secret_registry.mask(str(found)) if exchange.secret_registry else str(found)
     return broken(
         expected=f"data as the result of {contract.function} is declared",
         actual=f"/data{masked[:180]}" if masked.startswith("/") else f"/data: {masked[:180]}",

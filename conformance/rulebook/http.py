@@ -10,11 +10,11 @@ from conformance.rulebook.model import (
     Level,
     Outcome,
     broken,
-    conversation,
     holds,
     not_applicable,
     reply,
     rule,
+    suite_rule,
 )
 
 _ENVELOPE = b'{"isError":false,"errMsg":null,"data":{}}'
@@ -22,7 +22,7 @@ _BROTLI = b"\x1b\x2c\x00\xf8\xa5\x01"
 _IN_BROTLI = (("Content-Type", "application/json"), ("Content-Encoding", "br"))
 _CALL = "General: «An API method is always called via an HTTP POST request to an entity-named endpoint»"
 
-conversation(
+suite_rule(
     id="HTTP-1",
     level=Level.MUST,
     clause=_CALL,
@@ -30,7 +30,7 @@ conversation(
     why="A client is written against the published list; a function on it that answers 404 was never there.",
 )
 
-conversation(
+suite_rule(
     id="HTTP-2",
     level=Level.MUST,
     clause=_CALL,
@@ -39,7 +39,7 @@ conversation(
     "read or write anything.",
 )
 
-conversation(
+suite_rule(
     id="HTTP-3",
     level=Level.SHOULD,
     clause="hardening (General: «always called via an HTTP POST request»)",
@@ -207,7 +207,7 @@ def body_is_declared_json(exchange: Exchange) -> Outcome:
     return broken(expected=expected, actual=actual, kind="another Content-Type")
 
 
-conversation(
+suite_rule(
     id="HTTP-6",
     level=Level.SHOULD,
     clause="wire (HTTP request structure: the body is JSON whatever the library calls it)",
@@ -215,7 +215,7 @@ conversation(
     why="The public wrappers send no Content-Type, or the form type that an HTTP library adds by itself.",
 )
 
-conversation(
+suite_rule(
     id="HTTP-7",
     level=Level.SHOULD,
     clause="hardening (General: «an HTTP POST request»)",
@@ -223,7 +223,7 @@ conversation(
     why="Libraries that stream a body send it chunked, and proxies may turn one form into the other.",
 )
 
-conversation(
+suite_rule(
     id="HTTP-8",
     level=Level.MUST,
     clause="Authentication: «Identifier is sent in an HTTP header Token»",

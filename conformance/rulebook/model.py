@@ -10,7 +10,8 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from conformance.protocol.exchange import MASK, Contract, Exchange, Failure, Request, Response, Vault
+from conformance.catalog.contract import Contract
+from conformance.protocol.exchange import MASK, Exchange, Failure, Request, Response, SecretRegistry
 
 __all__ = [
     "AREAS",
@@ -20,13 +21,13 @@ __all__ = [
     "Rule",
     "Verdict",
     "broken",
-    "conversation",
     "holds",
     "no_reply",
     "not_applicable",
     "reply",
     "rule",
     "shown",
+    "suite_rule",
 ]
 
 
@@ -158,7 +159,7 @@ def rule(
     return register
 
 
-def conversation(*, id: str, level: Level, clause: str, title: str, why: str) -> None:
+def suite_rule(*, id: str, level: Level, clause: str, title: str, why: str) -> None:
     """Register a rule that needs more than one exchange; a suite judges it."""
     _register(Rule(id, level, clause, title, why))
 
@@ -181,7 +182,7 @@ def reply(
     sent_headers: Sequence[tuple[str, str]] = (("Token", "t"),),
     contract: Contract | None = None,
     in_session: bool = True,
-    vault: Vault | None = None,
+    secret_registry: SecretRegistry | None = None,
     user: str | None = "owner",
     login: bool = False,
     envelope_extra: Sequence[str] = (),
@@ -199,7 +200,7 @@ def reply(
         user=user,
         in_session=in_session,
         contract=contract,
-        vault=vault,
+        secret_registry=secret_registry,
         login=login,
         envelope_extra=frozenset(envelope_extra),
     )
@@ -227,7 +228,7 @@ def shown(value: object, exchange: Exchange, limit: int = 160) -> str:
 
 def _shown(value: object, exchange: Exchange, levels: int) -> str:
     if isinstance(value, str):
-        masked = exchange.vault.mask(value) if exchange.vault else value
+        masked = exchange.secret_registry.mask(value) if exchange.secret_registry else value
         own = exchange.request.header("Token")
         if own and len(own) >= 6:
             masked = masked.replace(own, MASK)

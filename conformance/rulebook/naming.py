@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.protocol.exchange import Contract, Exchange
+from conformance.catalog.contract import Contract
+from conformance.protocol.exchange import Exchange
 from conformance.rulebook.model import (
     Level,
     Outcome,
     broken,
-    conversation,
     holds,
     not_applicable,
     reply,
     rule,
     shown,
+    suite_rule,
 )
 
 _CASE = "General: «API uses camelCased names rather than under_scored»"
@@ -173,7 +174,7 @@ def _kind(name: str) -> str:
     return "a name that is not camelCase"
 
 
-conversation(
+suite_rule(
     id="NAM-2",
     level=Level.MUST,
     clause=_CASE,
@@ -181,7 +182,7 @@ conversation(
     why="Wrappers build calls from the names by one convention; an exception needs code of its own.",
 )
 
-conversation(
+suite_rule(
     id="NAM-3",
     level=Level.SHOULD,
     clause="hardening (General: «camelCased names rather than under_scored»)",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from conformance.rulebook.model import Level, conversation
+from conformance.rulebook.model import Level, suite_rule
 
 _START = "HTTP request structure: «data output starting row»"
 _LENGTH = "HTTP request structure: «data output row limit»"
 
-conversation(
+suite_rule(
     id="PAG-1",
     level=Level.MUST,
     clause=_LENGTH,
@@ -15,7 +15,7 @@ conversation(
     why="A client sizes its page, its memory and its patience by the limit that it asked for.",
 )
 
-conversation(
+suite_rule(
     id="PAG-2",
     level=Level.MUST,
     clause=_START,
@@ -23,7 +23,7 @@ conversation(
     why="A row lost or shown twice at the seam of two pages is a course nobody finds or pays for twice.",
 )
 
-conversation(
+suite_rule(
     id="PAG-3",
     level=Level.MUST,
     clause="HTTP request structure: «If no output page limit is specified, then no limitation is performed»",
@@ -31,7 +31,7 @@ conversation(
     why="Callers that never page take what comes for everything; a hidden limit cuts their data silently.",
 )
 
-conversation(
+suite_rule(
     id="PAG-4",
     level=Level.MUST,
     clause=_START,
@@ -39,7 +39,7 @@ conversation(
     why="A client that pages until nothing comes must end there, not in an error or at the beginning again.",
 )
 
-conversation(
+suite_rule(
     id="PAG-5",
     level=Level.MUST,
     clause=f"{_START}, «data output row limit»; HTTP response codes: «Invalid data was sent»",
@@ -47,7 +47,7 @@ conversation(
     why="A negative or textual limit that reaches the database is an error, every row, or an injection.",
 )
 
-conversation(
+suite_rule(
     id="PAG-6",
     level=Level.MUST,
     clause=_START,
@@ -55,7 +55,7 @@ conversation(
     why="Row numbers mean something only in a fixed order; without one, pages skip and repeat rows.",
 )
 
-conversation(
+suite_rule(
     id="PAG-7",
     level=Level.MUST,
     clause=_LENGTH,
@@ -63,7 +63,7 @@ conversation(
     why="Zero taken for «not given» answers a request for nothing with the whole table.",
 )
 
-conversation(
+suite_rule(
     id="PAG-8",
     level=Level.MUST,
     clause=_START,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from conformance.rulebook.model import Level, conversation
+from conformance.rulebook.model import Level, suite_rule
 
 _FIELDS = "HTTP request structure: «All the fields except method are not obligatory»"
 _INVALID = "HTTP response codes: «Invalid data was sent»"
 
-conversation(
+suite_rule(
     id="REQ-1",
     level=Level.MUST,
     clause=_FIELDS,
@@ -15,7 +15,7 @@ conversation(
     why="A call that names no function must not run one, nor crash the server that looks it up.",
 )
 
-conversation(
+suite_rule(
     id="REQ-2",
     level=Level.MUST,
     clause=_FIELDS + "; null: wire",
@@ -23,7 +23,7 @@ conversation(
     why="The public client wrappers leave data out of calls that take no arguments.",
 )
 
-conversation(
+suite_rule(
     id="REQ-3",
     level=Level.MUST,
     clause=_FIELDS,
@@ -31,7 +31,7 @@ conversation(
     why="Most calls are made without paging; a server that insists on it refuses them all.",
 )
 
-conversation(
+suite_rule(
     id="REQ-4",
     level=Level.MUST,
     clause=f"{_INVALID}; General: «encoded as a JSON string»",
@@ -39,7 +39,7 @@ conversation(
     why="A body that was cut or garbled on its way must not be guessed at: the guess may be another call.",
 )
 
-conversation(
+suite_rule(
     id="REQ-5",
     level=Level.MUST,
     clause=_INVALID,
@@ -47,7 +47,7 @@ conversation(
     why="An array or a bare value names no function; servers that index into it without looking crash.",
 )
 
-conversation(
+suite_rule(
     id="REQ-6",
     level=Level.MUST,
     clause=f"{_INVALID}; HTTP request structure: «all the function arguments go here»",
@@ -55,7 +55,7 @@ conversation(
     why="Arguments have names; a list or a text in their place is a caller's mistake, to be told to them.",
 )
 
-conversation(
+suite_rule(
     id="REQ-7",
     level=Level.MUST,
     clause=_INVALID,
@@ -63,7 +63,7 @@ conversation(
     why="A default that the server makes up in place of a required argument does something nobody asked for.",
 )
 
-conversation(
+suite_rule(
     id="REQ-8",
     level=Level.MUST,
     clause=_INVALID,
@@ -71,7 +71,7 @@ conversation(
     why="Silent conversion («12abc» to 12, [] to false) reads or changes another object than was meant.",
 )
 
-conversation(
+suite_rule(
     id="REQ-9",
     level=Level.MUST,
     clause=_INVALID,
@@ -79,7 +79,7 @@ conversation(
     why="What the schema forbids was promised to every reader never to be in the data.",
 )
 
-conversation(
+suite_rule(
     id="REQ-10",
     level=Level.SHOULD,
     clause="hardening (HTTP request structure)",
@@ -87,7 +87,7 @@ conversation(
     why="Newer clients add members; an older server that stumbles over them makes every upgrade a flag day.",
 )
 
-conversation(
+suite_rule(
     id="REQ-11",
     level=Level.MUST,
     clause="General: «encoded as a JSON string»",

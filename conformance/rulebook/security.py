@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
-from conformance.protocol.exchange import Exchange, Request, Vault
+from conformance.protocol.exchange import Exchange, Request, SecretRegistry
 from conformance.rulebook.envelope import is_error
 from conformance.rulebook.insides import find_leak
 from conformance.rulebook.model import (
     Level,
     Outcome,
     broken,
-    conversation,
     holds,
     not_applicable,
     reply,
     rule,
     shown,
+    suite_rule,
 )
 
-conversation(
+suite_rule(
     id="SEC-1",
     level=Level.MUST,
     clause="Available functions: «a list of functions contained»; 404 «Function doesn't exist»",
@@ -234,41 +234,47 @@ def _needles(passwords: tuple[str, ...], sessions: tuple[str, ...]) -> tuple[str
     return tuple(form for some in forms for form in some)
 
 
-def secret_needles(vault: Vault) -> tuple[str, ...]:
+def secret_needles(secret_registry: SecretRegistry) -> tuple[str, ...]:
     """Return every text that `nothing_secret_is_repeated` looks for, as the text with the code points of its bytes.
 
     An answer that holds none of them, in its body or in the values of its headers, repeats nothing secret.
     """
-    return _needles(tuple(vault.passwords()), tuple(vault.sessions()))
+    return _needles(tuple(secret_registry.passwords()), tuple(secret_registry.sessions()))
 
 
-def _vault(
+def _secret_registry(
     passwords: Sequence[str] = ("Tr0ub4dor&3",),
     sessions: Sequence[tuple[str, str | None]] = (
         ("5f2c9a7e41d84b06", "owner"),
         ("c0ffee0123456789", "admin"),
     ),
-) -> Vault:
-    vault = Vault()
+) -> SecretRegistry:
+    secret_registry = SecretRegistry()
     for secret in passwords:
-        vault.password(secret)
+        secret_registry.password(secret)
     for identifier, user in sessions:
-        vault.session(identifier, user)
-    return vault
+        secret_registry.session(identifier, user)
+    return secret_registry
 
 
-_VAULT = _vault()
+_SECRET_REGISTRY = _secret_registry()
 _ADMINS = "c0ffee0123456789"
 
 
 def _said(
-    data: object, *, user: str | None = "owner", login: bool = False, vault: Vault = _VAULT
+    data: object,
+    *,
+    user: str | None = "owner",
+    login: bool = False,
+    secret_registry: SecretRegistry = _SECRET_REGISTRY,
 ) -> Exchange:
-    return reply(200, isError=False, errMsg=None, data=data, user=user, login=login, vault=vault)
+    return reply(
+        200, isError=False, errMsg=None, data=data, user=user, login=login, secret_registry=secret_registry
+    )
 
 
 def _repeated(data: object, *, sent: bytes) -> Exchange:
-    return reply(200, isError=False, errMsg=None, data=data, sent=sent, vault=_VAULT)
+    return reply(200, isError=False, errMsg=None, data=data, sent=sent, secret_registry=_SECRET_REGISTRY)
 
 
 def _carries(request: Request, identifier: str) -> bool:
@@ -289,13 +295,23 @@ def _carries(request: Request, identifier: str) -> bool:
         _said({"sessionId": "5f2c9a7e41d84b06"}, login=True),
         _said({"sessionId": "c0ffee0123456789"}, user=None, login=True),
         _said({"title": "Tr0ub4dor"}),
-        _said({"title": "password"}, vault=_vault(["password"])),
-        _said({"title": "course a1"}, vault=_vault(["a1"])),
-        _said({"id": "abc123"}, vault=_vault(sessions=[("abc123", "admin")])),
-        _said({"id": "0123456789abcdef"}, vault=_vault(sessions=[("0123456789abcdef", None)])),
+        _said({"title": "password"}, secret_registry=_secret_registry(["password"])),
+        _said({"title": "course a1"}, secret_registry=_secret_registry(["a1"])),
+        _said({"id": "abc123"}, secret_registry=_secret_registry(sessions=[("abc123", "admin")])),
+        _said(
+            {"id": "0123456789abcdef"},
+            secret_registry=_secret_registry(sessions=[("0123456789abcdef", None)]),
+        ),
         # What the request itself carries is known to who sent it: that it works is for AUT-13 and AUT-15 to judge.
         *(
-            reply(200, isError=False, errMsg=None, data={"sessionId": _ADMINS}, vault=_VAULT, **carried)
+            reply(
+                200,
+                isError=False,
+                errMsg=None,
+                data={"sessionId": _ADMINS},
+                secret_registry=_SECRET_REGISTRY,
+                **carried,
+            )
             for carried in (
                 {"sent_headers": (("Token", _ADMINS),)},
                 {"sent_headers": (("Token", _ADMINS),), "user": None, "login": True},
@@ -309,21 +325,43 @@ def _carries(request: Request, identifier: str) -> bool:
         _said({"credential": "Tr0ub4dor&3"}),
         _said({"user": {"note": "the password is Tr0ub4dor&3."}}),
         _said({"credential": "Tr0ub4dor&3"}, login=True),
-        reply(401, isError=True, errMsg="Wrong password: Tr0ub4dor&3", data=None, vault=_VAULT),
-        reply(500, body=b"<p>Tr0ub4dor&3</p>", vault=_VAULT, well_formed=False),
-        _said({"credential": 'pass"word\\1'}, vault=_vault(['pass"word\\1'])),
-        _said({"credential": "lösenord-é"}, vault=_vault(["lösenord-é"])),
-        reply(200, body=b'{"data":"l\\u00f6senord-\\u00e9"}', vault=_vault(["lösenord-é"])),
-        reply(200, body=b'{"data":"l\\u00F6senord-\\u00E9"}', vault=_vault(["lösenord-é"])),
-        reply(200, body=b'{"data":"a\\/b\\/c\\/d-7"}', vault=_vault(["a/b/c/d-7"])),
-        _said({"credential": "correcthorsebattery"}, vault=_vault(["correcthorsebattery"])),
-        reply(200, body=b"{}", headers=(("X-Debug", "pw=Tr0ub4dor&3"),), vault=_VAULT),
-        reply(302, body=b"{}", headers=(("Location", "/?credential=Tr0ub4dor%263"),), vault=_VAULT),
+        reply(
+            401,
+            isError=True,
+            errMsg="Wrong password: Tr0ub4dor&3",
+            data=None,
+            secret_registry=_SECRET_REGISTRY,
+        ),
+        reply(500, body=b"<p>Tr0ub4dor&3</p>", secret_registry=_SECRET_REGISTRY, well_formed=False),
+        _said({"credential": 'pass"word\\1'}, secret_registry=_secret_registry(['pass"word\\1'])),
+        _said({"credential": "lösenord-é"}, secret_registry=_secret_registry(["lösenord-é"])),
+        reply(
+            200, body=b'{"data":"l\\u00f6senord-\\u00e9"}', secret_registry=_secret_registry(["lösenord-é"])
+        ),
+        reply(
+            200, body=b'{"data":"l\\u00F6senord-\\u00E9"}', secret_registry=_secret_registry(["lösenord-é"])
+        ),
+        reply(200, body=b'{"data":"a\\/b\\/c\\/d-7"}', secret_registry=_secret_registry(["a/b/c/d-7"])),
+        _said(
+            {"credential": "correcthorsebattery"}, secret_registry=_secret_registry(["correcthorsebattery"])
+        ),
+        reply(200, body=b"{}", headers=(("X-Debug", "pw=Tr0ub4dor&3"),), secret_registry=_SECRET_REGISTRY),
+        reply(
+            302,
+            body=b"{}",
+            headers=(("Location", "/?credential=Tr0ub4dor%263"),),
+            secret_registry=_SECRET_REGISTRY,
+        ),
         _said({"sessionId": "c0ffee0123456789"}),
         _said({"sessionId": "c0ffee0123456789"}, login=True),
         _said({"sessions": [{"id": "c0ffee0123456789"}]}, user=None),
         _said({"sessionId": "5f2c9a7e41d84b06"}, user="admin"),
-        reply(200, body=b"{}", headers=(("Set-Cookie", "Token=c0ffee0123456789"),), vault=_VAULT),
+        reply(
+            200,
+            body=b"{}",
+            headers=(("Set-Cookie", "Token=c0ffee0123456789"),),
+            secret_registry=_SECRET_REGISTRY,
+        ),
         # A password that the request carries is not to be repeated either.
         _repeated({"credential": "Tr0ub4dor&3"}, sent=b'{"data":{"credential":"Tr0ub4dor&3"}}'),
         _repeated({"sessionId": _ADMINS}, sent=b'{"data":{"sessionId":"5f2c9a7e41d84b06"}}'),
@@ -332,15 +370,15 @@ def _carries(request: Request, identifier: str) -> bool:
 def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
     """Answers are logged, cached and shown on screens; a password or a session that stands there is lost."""
     response = exchange.response
-    vault = exchange.vault
-    if response is None or vault is None:
+    secret_registry = exchange.secret_registry
+    if response is None or secret_registry is None:
         return not_applicable
     body = response.body.decode("latin-1")
     headers = "\n".join([value for _, value in response.headers])
     text = f"{body}\n{headers}"
     if not headers.isascii():
         text += "\n" + headers.encode("utf-8", "surrogatepass").decode("latin-1")
-    passwords, sessions = vault.passwords(), vault.sessions()
+    passwords, sessions = secret_registry.passwords(), secret_registry.sessions()
     if not any(map(text.__contains__, _needles(tuple(passwords), tuple(sessions)))):
         return holds
     for secret in passwords:
@@ -369,7 +407,7 @@ def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
     return holds
 
 
-conversation(
+suite_rule(
     id="SEC-4",
     level=Level.SHOULD,
     clause="hardening (General: «an entity-named endpoint»)",
@@ -461,7 +499,7 @@ def session_answers_are_sealed(exchange: Exchange) -> Outcome:
     return broken(expected=expected, actual=actual, kind=kind)
 
 
-conversation(
+suite_rule(
     id="SEC-6",
     level=Level.SHOULD,
     clause="hardening (General: «an HTTP POST request»)",

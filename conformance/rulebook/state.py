@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from conformance.rulebook.model import Level, conversation
+from conformance.rulebook.model import Level, suite_rule
 
 _RESULT = "Responses structure: «a boolean showing the overall operation result»"
 _OUTPUT = "Responses structure: «output from the called method»"
 
-conversation(
+suite_rule(
     id="STA-1",
     level=Level.MUST,
     clause=_RESULT,
@@ -15,7 +15,7 @@ conversation(
     why="A success that stored nothing, or something else, is found out by the user, not by the client.",
 )
 
-conversation(
+suite_rule(
     id="STA-2",
     level=Level.MUST,
     clause=_RESULT,
@@ -23,7 +23,7 @@ conversation(
     why="A change of the title that empties the description loses data that nobody touched.",
 )
 
-conversation(
+suite_rule(
     id="STA-3",
     level=Level.MUST,
     clause=_RESULT,
@@ -31,7 +31,7 @@ conversation(
     why="Users delete what must not be seen any more; an object that lives on in a list or a read still is.",
 )
 
-conversation(
+suite_rule(
     id="STA-4",
     level=Level.MUST,
     clause=_OUTPUT,
@@ -39,7 +39,7 @@ conversation(
     why="Reads are repeated, cached and prefetched freely; one that writes does so again each time.",
 )
 
-conversation(
+suite_rule(
     id="STA-5",
     level=Level.MUST,
     clause=_RESULT,
@@ -47,7 +47,7 @@ conversation(
     why="An identifier computed as «the highest plus one» gives two users one object, and only under load.",
 )
 
-conversation(
+suite_rule(
     id="STA-6",
     level=Level.MUST,
     clause=f"{_RESULT}; Authentication: «work within the same login session»",

@@ -1,0 +1,335 @@
+"""`conform catalog`: what can be done with a catalogue by itself, without calling any target.
+
+`import` makes one of a documentation page, or brings one up to what the page says now; `validate` checks one to its
+end; `export` writes it for other tools, or for people.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from conformance.catalog import documentation_page as docpage
+from conformance.catalog import yaml_patch as yamltext
+from conformance.catalog.documentation_page import Changes, PageFunction
+from conformance.catalog.lines import line_of
+from conformance.catalog.markdown_export import document as markdown
+from conformance.catalog.model import Catalog, is_json, problems, read_document, read_text
+from conformance.catalog.openapi_export import describe
+from conformance.engine.harness import EMBEDDED_PROFILE
+from conformance.errors import UsageError
+from conformance.generation.catalog_review import mistakes, remarks_on
+from conformance.protocol import profile as profiles
+from conformance.protocol.profile import Profile
+from conformance.protocol.reach import basic_authorization, proxy_hint
+
+__all__ = ["export_markdown", "export_openapi", "import_pages", "validate"]
+
+#: The longest page that is read, in bytes, and how long it may take, in seconds.
+_LONGEST = 64 * 1024 * 1024
+_PATIENCE = 30.0
+
+
+def export_openapi(
+    out: Path,
+    *,
+    catalog: Path | None = None,
+    profile: Path | None = None,
+    target: str | None = None,
+    per_function: bool = False,
+    strict: bool = False,
+) -> None:
+    """Write a catalogue as an OpenAPI 3.1 description (JSON); `-` is the standard output.
+
+    The catalogue is the one that is named, else that of the profile (`conform.toml` here, when there is one), else
+    that of the embedded service. The profile, or `target`, also says which server the document names.
+
+    Raises UsageError: the catalogue or the profile is wrong, or `out` cannot be written.
+    """
+    read, path, about = _wanted(catalog, profile, target)
+    document = describe(
+        read,
+        url=None if about.target.url is None else about.shown_url,
+        per_function=per_function,
+        strict=strict,
+        envelope_extra=about.target.envelope_extra,
+    )
+    _write(json.dumps(document, indent=2) + "\n", out, "--openapi", path, read)
+
+
+def export_markdown(
+    out: Path, *, catalog: Path | None = None, profile: Path | None = None, target: str | None = None
+) -> None:
+    """Write a catalogue as Markdown, for people; which catalogue, and what is raised, as `export_openapi` has it."""
+    read, path, about = _wanted(catalog, profile, target)
+    text = markdown(read, url=None if about.target.url is None else about.shown_url)
+    _write(text, out, "--markdown", path, read)
+
+
+def _wanted(catalog: Path | None, profile: Path | None, target: str | None) -> tuple[Catalog, Path, Profile]:
+    """Return the catalogue that is meant, its file, and the profile that goes with it."""
+    if profile is None and catalog is None:
+        here = Path("conform.toml")
+        profile = here if here.is_file() else EMBEDDED_PROFILE
+    about = Profile.empty() if profile is None else profiles.load(profile)
+    if target is not None:
+        about = about.with_target(target)
+    path = catalog or about.catalog_path
+    if path is None:
+        raise UsageError(f"{profile}: names no catalogue: add catalog to [target], or give the file itself")
+    if catalog is not None and not catalog.exists():
+        raise UsageError(f"{catalog}: there is no such catalogue")
+    return Catalog.load(path), path, about
+
+
+def _write(text: str, out: Path, option: str, path: Path, read: Catalog) -> None:
+    if str(out) == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    if out.exists() and out.samefile(path):
+        raise UsageError(f"{option} {out}: is the catalogue itself, which would be lost")
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{option} {out}: cannot be written: {error.strerror}") from None
+    print(f"{out}: {len(read)} functions of {len(read.entities)} endpoints", flush=True)
+
+
+# --- validate ---------------------------------------------------------------------------------------------
+
+
+def validate(path: Path) -> int:
+    """Check a catalogue to its end and print what is wrong, a line each; return 0, or 2 where anything is.
+
+    Raises UsageError: it cannot be read, or is neither JSON nor YAML.
+    """
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such catalogue")
+    found, catalog = problems(path)
+    text = path.read_bytes().decode("utf-8-sig")
+    as_json = is_json(path, text)
+    if catalog is not None:
+        for mistake in mistakes(catalog):
+            found.append((line_of(text, mistake.pointer, is_json=as_json), mistake.pointer, mistake.text))
+    for line, pointer, why in sorted(found):
+        print(f"{path}:{line}: {pointer}: {why}", file=sys.stderr)
+    if found or catalog is None:
+        return 2
+    for remark in remarks_on(catalog):
+        line = line_of(text, remark.pointer, is_json=as_json)
+        print(f"{path}:{line}: {remark.pointer}: note: {remark.text}")
+    unanswered = docpage.questions(catalog.raw)
+    asked = "; ".join(f"{name} of {len(functions)}" for name, functions in unanswered.items())
+    print(
+        f"{path}: {len(catalog)} functions of {len(catalog.entities)} endpoints"
+        + (f"; still to answer: {asked}" if asked else ""),
+        flush=True,
+    )
+    return 0
+
+
+# --- import -----------------------------------------------------------------------------------------------
+
+
+class _UnreachableError(Exception):
+    """A page cannot be fetched; that says nothing of the catalogue."""
+
+
+def import_pages(
+    sources: Sequence[str], out: Path, *, update: bool = False, check: bool = False, guess: bool = False
+) -> int:
+    """Read documentation pages into the catalogue `out` (`-`: the standard output), and print what came of it.
+
+    With `update` the catalogue that is there is brought up to the pages. With `check` nothing is written, and 1 is
+    returned where the pages have moved on, or have anything otherwise than the catalogue. Returns 3 where a page cannot
+    be fetched, else 0.
+
+    Raises UsageError: a page has no functions, the catalogue is there already or is not, or cannot be written.
+    """
+    if (update or check) and str(out) == "-":
+        raise UsageError("--out -: only a file can be brought up to a page")
+    if (update or check) and not out.is_file():
+        raise UsageError(f"--out {out}: there is no such catalogue to bring up to the page")
+    if not update and not check and str(out) != "-" and out.exists():
+        raise UsageError(f"--out {out}: is there already; --update brings it up to the page")
+    try:
+        title, functions, notes = _pages(sources)
+    except _UnreachableError as error:
+        print(f"conform catalog: {error}", file=sys.stderr)
+        return 3
+    names = [_shown_source(source) for source in sources]
+    told = sys.stderr if str(out) == "-" else sys.stdout
+    if not update and not check:
+        former = None
+        document, changes = docpage.build(title, functions, names, guess=guess), None
+    else:
+        former = read_document(out)
+        catalog = Catalog.parse(former, str(out))
+        document, changes = docpage.merge(former, functions, names, guess=guess)
+    Catalog.parse(document, str(out))
+    lines = _summary(document, functions, notes, changes)
+    if check:
+        differ = docpage.differences(catalog, functions)
+        if differ:
+            lines.append(f"the page and the catalogue differ: {len(differ)}")
+            lines += [f"  ≠ {line}" for line in differ]
+        print("\n".join(lines), file=told, flush=True)
+        verdict = (
+            "the page has moved on"
+            if changes
+            else "not as the page has it"
+            if differ
+            else "as the page has it"
+        )
+        print(f"{out}: {verdict}", file=told, flush=True)
+        return 1 if changes or differ else 0
+    lines += _save(document, out, former)
+    count = len({name.partition(".")[0] for name in functions})
+    print(
+        "\n".join([f"{out}: {len(functions)} functions of {count} endpoints", *lines]), file=told, flush=True
+    )
+    return 0
+
+
+def _pages(sources: Sequence[str]) -> tuple[str, dict[str, PageFunction], list[str]]:
+    title = ""
+    functions: dict[str, PageFunction] = {}
+    notes: list[str] = []
+    for source in sources:
+        name, found, about = docpage.read(_fetched(source))
+        if not found:
+            raise UsageError(
+                f"{_shown_source(source)}: has no functions of the markup that is read here: "
+                'li.collection[data-url="/api/auth"] > li.procedure[data-method="login"]'
+            )
+        title = title or name
+        notes += about
+        for function in found.values():
+            if functions.setdefault(function.name, function) != function:
+                notes.append(f"{function.name} is on several pages, and not alike: the first is taken")
+    return title, functions, notes + docpage.notes_on(functions)
+
+
+def _shown_source(source: str) -> str:
+    """Return a page's address as it may be shown: without a name and a password in it, and without a query."""
+    return re.sub(r"(//)[^/@]*@", r"\1", source.partition("?")[0]) if "://" in source else source
+
+
+def _fetched(source: str) -> str:
+    if re.match(r"https?://", source, re.IGNORECASE):
+        try:
+            headers = {"User-Agent": "coursio-conform", "Accept": "text/html"}
+            if (basic := basic_authorization(source)) is not None:
+                headers["Authorization"] = basic
+            bare = re.sub(r"(//)[^/?#]*@", r"\1", source)
+            request = urllib.request.Request(bare, headers=headers)  # noqa: S310  (as matched above)
+            # Directly, as every other command does: no proxy of the environment.
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(request, timeout=_PATIENCE) as answer:
+                content = answer.read(_LONGEST + 1)
+                kind = answer.headers.get("Content-Type", "")
+        except urllib.error.HTTPError as error:
+            raise _UnreachableError(f"{_shown_source(source)}: was answered {error.code}") from None
+        except (OSError, ValueError) as error:
+            why = getattr(error, "reason", None) or error
+            parts = urlsplit(re.sub(r"(//)[^/?#]*@", r"\1", source))
+            hint = proxy_hint(parts.scheme.lower(), parts.hostname or "")
+            raise _UnreachableError(f"{_shown_source(source)}: cannot be fetched: {why}{hint}") from None
+    elif "://" in source:
+        raise UsageError(
+            f"{_shown_source(source)}: give a file, or an address that begins with http:// or https://"
+        )
+    else:
+        kind = ""
+        try:
+            with Path(source).open("rb") as file:
+                content = file.read(_LONGEST + 1)
+        except OSError as error:
+            raise UsageError(f"{source}: cannot be read: {error.strerror}") from None
+    if len(content) > _LONGEST:
+        raise UsageError(f"{_shown_source(source)}: is larger than {_LONGEST // 1024 // 1024} MB")
+    return docpage.text_of(content, kind)
+
+
+def _summary(
+    document: Mapping[str, Any],
+    functions: Mapping[str, PageFunction],
+    notes: Sequence[str],
+    changes: Changes | None,
+) -> list[str]:
+    lines: list[str] = []
+    if changes is not None:
+        for mark, title, entries in (
+            ("+", "came", changes.came),
+            ("-", "went", changes.went),
+            ("~", "changed", changes.changed),
+            ("!", "to settle by hand", changes.conflicts),
+        ):
+            if entries:
+                lines.append(f"{title}: {len(entries)}")
+                lines += [f"  {mark} {entry}" for entry in entries]
+    if notes:
+        lines.append(f"the page left open: {len(notes)}")
+        lines += [f"  {note}" for note in notes[:40]]
+        lines += [f"  … and {len(notes) - 40} more"] if len(notes) > 40 else []
+    words = {
+        "x-auth": 'who may call it ("none", "session" or a role; "session" stands in)',
+        "x-effect": 'what it does ("read", "write" or "delete"; "write" stands in)',
+        "x-beyond-schema": "whether it has rules beyond its parameters' schemas (true stands in)",
+        "result": "what its data looks like (result.schema)",
+    }
+    unanswered = docpage.questions(document)
+    if unanswered:
+        lines.append("to answer, under x-questions of each function:")
+        for question, names in unanswered.items():
+            shown = ", ".join(names[:4]) + (f", … ({len(names)} in all)" if len(names) > 4 else "")
+            lines.append(f"  {question}: {words.get(question, '')}: {shown}")
+    return lines
+
+
+def _save(document: Mapping[str, Any], out: Path, former: Any) -> list[str]:
+    """Write a catalogue, so that whoever looks sees the old file or the new one; YAML where it is named so.
+
+    `former` is what the file holds so far, None where there is none. A YAML file keeps its comments, its order and its
+    quoting. Returns what is to be said of it.
+    """
+    said: list[str] = []
+    if str(out) == "-":
+        sys.stdout.write(_as_json(document))
+        sys.stdout.flush()
+        return said
+    passing = out.with_name(f".{out.name}.new")
+    try:
+        typed = "" if former is None else out.read_bytes().decode("utf-8-sig")
+        if former is None:
+            is_yaml = out.suffix.lower() in (".yaml", ".yml")
+            text = yamltext.dump(dict(document)) if is_yaml else _as_json(document)
+        elif is_json(out, typed):
+            text = _as_json(document)
+        elif kept := yamltext.patched(typed, former, dict(document), read_text):
+            text, lost = kept
+            if lost:
+                said = [f"comments that went with what they stood at: {len(lost)}"]
+                said += [f"  {comment}" for comment in lost]
+        else:
+            text = yamltext.dump(dict(document))
+            aside = out.with_name(f"{out.name}.old")
+            aside.write_bytes(out.read_bytes())
+            said = [f"the file was laid out anew, and its comments are lost: {aside} is what it was"]
+        passing.write_bytes(text.encode("utf-8", "backslashreplace"))
+        passing.replace(out)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from None
+    return said
+
+
+def _as_json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""The engine of a run: options, context, scheduling, observation, confirmation, reset detection."""

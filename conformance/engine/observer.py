@@ -1,0 +1,172 @@
+"""The referee: puts every exchange of a run to the pure rules, gathers what broke, and keeps the counts.
+
+It holds no exchange longer than the attempt in which it was seen; what is found goes out as events.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Any
+
+from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure
+from conformance.rulebook import RULES, Rule
+from conformance.rulebook.findings import Finding, Key
+
+__all__ = ["RuleObserver", "described"]
+
+
+def described(exchange: Exchange | None, witness: Exchange | None, seen: str) -> str:
+    """Return what came, from the exchanges of a finding alone: their answers, and what was `seen` in them.
+
+    `exchange` is the call that a finding is about, `witness` a later call that shows what it did.
+    """
+    if exchange is None:
+        return seen
+    told = exchange.summary()
+    if witness is not None and witness is not exchange:
+        told = f"{told}; then {witness.function or 'a call'}: {witness.summary()}"
+    if not seen or seen == exchange.summary():
+        return told
+    return seen if told in seen else f"{told}; {seen}"
+
+
+class RuleObserver:
+    """Judges exchanges by the pure rules that are wanted, and collects what conversations find."""
+
+    def __init__(
+        self, emit: Callable[[dict[str, Any]], None], wanted: Collection[str], *, judging: bool = True
+    ) -> None:
+        """Be ready to judge by these rules; without `judging` (where nothing is really sent) exchanges only pass."""
+        self.emit = emit
+        self.judging = judging
+        self.wanted = frozenset(wanted)
+        self._pure: list[Rule] = [rule for rule in RULES.values() if rule.check and rule.id in self.wanted]
+        self._lock = threading.Lock()
+        self._findings: dict[Key, Finding] = {}
+        self._judged: Counter[str] = Counter()
+        self.test = ""
+        self.refused = 0
+        self.silent = 0
+        self.unreached = 0
+        self.answered = 0
+        self.last_failure: Failure | None = None
+        self.total_judged: Counter[str] = Counter()
+        self.confirmed: dict[Key, str] = {}
+        self.every: dict[Key, Finding] = {}
+
+    def observe(self, exchange: Exchange) -> None:
+        """Write an exchange down and put it to every pure rule."""
+        if not self.judging:
+            return
+        self.emit({"event": "exchange", "test": self.test, **exchange.record()})
+        judged: list[str] = []
+        for rule in self._pure:
+            assert rule.check is not None
+            outcome = rule.check(exchange)
+            if not outcome.judged:
+                continue
+            judged.append(rule.id)
+            if outcome.broken:
+                self.found(
+                    Finding(
+                        rule.id,
+                        exchange.function,
+                        outcome.kind,
+                        rule.title,
+                        outcome.expected,
+                        outcome.actual,
+                        exchange,
+                    )
+                )
+        with self._lock:
+            self._judged.update(judged)
+            if exchange.status == 401 and exchange.in_session:
+                self.refused += 1
+            if exchange.failure is None:
+                if exchange.json.error == TOO_DEEP:
+                    self.last_failure = Failure("oversize", f"the JSON is {TOO_DEEP}")
+                else:
+                    self.answered += 1
+            else:
+                self.last_failure = exchange.failure
+                self.silent += exchange.failure.kind != "oversize"
+                self.unreached += exchange.failure.kind == "unreachable"
+
+    def judged(self, rule: str, count: int = 1) -> None:
+        """Count a judgement of a conversation."""
+        if rule in self.wanted:
+            with self._lock:
+                self._judged[rule] += count
+
+    def found(self, finding: Finding) -> None:
+        """Take a finding down; the same one again only counts, and a smaller request takes its place."""
+        if finding.rule not in self.wanted:
+            return
+        if finding.exchange is not None:
+            finding.exchange = finding.exchange.brief()
+        if finding.witness is not None:
+            finding.witness = finding.witness.brief()
+        with self._lock:
+            known = self._findings.get(finding.key)
+            if known is None:
+                finding.undisturbed = self.last_failure is None
+                self._findings[finding.key] = finding
+                if finding.key not in self.every:
+                    # It is told for good when the conversation ends; a run that is killed before has it from here.
+                    self.emit(finding.event(count=1, reproduced=None) | {"event": "seen"})
+                return
+            known.count += 1
+            new, old = finding.exchange, known.exchange
+            if new is not None and old is not None and len(new.request.body) < len(old.request.body):
+                finding.count, finding.undisturbed = known.count, known.undisturbed
+                self._findings[finding.key] = finding
+
+    def begin(self, test: str) -> None:
+        """Start an attempt."""
+        with self._lock:
+            self.test = test
+            self._findings = {}
+            self._judged = Counter()
+            self.refused = self.silent = self.unreached = self.answered = 0
+            self.last_failure = None
+
+    def take(self) -> dict[Key, Finding]:
+        """Return what the attempt found so far."""
+        with self._lock:
+            return dict(self._findings)
+
+    def settle(self) -> None:
+        """Write the attempt's counts down."""
+        with self._lock:
+            counts, self._judged = self._judged, Counter()
+        if counts:
+            self.total_judged.update(counts)
+            self.emit({"event": "judged", "test": self.test, "rules": dict(counts)})
+
+    def withdraw(self, keys: Collection[Key]) -> None:
+        """Drop findings of the attempt, and the judgements that led to them: something else is their cause."""
+        with self._lock:
+            dropped = [self._findings.pop(key) for key in keys if key in self._findings]
+            for finding in dropped:
+                self._judged[finding.rule] = max(0, self._judged[finding.rule] - finding.count)
+            if dropped:
+                self.emit({"event": "withdrawn"})
+
+    def discard(self, *, keep_undisturbed: bool = False) -> dict[Key, Finding]:
+        """Drop what the attempt's conversation found (the target was reset in the middle); keep the pure findings.
+
+        Where the target is gone for good, what was found while it still answered is kept, too: nobody finds it again.
+        """
+        pure = {rule.id for rule in self._pure}
+        with self._lock:
+            kept = {
+                key: finding
+                for key, finding in self._findings.items()
+                if key[0] in pure or (keep_undisturbed and finding.undisturbed)
+            }
+            if len(kept) < len(self._findings):
+                self.emit({"event": "withdrawn"})
+            self._findings = dict(kept)
+        return kept

@@ -1,0 +1,1 @@
+"""Generated payloads: valid data, boundary values, violations and malformed bodies."""

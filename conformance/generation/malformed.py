@@ -1,0 +1,367 @@
+"""Damaged bodies (DAT-4): the bytes of a good call, broken where the grammar of JSON breaks.
+
+Each kind of damage has a name. Some leave JSON behind (a member twice, a huge number, deep nesting): whether
+a body is JSON is judged by the bytes, never by the name.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+from urllib.parse import quote
+
+from hypothesis.strategies import SearchStrategy
+
+from conformance.generation.choices import Source, made
+
+__all__ = ["DAMAGES", "MalformedBody", "any_bytes"]
+
+
+class MalformedBody(NamedTuple):
+    """A body, and what was done to it."""
+
+    kind: str
+    body: bytes
+
+
+Damage: TypeAlias = Callable[[Source, bytes], bytes]
+
+_PIECE = re.compile(
+    rb'(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<word>true|false|null)'
+    rb"|(?P<mark>[{}\[\]:,])",
+    re.DOTALL,
+)
+
+#: Every damage, by name.
+DAMAGES: dict[str, Damage] = {}
+
+
+def _damage(name: str) -> Callable[[Damage], Damage]:
+    def enter(damage: Damage) -> Damage:
+        DAMAGES[name] = damage
+        return damage
+
+    return enter
+
+
+def _one(source: Source, values: tuple[bytes, ...]) -> bytes:
+    return values[source.index(len(values))]
+
+
+def _spots(body: bytes, *kinds: str) -> list[tuple[int, int]]:
+    return [match.span() for match in _PIECE.finditer(body) if match.lastgroup in kinds]
+
+
+def _values(body: bytes) -> list[tuple[int, int]]:
+    """Return where the plain values stand: strings that are no names, numbers, words."""
+    return [
+        (start, end)
+        for start, end in _spots(body, "string", "number", "word")
+        if not body[end:].lstrip().startswith(b":")
+    ]
+
+
+def _names(body: bytes) -> list[tuple[int, int]]:
+    return [span for span in _spots(body, "string") if body[span[1] :].lstrip().startswith(b":")]
+
+
+def _swap(source: Source, body: bytes, spots: list[tuple[int, int]], new: bytes) -> bytes:
+    if not spots:
+        return body + new
+    start, end = spots[source.index(len(spots))]
+    return body[:start] + new + body[end:]
+
+
+def _in_string(source: Source, body: bytes, new: bytes) -> bytes:
+    """Put bytes into one of the strings."""
+    spots = _spots(body, "string")
+    if not spots:
+        return b'{"method":"' + new + b'"}'
+    end = spots[source.index(len(spots))][1]
+    return body[: end - 1] + new + body[end - 1 :]
+
+
+def _puts(name: str, where: Callable[[bytes], list[tuple[int, int]]], *values: bytes) -> None:
+    DAMAGES[name] = lambda source, body: _swap(source, body, where(body), _one(source, values))
+
+
+def _writes(name: str, *values: bytes) -> None:
+    DAMAGES[name] = lambda source, body: _in_string(source, body, _one(source, values))
+
+
+def _wraps(name: str, *around: tuple[bytes, bytes]) -> None:
+    def wrapped(source: Source, body: bytes) -> bytes:
+        before, after = around[source.index(len(around))]
+        return before + body + after
+
+    DAMAGES[name] = wrapped
+
+
+# --- cut ----------------------------------------------------------------------------------------------------
+
+
+@_damage("cut anywhere")
+def _cut(source: Source, body: bytes) -> bytes:
+    return body[: source.integer(0, max(0, len(body) - 1), len(body) - 1)]
+
+
+@_damage("cut between tokens")
+def _cut_token(source: Source, body: bytes) -> bytes:
+    ends = [match.end() for match in _PIECE.finditer(body)][:-1] or [0]
+    return body[: ends[-1 - source.index(len(ends))]]
+
+
+@_damage("cut within a character")
+def _cut_character(source: Source, body: bytes) -> bytes:
+    whole = _in_string(source, body, "ö😀".encode())
+    return whole[: whole.rindex("😀".encode()) + 1 + source.index(3)]
+
+
+@_damage("beginning cut off")
+def _headless(source: Source, body: bytes) -> bytes:
+    return body[1 + source.integer(0, max(0, len(body) - 2)) :]
+
+
+DAMAGES["empty"] = lambda source, body: b""
+DAMAGES["white space alone"] = lambda source, body: _one(source, (b" ", b"\n", b"\t\r\n ", b" " * 4096))
+
+# --- members, values, punctuation ---------------------------------------------------------------------------
+
+
+def _member(body: bytes, at: tuple[int, int]) -> bytes:
+    """Return a member with a plain value, from its name on, or with null for one that is none."""
+    start, end = at
+    rest = body[end:]
+    match = re.match(rb'\s*:\s*("(?:[^"\\]|\\.)*"|[-\d.eE+]+|true|false|null)', rest, re.DOTALL)
+    return body[start:end] + (match[0] if match else b":null")
+
+
+@_damage("a member twice")
+def _twice(source: Source, body: bytes) -> bytes:
+    names = _names(body)
+    if not names:
+        return b'{"method":"x","method":"x"}'
+    at = names[source.index(len(names))]
+    return body[: at[0]] + _member(body, at) + b"," + body[at[0] :]
+
+
+@_damage("a member twice, another value")
+def _twice_other(source: Source, body: bytes) -> bytes:
+    names = _names(body)
+    if not names:
+        return b'{"method":"x","method":null}'
+    start, end = names[source.index(len(names))]
+    other = _one(source, (b"null", b'"x"', b"0", b"{}", b"[]", b"true"))
+    return body[:start] + body[start:end] + b":" + other + b"," + body[start:]
+
+
+@_damage("a member twice, its name escaped")
+def _twice_escaped(source: Source, body: bytes) -> bytes:
+    names = [span for span in _names(body) if span[1] - span[0] > 2]
+    if not names:
+        return b'{"method":"x","\\u006dethod":"x"}'
+    start, end = names[source.index(len(names))]
+    name = body[start:end]
+    spelt = b'"' + b"".join(b"\\u%04x" % sign for sign in name[1:-1] if sign < 128 and sign != 92) + b'"'
+    return body[:start] + spelt + b":null," + body[start:]
+
+
+_puts("a huge number", _values, b"1e400", b"-1e400", b"1" * 400, b"9" * 5000, b"1e999999999", b"1e-999999999")
+_puts("many digits behind the point", _values, b"0." + b"1" * 5000, b"1." + b"0" * 5000 + b"1")
+_puts(
+    "a number that is none",
+    _values,
+    *(b"01 +1 .5 1. 1e 1e+ - -- -01 0x10 1_000 0b1 1f 1n 1/2 \xef\xbc\x91".split()),
+)
+_puts(
+    "no JSON constant", _values, *(b"NaN Infinity -Infinity -NaN undefined None True FALSE nil Null".split())
+)
+_puts("single quotes", _values, b"'x'", b"''", b"`x`", "“x”".encode())
+_puts("a name in single quotes", _names, b"'method'", b"'data'")
+_puts("a name without quotes", _names, b"method", b"data", b"a-b", b"0")
+_puts("a name that is no string", _names, b"0", b"null", b"{}", b"[1]", b"true")
+_puts("an odd name", _names, b'""', b'"__proto__"', b'"\\u0000"', b'"$ref"', b'"\\ud800"')
+_puts("an expression", _values, b"1+1", b"new Date()", b"function(){}", b"/a/", b"(1)", b"x", b"@", b"<x/>")
+_puts("a value of another type", _values, b"null", b"{}", b"[]", b"true", b"0", b'""', b"[[]]", b'{"$gt":""}')
+_puts("deep arrays", _values, *(b"[" * depth + b"]" * depth for depth in (100, 1000, 10_000, 100_000)))
+_puts("deep objects", _values, *(b'{"a":' * depth + b"1" + b"}" * depth for depth in (100, 1000, 20_000)))
+_puts("deep and open", _values, b"[" * 100_000, b'{"a":' * 50_000, b'[{"a":' * 30_000)
+_puts("a long string", _values, b'"' + b"x" * 200_000 + b'"', b'"' + b"\\u0041" * 30_000 + b'"')
+_puts("a long name", _names, b'"' + b"x" * 100_000 + b'"')
+_puts(
+    "a comment", lambda body: [(end, end) for _, end in _spots(body, "mark")], b"/* x */", b"// x\n", b"# x\n"
+)
+_puts("a surplus comma", lambda body: [(end, end) for _, end in _spots(body, "mark")], b",", b",,")
+_puts("punctuation lost", lambda body: _spots(body, "mark"), b"", b" ")
+_puts("punctuation swapped", lambda body: _spots(body, "mark"), *(b"{ } [ ] : , ; = =>".split()))
+
+
+@_damage("trailing comma")
+def _trailing(source: Source, body: bytes) -> bytes:
+    closers = [match.start() for match in re.finditer(rb"[}\]]", body)] or [len(body)]
+    at = closers[-1 - source.index(len(closers))]
+    return body[:at] + b"," + body[at:]
+
+
+# --- strings ------------------------------------------------------------------------------------------------
+
+_writes(
+    "unpaired surrogate, escaped", b"\\ud800", b"\\udc00", b"\\udc00\\ud800", b"\\ud83d", b"\\uD800\\u0041"
+)
+_writes("unpaired surrogate, as bytes", b"\xed\xa0\x80", b"\xed\xb0\x80", b"\xed\xa0\xbd\xed\xb8\x80")
+_writes("overlong UTF-8", b"\xc0\x80", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xc1\xbf")
+_writes(
+    "invalid UTF-8",
+    b"\xff",
+    b"\xfe",
+    b"\x80",
+    b"\xbf\xbf",
+    b"\xc3",
+    b"\xe2\x82",
+    b"\xf5\x80\x80\x80",
+    b"\xe5",
+)
+_writes("past the last character", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80", b"\\u110000")
+_writes("Latin-1", "åäö".encode("latin-1"), "café".encode("latin-1"))
+_writes("control character", *(bytes([code]) for code in (0, 1, 7, 8, 9, 10, 13, 27, 31)))
+_writes("U+0000, escaped", b"\\u0000", b"a\\u0000b")
+_writes(
+    "an escape that is none", b"\\x41", b"\\'", b"\\u12", b"\\u{41}", b"\\U00000041", b"\\a", b"\\0", b"\\\n"
+)
+_writes("quote not escaped", b'"', b'""', b'"x"')
+_writes("backslash at the end", b"\\", b"\\\\\\")
+_writes("noncharacters", b"\xef\xbf\xbe", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf")
+
+# --- around -------------------------------------------------------------------------------------------------
+
+_wraps("byte-order mark", (b"\xef\xbb\xbf", b""), (b"\xef\xbb\xbf\xef\xbb\xbf", b""), (b"", b"\xef\xbb\xbf"))
+_wraps(
+    "something behind",
+    *((b"", tail) for tail in (b"x", b"}", b"]", b",", b";", b"\x00", b"null", b"//", b"0")),
+)
+_wraps(
+    "something before",
+    *((head, b"") for head in (b"x", b")]}',\n", b"while(1);", b"data=", b"\x00", b"\x1e")),
+)
+_wraps(
+    "wrapped",
+    (b"[", b"]"),
+    (b'{"a":', b"}"),
+    (b"(", b")"),
+    (b"cb(", b");"),
+    (b"<x>", b"</x>"),
+    (b"```\n", b"\n```"),
+)
+_wraps(
+    "unusual white space",
+    (b"\xc2\xa0", b""),
+    (b"\x0b", b""),
+    (b"\x0c", b""),
+    (b"", b"\xe2\x80\xa8"),
+    (b"\x85", b""),
+)
+_wraps("much white space", (b" " * 65_536, b""), (b"", b"\n" * 65_536))
+DAMAGES["two texts in a row"] = lambda source, body: (
+    body + _one(source, (b"", b"\n", b" ", b",", b"\x1e")) + body
+)
+
+
+@_damage("as one string")
+def _as_string(source: Source, body: bytes) -> bytes:
+    return b'"' + body.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def _recoded(codec: str, mark: bytes = b"") -> Damage:
+    return lambda source, body: mark + body.decode("utf-8", "replace").encode(codec, "replace")
+
+
+DAMAGES["UTF-16"] = _recoded("utf-16-le", b"\xff\xfe")
+DAMAGES["UTF-16, big end first"] = _recoded("utf-16-be", b"\xfe\xff")
+DAMAGES["UTF-16 without a mark"] = _recoded("utf-16-le")
+DAMAGES["UTF-32"] = _recoded("utf-32-le", b"\xff\xfe\x00\x00")
+DAMAGES["UTF-7"] = _recoded("utf-7")
+DAMAGES["EBCDIC"] = _recoded("cp500")
+DAMAGES["gzip"] = lambda source, body: gzip.compress(body, mtime=0)
+DAMAGES["deflate"] = lambda source, body: zlib.compress(body)
+DAMAGES["base64"] = lambda source, body: base64.b64encode(body)
+DAMAGES["percent-encoded"] = lambda source, body: quote(body).encode()
+DAMAGES["form data"] = lambda source, body: b"json=" + quote(body).encode() + b"&method=x"
+DAMAGES["multipart"] = lambda source, body: (
+    b'--b\r\nContent-Disposition: form-data; name="json"\r\n\r\n' + body + b"\r\n--b--\r\n"
+)
+DAMAGES["another language"] = lambda source, body: _one(
+    source,
+    (
+        b"<?xml version='1.0'?><method>x</method>",
+        b"method: x\ndata: {}\n",
+        b"\x82\xa6method\xa1x\xa4data\x80",
+        b'a:1:{s:6:"method";s:1:"x";}',
+        b"\x80\x04}\x94.",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"0\r\n\r\n",
+    ),
+)
+DAMAGES["another text"] = lambda source, body: _one(
+    source, (b"null", b"true", b"0", b'""', b'"x"', b"[]", b"{}", b"[{}]", b"-0", b"1e400", b"[null]")
+)
+
+# --- blind --------------------------------------------------------------------------------------------------
+
+
+@_damage("a bit flipped")
+def _flipped(source: Source, body: bytes) -> bytes:
+    if not body:
+        return b"\x01"
+    at = source.index(len(body))
+    return body[:at] + bytes([body[at] ^ 1 << source.index(8)]) + body[at + 1 :]
+
+
+@_damage("a byte lost")
+def _lost(source: Source, body: bytes) -> bytes:
+    at = source.index(max(1, len(body)))
+    return body[:at] + body[at + 1 :]
+
+
+@_damage("a byte more")
+def _more(source: Source, body: bytes) -> bytes:
+    at = source.index(len(body) + 1)
+    return body[:at] + bytes([source.index(256)]) + body[at:]
+
+
+@_damage("a part moved")
+def _moved(source: Source, body: bytes) -> bytes:
+    first, second = sorted((source.index(len(body) + 1), source.index(len(body) + 1)))
+    return body[second:] + body[first:second] + body[:first]
+
+
+@_damage("a part repeated")
+def _repeated(source: Source, body: bytes) -> bytes:
+    first, second = sorted((source.index(len(body) + 1), source.index(len(body) + 1)))
+    return body[:second] + body[first:second] * (1 + source.index(4)) + body[second:]
+
+
+@_damage("any bytes")
+def _noise(source: Source, body: bytes) -> bytes:
+    return bytes([source.index(256) for _ in range(source.index(40))])
+
+
+def any_bytes(call: bytes) -> SearchStrategy[MalformedBody]:
+    """Return the strategy of damaged bodies, made from the body of a good call; all kinds equally often.
+
+    Now and then a body is damaged twice, and its kind names both.
+    """
+    kinds = list(DAMAGES.items())
+
+    def broken(source: Source) -> MalformedBody:
+        name, damage = kinds[source.index(len(kinds))]
+        body = damage(source, call)
+        if source.index(8) == 7 and len(body) < 100_000:
+            other, again = kinds[source.index(len(kinds))]
+            return MalformedBody(f"{name}, then {other}", again(source, body))
+        return MalformedBody(name, body)
+
+    return made(broken, "damaged bodies")

@@ -1,0 +1,267 @@
+"""Places of a function's data by what belongs there: identifiers of objects, texts of a format, arrays and maps.
+
+Each place, at any depth, builds whole data with something of the caller's choice in it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from conformance.generation.builders import first_of
+from conformance.generation.choices import Fixed
+from conformance.generation.payloads import Resolve, Spec, _Compiled, _compiled
+from conformance.generation.samples import CannotGenerate
+from conformance.generation.schema_cases import Place, put, sent
+from conformance.generation.shapes import Impossible, Shape
+from conformance.schema.validation import Json
+
+__all__ = ["Container", "FormatPlace", "Reference", "containers", "format_places", "references"]
+
+# --- references to objects ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A place, at any depth, that takes the identifier of an object of a kind (`x-ref`).
+
+    `label` and `pointer` are as those of a Carrier.
+    """
+
+    kind: str
+    label: str
+    pointer: str
+    parameter: str
+    _place: Place = field(repr=False, compare=False)
+    _compiled: _Compiled = field(repr=False, compare=False)
+
+    @property
+    def nested(self) -> bool:
+        """Whether it stands inside an array or an object of a parameter."""
+        return len(self._place.steps) > 1
+
+    def build(self, identifier: Json, resolve: Resolve | None = None) -> Json:
+        """Return plain data with an identifier in this place; other identifiers come from `resolve`.
+
+        Raises CannotGenerate when the schema lets no such data pass.
+        """
+        make = self._compiled.makers.through(self._place.steps, put(identifier))
+        tokens = self.pointer.split("/")[1:]
+
+        def accepts(data: Json) -> bool:
+            return self._compiled.schema.valid(data) and _names(data, tokens, identifier)
+
+        return first_of(make, accepts, resolve)
+
+    def repeated(self, data: Json, identifier: Json) -> Json | None:
+        """Return data made by `build` with a further item that names another object; None where there is no array."""
+        whole = copy.deepcopy(data)
+        tokens = self.pointer.split("/")[1:]
+        if "-" not in tokens:
+            return None
+        at = len(tokens) - 1 - tokens[::-1].index("-")
+        items = _inside(whole, tokens[:at])
+        if not isinstance(items, list) or not items:
+            return None
+        if at == len(tokens) - 1:
+            items.append(identifier)
+            return whole
+        items.append(copy.deepcopy(items[-1]))
+        holder = _inside(items[-1], tokens[at + 1 : -1])
+        name = _step(holder, tokens[-1])
+        if not isinstance(holder, dict) or name not in holder:
+            return None
+        holder[name] = identifier
+        return whole
+
+
+def _names(value: Json, tokens: Sequence[str], identifier: Json) -> bool:
+    """Return whether an identifier stands at the tokens of a pointer; `-` is any item, `*` any key."""
+    if not tokens:
+        return bool(value == identifier)
+    if isinstance(value, list):
+        items = value if tokens[0] == "-" else value[int(tokens[0]) :][:1]
+    elif isinstance(value, dict):
+        name = tokens[0].replace("~1", "/").replace("~0", "~")
+        items = list(value.values()) if name == "*" else [value[name]] if name in value else []
+    else:
+        return False
+    return any(_names(item, tokens[1:], identifier) for item in items)
+
+
+def _step(value: Json, token: str) -> str:
+    name = token.replace("~1", "/").replace("~0", "~")
+    return next(iter(value), name) if name == "*" and isinstance(value, dict) and name not in value else name
+
+
+def _inside(value: Json, tokens: Sequence[str]) -> Json:
+    """Return what stands at the tokens of a pointer; `-` is the last item, `*` the first key; None: nothing."""
+    for token in tokens:
+        if isinstance(value, list):
+            index = int(token) if token != "-" else -1  # noqa: S105
+            value = value[index] if -len(value) <= index < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(_step(value, token))
+        else:
+            return None
+    return value
+
+
+def references(spec: Spec) -> Iterator[Reference]:
+    """Yield the places of a function's data that take the identifier of an object, at any depth."""
+    compiled = _compiled(spec)
+    with compiled.lock:
+        every = compiled.anatomy.places
+    for place in every:
+        kind = next((shape.ref for shape in place.shapes if shape.ref), None)
+        if kind is not None and place.steps:
+            yield Reference(kind, place.label, place.pointer, place.parameter, place, compiled)
+
+
+# --- formats ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FormatPlace:
+    """A place, at any depth, that takes texts of one format; `label` and `pointer` are as those of a Carrier."""
+
+    format: str
+    label: str
+    pointer: str
+    parameter: str
+    _place: Place = field(repr=False, compare=False)
+    _compiled: _Compiled = field(repr=False, compare=False)
+
+    def build(self, text: str, *, allowed: bool | None, resolve: Resolve | None = None) -> Json:
+        """Return plain data with a text in this place; `allowed` is what the schema must say of it, None: anything.
+
+        Raises CannotGenerate when there is no such data: the text is too long, say, or our own reading differs.
+        """
+        compiled = self._compiled
+        anywhere = [replace(shape, formats=[]) for shape in self._place.shapes if shape.formats]
+        if not any(compiled.makers.text_fits(shape)(text) for shape in anywhere):
+            raise CannotGenerate("format", "another keyword forbids the text")
+        make = compiled.makers.through(self._place.steps, put(text))
+        tokens = self.pointer.split("/")[1:]
+
+        def accepts(data: Json) -> bool:
+            fits = allowed is None or compiled.schema.valid(sent(data)) is allowed
+            return fits and _names(data, tokens, text)
+
+        return first_of(make, accepts, resolve)
+
+
+def format_places(spec: Spec) -> Iterator[FormatPlace]:
+    """Yield the places of a function's data that take texts of a format, at any depth."""
+    compiled = _compiled(spec)
+    with compiled.lock:
+        every = compiled.anatomy.places
+    for place in every:
+        strings = [shape for shape in place.shapes if "string" in shape.types]
+        if not place.steps or any(shape.ref or shape.values is not None for shape in strings):
+            continue
+        for name in dict.fromkeys(name for shape in strings for name in shape.formats):
+            yield FormatPlace(name, place.label, place.pointer, place.parameter, place, compiled)
+
+
+# --- arrays and maps ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Container:
+    """An array, or a map whose keys are data; `label` and `pointer` are as those of a Carrier."""
+
+    is_map: bool
+    label: str
+    pointer: str
+    parameter: str
+    #: How many items or members there may be; None: any number.
+    room: int | None
+    unique: bool
+    _shape: Shape = field(repr=False, compare=False)
+    _place: Place = field(repr=False, compare=False)
+    _compiled: _Compiled = field(repr=False, compare=False)
+
+    def varied(self, length: int, resolve: Resolve | None = None) -> Json:
+        """Return data with an array of so many items, as different as the schema lets them be.
+
+        Raises CannotGenerate when there is no such data.
+        """
+        try:
+            make = self._compiled.makers.array(self._shape, length=length)
+            whole = self._compiled.makers.through(self._place.steps, make)
+        except Impossible as error:
+            raise CannotGenerate("items", str(error)) from error
+        for seed in range(1, 10):
+            # The first choices of seed 0 are the same for each item.
+            try:
+                value = whole(Fixed(seed, resolve), 0)
+            except CannotGenerate:
+                continue
+            if self._compiled.schema.valid(sent(value)):
+                return value
+        raise CannotGenerate("items", f"no array of {length} items was found")
+
+    def holding(self, values: Sequence[Json], resolve: Resolve | None = None) -> Json:
+        """Return data with those of the values in an array that may be its items, in this order.
+
+        Raises CannotGenerate when there are fewer than two, or no data fits around them.
+        """
+        shapes = self._compiled.makers.shapes
+        node = shapes.join(self._shape.item(self._shape.first_items))
+        fitting = [value for value in values if shapes.valid(node, value)]
+        if self.unique:
+            fitting = [value for number, value in enumerate(fitting) if value not in fitting[:number]]
+        return self._with(fitting[: self.room], resolve)
+
+    def keyed(self, keys: Sequence[str], resolve: Resolve | None = None) -> Json:
+        """Return data with a map of those keys that the schema lets pass, each with a value of its own.
+
+        Raises CannotGenerate when there are fewer than two, or no data fits around them.
+        """
+        makers, shape = self._compiled.makers, self._shape
+        names = [makers.schema.branch(node).valid for node in shape.names if isinstance(node, dict)]
+        members: dict[str, Json] = {}
+        for number, key in enumerate(keys):
+            nodes = shape.member(key)
+            if key in shape.declared or nodes == (False,) or not all(test(key) for test in names):
+                continue
+            try:
+                make = makers.node(makers.shapes.join(nodes))
+                members[key] = make(Fixed(number + 1, resolve), 1)
+            except (CannotGenerate, Impossible):
+                continue
+        return self._with(dict(list(members.items())[: self.room]), resolve)
+
+    def _with(self, content: Json, resolve: Resolve | None) -> Json:
+        if len(content) < 2:
+            raise CannotGenerate("items", "fewer than two fit")
+        make = self._compiled.makers.through(self._place.steps, put(content))
+        return first_of(make, lambda data: self._compiled.schema.valid(sent(data)), resolve)
+
+
+def containers(spec: Spec) -> Iterator[Container]:
+    """Yield the arrays, and the maps whose keys are data, of a function's data, at any depth."""
+    compiled = _compiled(spec)
+    with compiled.lock:
+        every = compiled.anatomy.places
+    for place in every:
+        for shape in place.shapes if place.steps else ():
+            if shape.values is not None or shape.ref is not None:
+                continue
+            is_map = "object" in shape.types and shape.is_map and not shape.closed
+            if is_map or "array" in shape.types:
+                room = shape.largest if is_map else shape.room()
+                yield Container(
+                    is_map,
+                    place.label,
+                    place.pointer,
+                    place.parameter,
+                    room,
+                    shape.unique,
+                    shape,
+                    place,
+                    compiled,
+                )
+                break

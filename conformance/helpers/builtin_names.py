@@ -1,0 +1,123 @@
+"""Names and texts that a language's dictionaries, decoders and comparisons treat in a way of their own.
+
+A lookup such as `sessions[token]` finds more than what was put in: in JavaScript every object inherits `constructor`.
+A comparison may fold case, accents or trailing blanks (MySQL), numbers in text (PHP), or compare 32-bit hashes. The
+tests send such texts where the target compares, looks up or dispatches by a text.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from typing import Any, TypeVar
+
+from conformance.engine.runner import TestContext
+
+__all__ = [
+    "EMPTY_VALUES",
+    "PROTOTYPE_NAMES",
+    "WILDCARDS",
+    "accented",
+    "percent_escaped",
+    "rotated",
+    "same_java_hash",
+    "unsigned_tokens",
+]
+
+T = TypeVar("T")
+
+#: What every JavaScript object inherits, `Object.prototype`'s members first.
+PROTOTYPE_NAMES = (
+    "constructor", "__proto__", "toString", "hasOwnProperty", "valueOf", "isPrototypeOf", "toLocaleString",
+    "propertyIsEnumerable", "__defineGetter__", "__lookupSetter__",
+)  # fmt: skip
+
+#: What a value that is absent, empty or of another type turns into when a language makes a text of it.
+EMPTY_VALUES = (
+    "null", "undefined", "0", "[object Object]", "None", "nil", "NaN", "false", "true", "1", "-1", "0e0", "{}", "[]",
+    "Array", "NULL", "0x0", "00000000-0000-0000-0000-000000000000",
+)  # fmt: skip
+
+#: What matches anything in a glob, a LIKE, a directory or a regular expression; and the folder itself.
+WILDCARDS = ("*", "%", ".*", "?", "_", ".", "..", "/", "[a-z]*")
+
+_ACCENTS = str.maketrans("aceinouyACEINOUY", "áçéíñóúýÁÇÉÍÑÓÚÝ")
+
+
+def same_java_hash(text: str) -> str | None:
+    """Return another text with the same `String.hashCode` in Java; None where none of letters and digits is found.
+
+    31 * a + b stays the same where a grows by one and b falls by 31. CRC and other sums are not covered.
+    """
+    for place in range(len(text) - 1):
+        first, second = text[place], text[place + 1]
+        for step in (1, -1):
+            one, two = chr(ord(first) + step), chr(max(0, ord(second) - 31 * step))
+            if (one + two).isascii() and (one + two).isalnum():
+                return text[:place] + one + two + text[place + 2 :]
+    return None
+
+
+def accented(text: str) -> str | None:
+    """Return the text with its last letter that can have an accent given one; None where there is none."""
+    for place in reversed(range(len(text))):
+        changed = text[place].translate(_ACCENTS)
+        if changed != text[place]:
+            return text[:place] + changed + text[place + 1 :]
+    return None
+
+
+def percent_escaped(text: str) -> str:
+    """Return the text with its first character as a percent escape, as in a URL."""
+    return "".join(f"%{byte:02x}" for byte in text[:1].encode()) + text[1:]
+
+
+def unsigned_tokens(token: str, claims: dict[str, Any]) -> dict[str, str]:
+    """Return structured tokens (RFC 7519) that nobody signed, by what they are.
+
+    They claim what `claims` says, or, where the token itself is structured, what it says with the claims on top.
+    """
+    parts = token.split(".")
+    header, body = (_decoded(part) for part in (*parts, "", "")[:2])
+    if len(parts) != 3 or header is None or body is None:
+        header, body = {"alg": "HS256", "typ": "JWT"}, {"exp": 4102444800}
+    none = {**header, "alg": "none"}
+    changed = {**body, **claims}
+    found = {
+        "structured, with alg none": f"{_encoded(none)}.{_encoded(changed)}.",
+        "structured, without a signature": f"{_encoded(header)}.{_encoded(changed)}.",
+    }
+    if len(parts) == 3:
+        found["structured, with changed claims"] = f"{parts[0]}.{_encoded(changed)}.{parts[2]}"
+    return found
+
+
+def _decoded(part: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _encoded(value: dict[str, Any]) -> str:
+    text = json.dumps(value, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def rotated(ctx: TestContext, items: list[T], quick: int, standard: int | None = None) -> list[T]:
+    """Return as many of the items as the budget allows; what the test is run against next gets the following ones.
+
+    A sample drawn for each function leaves some items out everywhere. A rotation tries all of them as soon as the test
+    is run against enough functions. The seed decides where it begins.
+    """
+    most = quick if ctx.quick else standard
+    if ctx.deep or most is None or len(items) <= most:
+        return items
+    values = ctx.scope(ctx.run) if ctx.scope is not None else None
+    position = values.index(ctx.put_to) if isinstance(values, list) and ctx.put_to in values else 0
+    test = ctx.name.partition("[")[0]
+    order = random.Random(f"{ctx.run.options.seed}/{test}").sample(range(len(items)), len(items))
+    chosen = {order[(position * most + step) % len(items)] for step in range(most)}
+    return [items[index] for index in sorted(chosen)]

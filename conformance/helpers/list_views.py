@@ -1,0 +1,153 @@
+"""Lists as they are looked at: filled with enough rows, unfiltered and under each filter that leaves some of them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.catalog.model import Method
+from conformance.engine.runner import NotJudgedError, TestContext
+from conformance.helpers.comparison import Lister, canonical
+from conformance.protocol.session import SetUpFailedError
+from conformance.schema.pointer import MISSING, resolve
+
+__all__ = ["fill", "filtered", "key", "keys", "views"]
+
+
+def key(lister: Lister, row: Any) -> Any:
+    """Return what tells rows apart: the identifier where the catalogue names one, else the whole row."""
+    role = lister.function.object
+    if role is not None and role.does == "list" and isinstance(row, (dict, list)):
+        found = resolve(row, role.id)
+        if found is not MISSING:
+            return canonical(found)
+    return canonical(row)
+
+
+def keys(lister: Lister, **paging: Any) -> list[Any]:
+    """Return the keys of the rows that come back."""
+    return [key(lister, row) for row in lister.rows(**paging)]
+
+
+def fill(ctx: TestContext, function: Method, user: str | None, data: dict[str, Any], want: int) -> int:
+    """Make objects until a list has so many rows; return how many it has."""
+    lister = Lister(ctx, function, user, data)
+    rows = len(lister.rows())
+    role = function.object
+    if role is None or user is None or ctx.resources.creator(role.kind, user) is None:
+        return rows
+    create = ctx.catalog.create(role.kind)
+    assert create is not None
+    shared = {
+        param.name: data[param.name]
+        for param in create.params
+        if param.required and param.ref and param.name in data
+    }
+    if ctx.catalog.delete(role.kind) is None:
+        # What cannot be removed again is made sparingly.
+        want = min(want, 12)
+    while rows < want:
+        for _ in range(want - rows):
+            ctx.resources.new(role.kind, user, optional="some", **shared)
+        now = len(lister.rows())
+        if now <= rows:
+            break
+        rows = now
+    return rows
+
+
+def views(ctx: TestContext, function: Method, want: int) -> Iterator[tuple[str, Lister]]:
+    """Yield a list unfiltered and under each filter that leaves some of it, for a user who sees enough rows.
+
+    Raises:
+        NotJudgedError: nobody sees two rows.
+
+    """
+    user = ctx.who(function)
+    strangers(ctx, function, user)
+    data = ctx.valid(function, user, optional="none")
+    rows = fill(ctx, function, user, data, want)
+    if rows < 2:
+        for other in ctx.profile.users if user is not None else ():
+            if other != user and ctx.resources.may_call(other, function):
+                theirs = ctx.valid(function, other, optional="none")
+                if len(Lister(ctx, function, other, theirs).rows()) > rows:
+                    user, data = other, theirs
+                    rows = len(Lister(ctx, function, user, data).rows())
+    if rows < 2:
+        raise NotJudgedError(f"{function.name} lists {rows} rows; two are needed to see paging")
+    yield "", Lister(ctx, function, user, data)
+    yield from filtered(ctx, function, user, data)
+
+
+def strangers(ctx: TestContext, function: Method, user: str | None) -> None:
+    """Make sure that others have objects of the kind, too, where they can make them: a list may show them."""
+    role = function.object
+    if role is None or user is None:
+        return
+    for other in ctx.profile.users:
+        if other != user and ctx.resources.creator(role.kind, other) is not None:
+            with contextlib.suppress(SetUpFailedError):
+                ctx.resources.any(role.kind, other)
+
+
+def filtered(
+    ctx: TestContext, function: Method, user: str | None, data: dict[str, Any]
+) -> Iterator[tuple[str, Lister]]:
+    """Yield the list under filters that are known to leave at least two rows, or to order them otherwise."""
+    sample = Lister(ctx, function, user, data).rows()
+    optional = [param for param in function.params if not param.required]
+    for param in ctx.some(optional, 2):
+        if param.required:
+            continue
+        found: list[tuple[int, Any]] = []
+        candidates = _candidates(ctx, param.name, param.schema, sample)
+        for value in ctx.some(candidates, 3):
+            filled = {**data, param.name: value}
+            if not function.data.valid(filled):
+                continue
+            lister = Lister(ctx, function, user, filled)
+            exchange = lister.exchange()
+            if exchange.status != 200:
+                continue
+            count = len(ctx.resources.rows(function, exchange))
+            if count >= 2:
+                found.append((count, value))
+        # The filter that leaves the most, but not all, tells the most.
+        found.sort(key=lambda pair: (pair[0] == len(sample), -pair[0]))
+        for _, value in found[: 1 if ctx.quick else 2]:
+            yield param.name, Lister(ctx, function, user, {**data, param.name: value})
+
+
+def _candidates(ctx: TestContext, name: str, schema: dict[str, Any], rows: list[Any]) -> list[Any]:
+    values: list[Any] = []
+    if "enum" in schema:
+        values += schema["enum"]
+    if schema.get("type") == "boolean":
+        values += [True, False]
+    texts: list[str] = []
+    for row in rows[:: max(1, len(rows) // 12)]:
+        if isinstance(row, dict):
+            if name in row and not isinstance(row[name], (dict, list)):
+                values.append(row[name])
+            texts += [value for value in row.values() if isinstance(value, str)]
+    if (
+        schema.get("type") in ("string", ["string", "null"])
+        and "enum" not in schema
+        and "format" not in schema
+    ):
+        values += [
+            ctx.resources.tag,
+            ctx.resources.tag[:7],
+            *(text.split()[0] for text in texts[:3] if text.split()),
+            "e",
+            "a",
+        ]
+    if schema.get("type") in ("integer", "number"):
+        values += [schema.get("minimum", 0), schema.get("maximum", 10**6)]
+    unique: list[Any] = []
+    for value in values:
+        if value is not None and canonical(value) not in map(canonical, unique):
+            unique.append(value)
+    return unique[:8]

@@ -1,0 +1,185 @@
+"""Texts, numbers and injections, laid into a function's data so that few calls try many of them in many places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+from conformance.engine.runner import TestContext
+from conformance.generation import payloads
+from conformance.generation.payloads import Carrier, Injection, Number, Text
+from conformance.helpers.fuzz_target import FuzzTarget
+
+__all__ = ["Item", "Load", "Mixture", "doubtful", "loads", "parts"]
+
+Item: TypeAlias = Text | Number | Injection
+#: What goes into one call together: at most one item for each argument.
+Load: TypeAlias = list[Carrier]
+
+#: Longer texts than this are sent one at a time.
+_LONG = 16_000
+
+#: Texts that are themselves only when nothing stands beside them.
+_WHOLE = frozenset(
+    {
+        "blank",
+        "blanks around",
+        "byte-order mark first",
+        "digits alone",
+        "number",
+        "null",
+        "true",
+        "JSON",
+        "255 characters",
+        "256 characters",
+    }
+)
+
+#: Lengths of mixtures; in each place the longest is used that the schema lets pass.
+_SIZES = (1200, 240, 115, 75, 50)
+
+_BETWEEN = "|"
+
+
+def loads(
+    ctx: TestContext, fuzz_target: FuzzTarget, wanted: Callable[[Item], bool], quick: int
+) -> Iterator[Load]:
+    """Yield loads: first mixtures of many texts in each place, then each item by itself, as far as anybody goes.
+
+    `wanted` chooses among the items; of a quick run's only so many are tried.
+    """
+    items: list[Item] = [*payloads.TEXTS, *payloads.NUMBERS, *payloads.INJECTIONS]
+    if ctx.only is None:
+        items = ctx.some(items, quick)
+    items = [item for item in items if wanted(item)]
+    ctx.rng.shuffle(items)
+    if ctx.only is None:
+        yield from _zipped(_mixed(ctx, fuzz_target, items))
+    by: dict[str, dict[str, dict[int, Carrier]]] = {}
+    odd: dict[str, dict[str, Carrier]] = {}
+    long: dict[str, list[Carrier]] = {}
+    order = {item.name: number for number, item in enumerate(items)}
+    for carrier in _carriers(fuzz_target, items):
+        item = carrier.item
+        if isinstance(item, Text) and len(item.value) >= _LONG:
+            long.setdefault(item.name, []).append(carrier)
+        elif doubtful(item):
+            odd.setdefault(item.name, {}).setdefault(carrier.parameter, carrier)
+        else:
+            by.setdefault(carrier.parameter, {}).setdefault(carrier.pointer, {})[order[item.name]] = carrier
+    others: list[Load] = [list(found.values()) for found in odd.values()]
+    last: list[Load] = []
+    for carriers in long.values():
+        ctx.rng.shuffle(carriers)
+        others.append(carriers[:1])
+        last += [[carrier] for carrier in carriers[1:]]
+    ctx.rng.shuffle(others)
+    # Where there is room for few, the one goes first at which most libraries end a text.
+    others.sort(key=lambda load: "\0" in str(load[0].item.value))
+    ctx.rng.shuffle(last)
+    alone = _zipped([_diagonal(list(places.values()), len(items)) for places in by.values()])
+    for number, load in enumerate(alone):
+        yield load
+        if others and number % 2:
+            yield others.pop()
+    yield from others
+    yield from last
+
+
+def _carriers(fuzz_target: FuzzTarget, items: Sequence[Item]) -> Iterator[Carrier]:
+    for carrier in payloads.carrying(fuzz_target.function, items):
+        if not fuzz_target.hands_off(carrier.parameter) and not carrier.ref:
+            yield carrier
+
+
+def _zipped(rows: list[list[Carrier]]) -> Iterator[Load]:
+    """Lay the arguments' rows beside each other; each begins elsewhere, so that all items have been somewhere soon."""
+    for number in range(max(map(len, rows), default=0)):
+        yield [
+            row[(number + index * len(row) // len(rows)) % len(row)]
+            for index, row in enumerate(rows)
+            if number < len(row)
+        ]
+
+
+def _diagonal(places: list[dict[int, Carrier]], count: int) -> list[Carrier]:
+    """Return the carriers of an argument's places so that neither a place nor an item comes last."""
+    return [
+        places[(turn + item) % len(places)][item]
+        for turn in range(len(places))
+        for item in range(count)
+        if item in places[(turn + item) % len(places)]
+    ]
+
+
+def doubtful(item: Item) -> bool:
+    """Whether many targets refuse it, by right."""
+    if isinstance(item, Number):
+        return "number of unusual size" in payloads.oddities(item.literal)
+    return _odd(str(item.value))
+
+
+def _odd(text: str) -> bool:
+    return any(sign < " " or "\ud800" <= sign <= "\udfff" or sign in "\x7f\ufffe\uffff" for sign in text)
+
+
+# -- mixtures ------------------------------------------------------------------------------------------------
+
+
+class Mixture(Text):
+    """Several texts in one: what is done to any of them is done to it."""
+
+
+def _plain(item: Item) -> bool:
+    """Whether an item may stand among others: line ends and tabs do, what makes many targets refuse a text does not."""
+    text = str(item.value) if isinstance(item.value, str) else ""
+    return 0 < len(text) <= 100 and item.name not in _WHOLE and not _odd(re.sub(r"[\t\r\n]", "", text))
+
+
+def _mixed(ctx: TestContext, fuzz_target: FuzzTarget, items: Sequence[Item]) -> list[list[Carrier]]:
+    """Return, for each argument, what carries all the mixtures of the longest kind that its places let pass."""
+    texts = [item for item in items if _plain(item)]
+    by_pointer: dict[str, list[Carrier]] = {}
+    for size in _SIZES:
+        mixtures = _mixtures(texts, size)
+        fitting: dict[str, list[Carrier]] = {}
+        for carrier in _carriers(fuzz_target, mixtures):
+            fitting.setdefault(carrier.pointer, []).append(carrier)
+        for pointer, carriers in fitting.items():
+            # The last mixture may be short enough where the others are too long.
+            if pointer not in by_pointer and len(carriers) == len(mixtures):
+                by_pointer[pointer] = carriers
+    rows: dict[str, list[Carrier]] = {}
+    for carriers in by_pointer.values():
+        rows.setdefault(carriers[0].parameter, []).extend(carriers)
+    for row in rows.values():
+        ctx.rng.shuffle(row)
+    return list(rows.values())
+
+
+def _mixtures(texts: Sequence[Item], size: int) -> list[Text]:
+    """Pack texts into mixtures of at most this length."""
+    packed: list[list[Item]] = []
+    for item in texts:
+        text = str(item.value)
+        if packed and len(_text(packed[-1])) + len(_BETWEEN) * 2 + len(text) <= size:
+            packed[-1].append(item)
+        elif len(text) + 2 <= size:
+            packed.append([item])
+    return [Mixture("+".join(item.name for item in group), _text(group)) for group in packed]
+
+
+def _text(group: Sequence[Item]) -> str:
+    # The ends are letters: what happens to white space at an end is another text's matter.
+    return "a" + _BETWEEN.join(str(item.value) for item in group) + "z"
+
+
+def parts(fuzz_target: FuzzTarget, carrier: Carrier) -> list[Carrier]:
+    """Return what a mixture is made of, each by itself in the same place; nothing for another item."""
+    if not isinstance(carrier.item, Mixture):
+        return []
+    names = set(carrier.item.name.split("+"))
+    every: tuple[Item, ...] = (*payloads.TEXTS, *payloads.INJECTIONS)
+    items = [item for item in every if item.name in names]
+    return [one for one in _carriers(fuzz_target, items) if one.pointer == carrier.pointer]

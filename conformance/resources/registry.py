@@ -1,0 +1,486 @@
+"""The objects of a run: made through the target's own functions, entered in a ledger, removed in reverse order.
+
+Which function makes, reads, changes, lists and deletes objects of a kind is told by the catalogue's `x-object`.
+Free text of whatever is made carries the run's tag, so that a person who finds it knows where it came from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.catalog.model import Catalog, Method, refs
+from conformance.generation.samples import CannotGenerate, Optional, Sampler, Violation, violations
+from conformance.protocol.caller import OMIT, Caller
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.ownership import Ownership
+from conformance.protocol.profile import Profile
+from conformance.protocol.session import Sessions, SetUpFailedError
+from conformance.schema.pointer import MISSING, resolve
+
+__all__ = ["Resource", "Resources"]
+
+#: Standing objects of one kind that are replaced in a run, where no function deletes such objects.
+MAX_RENEWALS_WITHOUT_DELETE = 6
+
+
+@dataclass(eq=False)
+class Resource:
+    """An object of the target: its kind and identifier, who it belongs to, and what it was made with."""
+
+    kind: str
+    id: Any
+    user: str
+    sent: dict[str, Any] = field(default_factory=dict)
+    made: bool = True
+    gone: bool = False
+
+
+class Resources:
+    """Makes valid data and the objects it refers to.
+
+    `rng` decides every choice, so that the same seed gives the same data; `writable` says whether the target may be
+    written to at all.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        sessions: Sessions,
+        profile: Profile,
+        catalog: Catalog,
+        *,
+        tag: str,
+        rng: random.Random,
+        writable: bool,
+        fresh: Callable[[], str] | None = None,
+    ) -> None:
+        """Take `fresh` for what makes texts that this run has not used; by default they are numbered."""
+        self.caller = caller
+        self.sessions = sessions
+        self.profile = profile
+        self.catalog = catalog
+        self.tag = tag
+        self.rng = rng
+        self.writable = writable
+        #: Knows what the run made, and what must therefore not be sent.
+        self.ownership = Ownership(catalog)
+        self._counter = itertools.count(1)
+        self._fresh = fresh
+        self._sampler = Sampler(rng, self.fresh, _nobody)
+        self._violations: dict[str, list[Violation]] = {}
+        self._ledger: dict[Resource, None] = {}
+        self._removed: dict[Resource, None] = {}
+        self._known: dict[tuple[str, str], Resource] = {}
+        self._standing: dict[tuple[str, str], Resource] = {}
+        self._found: dict[tuple[str, str], list[Any]] = {}
+        self._making: list[str] = []
+        self._renewed: Counter[str] = Counter()
+        self._lock = threading.RLock()
+
+    # -- who may call what -----------------------------------------------------------------------------------
+
+    def may_call(self, user: str, method: Method) -> bool:
+        """Whether the catalogue lets this user of the profile call the function."""
+        if method.auth in ("none", "session"):
+            return True
+        return method.auth in self.profile.users[user].roles
+
+    def callers(self, method: Method) -> list[str]:
+        """Return the users who may call a function, those with the fewest special rights first."""
+        users = [name for name in self.profile.users if self.may_call(name, method)]
+        return sorted(users, key=lambda name: len(self.privileges(name)))
+
+    def privileges(self, user: str) -> frozenset[str]:
+        """Return the user's roles that some function asks for."""
+        return frozenset(self.profile.users[user].roles) & frozenset(self.catalog.roles)
+
+    def harmless(self, method: Method) -> bool:
+        """Whether the suite may let this function run: reads always; what deletes, only on what the run made."""
+        if method.effect == "read":
+            return True
+        if not self.writable:
+            return False
+        if method.name in self._account_functions():
+            return False
+        if method.effect == "delete" or (method.object and method.object.does == "delete"):
+            return any(self.catalog.create(kind) is not None for kind in self._kinds_of(method))
+        return not any(param.required and self.locks_out(method, param.name) for param in method.params)
+
+    def _account_functions(self) -> set[str]:
+        auth = self.profile.auth
+        return {name for name in (auth.logout,) if name}
+
+    def locks_out(self, method: Method, name: str) -> bool:
+        """Whether giving this parameter may lock the user of the profile out: his own name, his own password."""
+        auth = self.profile.auth
+        if auth.login is None or method.effect == "read" or name not in (auth.login.user, auth.login.secret):
+            return False
+        return method.name not in (auth.login.function, auth.key_login.function if auth.key_login else "")
+
+    def _kinds_of(self, method: Method) -> list[str]:
+        kinds = [param.ref for param in method.params if param.ref]
+        if method.object and method.object.does in ("read", "update", "delete"):
+            kinds.insert(0, method.object.kind)
+        return kinds
+
+    def spends(self, method: Method) -> list[str]:
+        """Return the kinds of objects that a call of a function may use up, its own kind first."""
+        role = method.object
+        if method.effect == "read" or (role is not None and role.does in ("create", "update", "list")):
+            return []
+        return self._kinds_of(method)
+
+    # -- data ------------------------------------------------------------------------------------------------
+
+    def fresh(self) -> str:
+        """Return a text that this run has not used: its tag and a number."""
+        return self._fresh() if self._fresh is not None else f"{self.tag}-{next(self._counter)}"
+
+    def sampler(self, user: str | None, *, avoid: frozenset[str] = frozenset()) -> Sampler:
+        """Return a builder of values; identifiers are of objects that the user may use."""
+
+        def refer(kind: str) -> Any:
+            if user is None:
+                raise SetUpFailedError(f"nobody to find or make a {kind} for")
+            return (self.new(kind, user) if kind in avoid else self.any(kind, user)).id
+
+        return self._sampler.bound(self.rng, refer)
+
+    def violations(self, method: Method) -> list[Violation]:
+        """Return the ways to spoil a function's data, in an order that is always the same (REQ-7, REQ-8, REQ-9)."""
+        if method.name not in self._violations:
+            self._violations[method.name] = list(violations(method))
+        return self._violations[method.name]
+
+    def valid(
+        self, method: Method, user: str | None, *, optional: Optional = "all", **fixed: Any
+    ) -> dict[str, Any]:
+        """Return data that the function's schema allows; what it acts on was made for this call where need be.
+
+        `optional` says which members that are not required are given: "all", "some" or "none".
+
+        Raises:
+            SetUpFailedError: no object to act on can be had, or the schema cannot be sampled.
+
+        """
+        auth = self.profile.auth
+        if auth.key_login is not None and method.name == auth.key_login.function:
+            return {**self.sessions.signed(str(int(time.time() * 1000))), **fixed}
+        if auth.login is not None and method.name == auth.login.function:
+            if not self.profile.users:
+                raise SetUpFailedError("the profile has no users ([users.NAME])")
+            return {**self.sessions.credentials(user or next(iter(self.profile.users))), **fixed}
+        spent = set(self.spends(method))
+        sampler = self.sampler(user, avoid=frozenset(spent))
+        data: dict[str, Any] = {}
+        own = (
+            method.object.id if method.object and method.object.does in ("read", "update", "delete") else None
+        )
+        if own is not None and own not in fixed:
+            assert method.object is not None
+            kind = method.object.kind
+            if user is None:
+                raise SetUpFailedError(f"nobody to find or make a {kind} for")
+            try:
+                resource = self.new(kind, user) if kind in spent else self.any(kind, user)
+                fixed = {own: resource.id, **_shared(method, resource), **fixed}
+            except SetUpFailedError:
+                param = method.param(own)
+                if param is None or param.required:
+                    raise
+                fixed = {own: OMIT, **fixed}
+        for param in method.params:
+            if param.name in fixed:
+                if fixed[param.name] is not OMIT:
+                    data[param.name] = fixed[param.name]
+                continue
+            if not param.required:
+                if self.locks_out(method, param.name):
+                    continue
+                if optional == "none" or (optional == "some" and self.rng.random() < 0.5):
+                    continue
+            try:
+                data[param.name] = sampler.sample(param.schema, optional=optional)
+            except CannotGenerate as error:
+                if param.required:
+                    raise SetUpFailedError(f"no sample of {method.name} {param.name}: {error}") from error
+            except SetUpFailedError:
+                if param.required:
+                    raise
+        if not method.data.valid(data):
+            # Members may exclude one another; what is required alone is the next best.
+            if optional != "none":
+                return self.valid(method, user, optional="none", **fixed)
+            raise SetUpFailedError(f"no sample of {method.name} fits its schema")
+        return data
+
+    def breakable(self, method: Method, user: str | None) -> dict[str, Any]:
+        """Return data to break in one place: valid, but for texts of unknown formats, for which any text stands.
+
+        Raises:
+            SetUpFailedError: as `valid` does, for any other reason.
+
+        """
+        try:
+            return self.valid(method, user)
+        except SetUpFailedError as error:
+            if not isinstance(error.__cause__, CannotGenerate) or error.__cause__.keyword != "format":
+                raise
+        fixed: dict[str, Any] = {}
+        sampler = self.sampler(user)
+        for param in method.params:
+            if param.required and not refs(param.schema):
+                sampler.placeholders = False
+                try:
+                    sampler.sample(param.schema)
+                except CannotGenerate:
+                    sampler.placeholders = True
+                    fixed[param.name] = sampler.sample(param.schema)
+        return self.valid(method, user, optional="none", **fixed)
+
+    # -- objects ---------------------------------------------------------------------------------------------
+
+    def creator(self, kind: str, user: str) -> Method | None:
+        """Return the function with which this user can make objects of a kind, if there is one."""
+        method = self.catalog.create(kind)
+        if method is None or not self.writable or not self.may_call(user, method):
+            return None
+        return method
+
+    def new(self, kind: str, user: str, *, optional: Optional = "all", **fixed: Any) -> Resource:
+        """Make an object of a kind as this user; where it cannot be made, find one.
+
+        Raises:
+            SetUpFailedError: it can be neither made nor found.
+
+        """
+        method = self.creator(kind, user)
+        if method is None:
+            return self._find(kind, user)
+        if kind in self._making:
+            raise SetUpFailedError(f"a {kind} needs another {kind} before it can be made")
+        self._making.append(kind)
+        try:
+            # What a rule beyond the schema refuses is tried with other data before it counts as refused.
+            choices: list[Optional] = [optional, "none"]
+            choices += ["none"] * (4 if method.beyond_schema else 0)
+            for choice in choices:
+                data = self.valid(method, user, optional=choice, **fixed)
+                exchange = self.call(method, data, user)
+                if exchange.status != 400:
+                    break
+        finally:
+            self._making.pop()
+        resource = self.learn(exchange, method, data, user)
+        if resource is None:
+            raise SetUpFailedError(
+                f"could not make a {kind} to test with: {method.name} gave {exchange.summary()}"
+                + (
+                    f", with no identifier at {method.object.id}"
+                    if exchange.status == 200 and method.object
+                    else ""
+                ),
+                exchange,
+            )
+        return resource
+
+    def any(self, kind: str, user: str) -> Resource:
+        """Return an object of a kind that this user may use: one made before, else a new one, else one found."""
+        with self._lock:
+            resource = self._standing.get((kind, user))
+            if resource is None or resource.gone:
+                resource = self._standing[(kind, user)] = self.new(kind, user)
+            return resource
+
+    def learn(self, exchange: Exchange, method: Method, data: Any, user: str | None) -> Resource | None:
+        """Enter what a call created in the ledger; None where it created nothing."""
+        role = method.object
+        if role is None or role.does != "create" or user is None or not exchange.succeeded:
+            return None
+        identifier = resolve(exchange.data, role.id)
+        if identifier is MISSING or identifier is None or isinstance(identifier, (dict, list)):
+            return None
+        with self._lock:
+            key = (role.kind, repr(identifier))
+            resource = self._known.get(key)
+            if resource is None or resource.gone:
+                sent = dict(data) if isinstance(data, dict) else {}
+                resource = self._known[key] = Resource(role.kind, identifier, user, sent)
+                self._ledger[resource] = None
+                self.ownership.made(role.kind, identifier)
+            return resource
+
+    def resource(self, kind: str, identifier: Any, user: str) -> Resource:
+        """Return what is known of an object, by its identifier."""
+        return self._known.get((kind, repr(identifier))) or Resource(kind, identifier, user, made=False)
+
+    def enter(self, kind: str, identifier: Any, user: str | None) -> None:
+        """Enter an object in the ledger that came to be where none should have."""
+        if user is not None and (kind, repr(identifier)) not in self._known:
+            resource = self._known[(kind, repr(identifier))] = Resource(kind, identifier, user)
+            self._ledger[resource] = None
+            self.ownership.made(kind, identifier)
+
+    def adopt(self, resource: Resource) -> None:
+        """Enter an object in the ledger that another process made, which cannot remove it any more."""
+        with self._lock:
+            self._known[(resource.kind, repr(resource.id))] = resource
+            self._ledger[resource] = None
+            self.ownership.made(resource.kind, resource.id)
+
+    def renew(self) -> None:
+        """Use none of the standing objects any more: what was done to them may have changed whose they are.
+
+        They stay in the ledger. Of a kind that no function deletes only a few are replaced.
+        """
+        with self._lock:
+            for kind, user in list(self._standing):
+                if self.catalog.delete(kind) is None:
+                    self._renewed[kind] += 1
+                    if self._renewed[kind] > MAX_RENEWALS_WITHOUT_DELETE:
+                        continue
+                del self._standing[kind, user]
+
+    def standing(self, resource: Resource) -> bool:
+        """Whether an object is kept to be used again."""
+        return resource in self._standing.values()
+
+    def forget(self, kind: str, identifier: Any) -> None:
+        """Strike an object off the ledger: it is deleted."""
+        with self._lock:
+            resource = self._known.get((kind, repr(identifier)))
+            if resource is not None:
+                resource.gone = True
+                if resource in self._ledger:
+                    self._removed[resource] = None
+                self._ledger.pop(resource, None)
+
+    def _find(self, kind: str, user: str) -> Resource:
+        """Find an object of a kind in a list that this user may call."""
+        rows = self._found.get((kind, user))
+        if rows is None:
+            rows = []
+            for method in self.catalog.lists(kind):
+                if not self.may_call(user, method) or method.object is None:
+                    continue
+                if kind in self._making:
+                    continue
+                self._making.append(kind)
+                try:
+                    data = self.valid(method, user, optional="none")
+                finally:
+                    self._making.pop()
+                exchange = self.call(method, data, user)
+                rows += [
+                    resolve(row, method.object.id)
+                    for row in self.rows(method, exchange)
+                    if resolve(row, method.object.id) is not MISSING
+                ]
+            self._found[(kind, user)] = rows
+            if not any(self.creator(kind, name) for name in self.profile.users):
+                for identifier in rows[:1]:
+                    self.ownership.found(kind, identifier)
+        if not rows:
+            raise SetUpFailedError(f"there is no {kind} that {user} could use, and no function to make one")
+        return Resource(kind, rows[0], user, made=False)
+
+    def finder(self, kind: str, identifier: Any) -> str | None:
+        """Return the user in whose list an object was found that the run did not make, or None."""
+        found = (user for (name, user), rows in self._found.items() if name == kind and identifier in rows)
+        return next(found, None)
+
+    def rows(self, method: Method, exchange: Exchange) -> list[Any]:
+        """Return the rows of a list's answer; none where there are none to be read."""
+        if exchange.status != 200 or not isinstance(exchange.envelope, dict):
+            return []
+        pointer = method.rows if method.rows is not None else ""
+        rows = resolve(exchange.data, pointer)
+        return rows if isinstance(rows, list) else []
+
+    def call(self, method: Method, data: Any, user: str | None, **options: Any) -> Exchange:
+        """Call a function as a user, in the main session."""
+        token = self.sessions.of(user).token if user is not None else None
+        return self.caller.call(method, data, user=user, token=token, **options)
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Forget everything: the target's data is not ours any more (a reset), nor are the identifiers."""
+        with self._lock:
+            self._ledger.clear()
+            self._removed.clear()
+            self._known.clear()
+            self._standing.clear()
+            self._found.clear()
+            self.ownership.reset()
+
+    def owned(self) -> Iterator[Resource]:
+        """Yield what the run made and has not removed."""
+        yield from list(self._ledger)
+
+    def remove(self, resource: Resource) -> str | None:
+        """Delete an object; return why it could not be done, or None."""
+        method = self.catalog.delete(resource.kind)
+        if method is None or method.object is None:
+            return "the catalogue has no function that deletes it"
+        users = [user for user in (resource.user, *self.profile.users) if self.may_call(user, method)]
+        why = "no user of the profile may delete it"
+        for user in dict.fromkeys(users[:3]):
+            try:
+                data = self.valid(method, user, optional="none", **self.acting_on(method, resource))
+                exchange = self.call(method, data, user)
+            except SetUpFailedError as error:
+                why = error.reason
+                continue
+            if exchange.status == 200 or exchange.status == 404:
+                self.forget(resource.kind, resource.id)
+                return None
+            why = f"{method.name} gave {exchange.summary()}"
+        return why
+
+    @staticmethod
+    def acting_on(method: Method, resource: Resource) -> dict[str, Any]:
+        """Return the members of a function's data that say which object it acts on: its own, and its parents'."""
+        assert method.object is not None
+        return {method.object.id: resource.id, **_shared(method, resource)}
+
+    def removed(self) -> Iterator[Resource]:
+        """Yield what the run made and the target said it deleted, whose identifiers no later object was given."""
+        with self._lock:
+            yield from [
+                resource
+                for resource in self._removed
+                if self._known.get((resource.kind, repr(resource.id))) is resource
+            ]
+
+    def restore(self, resource: Resource) -> None:
+        """Enter an object in the ledger again: it was said to be deleted, and is still there."""
+        with self._lock:
+            resource.gone = False
+            self._removed.pop(resource, None)
+            self._ledger[resource] = None
+
+    def clear_ledger(self) -> None:
+        """Strike every object off the ledger: what is left of them was reported."""
+        self._ledger.clear()
+
+
+def _nobody(kind: str) -> Any:
+    raise SetUpFailedError(f"nobody to find or make a {kind} for")
+
+
+def _shared(method: Method, resource: Resource) -> dict[str, Any]:
+    """Return the members that an object was made with and that a function asks for by the same name."""
+    own = method.object.id if method.object else None
+    return {
+        param.name: resource.sent[param.name]
+        for param in method.params
+        if param.required and param.ref and param.name != own and param.name in resource.sent
+    }

@@ -1,0 +1,1 @@
+"""JSON Schema in the dialect of the rulebook, and JSON pointers."""

@@ -1,0 +1,1 @@
+"""Random sequences of calls, checked against a model of the state (STA-6)."""

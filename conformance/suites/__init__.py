@@ -1,0 +1,1 @@
+"""The tests that call the target: one module for each area of the rulebook."""

@@ -1,0 +1,823 @@
+"""AUT: «If user login was successful the server sends back the session identifier»."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from conformance.catalog.model import Method
+from conformance.engine.markers import disturbs_sessions, each_function, each_user, judges
+from conformance.engine.runner import LINES, REFUSED, NotJudgedError, TestContext
+from conformance.helpers.builtin_names import (
+    EMPTY_VALUES,
+    PROTOTYPE_NAMES,
+    WILDCARDS,
+    accented,
+    percent_escaped,
+    rotated,
+    same_java_hash,
+    unsigned_tokens,
+)
+from conformance.helpers.claims import claiming_headers
+from conformance.helpers.comparison import equal
+from conformance.helpers.identities import learned
+from conformance.protocol.exchange import Exchange, field_bytes
+from conformance.protocol.reach import asked_for
+from conformance.protocol.session import Session, SetUpFailedError
+from conformance.protocol.shown import as_json
+from conformance.schema.pointer import MISSING, resolve
+from conformance.suites.test_codes import another, protected
+
+#: How many logins AUT-14 speaks of, and how many bits an identifier must have.
+LOGINS = 200
+BITS = 64.0
+
+
+def checkers(ctx: TestContext, user: str) -> list[Method]:
+    """Return harmless protected functions that this user may call, the one that says who he is first."""
+    whoami = ctx.profile.auth.whoami
+    found = [
+        method
+        for method in ctx.catalog.methods.values()
+        if protected(method) and method.effect == "read" and ctx.resources.may_call(user, method)
+    ]
+    first = whoami.function if whoami else ""
+    found.sort(key=lambda method: (method.name != first, any(param.required for param in method.params)))
+    return [method for method in found if _can_be_called(ctx, method, user)]
+
+
+def _can_be_called(ctx: TestContext, method: Method, user: str) -> bool:
+    """Whether there is valid data for a function: an object to act on."""
+    try:
+        ctx.valid(method, user, optional="none")
+    except SetUpFailedError:
+        return False
+    return True
+
+
+def checker(ctx: TestContext, user: str) -> Method:
+    """Return a protected function that tells whether a session is taken for one.
+
+    Raises:
+        NotJudgedError: none is known.
+
+    """
+    found = checkers(ctx, user)
+    if not found:
+        raise NotJudgedError(
+            "no function is known that needs a session and changes nothing",
+            LINES["catalog"] if ctx.catalog.is_implicit else LINES["whoami"],
+        )
+    return found[0]
+
+
+def use(ctx: TestContext, method: Method, user: str, token: str | None, **options: Any) -> Exchange:
+    """Call a checker with valid data under some token."""
+    return ctx.call(method, ctx.valid(method, user, optional="none"), as_=user, token=token, **options)
+
+
+def alive(exchange: Exchange) -> bool:
+    """Whether the target took the token for a session."""
+    return exchange.status is not None and exchange.status != 401
+
+
+@judges("AUT-1")
+@each_user()
+def test_right_credentials(ctx: TestContext, user: str) -> None:
+    """The session identifier is a string with something in it."""
+    exchange, found = ctx.sessions.attempt(ctx.sessions.credentials(user), user=user)
+    if not ctx.judge(
+        "AUT-1",
+        exchange.status == 200,
+        kind="the right credentials are refused",
+        expected="status 200",
+        actual=f"{exchange.summary()}{asked_for(exchange)}",
+        exchange=exchange,
+        accepted={200},
+    ):
+        return
+    pointer = ctx.profile.auth.session
+    good = ctx.judge(
+        "AUT-1",
+        isinstance(found, str) and bool(found.strip()),
+        kind="a login gives no session identifier",
+        expected=f"a non-empty string at {pointer} in data",
+        actual="nothing there" if found is MISSING else as_json(found, 40),
+        exchange=exchange,
+    )
+    if good:
+        ctx.sessions.end(Session(user, found))
+
+
+def _near_misses(secret: str) -> Iterator[tuple[str, str]]:
+    if secret.swapcase() != secret:
+        yield "the password in another case", secret.swapcase()
+    if secret.lower() != secret:
+        yield "the password in lower case", secret.lower()
+    if secret.upper() != secret:
+        yield "the password in upper case", secret.upper()
+    if len(secret) > 1:
+        yield "the password without its last character", secret[:-1]
+        yield "the first half of the password", secret[: len(secret) // 2]
+        other = another(random.Random(len(secret)), secret[-1])
+        yield (
+            "the password with its last character changed",
+            secret[:-1] + (other if other != secret[-1] else "x"),
+        )
+    yield "the password and one character more", secret + "x"
+    yield "the password and a blank", secret + " "
+    yield "a blank and the password", " " + secret
+    yield "the password and U+0000", secret + "\u0000"
+    yield "the password, U+0000 and more", secret + "\u0000x"
+    for what, changed in (
+        ("the password with an accent", accented(secret)),
+        ("another text of the same 32-bit hash", same_java_hash(secret)),
+    ):
+        if changed is not None:
+            yield what, changed
+
+
+@judges("AUT-2", "AUT-12")
+@each_user()
+def test_wrong_credentials(ctx: TestContext, user: str) -> None:
+    """Near misses too; every few of them a right login, so that no lock for too many wrong ones is met."""
+    ctx.need_writing()
+    login = ctx.sessions.login
+    right = ctx.sessions.credentials(user)
+    name, secret = right[login.user], right[login.secret]
+    # In the form of the right ones, so that a schema for them lets them through to be compared.
+    canary = another(ctx.rng, secret)
+    stranger = _unlike(ctx, name)
+    ctx.secret_registry.password(canary)
+    attempts: list[tuple[str, dict[str, Any]]] = [("a wrong password", {**right, login.secret: canary})]
+    for what, miss in ctx.some(_near_misses(secret), 4):
+        ctx.secret_registry.add(miss)
+        attempts.append((what, {**right, login.secret: miss}))
+    attempts += [
+        ("an unknown user", {**right, login.user: stranger}),
+        ("an empty password", {**right, login.secret: ""}),
+        ("an empty user", {**right, login.user: ""}),
+        ("no password", {login.user: name}),
+        ("no user", {login.secret: secret}),
+        ("a password that is null", {**right, login.secret: None}),
+        ("a password that is true", {**right, login.secret: True}),
+        ("an empty login", {}),
+        ("a password that is SQL", {**right, login.secret: "' OR '1'='1"}),
+        ("a password that is SQL", {**right, login.secret: "x' OR 'a'='a' -- "}),
+        ("a user that is SQL", {**right, login.user: f"{name}' -- ", login.secret: canary}),
+        *(
+            ("another user's password", {**right, login.secret: each.secret})
+            for each in ctx.profile.users.values()
+            if each.secret not in (secret, "") and each.user != name
+        ),
+        ("a password that is an operator", {**right, login.secret: {"$ne": ""}}),
+        *rotated(ctx, _coerced_logins(right, login.user, login.secret, canary), 4),
+    ]
+    answers: dict[str, Exchange] = {}
+    for index, (what, data) in enumerate(attempts):
+        exchange, found = ctx.sessions.attempt(data)
+        answers[what] = exchange
+        ctx.status("AUT-2", exchange, {400, 401, 403}, kind=f"{what} is not refused")
+        ctx.judge(
+            "AUT-2",
+            found is MISSING or found is None or found == "",
+            kind=f"{what} is given a session",
+            expected=f"nothing at {ctx.profile.auth.session} in data",
+            actual="a session identifier",
+            exchange=exchange,
+        )
+        if index % 3 == 2:
+            ctx.sessions.attempt(right, user=user)
+    wrong, _ = ctx.sessions.attempt({**right, login.secret: canary})
+    unknown, _ = ctx.sessions.attempt({login.user: stranger, login.secret: canary})
+    ctx.judge(
+        "AUT-12",
+        wrong.status == unknown.status and _neutral(wrong, name) == _neutral(unknown, stranger),
+        kind="an unknown user is answered otherwise than a wrong password",
+        expected=f"the answer that a wrong password gets: {wrong.summary()}",
+        actual=unknown.summary(),
+        exchange=unknown,
+    )
+
+
+def _coerced_logins(
+    right: dict[str, Any], user: str, secret: str, wrong: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return wrong logins that a loose comparison, a query by example or a dictionary of a language lets in."""
+    found: list[tuple[str, dict[str, Any]]] = [
+        ("the password in an array", {**right, secret: [right[secret]]}),
+        ("the password in an object", {**right, secret: {"value": right[secret]}}),
+        ("a password that is 0", {**right, secret: 0}),
+        ("a password that is an empty array", {**right, secret: []}),
+        ("a password that is an empty object", {**right, secret: {}}),
+        ("a password that is an operator", {**right, secret: {"$gt": ""}}),
+        ("a password that is an operator", {**right, secret: {"$regex": ".*"}}),
+        ("a user that is an operator", {**right, user: {"$ne": None}, secret: wrong}),
+        ("a user that is true", {**right, user: True}),
+        ("a user that is 0", {**right, user: 0}),
+    ]
+    for name in PROTOTYPE_NAMES[:4]:
+        found += [
+            (f"a user named {name}", {user: name, secret: wrong}),
+            (f"a user named {name} without a password", {user: name, secret: None}),
+        ]
+    return [*found, *((f"a user that is {name}", {**right, user: name}) for name in ("%", "*", "null"))]
+
+
+def _unlike(ctx: TestContext, name: str) -> str:
+    """Return the name of a user that does not exist, in the form of one that does."""
+    local, at, domain = name.partition("@")
+    return another(ctx.rng, local) + at + domain
+
+
+def _neutral(exchange: Exchange, name: str) -> Any:
+    message = exchange.message
+    return message.replace(name, "…") if isinstance(message, str) else message
+
+
+@judges("AUT-3")
+@each_user()
+def test_session_works_with_any_call(ctx: TestContext, user: str) -> None:
+    """On another connection, on every other endpoint, many times."""
+    methods = checkers(ctx, user)
+    if not methods:
+        checker(ctx, user)
+    session = ctx.session(user)
+    steps = methods if ctx.deep else [*ctx.some(methods, 6, 30)]
+    for method in [*steps, *[methods[0]] * (10 if ctx.quick else 30), *steps]:
+        for fresh in (False, True) if method is not methods[0] else (True,):
+            exchange = use(ctx, method, user, session.token, fresh=fresh)
+            ctx.judge(
+                "AUT-3",
+                alive(exchange),
+                kind="a session is refused",
+                expected="any answer but 401",
+                actual=exchange.summary(),
+                exchange=exchange,
+            )
+    ctx.sessions.end(session)
+
+
+@judges("AUT-4")
+@each_function(protected, otherwise="no function needs a session", harmless=False)
+def test_no_token(ctx: TestContext, function: Method) -> None:
+    """«401 Function requires proper authentication.»"""
+    if function.effect != "read":
+        ctx.need_writing()
+    user = ctx.somebody(function)
+    data = ctx.data_for(function, user) if ctx.resources.harmless(function) else {}
+    exchange = ctx.call(function, data, fresh=bool(ctx.rng.getrandbits(1)))
+    ctx.status(
+        "AUT-4",
+        exchange,
+        {401},
+        kind="a protected function runs without a Token header, or refuses it otherwise",
+    )
+    for what, headers in rotated(ctx, claiming_headers(ctx, function, user), 1, 6):
+        exchange = ctx.call(function, data, headers=headers, fresh=bool(ctx.rng.getrandbits(1)))
+        ctx.status("AUT-4", exchange, {401}, kind=f"a header stands for a session: {what}")
+
+
+@judges("AUT-4")
+@each_user()
+def test_token_in_a_trailer(ctx: TestContext, user: str) -> None:
+    """What follows the body is no header of the request (RFC 9110, section 6.5.1)."""
+    method = checker(ctx, user)
+    token = ctx.sessions.of(user).token
+    data = ctx.valid(method, user, optional="none")
+
+    def chunks(body: bytes) -> bytes:
+        return b"%x\r\n%s\r\n0\r\nToken: %s\r\n\r\n" % (len(body), body, field_bytes(token))
+
+    for declared in ([], [("Trailer", "Token")]):
+        exchange = ctx.call(method, data, chunked=chunks, headers=declared, in_session=False)
+        ctx.judge(
+            "AUT-4",
+            exchange.status != 200,
+            kind="the session is taken from a trailer",
+            expected="no session: status 401",
+            actual=exchange.summary(),
+            exchange=exchange,
+            accepted=REFUSED,
+        )
+
+
+def _constant(text: str, _: random.Random) -> str:
+    return text
+
+
+def _forgers(
+    token: str, claims: dict[str, Any]
+) -> dict[str, tuple[Callable[[random.Random], str], set[int]]]:
+    """Return, by what they are, makers of tokens that no login gave, and the statuses to accept (AUT-5).
+
+    `claims` are the user's own identifiers. What is drawn does not depend on the token: a seed tries the same ones.
+    """
+    alphabet = sorted({c for c in token if c.isalnum()}) or list("0123456789abcdef")
+
+    def changed(start: int) -> Callable[[random.Random], str]:
+        places = [*range(start, len(token)), *range(start)]
+        place = next((place for place in places if token[place].isalnum()), 0)
+        return lambda rng: token[:place] + another(rng, token[place : place + 1]) + token[place + 1 :]
+
+    twin = same_java_hash(token)
+    respelled = {
+        "in quotes": f'"{token}"',
+        "with the word Bearer before it": f"Bearer {token}",
+        "with a percent escape": percent_escaped(token),
+        "as a path": f"./{token}",
+        "with another of the same 32-bit hash": twin or "0",
+    }
+    texts = {
+        **{what: text for what, text in respelled.items() if text != token},
+        **{f"the text {text}": text for text in (*PROTOTYPE_NAMES, *EMPTY_VALUES, *WILDCARDS)},
+        **unsigned_tokens(token, claims),
+        **{f"the user's own {name}": str(value) for name, value in claims.items() if str(value).isascii()},
+    }
+    fixed: dict[str, tuple[Callable[[random.Random], str], set[int]]] = {
+        what: (functools.partial(_constant, text), {401}) for what, text in texts.items() if text != token
+    }
+    marked = accented(token)
+    if marked is not None:
+        fixed["with an accent"] = (functools.partial(_constant, marked), {400, 401})
+    return {
+        **fixed,
+        "random": (lambda rng: "".join(rng.choice(alphabet) for _ in token), {401}),
+        "truncated": (lambda _: token[:-1], {401}),
+        "truncated to its half": (lambda _: token[: len(token) // 2], {401}),
+        "with its first character changed": (changed(0), {401}),
+        "with a character before the middle changed": (changed(len(token) // 3), {401}),
+        "with its middle character changed": (changed(len(token) // 2), {401}),
+        "with upper and lower case swapped": (lambda _: token.swapcase(), {401}),
+        "empty": (lambda _: "", {401}),
+        "4 kB long": (lambda _: (token + "a" * 4096)[:4096], {401}),
+        "random and 4 kB long": (
+            lambda rng: "".join(rng.choice("abcdef0123456789") for _ in range(4096)),
+            {401},
+        ),
+        "a quote and SQL": (lambda _: "' OR '1'='1' -- ", {401}),
+        "SQL after the session": (lambda _: f"{token}' OR 'a'='a", {401}),
+        "with bytes outside ASCII": (lambda _: "s\xe9ss\xff\x80ion", {400, 401}),
+    }
+
+
+def _claims(ctx: TestContext, user: str | None) -> dict[str, Any]:
+    """Return what a user is known by, as the claims of a structured token."""
+    if user is None:
+        return {}
+    return {name or "sub": value for name, value in reversed(learned(ctx).values.get(user, [])[:3])}
+
+
+def _send_forged(ctx: TestContext, function: Method, user: str | None, chosen: int, standard: int) -> None:
+    token = ctx.sessions.of(user).token if user else "0123456789abcdef0123456789abcdef"
+    data = ctx.data_for(function, user) if ctx.resources.harmless(function) else {}
+    for what, (forge, accepted) in rotated(
+        ctx, list(_forgers(token, _claims(ctx, user)).items()), chosen, standard
+    ):
+        forged = forge(random.Random(ctx.rng.getrandbits(64)))
+        if forged == token:
+            continue
+        exchange = ctx.call(function, data, token=forged)
+        ctx.status(
+            "AUT-5", exchange, accepted, kind=f"a token that no login gave is not refused with 401: {what}"
+        )
+
+
+@judges("AUT-5")
+@each_function(protected, otherwise="no function needs a session", harmless=False)
+def test_tokens_that_no_login_gave(ctx: TestContext, function: Method) -> None:
+    """Random, truncated, near misses, empty, long, hostile; some for each function, in turn."""
+    if function.effect != "read":
+        ctx.need_writing()
+    _send_forged(ctx, function, ctx.somebody(function), 3, 20)
+
+
+@judges("AUT-5")
+def test_tokens_that_a_language_knows(ctx: TestContext) -> None:
+    """All of them to one function, so that none is left out where there are few functions."""
+    user = ctx.somebody()
+    methods = checkers(ctx, user) if user is not None else []
+    methods = methods or [
+        method
+        for method in ctx.catalog.methods.values()
+        if protected(method) and method.effect == "read" and not any(p.required for p in method.params)
+    ]
+    if not methods:
+        ctx.give_up(
+            "no function is known that needs a session and changes nothing",
+            LINES["catalog"] if ctx.catalog.is_implicit else LINES["whoami"],
+        )
+    _send_forged(ctx, methods[0], user, 60, 60)
+
+
+@judges("AUT-6", "AUT-7")
+@each_function(lambda method: method.auth == "none", otherwise="no function of the catalogue is public")
+def test_public_function(ctx: TestContext, function: Method) -> None:
+    """Without a token, and with one that nobody gave."""
+    user = ctx.somebody()
+    data = ctx.valid(function, user)
+    bare = ctx.call(function, data)
+    # Where the profile names no login, a public function that refuses may be one.
+    opens = function.name in ctx.caller.logins or ctx.profile.auth.login is None
+    if bare.status in (401, 403) and opens:
+        for rule in ("AUT-6", "AUT-7"):
+            ctx.skip(rule, f"the login is refused, which AUT-1 and AUT-16 judge: {bare.summary()}")
+        return
+    if bare.status in (401, 403):
+        good = False
+    elif bare.status == 200:
+        good = True
+    else:
+        within = ctx.call(function, data, as_=ctx.somebody()) if ctx.somebody() else bare
+        good = within.status != 200
+        if good:
+            ctx.skip(
+                "AUT-6",
+                f"the call does not succeed within a session either: {bare.summary()}",
+                function=function.name,
+            )
+    if bare.status in (200, 401, 403) or not good:
+        ctx.judge(
+            "AUT-6",
+            good,
+            kind="a public function does not work without a token",
+            expected="status 200",
+            actual=bare.summary(),
+            exchange=bare,
+            accepted={200},
+        )
+    if bare.status == 200:
+        token = "".join(ctx.rng.choice("0123456789abcdef") for _ in range(32))
+        exchange = ctx.call(function, ctx.valid(function, user), token=token)
+        ctx.status(
+            "AUT-7",
+            exchange,
+            {200, 401},
+            kind="a public function with an unknown token is answered neither 200 nor 401",
+        )
+
+
+@judges("AUT-8")
+@disturbs_sessions
+@each_user()
+def test_after_logout(ctx: TestContext, user: str) -> None:
+    """The token of a session that was ended is refused by every function."""
+    if ctx.profile.auth.logout is None:
+        ctx.give_up("the profile names no logout", LINES["logout"])
+    methods = checkers(ctx, user) or [checker(ctx, user)]
+    session = ctx.session(user)
+    before = use(ctx, methods[0], user, session.token)
+    if not alive(before):
+        ctx.give_up(f"the session does not work before the logout either: {before.summary()}")
+    ended = ctx.sessions.end(session)
+    ctx.judge(
+        "AUT-8",
+        ended is not None and ended.status == 200,
+        kind="logout does not succeed",
+        expected="status 200",
+        actual=ended.summary() if ended else "no answer",
+        exchange=ended,
+        accepted={200},
+    )
+    writes = [
+        method
+        for method in ctx.catalog.methods.values()
+        if protected(method)
+        and method.effect != "read"
+        and ctx.resources.harmless(method)
+        and ctx.resources.may_call(user, method)
+    ]
+    for method in [*ctx.some(methods, 8), *ctx.some(writes, 4)]:
+        exchange = ctx.call(
+            method, ctx.data_for(method, user), as_=user, token=session.token, in_session=False
+        )
+        ctx.status(
+            "AUT-8",
+            exchange,
+            {401},
+            kind="a session that was ended still works",
+            otherwise="a session that was ended is refused with another status",
+        )
+    again = ctx.call(ctx.profile.auth.logout, as_=user, token=session.token, in_session=False)
+    logout = ctx.catalog.methods.get(ctx.profile.auth.logout)
+    if logout is None or logout.auth != "none":
+        # A public logout may answer a token that is not a session's any more as AUT-7 says: 200 or 401.
+        ctx.status(
+            "AUT-8",
+            again,
+            {401},
+            kind="a session that was ended can be ended again",
+            otherwise="the logout of a session that was ended is refused with another status",
+        )
+
+
+@judges("AUT-9", "AUT-10")
+@disturbs_sessions
+@each_user()
+def test_two_sessions_of_one_user(ctx: TestContext, user: str) -> None:
+    """They differ, both work, and the end of one leaves the other."""
+    method = checker(ctx, user)
+    first, second = ctx.session(user), ctx.session(user)
+    different = ctx.judge(
+        "AUT-9",
+        first.token != second.token,
+        kind="two logins give the same session",
+        expected="two different sessions",
+        actual="the same identifier twice",
+        function=ctx.sessions.login.function,
+    )
+    for session, which in ((first, "first"), (second, "second"), (first, "first")):
+        exchange = use(ctx, method, user, session.token)
+        ctx.judge(
+            "AUT-9",
+            alive(exchange),
+            kind=f"of two sessions of one user the {which} does not work",
+            expected="both sessions work",
+            actual=f"the {which}: {exchange.summary()}",
+            exchange=exchange,
+        )
+    if not different:
+        ctx.skip("AUT-10", "two logins give the same session")
+        return
+    if ctx.profile.auth.logout is None:
+        ctx.skip("AUT-10", "the profile names no logout", LINES["logout"])
+        return
+    # The one that was begun last, the one before, and one that is older than both: the user's main session.
+    for ends, stays in (
+        (second, first),
+        (ctx.session(user), first),
+        (first, ctx.session(user)),
+        (None, None),
+    ):
+        ends, stays = ends or ctx.session(user), stays or ctx.sessions.of(user)
+        if not alive(use(ctx, method, user, stays.token)):
+            ctx.skip("AUT-10", "the other session does not work before either")
+            continue
+        ctx.sessions.end(ends)
+        exchange = use(ctx, method, user, stays.token)
+        ctx.judge(
+            "AUT-10",
+            alive(exchange),
+            kind="the end of one session ends another of the same user",
+            expected="the other session works on",
+            actual=exchange.summary(),
+            exchange=exchange,
+        )
+
+
+@judges("AUT-11")
+def test_sessions_do_not_mix(ctx: TestContext) -> None:
+    """Interleaved on one connection, then many at once: each call is answered as its own user."""
+    users = ctx.need_users(2)
+    whoami = ctx.profile.auth.whoami
+    if whoami is None:
+        ctx.give_up("the profile does not say which function tells who a session is", LINES["whoami"])
+    identities: dict[str, Any] = {}
+    sessions: list[Session] = []
+    for user in users:
+        session = ctx.session(user)
+        sessions.append(session)
+        answer = ctx.call(whoami.function, as_=user, token=session.token)
+        found = resolve(answer.data, whoami.field) if answer.status == 200 else MISSING
+        if found is MISSING:
+            raise SetUpFailedError(
+                f"{whoami.function} does not say who the session is at {whoami.field}: {answer.summary()}",
+                answer,
+            )
+        identities[user] = found
+    for one in users:
+        for other in users:
+            if one < other and ctx.profile.users[one].user != ctx.profile.users[other].user:
+                ctx.judge(
+                    "AUT-11",
+                    not equal(identities[one], identities[other]),
+                    kind="two users have the same identity",
+                    expected=f"{one} and {other} differ at {whoami.field}",
+                    actual=f"both are {as_json(identities[one])}",
+                    function=whoami.function,
+                )
+
+    def ask(session: Session, fresh: bool) -> tuple[Session, Exchange]:
+        return session, ctx.call(whoami.function, as_=session.user, token=session.token, fresh=fresh)
+
+    rounds = 4 if ctx.quick else 12
+    asked = [ask(session, fresh) for _ in range(rounds) for fresh in (False, True) for session in sessions]
+    order = [session for session in sessions for _ in range(rounds * 3)]
+    ctx.rng.shuffle(order)
+    at_once = [functools.partial(ask, session, False) for session in order]
+    # Others sign in meanwhile: a login must not make anybody else its user.
+    entered: list[Session] = []
+
+    def enter(user: str, session: Session) -> tuple[Session, Exchange]:
+        entered.append(ctx.session(user))
+        return ask(session, False)
+
+    for place in range(4 if ctx.quick else 12):
+        entering = functools.partial(enter, users[place % len(users)], sessions[(place + 1) % len(sessions)])
+        at_once.insert(ctx.rng.randrange(len(at_once)), entering)
+    for how, answers in (("one after another", asked), ("at once", ctx.together(at_once, at_once=8))):
+        for session, exchange in answers:
+            found = resolve(exchange.data, whoami.field)
+            ctx.judge(
+                "AUT-11",
+                exchange.status == 200 and equal(found, identities[session.user]),
+                kind=f"a call is answered as another user ({how})"
+                if exchange.status == 200
+                else f"a good session is refused ({how})",
+                expected=f"{whoami.field} is {as_json(identities[session.user])}",
+                actual=exchange.summary() if exchange.status != 200 else as_json(found),
+                exchange=exchange,
+            )
+    for session in (*sessions, *entered):
+        ctx.sessions.end(session)
+
+
+@judges("AUT-13")
+@disturbs_sessions
+@each_user()
+def test_session_of_the_clients_own_choosing(ctx: TestContext, user: str) -> None:
+    """Session fixation: a login sent with a Token does not make that token a session."""
+    method = checker(ctx, user)
+    chosen = "".join(ctx.rng.choice("0123456789abcdef") for _ in range(32))
+    exchange, found = ctx.sessions.attempt(
+        ctx.sessions.credentials(user), user=user, token=chosen, in_session=False
+    )
+    ctx.judge(
+        "AUT-13",
+        found != chosen,
+        kind="a login adopts the client's token as the session",
+        expected="a session of the target's own choosing",
+        actual="the token that came with the login",
+        exchange=exchange,
+    )
+    after = use(ctx, method, user, chosen, in_session=False)
+    ctx.status(
+        "AUT-13",
+        after,
+        {401},
+        kind="after a login the client's own token is a session",
+        otherwise="the client's own token is refused with another status",
+    )
+    others = [
+        name
+        for name in ctx.profile.users
+        if name != user and ctx.profile.users[name].user != ctx.profile.users[user].user
+    ]
+    whoami = ctx.profile.auth.whoami
+    if others and whoami is not None:
+        other = ctx.session(others[0])
+        before = ctx.call(whoami.function, as_=other.user, token=other.token)
+        _, found = ctx.sessions.attempt(
+            ctx.sessions.credentials(user), user=user, token=other.token, in_session=False
+        )
+        late = ctx.call(whoami.function, as_=other.user, token=other.token)
+        if before.status == 200 and late.status == 200:
+            ctx.judge(
+                "AUT-13",
+                equal(resolve(before.data, whoami.field), resolve(late.data, whoami.field)),
+                kind="a login turns the session it was sent in into another user's",
+                expected="the session stays its own user's",
+                actual="it is now the user's who signed in",
+                exchange=late,
+            )
+        ctx.sessions.end(other)
+
+
+@judges("AUT-14")
+@disturbs_sessions
+def test_identifiers_cannot_be_guessed(ctx: TestContext) -> None:
+    """200 logins: all differ, none is sequential, and at least 64 bits by the Shannon entropy of each position."""
+    ctx.need_writing()
+    users = ctx.need_users()
+    probe, found = ctx.sessions.attempt(ctx.sessions.credentials(users[0]), user=users[0])
+    if not isinstance(found, str) or not found:
+        raise SetUpFailedError(f"could not sign in as {users[0]}: {probe.summary()}", probe)
+    seconds = probe.seconds * LOGINS
+    # Where the run itself has little time, in a verification, no rule may take most of it.
+    most = {"quick": 15.0, "standard": 60.0}.get(ctx.run.options.budget, math.inf)
+    if seconds > min(most, ctx.run.options.deadline / 6):
+        ctx.give_up(f"{LOGINS} logins would take {seconds:.0f} s here; --budget deep makes them")
+    tokens = [found]
+    last = probe
+    for index in range(1, LOGINS):
+        user = users[index % len(users)] if index % 4 == 0 else users[0]
+        exchange, found = ctx.sessions.attempt(ctx.sessions.credentials(user), user=user)
+        if not isinstance(found, str) or not found:
+            raise SetUpFailedError(
+                f"login {index + 1} of {LOGINS} gave no session: {exchange.summary()}", exchange
+            )
+        tokens.append(found)
+        last = exchange
+        if ctx.profile.auth.logout is not None and index % 2:
+            # Sessions that nobody ends pile up on the target; ending half of them also frees what might be reused.
+            ctx.caller.call(ctx.profile.auth.logout, user=user, token=tokens[-1])
+    if ctx.profile.auth.logout is not None:
+        for index in range(0, LOGINS, 4 if ctx.quick else 2):
+            ctx.caller.call(ctx.profile.auth.logout, user=users[0], token=tokens[index])
+    repeated = [token for token, count in Counter(tokens).items() if count > 1]
+    ctx.judge(
+        "AUT-14",
+        not repeated,
+        kind="a session identifier is given twice",
+        expected=f"{LOGINS} logins give {LOGINS} identifiers",
+        actual=f"{len(set(tokens))} different ones",
+        exchange=last,
+    )
+    ctx.judge(
+        "AUT-14",
+        not sequential(tokens),
+        kind="session identifiers are sequential",
+        expected="no identifier tells the next",
+        actual="each is the one before and a small step",
+        exchange=last,
+    )
+    bits = entropy(tokens)
+    ctx.judge(
+        "AUT-14",
+        bits >= BITS,
+        kind="session identifiers have too little entropy",
+        expected=f"at least {BITS:.0f} bits over {LOGINS} identifiers",
+        actual=f"{bits:.1f} bits",
+        exchange=last,
+    )
+
+
+def entropy(tokens: list[str]) -> float:
+    """Return the sum, over the positions of the identifiers, of the Shannon entropy of the characters, in bits."""
+    total = 0.0
+    for place in range(max(map(len, tokens))):
+        counts = Counter(token[place : place + 1] for token in tokens)
+        total -= sum(n / len(tokens) * math.log2(n / len(tokens)) for n in counts.values())
+    return total
+
+
+def sequential(tokens: list[str]) -> bool:
+    """Whether most identifiers, read as numbers, follow the one before by the same small step."""
+    for base in (10, 16, 36):
+        try:
+            numbers = [int(token.replace("-", ""), base) for token in tokens]
+        except ValueError:
+            continue
+        steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
+        small = [step for step in steps if 0 < abs(step) <= 65_536]
+        if len(small) * 2 > len(steps):
+            return True
+    return False
+
+
+@judges("AUT-15")
+@each_user()
+def test_session_from_elsewhere(ctx: TestContext, user: str) -> None:
+    """Not from the query string, a cookie or the body: those leak, and go along unasked."""
+    for method in ctx.some(checkers(ctx, user) or [checker(ctx, user)], 1, 4):
+        token = ctx.sessions.of(user).token
+        held = use(ctx, method, user, token)
+        if held.status != 200:
+            continue
+        data = ctx.valid(method, user, optional="none")
+        quoted = quote(token, safe="")
+        for name in names(ctx):
+            ways: list[tuple[str, dict[str, Any]]] = [
+                ("the query string", {"target": f"{method.entity}?{name}={quoted}"}),
+                ("a cookie", {"headers": [("Cookie", f"{name}={token}")]}),
+                ("the body", {"extra": {name: token}}),
+            ]
+            for where, options in ways:
+                _judge_elsewhere(ctx, ctx.call(method, data, in_session=False, **options), where)
+            exchange = ctx.call(method, {**data, name: token}, in_session=False)
+            _judge_elsewhere(ctx, exchange, "data")
+        if all(name.lower() != "authorization" for name in ctx.profile.headers):
+            exchange = ctx.call(
+                method, data, in_session=False, headers=[("Authorization", f"Bearer {token}")]
+            )
+            _judge_elsewhere(ctx, exchange, "the Authorization header")
+
+
+def names(ctx: TestContext) -> list[str]:
+    """Return the names by which a service may take a session from elsewhere: one at a time, since two may clash."""
+    parts = [part for part in ctx.profile.auth.session.split("/") if part]
+    guessed = (
+        [parts[-1], parts[0], "".join([parts[0], *(part.capitalize() for part in parts[1:])])]
+        if parts
+        else []
+    )
+    known = ["Token", "token", "sessionId", "session", "PHPSESSID"]
+    return list(dict.fromkeys([*known[:3], *guessed, *known[3:]]))[: 3 if ctx.quick else None]
+
+
+def _judge_elsewhere(ctx: TestContext, exchange: Exchange, where: str) -> None:
+    ctx.judge(
+        "AUT-15",
+        exchange.status != 200,
+        kind=f"the session is taken from {where}",
+        expected="no session: status 401",
+        actual=exchange.summary(),
+        exchange=exchange,
+        accepted=REFUSED,
+    )

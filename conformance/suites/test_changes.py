@@ -1,0 +1,321 @@
+"""STA-2: each function that changes an object changes what it is given, keeps it, and changes nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.catalog.model import Method, Param
+from conformance.engine.markers import each_kind, judges
+from conformance.engine.runner import NotJudgedError, Run, TestContext
+from conformance.generation.samples import CannotGenerate
+from conformance.helpers.comparison import Lister, bound, equal, listers, read, seen
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.shown import as_json
+from conformance.resources.registry import Resource
+from conformance.schema.pointer import MISSING, resolve
+from conformance.suites.test_state import falsy
+
+#: Changes of one object in a row: a target may lose every second or every third one.
+MIN_CHANGES = 4
+
+
+def updatable(run: Run, kind: str) -> bool:
+    """Return whether objects of a kind can be changed, and read or listed."""
+    shown = run.catalog.read(kind) is not None or bool(run.catalog.lists(kind))
+    return run.catalog.update(kind) is not None and shown
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at an object: its read function, or a list where there is no read function."""
+
+    ctx: TestContext
+    resource: Resource
+    reader: Method | None
+    lister: Lister | None = None
+
+    def look(self) -> tuple[dict[str, Any] | None, Exchange]:
+        """Return the object's members (None: what is shown is not an object), and the exchange that shows them.
+
+        Members that move by themselves (`readOnly`) are left out.
+
+        Raises:
+            SetUpFailedError: the object cannot be read or listed.
+
+        """
+        if self.reader is not None:
+            assert self.reader.object is not None
+            exchange = self.ctx.must(read(self.ctx, self.resource), f"could not read a {self.resource.kind}")
+            shown = resolve(self.reader.volatile_mask(exchange.data), self.reader.object.at)
+            return (shown if isinstance(shown, dict) else None), exchange
+        assert self.lister is not None
+        exchange = self.ctx.must(self.lister.exchange(), "could not list")
+        function = self.lister.function
+        assert function.object is not None
+        for row in resolve(function.volatile_mask(exchange.data), function.rows or "") or ():
+            if isinstance(row, dict) and equal(resolve(row, function.object.id), self.resource.id):
+                return row, exchange
+        raise SetUpFailedError(
+            f"{function.name} does not list the {self.resource.kind} {self.resource.id}", exchange
+        )
+
+
+def view_of(ctx: TestContext, resource: Resource) -> View | None:
+    """Return the way to look at an object as its owner; None where there is none."""
+    reader = ctx.catalog.read(resource.kind)
+    if reader is not None and reader.object is not None and ctx.resources.may_call(resource.user, reader):
+        return View(ctx, resource, reader)
+    lister = next(iter(listers(ctx, resource.kind, resource.user, resource)), None)
+    return View(ctx, resource, None, lister) if lister is not None else None
+
+
+@judges("STA-2")
+@each_kind(updatable, otherwise="no kind of object can be both changed and read")
+def test_what_was_changed(ctx: TestContext, kind: str) -> None:
+    """Each update function, member by member: it reads as changed, and nothing else moved, here or elsewhere."""
+    ctx.need_writing()
+    ctx.need_users()
+    reasons: list[str] = []
+    updates = ctx.catalog.doing("update", kind)
+    for update in updates:
+        try:
+            _judge_update(ctx, kind, update)
+        except (NotJudgedError, SetUpFailedError) as error:
+            if len(updates) == 1:
+                raise
+            reasons.append(error.reason)
+            ctx.skip("STA-2", error.reason, function=update.name)
+    if len(reasons) == len(updates):
+        ctx.give_up(reasons[0])
+
+
+def _judge_update(ctx: TestContext, kind: str, update: Method) -> None:
+    """Judge the changes that one function makes to a new object.
+
+    Raises:
+        NotJudgedError: nobody may call it, or nothing that it changes is shown.
+
+    """
+    users = ctx.resources.callers(update)
+    if not users or not ctx.resources.harmless(update):
+        ctx.give_up(f"no user of the profile may change and read a {kind}")
+    user = next((name for name in users if _sees(ctx, kind, name)), None)
+    if user is None:
+        ctx.give_up(f"no user of the profile may change and read a {kind}")
+    resource = ctx.resources.new(kind, user)
+    view = view_of(ctx, resource)
+    if view is None:
+        ctx.give_up(f"no user of the profile may change and read a {kind}")
+    bystander = view_of(ctx, ctx.resources.new(kind, user)) if ctx.resources.creator(kind, user) else None
+    beside = bystander.look()[0] if bystander is not None else None
+    original, _ = view.look()
+    changes = Changes(ctx, update, view, original or {})
+    for name, choose in changes.steps():
+        changes.make(name, choose)
+    changes.make_together()
+    if bystander is not None:
+        now, shown = bystander.look()
+        ctx.judge(
+            "STA-2",
+            equal(beside, now),
+            kind=f"a change of one {kind} moves another",
+            expected="the other object is as it was",
+            actual="it was changed",
+            exchange=shown,
+            function=update.name,
+        )
+    if not resource.made:
+        changes.restore()
+    if not changes.judged:
+        ctx.give_up(f"no member of a {kind} is both changed and shown by one name")
+
+
+def _sees(ctx: TestContext, kind: str, user: str) -> bool:
+    """Return whether a user may read or list objects of a kind."""
+    reader = ctx.catalog.read(kind)
+    functions = [*([reader] if reader is not None else []), *ctx.catalog.lists(kind)]
+    return any(ctx.resources.may_call(user, function) for function in functions)
+
+
+#: Chooses the next value of a member from the one that is shown.
+Choice = Callable[[Any], Any]
+
+
+def _always(value: Any) -> Choice:
+    return lambda _: value
+
+
+class Changes:
+    """The changes of one object through one function, and what became of them."""
+
+    def __init__(self, ctx: TestContext, update: Method, view: View, original: dict[str, Any]) -> None:
+        assert update.object is not None
+        self.ctx = ctx
+        self.update = update
+        self.own = update.object.id
+        self.view = view
+        self.resource = view.resource
+        self.original = original
+        self.shown: dict[str, Any] | None = original
+        self.changed: dict[str, Any] = {}
+        self.judged = False
+        self._made = 0
+        #: Further functions may be steps of a workflow (close, assign), which move other members by right.
+        self._alone = update is ctx.catalog.update(self.resource.kind)
+
+    def steps(self) -> Iterator[tuple[Param, Choice]]:
+        """Yield the changes to make, each as a parameter and how to choose its value: MIN_CHANGES of them or more."""
+        params = [param for param in self.update.params if self._changeable(param)]
+        for param in params:
+            new = self._other(param)(self.original[param.name])
+            if new is MISSING:
+                continue
+            yield param, _always(new)
+            more = [value for value in falsy(self.update, param.name) if not equal(value, new)]
+            if isinstance(new, (list, dict)) and len(new) > 0:
+                more.append(new)
+            for value in self.ctx.some(more, 1):
+                yield param, _always(value)
+        # What a change moves elsewhere may have stood there before; by now the other members have other values.
+        for param in self.ctx.some(params, 1, 5):
+            yield param, self._other(param)
+        for _ in range(MIN_CHANGES):
+            for param in params:
+                if self._made >= MIN_CHANGES:
+                    return
+                yield param, self._other(param)
+
+    def _changeable(self, param: Param) -> bool:
+        return (
+            param.name != self.own
+            and param.name in self.original
+            and not self.ctx.resources.locks_out(self.update, param.name)
+        )
+
+    def _other(self, param: Param) -> Choice:
+        def choose(value: Any) -> Any:
+            try:
+                return self.ctx.resources.sampler(self.resource.user).other_than(param.schema, value)
+            except (CannotGenerate, SetUpFailedError):
+                return MISSING
+
+        return choose
+
+    def make(self, param: Param, choose: Choice) -> None:
+        """Change one member, and judge what is shown afterwards."""
+        if self.shown is None:
+            # What was read last is not an object, and was judged as that; it may have been that answer alone.
+            self.shown, _ = self.view.look()
+        if self.shown is None:
+            return
+        before = self.shown
+        new = choose(before.get(param.name))
+        if new is MISSING or equal(before.get(param.name), new):
+            return
+        exchange = self._send({param.name: new})
+        if exchange.status != 200:
+            self.ctx.skip(
+                "STA-2",
+                f"{param.name} could not be changed: {exchange.summary()}",
+                function=self.update.name,
+            )
+            self.shown, _ = self.view.look()
+            return
+        self._judge(before, {param.name: new})
+
+    def make_together(self) -> None:
+        """Change several members in one call: each of them reads as changed."""
+        if self.shown is None:
+            return
+        values: dict[str, Any] = {}
+        for param in self.update.params:
+            if self._changeable(param) and param.name in self.shown and param.name in self.changed:
+                new = self._other(param)(self.shown[param.name])
+                if new is not MISSING:
+                    values[param.name] = new
+        if len(values) < 2 or self._send(values).status != 200:
+            return
+        self._judge(self.shown, values)
+
+    def _send(self, values: dict[str, Any]) -> Exchange:
+        """Call the function with new values; what it requires beside them stays as it is shown."""
+        shown = self.shown or {}
+        kept = {p.name: shown[p.name] for p in self.update.params if p.required and p.name in shown}
+        kept.pop(self.own, None)
+        data = bound(self.ctx, self.update, self.resource, **{**kept, **values})
+        return self.ctx.call(self.update, data, as_=self.resource.user)
+
+    def _judge(self, before: dict[str, Any], values: dict[str, Any]) -> None:
+        ctx, kind = self.ctx, self.resource.kind
+        self.judged = True
+        self._made += 1
+        now, exchange = self.view.look()
+        together = "" if len(values) == 1 else ", changed with others,"
+        for name, new in values.items():
+            self.changed.setdefault(name, self.original[name])
+            param = self.update.param(name)
+            assert param is not None
+            got = now.get(name, MISSING) if now is not None else MISSING
+            ctx.judge(
+                "STA-2",
+                seen(new, got, param.schema),
+                kind=f"{name} of a {kind}{together} does not read as changed",
+                expected=f"{name}: {as_json(new)}",
+                actual=f"{name}: {as_json(got)}",
+                exchange=exchange,
+                function=self.update.name,
+            )
+            self._judge_lists(name, new, param)
+        self.shown = now
+        if not self._alone:
+            return
+        # What is not an object any more was judged as that.
+        there = now if now is not None else before
+        moved = sorted(
+            name
+            for name in {*before, *there} - values.keys()
+            if not equal(before.get(name), there.get(name)) or (name in before) != (name in there)
+        )
+        changed = next(iter(values)) if len(values) == 1 else "several members"
+        ctx.judge(
+            "STA-2",
+            not moved,
+            kind=f"a change of {changed} moves another member of the {kind}",
+            expected=f"only {', '.join(values)} is changed",
+            actual=f"{', '.join(moved)} changed too",
+            exchange=exchange,
+            function=self.update.name,
+        )
+
+    def _judge_lists(self, name: str, new: Any, param: Param) -> None:
+        """Judge that the lists show a member as it was changed."""
+        if self.view.lister is not None:
+            return
+        for lister in listers(self.ctx, self.resource.kind, self.resource.user, self.resource):
+            assert lister.function.object is not None
+            listed = lister.exchange()
+            rows = self.ctx.resources.rows(lister.function, listed)
+            row = next(
+                (r for r in rows if equal(resolve(r, lister.function.object.id), self.resource.id)), None
+            )
+            if isinstance(row, dict) and name in row:
+                self.ctx.judge(
+                    "STA-2",
+                    seen(new, row[name], param.schema),
+                    kind=f"{name} of a {self.resource.kind} is not listed as changed",
+                    expected=f"{name}: {as_json(new)}",
+                    actual=f"{name}: {as_json(row[name])}",
+                    exchange=listed,
+                    function=lister.function.name,
+                )
+
+    def restore(self) -> None:
+        """Give an object that the run found, and did not make, its values back."""
+        data = bound(self.ctx, self.update, self.resource, **self.changed)
+        if self.ctx.call(self.update, data, as_=self.resource.user).status != 200:
+            for name, value in self.changed.items():
+                alone = bound(self.ctx, self.update, self.resource, **{name: value})
+                self.ctx.call(self.update, alone, as_=self.resource.user)

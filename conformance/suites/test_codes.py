@@ -1,0 +1,299 @@
+"""COD: «HTTP response codes»."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from conformance.catalog.model import Method
+from conformance.engine.markers import each_endpoint, each_function, judges
+from conformance.engine.runner import ANSWERED, LINES, NotJudgedError, TestContext
+from conformance.generation.samples import CannotGenerate
+from conformance.helpers.comparison import bound
+from conformance.helpers.probing import prober, probing_status, send_probe
+from conformance.protocol.session import SetUpFailedError
+from conformance.suites.test_access import lacking
+
+
+def protected(method: Method) -> bool:
+    """Whether a function needs a session."""
+    return method.auth not in ("none", None)
+
+
+@judges("COD-3")
+@each_endpoint()
+def test_unknown_function(ctx: TestContext, endpoint: str) -> None:
+    """«404 Function doesn't exist.»"""
+    endpoint = endpoint or ctx.endpoint()
+    published = {m.name.partition(".")[2] for m in ctx.catalog.methods.values() if m.entity == endpoint}
+    others = sorted({m.name.partition(".")[2] for m in ctx.catalog.methods.values()} - published)
+    names = [
+        ctx.unknown_name(),
+        *(f"{name}{ctx.unknown_name().capitalize()}" for name in sorted(published)[:1]),
+    ]
+    if ctx.run.writable:
+        # Elsewhere a name that is a function at another endpoint is not tried: it might be a hidden one here.
+        names += ctx.rng.sample(others, min(2, len(others)))
+    for name in names:
+        for data in ({}, {"id": 1}):
+            exchange = send_probe(ctx, endpoint, function=name, data=data)
+            probing_status(
+                ctx,
+                "COD-3",
+                exchange,
+                {404},
+                endpoint=endpoint,
+                kind="an unknown function is not answered 404",
+                function=ctx.caller.label(f"{endpoint}."),
+                because=f"there is no {endpoint}.{name}",
+            )
+
+
+@judges("COD-4")
+def test_unknown_endpoint(ctx: TestContext) -> None:
+    """«404 Function doesn't exist»: where there is no endpoint there is no function."""
+    words = [ctx.unknown_name(), ctx.unknown_name(), f"{ctx.unknown_name()}/{ctx.unknown_name()}"]
+    # A guard may stand before whatever begins with an endpoint's name: what is made of one is sent by its own user.
+    near: dict[str, str] = {}
+    for entity in sorted({method.entity for method in ctx.catalog.methods.values()}):
+        made = [f"{entity}{ctx.unknown_name().capitalize()}", f"{entity}/{ctx.unknown_name()}"]
+        words += made
+        near |= dict.fromkeys(made, entity)
+    names = sorted({m.name.partition(".")[2] for m in ctx.catalog.methods.values()}) or ["find"]
+    for word in ctx.some(words, 5, 12):
+        name = ctx.rng.choice(names)
+        user = ctx.somebody()
+        accepted = {404} if user else {401, 404}
+        try:
+            user = prober(ctx, near.get(word, word))
+        except NotJudgedError:
+            accepted = {403, 404}
+        exchange = ctx.call(f"{word}.{name}", {}, as_=user, target=word)
+        probing_status(
+            ctx,
+            "COD-4",
+            exchange,
+            accepted,
+            endpoint=near.get(word, word),
+            kind="an unknown endpoint is not answered 404",
+            function="",
+            because=f"there is no endpoint {word}",
+        )
+
+
+@judges("COD-6")
+@each_function(protected, otherwise="no function needs a session")
+def test_no_session_with_valid_data(ctx: TestContext, function: Method) -> None:
+    """«401 Function requires proper authentication.»"""
+    user = ctx.somebody(function)
+    exchange = ctx.call(function, ctx.valid(function, user))
+    ctx.status("COD-6", exchange, {401}, kind="without a session, valid data is not answered 401")
+
+
+@judges("COD-9")
+@each_function(
+    lambda method: protected(method) and bool(method.params),
+    otherwise="no function that needs a session has arguments",
+)
+def test_no_session_with_invalid_data(ctx: TestContext, function: Method) -> None:
+    """A stranger does not learn what would be valid."""
+    user = ctx.somebody(function)
+    valid = ctx.valid(function, user)
+    for violation in ctx.some(ctx.resources.violations(function), 2, 5):
+        try:
+            invalid_data = violation.apply(valid)
+        except CannotGenerate:
+            continue
+        exchange = ctx.call(function, invalid_data)
+        ctx.status(
+            "COD-9",
+            exchange,
+            {401},
+            kind="without a session, invalid data is not answered 401",
+            because=violation.kind,
+        )
+    for param in function.params:
+        if not param.required:
+            continue
+        exchange = ctx.call(function, {name: value for name, value in valid.items() if name != param.name})
+        ctx.status(
+            "COD-9",
+            exchange,
+            {401},
+            kind="without a session, invalid data is not answered 401",
+            because=f"{param.name} is left out",
+        )
+    exchange = ctx.call(function, [])
+    ctx.status(
+        "COD-9",
+        exchange,
+        {401},
+        kind="without a session, invalid data is not answered 401",
+        because="data is an array",
+    )
+
+
+@judges("COD-7", "ACC-1")
+@each_function(
+    lambda method: method.auth not in ("none", "session", None),
+    otherwise="no function of the catalogue asks for a role",
+)
+def test_session_without_the_role(ctx: TestContext, function: Method) -> None:
+    """«403 Access for the current user is denied.»"""
+    ctx.need_users()
+    without = lacking(ctx, function)
+    having = ctx.resources.callers(function)
+    if not without:
+        ctx.give_up(f"every user of the profile has the role {function.auth!r}", LINES["peer"])
+    data: dict[str, Any] | None = None
+    if having:
+        data = ctx.valid(function, having[0])
+    for user in without:
+        sent = data if data is not None else ctx.data_for(function, user)
+        for way in (
+            [sent]
+            if ctx.quick
+            else [sent, ctx.valid(function, having[0], optional="none") if having else sent]
+        ):
+            exchange = ctx.call(function, way, as_=user)
+            ctx.status("COD-7", exchange, {403}, kind="a session that lacks the right is not answered 403")
+            ctx.status(
+                "ACC-1",
+                exchange,
+                {403},
+                kind="a function for another role is not refused",
+                because=f"the user lacks the role {function.auth!r}",
+            )
+    if not having:
+        ctx.skip("ACC-1", f"no user of the profile has the role {function.auth!r}", function=function.name)
+    for user in having:
+        exchange = ctx.call(function, ctx.valid(function, user), as_=user)
+        ctx.judge(
+            "ACC-1",
+            exchange.status not in (401, 403),
+            kind="a function is refused to a user who has the role",
+            expected="neither 401 nor 403",
+            actual=exchange.summary(),
+            exchange=exchange,
+            accepted=ANSWERED - {401, 403},
+        )
+
+
+def identifiers(method: Method) -> list[tuple[str, str]]:
+    """Return (parameter, kind) of the identifiers that a function takes at its top level."""
+    found = {param.name: param.ref for param in method.params if param.ref}
+    if method.object and method.object.does in ("read", "update", "delete"):
+        found.setdefault(method.object.id, method.object.kind)
+    return [(name, kind) for name, kind in found.items() if kind]
+
+
+@judges("COD-10")
+@each_function(lambda method: bool(identifiers(method)), otherwise="no function takes an identifier")
+def test_identifier_of_nothing(ctx: TestContext, function: Method) -> None:
+    """An object that does not exist, by a made-up identifier and by that of one that was deleted."""
+    user = ctx.who(function)
+    for name, kind in identifiers(function):
+        valid = ctx.valid(function, user)
+        if name not in valid:
+            continue
+        fitting = [v for v in strangers(ctx, valid[name]) if function.data.valid({**valid, name: v})]
+        candidates = fitting
+        if isinstance(valid[name], str):
+            candidates = [v for i, v in enumerate(fitting) if not i or len(v) != len(valid[name])]
+        deleted = deleted_identifier(ctx, kind, user)
+        if deleted is not None:
+            candidates.append(deleted)
+        if not candidates:
+            ctx.skip("COD-10", f"no other identifier fits the schema of {name}", function=function.name)
+        for value in candidates:
+            if not ctx.safe(function, {**valid, name: value}):
+                look_up(ctx, kind, value, user)
+            exchange = ctx.call(function, {**valid, name: value}, as_=user)
+            if (
+                _filter(function, name)
+                and exchange.status == 200
+                and not ctx.resources.rows(function, exchange)
+            ):
+                # A filter that matches nothing is no claim that the object exists.
+                ctx.run.observer.judged("COD-10")
+                continue
+            ctx.status(
+                "COD-10",
+                exchange,
+                {400, 403, 404},
+                kind=f"{name} of a {kind} that does not exist is not refused",
+            )
+
+
+def look_up(ctx: TestContext, kind: str, identifier: Any, user: str | None) -> None:
+    """Read an object that is not to exist; an identifier that names nothing may be sent to functions that write."""
+    reader = ctx.catalog.read(kind)
+    if reader is None or reader.object is None or user is None or not ctx.resources.may_call(user, reader):
+        return
+    if any(param.required and param.name != reader.object.id for param in reader.params):
+        return
+    data = {reader.object.id: identifier}
+    if reader.data.valid(data) and ctx.call(reader, data, as_=user).status == 404:
+        ctx.run.ownership.nothing(kind, identifier)
+
+
+def _filter(function: Method, name: str) -> bool:
+    return function.rows is not None and not next(p.required for p in function.params if p.name == name)
+
+
+#: From so many characters on an identifier's beginning is nobody's.
+_OPAQUE = 16
+
+
+def strangers(ctx: TestContext, identifier: Any) -> list[Any]:
+    """Return identifiers of the same form that belong to nothing."""
+    rng = ctx.rng
+    if isinstance(identifier, bool):
+        return []
+    if isinstance(identifier, int):
+        # What remains of them in 32 bits is far from every object, too.
+        beyond = [2**31 + rng.randrange(10**6), 2**53 - 2**31 - 1 - rng.randrange(10**6)]
+        # The last one is the identifier itself to who keeps 32 bits of it.
+        beyond.append(identifier + 2**32)
+        highest = max(identifier, *(ctx.run.ownership.highest(kind) or 0 for kind in ctx.catalog.kinds), 0)
+        above = (highest if highest < 2**31 - 10**7 else identifier) + 1_000_003
+        return [above + rng.randrange(1000), 2_147_483_000 + rng.randrange(600), *beyond]
+    if isinstance(identifier, str):
+        if identifier.isdigit():
+            return [str(int(identifier) + 1_000_003 + rng.randrange(1000))]
+        half, tail = len(identifier) // 2, max(1, len(identifier) - 6)
+        found = [identifier[:keep] + another(rng, identifier[keep:]) for keep in (0, half, tail)]
+        # A beginning of a short one may be another object's, and is of the same form where the length is free.
+        return [*found, *([identifier[:-1], f"{identifier}a"] if len(identifier) >= _OPAQUE else [])]
+    return []
+
+
+def another(rng: random.Random, text: str) -> str:
+    """Return a text of the same form: each letter and digit changed for another of its class.
+
+    How much is drawn from `rng` does not hang on the text, which may be the target's own.
+    """
+    rng = random.Random(rng.getrandbits(64))
+    return "".join(_other(rng, character) for character in text) or "x"
+
+
+def _other(rng: random.Random, character: str) -> str:
+    for alphabet in ("0123456789", "abcdef", "ghijklmnopqrstuvwxyz", "ABCDEF", "GHIJKLMNOPQRSTUVWXYZ"):
+        if character in alphabet:
+            return rng.choice(alphabet.replace(character, ""))
+    return character
+
+
+def deleted_identifier(ctx: TestContext, kind: str, user: str | None) -> Any:
+    """Return the identifier of an object that was there and is deleted; None where none can be had."""
+    delete = ctx.catalog.delete(kind)
+    if user is None or delete is None or ctx.resources.creator(kind, user) is None:
+        return None
+    if not ctx.resources.may_call(user, delete):
+        return None
+    try:
+        resource = ctx.resources.new(kind, user)
+        gone = ctx.call(delete, bound(ctx, delete, resource), as_=user)
+    except SetUpFailedError:
+        return None
+    return resource.id if gone.status == 200 else None

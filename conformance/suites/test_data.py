@@ -1,0 +1,575 @@
+"""DAT-1 to DAT-4: «all the function arguments go here», with data at the edges, anywhere, and beyond."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from conformance.catalog.model import Method
+from conformance.engine.markers import each_function, judges
+from conformance.engine.payload_budget import BudgetSlice
+from conformance.engine.runner import ANSWERED, TestContext, as_answered
+from conformance.generation import payloads
+from conformance.generation.malformed import MalformedBody, any_bytes
+from conformance.generation.order import essential, telling_order
+from conformance.generation.pairwise import Choice, choices, covering
+from conformance.generation.payloads import CannotGenerate, Case, Way
+from conformance.helpers.comparison import equal, pairs, seen
+from conformance.helpers.fuzz_target import FuzzTarget, breadth
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.shown import as_json
+from conformance.schema.pointer import MISSING
+
+T = TypeVar("T")
+
+_NOT_REFUSED = "forbidden data is not refused"
+
+#: Keywords of numbers, of which a target may hold several bounds.
+_BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
+
+#: So many examples of one conversation may fail before it is enough.
+_ENOUGH = 24
+
+
+def batches(
+    ctx: TestContext, budget_slice: BudgetSlice, cost: int, draw: Callable[[int, int], list[T]]
+) -> Iterator[T]:
+    """Yield drawn examples, as many as the portion has calls for; where only time ends it, one batch after another."""
+    # A large batch takes a second to draw, which may be more than there is.
+    size = 8
+    while budget_slice.more(cost):
+        size = min(200, 2 * size)
+        many = budget_slice.left // cost if budget_slice.requests is not None else size
+        try:
+            drawn = draw(ctx.rng.getrandbits(64), many)
+        except CannotGenerate:
+            return
+        for each in drawn:
+            if not budget_slice.more(cost):
+                return
+            yield each
+        if budget_slice.requests is not None or not drawn:
+            return
+
+
+def answers(
+    ctx: TestContext, fuzz_target: FuzzTarget, prepared: Iterator[tuple[T, Any]], more: Callable[[], bool]
+) -> Iterator[tuple[T, Any, Exchange]]:
+    """Send data, `--jobs` calls at a time, while there is `more`; yield (what it is for, the data, the exchange)."""
+    while more():
+        batch = list(itertools.islice(prepared, max(1, ctx.run.options.jobs)))
+        if not batch:
+            return
+        calls = [functools.partial(fuzz_target.send, data) for _, data in batch]
+        for (what, data), exchange in zip(batch, ctx.together(calls), strict=True):
+            yield what, data, exchange
+
+
+def control(fuzz_target: FuzzTarget) -> bool:
+    """Call the function with data as the suite makes it otherwise; say whether it succeeds.
+
+    Where optional arguments are what is refused, the least data will do.
+    """
+    for optional in ("all", "none"):
+        data = fuzz_target.ctx.valid(fuzz_target.function, fuzz_target.user, optional=optional)
+        exchange = fuzz_target.ctx.call(
+            fuzz_target.function, data, as_=None if fuzz_target.login else fuzz_target.user
+        )
+        fuzz_target.tell("plain", exchange, valid=True)
+        fuzz_target.clear(exchange, data)
+        if exchange.status == 200:
+            return True
+    return False
+
+
+# -- at the edges --------------------------------------------------------------------------------------------
+
+
+@judges("DAT-1", "DAT-2", "DAT-5", "DAT-6")
+@each_function(doubtful_first=True)
+def test_data_at_the_edges(ctx: TestContext, function: Method) -> None:
+    """Before anything random: each keyword of each argument, from within and from without."""
+    fuzz_target = FuzzTarget(ctx, function)
+    with ctx.budget_slice(_edges) as budget_slice, fuzz_target:
+        good = control(fuzz_target)
+        if not good:
+            ctx.skip("DAT-2", "valid data does not succeed either", function=function.name)
+        failed: list[str] = []
+        prepared = _prepared(ctx, fuzz_target, _chosen(ctx, fuzz_target, budget_slice), good)
+        for case, data, exchange in answers(
+            ctx, fuzz_target, prepared, lambda: budget_slice.more() and len(failed) < _ENOUGH
+        ):
+            if not _edge(ctx, fuzz_target, case, data, exchange):
+                failed.append(case.kind)
+
+
+def _prepared(
+    ctx: TestContext, fuzz_target: FuzzTarget, cases: list[Case], good: bool
+) -> Iterator[tuple[Case, Any]]:
+    """Yield the edges that can be built here, each with its data."""
+    for case in cases:
+        if not (fuzz_target.may_go_on if case.valid else good) or not _sought(ctx, case):
+            continue
+        try:
+            data = fuzz_target.fit(case.build(fuzz_target.identify), case.parameter)
+        except (CannotGenerate, SetUpFailedError):
+            continue
+        if fuzz_target.allows(data) is case.valid:
+            yield case, data
+            if not case.valid and case.keyword in _BOUNDS and not ctx.quick:
+                yield from ((case, other) for other in _among_others(ctx, fuzz_target, case, data))
+
+
+def _among_others(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: Any) -> Iterator[Any]:
+    """Yield the same violation among other values of the other members: a bound may be kept beside one of them only."""
+    for _ in range(2):
+        try:
+            other = fuzz_target.fit(
+                ctx.valid(fuzz_target.function, fuzz_target.user, optional="some"), case.parameter
+            )
+        except SetUpFailedError:
+            return
+        if case.parameter in data:
+            other[case.parameter] = data[case.parameter]
+            if not fuzz_target.allows(other):
+                yield other
+
+
+def _chosen(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice) -> list[Case]:
+    """Return as many of the edges as there are calls for, the plainest data and the most telling ones first."""
+    plain, *rest = payloads.boundaries(fuzz_target.function)
+    rest = [case for case in rest if not fuzz_target.hands_off(case.parameter)]
+    order = telling_order(rest, ctx.rng)
+    looks = 1 if fuzz_target.stores and not ctx.quick else 0
+    costs = [fuzz_target.cost + looks if rest[index].valid else 1 for index in order]
+    if ctx.only is None:
+        budget_slice.at_least(2 * fuzz_target.cost + sum(costs[: essential(rest, order)]))
+    room = budget_slice.left - fuzz_target.cost
+    kept = itertools.takewhile(
+        lambda pair: pair[1] <= room, zip(order, itertools.accumulate(costs), strict=True)
+    )
+    return [plain, *(rest[index] for index, _ in kept)]
+
+
+def _edges(function: Method) -> float:
+    """Return how many edges a function's data has."""
+    return float(sum(1 for _ in payloads.boundaries(function)))
+
+
+def _told(kind: str, keyword: str) -> str:
+    return f"{kind.partition(':')[0]} ({keyword})"
+
+
+def _edge_kind(case: Case) -> tuple[str, str]:
+    """Return the rule that an edge is about, and the kind of a finding there."""
+    told = _told(case.kind, case.keyword)
+    return ("DAT-1", f"valid data is refused: {told}") if case.valid else ("DAT-2", f"{_NOT_REFUSED}: {told}")
+
+
+def _sought(ctx: TestContext, case: Case) -> bool:
+    """Return whether an edge is to be sent: its own rule may be sought, or what becomes of it where it is stored."""
+    stored = case.valid and any(ctx.seeks(rule, stored_kind(case.parameter)) for rule in ("DAT-5", "DAT-6"))
+    return stored or ctx.seeks(*_edge_kind(case))
+
+
+def _edge(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: Any, exchange: Exchange) -> bool:
+    rule, kind = _edge_kind(case)
+    place = (case.parameter or "data", f"{case.pointer} {case.keyword}")
+    fuzz_target.tell("edge" if case.valid else "violation", exchange, valid=case.valid, place=place)
+    accepted = fuzz_target.accepts_by_rule(data) if case.valid else {400}
+    if case.valid and exchange.status == 400 and _length_alone(fuzz_target, data, case):
+        accepted = accepted - {400}
+    held = ctx.status(rule, exchange, accepted, kind=kind, because=case.kind)
+    if case.valid and exchange.status == 200:
+        judge_stored(ctx, fuzz_target, exchange, data, data, read_again=not ctx.quick)
+    fuzz_target.clear(exchange, data)
+    return held
+
+
+def _length_alone(fuzz_target: FuzzTarget, data: Any, case: Case) -> bool:
+    """Whether a refusal of unusual text is one of its length alone: shorter such text, and plain text as long, pass.
+
+    Lengths are counted in characters (JSON Schema); unusual characters may be refused (DAT-5), but not for that.
+    """
+    if case.keyword not in ("maxLength", "minLength", "pattern") or not payloads.oddities(data):
+        return False
+    plain, short = _respelled(data, lambda text: "x" * len(text)), _respelled(data, lambda text: text[:1])
+    answers = []
+    for other in (plain, short):
+        if other == data or not fuzz_target.allows(other):
+            return False
+        exchange = fuzz_target.send(other)
+        fuzz_target.clear(exchange, other)
+        answers.append(exchange.status)
+    return answers == [200, 200]
+
+
+def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
+    """Return the value with each text that holds unusual characters spelt otherwise."""
+    if isinstance(value, str):
+        return spell(value) if payloads.oddities(value) else value
+    if isinstance(value, dict):
+        return {name: _respelled(item, spell) for name, item in value.items()}
+    return [_respelled(item, spell) for item in value] if isinstance(value, list) else value
+
+
+# -- anywhere ------------------------------------------------------------------------------------------------
+
+
+@judges("DAT-1", "DAT-5", "DAT-6")
+@each_function(doubtful_first=True)
+def test_any_data_that_the_schema_allows(ctx: TestContext, function: Method) -> None:
+    """Drawn from all that the schema lets pass; what is stored is read again."""
+    fuzz_target = FuzzTarget(ctx, function)
+    with ctx.budget_slice(breadth) as budget_slice, fuzz_target:
+        if not control(fuzz_target):
+            ctx.skip("DAT-1", "plain valid data does not succeed", function=function.name)
+            return
+        try:
+            strategy = payloads.valid(function, fuzz_target.symbols, bind=fuzz_target.resolver)
+        except (CannotGenerate, SetUpFailedError) as error:
+            ctx.skip("DAT-1", f"no data can be made: {error}", function=function.name)
+            return
+        if ctx.only is not None:
+            for key in ctx.only:
+                for value in ctx.run.remembered.get((ctx.name, key), ())[:1]:
+                    _anywhere(ctx, fuzz_target, budget_slice, value)
+            return
+        failed = 0
+        for data in _combined(ctx, fuzz_target, budget_slice):
+            if failed >= 4 or not fuzz_target.may_go_on:
+                return
+            failed += not _anywhere(ctx, fuzz_target, budget_slice, data)
+
+        def some(seed: int, count: int) -> list[Any]:
+            return payloads.draw(strategy, seed, count)
+
+        for value in batches(ctx, budget_slice, fuzz_target.cost + 1, some):
+            if failed >= 4 or not fuzz_target.may_go_on:
+                break
+            failed += not _anywhere(ctx, fuzz_target, budget_slice, value)
+
+
+def _combined(
+    ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice
+) -> Iterator[dict[str, Any]]:
+    """Yield data in which each pair of choices of two arguments comes once, for half of the portion's calls at most."""
+    cost = fuzz_target.cost + 1
+    rows = covering(choices(fuzz_target.function), ctx.rng)
+    for row in itertools.islice(rows, budget_slice.left // (2 * cost)):
+        if not budget_slice.more(cost):
+            return
+        try:
+            data = ctx.valid(fuzz_target.function, fuzz_target.user)
+        except SetUpFailedError:
+            return
+        for name, choice in row.items():
+            if choice is Choice.ABSENT:
+                data.pop(name, None)
+            elif choice is not Choice.GIVEN and not fuzz_target.hands_off(name):
+                data[name] = choice
+        if fuzz_target.allows(data):
+            yield data
+
+
+def _anywhere(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice, value: Any) -> bool:
+    try:
+        data = fuzz_target.fit(fuzz_target.final(value))
+    except SetUpFailedError:
+        return True
+    if not fuzz_target.allows(data):
+        return True
+    exchange = fuzz_target.send(data)
+    fuzz_target.tell("valid", exchange, valid=True)
+    if exchange.status in fuzz_target.accepts_by_rule(data):
+        ctx.run.observer.judged("DAT-1")
+        held = judge_stored(ctx, fuzz_target, exchange, data, value)
+        fuzz_target.clear(exchange, data)
+        return held
+    name, smaller, shown = _blame(ctx, fuzz_target, budget_slice, data, exchange)
+    kind = f"valid data is refused: {name}" if name else "valid data is refused"
+    key = ("DAT-1", fuzz_target.function.name, kind)
+    ctx.run.remembered.setdefault((ctx.name, key), [value])
+    accepted = fuzz_target.accepts_by_rule(smaller)
+    ctx.status("DAT-1", shown, accepted, kind=kind, because="the schema allows this data")
+    return False
+
+
+def _blame(
+    ctx: TestContext,
+    fuzz_target: FuzzTarget,
+    budget_slice: BudgetSlice,
+    data: dict[str, Any],
+    exchange: Exchange,
+) -> tuple[str | None, dict[str, Any], Exchange]:
+    """Return the parameter to blame for a refusal (None: several together), with the least data that shows it."""
+    plain = (
+        ctx.valid(fuzz_target.function, fuzz_target.user, optional="none") if isinstance(data, dict) else {}
+    )
+    for name in data if isinstance(data, dict) else ():
+        alone = fuzz_target.fit({**plain, name: data[name]}, name)
+        if not budget_slice.more() or name == fuzz_target.own or not fuzz_target.allows(alone):
+            continue
+        shown = fuzz_target.send(alone)
+        fuzz_target.clear(shown, alone)
+        if shown.status not in fuzz_target.accepts_by_rule(alone):
+            return name, alone, shown
+    small, last = dict(data) if isinstance(data, dict) else data, exchange
+    for name in list(small) if isinstance(small, dict) else ():
+        less = {other: item for other, item in small.items() if other != name}
+        if not budget_slice.more() or not fuzz_target.allows(less):
+            continue
+        shown = fuzz_target.send(less)
+        fuzz_target.clear(shown, less)
+        if shown.status not in fuzz_target.accepts_by_rule(less):
+            small, last = less, shown
+    return None, small, last
+
+
+def judge_stored(
+    ctx: TestContext,
+    fuzz_target: FuzzTarget,
+    exchange: Exchange,
+    data: Any,
+    value: Any,
+    *,
+    read_again: bool = True,
+) -> bool:
+    """Judge that texts and numbers that were stored come back as they went in.
+
+    Without `read_again` the answer to the call itself is enough where it shows the object.
+    """
+    held = True
+    if not isinstance(data, dict):
+        return held
+    for source, there, shown in itertools.islice(
+        fuzz_target.shown(exchange, data), None if read_again else 1
+    ):
+        for name, sent, got, schema in pairs(ctx, fuzz_target.function, data, there):
+            param = fuzz_target.function.param(name)
+            if name == fuzz_target.own or param is None or param.ref:
+                continue
+            if seen(sent, got, schema):
+                for rule, kinds in (("DAT-5", str), ("DAT-6", (int, float))):
+                    if any(isinstance(leaf, kinds) and not isinstance(leaf, bool) for leaf in leaves(sent)):
+                        ctx.run.observer.judged(rule)
+                continue
+            pointer, one, other = departure(sent, got)
+            broken = _rule_of(one)
+            if broken is None:
+                continue
+            kind = stored_kind(param.name)
+            ctx.run.remembered.setdefault((ctx.name, (broken, fuzz_target.function.name, kind)), [value])
+            held = ctx.judge(
+                broken,
+                False,
+                kind=kind,
+                expected=f"{param.name}{pointer}: {brief(one)}",
+                actual=f"{brief(other) if other is not MISSING else 'nothing'} in {source}",
+                exchange=exchange,
+                witness=shown,
+                function=fuzz_target.function.name,
+            )
+    return held
+
+
+def stored_kind(name: str) -> str:
+    """Return the kind of a finding that a parameter was stored otherwise."""
+    return f"{name} does not come back as it went in"
+
+
+def _rule_of(sent: Any) -> str | None:
+    """Return the rule that is broken where this came back otherwise; None where another rule's conversation says so."""
+    if isinstance(sent, bool) or sent is None:
+        return None
+    if isinstance(sent, (list, dict)):
+        # Items or members are missing, or there are more: their texts come first.
+        numbers = [leaf for leaf in leaves(sent) if not isinstance(leaf, str)]
+        return "DAT-6" if numbers and len(numbers) == len(list(leaves(sent))) else "DAT-5"
+    return "DAT-5" if isinstance(sent, str) else "DAT-6"
+
+
+def brief(value: Any) -> str:
+    """Return a value as JSON of a bearable length, its own length told."""
+    return as_json(value, 120)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield the scalars of a value."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item
+        else:
+            yield item
+
+
+def departure(sent: Any, got: Any, pointer: str = "") -> tuple[str, Any, Any]:
+    """Return where what came departs first from what was sent: (JSON pointer, what was sent there, what came)."""
+    if isinstance(sent, dict) and isinstance(got, dict):
+        for name, item in sent.items():
+            if name not in got:
+                return f"{pointer}/{name}", next(leaves(item), item), MISSING
+            if not equal(item, got[name]):
+                return departure(item, got[name], f"{pointer}/{name}")
+    if isinstance(sent, list) and isinstance(got, list) and len(sent) == len(got):
+        for index, (one, other) in enumerate(zip(sent, got, strict=True)):
+            if not equal(one, other):
+                return departure(one, other, f"{pointer}/{index}")
+    return pointer, sent, got
+
+
+# -- spoiled -------------------------------------------------------------------------------------------------
+
+
+@judges("DAT-2")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
+def test_any_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> None:
+    """One violation at a time, at any depth, in the middle of data that is interesting otherwise."""
+    if ctx.quick:
+        # The edges have most of them; to make the strategies takes longer than a quick run has.
+        return
+    fuzz_target = FuzzTarget(ctx, function)
+    with ctx.budget_slice(breadth) as budget_slice, fuzz_target:
+        if not control(fuzz_target):
+            ctx.skip("DAT-2", "valid data does not succeed either", function=function.name)
+            return
+        ways: dict[str, Way] = payloads.violations(function)
+
+        def spoilable(way: Way) -> bool:
+            return not fuzz_target.hands_off(way.parameter)
+
+        try:
+            strategy = payloads.invalid_data(
+                function, fuzz_target.symbols, bind=fuzz_target.resolver, only=spoilable
+            )
+        except CannotGenerate as error:
+            ctx.skip("DAT-2", f"no argument can be spoiled: {error}", function=function.name)
+            return
+        if ctx.only is not None:
+            again = [v for key in ctx.only for v in ctx.run.remembered.get((ctx.name, key), ())[:1]]
+        failed: list[str] = []
+
+        def some(seed: int, count: int) -> list[Any]:
+            return again if ctx.only is not None else payloads.draw(strategy, seed, count)
+
+        def prepared() -> Iterator[tuple[tuple[str, Any], Any]]:
+            for name, value in batches(ctx, budget_slice, 1, some):
+                try:
+                    data = fuzz_target.fit(fuzz_target.bind(value), ways[name].parameter)
+                except SetUpFailedError:
+                    continue
+                if not fuzz_target.allows(data):
+                    yield (name, value), data
+
+        for (name, value), data, exchange in answers(
+            ctx, fuzz_target, prepared(), lambda: budget_slice.more() and len(failed) < _ENOUGH
+        ):
+            way = ways[name]
+            place = (way.parameter or "data", f"{way.pointer} {way.keyword}")
+            fuzz_target.tell("violation", exchange, valid=False, place=place)
+            kind = as_answered(f"{_NOT_REFUSED}: {_told(name, way.keyword)}", exchange)
+            ctx.run.remembered.setdefault((ctx.name, ("DAT-2", function.name, kind)), [(name, value)])
+            if not ctx.status("DAT-2", exchange, {400}, kind=kind, because=name):
+                failed.append(name)
+            fuzz_target.clear(exchange, data)
+
+
+# -- any JSON, any bytes -------------------------------------------------------------------------------------
+
+
+def documented(ctx: TestContext, rule: str, exchange: Exchange, what: str) -> bool:
+    """Judge that an answer has a documented code and the envelope."""
+    if exchange.status is None:
+        kind, actual = f"{what} gets no answer", exchange.summary()
+    elif exchange.status not in ANSWERED:
+        kind, actual = f"{what} is answered {exchange.status}", exchange.summary()
+    else:
+        envelope = exchange.envelope
+        whole = envelope is not None and {"isError", "errMsg", "data"} <= envelope.keys()
+        came = exchange.response.body[:120] if exchange.response else b""
+        kind, actual = ("", "") if whole else (f"{what} is answered without the envelope", as_json(came))
+    return ctx.judge(
+        rule,
+        not kind,
+        kind=kind,
+        expected="status 200, 400, 401, 403 or 404, and the envelope",
+        actual=actual,
+        exchange=exchange,
+        accepted=None if exchange.status in ANSWERED else ANSWERED,
+    )
+
+
+@judges("DAT-3")
+@each_function(doubtful_first=True)
+def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
+    """Whatever JSON stands where the arguments belong, callers get an answer that they can read."""
+    fuzz_target = FuzzTarget(ctx, function)
+    with ctx.budget_slice() as budget_slice, fuzz_target:
+        strategy = payloads.any_json()
+
+        def some(seed: int, count: int) -> list[Any]:
+            if ctx.only is not None:
+                return [v for key in ctx.only for v in ctx.run.remembered.get((ctx.name, key), ())[:1]]
+            return payloads.draw(strategy, seed, count)
+
+        def broken(value: Any) -> bool:
+            return budget_slice.more() and not answered(value)
+
+        def answered(value: Any) -> bool:
+            exchange = fuzz_target.send(value)
+            fuzz_target.clear(exchange, value)
+            fuzz_target.tell("any JSON", exchange, valid=None)
+            held = documented(ctx, "DAT-3", exchange, "JSON as data")
+            if not held:
+                for key in ctx.run.observer.take():
+                    if key[0] == "DAT-3":
+                        ctx.run.remembered.setdefault((ctx.name, key), [value])
+            return held
+
+        for value in batches(ctx, budget_slice, 1, some):
+            if not answered(value) and ctx.only is None:
+                calls = min(budget_slice.left, 15 if ctx.quick else 40)
+                payloads.smallest(
+                    strategy, broken, ctx.rng.getrandbits(64), calls, min(2.0, budget_slice.seconds)
+                )
+                break
+
+
+@judges("DAT-4")
+@each_function(doubtful_first=True)
+def test_any_bytes_as_body(ctx: TestContext, function: Method) -> None:
+    """The bytes of a good call, damaged where the grammar of JSON breaks, and elsewhere."""
+    fuzz_target = FuzzTarget(ctx, function)
+    with ctx.budget_slice() as budget_slice, fuzz_target:
+        if fuzz_target.login:
+            # A damaged password is one that nothing would mask.
+            data = {param.name: ctx.resources.fresh() for param in function.params}
+        else:
+            data = ctx.valid(function, fuzz_target.user)
+        strategy = any_bytes(fuzz_target.body(data))
+
+        def some(seed: int, count: int) -> list[MalformedBody]:
+            if ctx.only is not None:
+                return [v for key in ctx.only for v in ctx.run.remembered.get((ctx.name, key), ())[:1]]
+            return payloads.draw(strategy, seed, count)
+
+        failed = 0
+        for damaged in batches(ctx, budget_slice, 1, some):
+            if failed >= 6:
+                break
+            exchange = fuzz_target.send(body=damaged.body)
+            fuzz_target.clear(exchange, data)
+            fuzz_target.tell("any bytes", exchange, valid=None)
+            held = documented(ctx, "DAT-4", exchange, f"a damaged body ({damaged.kind.partition(',')[0]})")
+            if not held:
+                failed += 1
+                for key in ctx.run.observer.take():
+                    if key[0] == "DAT-4":
+                        ctx.run.remembered.setdefault((ctx.name, key), [damaged])

@@ -1,0 +1,143 @@
+"""ENV: «Responses structure», and the other rules that one exchange is enough to judge.
+
+They are judged on every exchange of a run, whatever it was sent for. The conversation here makes sure that each
+function was heard in each of the ways in which it can answer; the last tests say what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+
+from conformance.catalog.model import Method
+from conformance.engine.markers import Scope, each_endpoint, each_function, each_user, judges, on
+from conformance.engine.runner import TestContext
+from conformance.helpers.comparison import bound
+from conformance.rulebook import RULES
+from conformance.suites.test_codes import another, identifiers, strangers
+
+PURE = tuple(rule.id for rule in RULES.values() if rule.check)
+
+
+@judges(*PURE)
+@each_function(silent=True)
+def test_each_way_to_answer(ctx: TestContext, function: Method) -> None:
+    """A success, a refusal for its data, one for want of a session, one for want of a right."""
+    ctx.call(function, ctx.data_for(function, None))
+    users = ctx.resources.callers(function) if ctx.somebody() else []
+    if users:
+        user = users[0]
+        # Another user's session is the latest that the target gave: what it tells of sessions must not be that one.
+        latest = next((ctx.session(name) for name in ctx.profile.users if name != user), None)
+        valid = ctx.data_for(function, user)
+        ctx.call(function, valid, as_=user)
+        ctx.call(function, [], as_=user)
+        ctx.call(function, {param.name: {"no": []} for param in function.params} or "x", as_=user)
+        for param in ctx.some(function.params, 1):
+            ctx.call(function, {**ctx.data_for(function, user), param.name: {"no": []}}, as_=user)
+        if ctx.resources.harmless(function):
+            ctx.call(
+                function, {**ctx.data_for(function, user), "undeclaredMember": {"deep": [None]}}, as_=user
+            )
+        for name, _ in identifiers(function):
+            for value in strangers(ctx, valid.get(name)):
+                if function.data.valid({**valid, name: value}):
+                    ctx.call(function, {**valid, name: value}, as_=user)
+        if function.rows is not None:
+            ctx.call(function, ctx.data_for(function, user), as_=user, page_length=2)
+        role = function.object
+        if role is not None and role.does in ("read", "list") and ctx.resources.creator(role.kind, user):
+            # An object with nothing but what it must have reads otherwise than one that has it all.
+            least = ctx.resources.new(role.kind, user, optional="none")
+            if role.does == "read":
+                ctx.call(function, bound(ctx, function, least), as_=user)
+            else:
+                names = {param.name for param in function.params if param.required}
+                shared = {name: value for name, value in least.sent.items() if name in names}
+                ctx.resources.new(role.kind, user, **shared)
+                ctx.resources.new(role.kind, user, **shared)
+                plain = ctx.valid(
+                    function, user, optional="none", **{n: v for n, v in shared.items() if n in names}
+                )
+                ctx.call(function, plain, as_=user)
+        if latest is not None:
+            ctx.sessions.end(latest)
+    for other in ctx.profile.users if ctx.somebody() else ():
+        if other not in users or (function.effect == "read" and not function.params):
+            ctx.call(function, ctx.data_for(function, other), as_=other)
+
+
+@judges(*PURE)
+@each_endpoint()
+def test_each_endpoint_in_short(ctx: TestContext, endpoint: str) -> None:
+    """An unknown function, an unreadable body, no object, no method."""
+    endpoint = endpoint or ctx.guess() or ctx.unknown_name()
+    user = ctx.somebody()
+    ctx.call(f"{endpoint}.{ctx.unknown_name()}", {}, as_=user)
+    ctx.call(f"{ctx.unknown_name()}.{ctx.unknown_name()}", {}, as_=user)
+    for body in (b"{", b"[]", b"{}"):
+        ctx.caller.call(f"{endpoint}.", body=body)
+
+
+@judges(*PURE)
+@each_user()
+def test_refused_logins(ctx: TestContext, user: str) -> None:
+    """A wrong password, an unknown user, and a password beside invalid data."""
+    ctx.need_writing()
+    login = ctx.sessions.login
+    right = ctx.sessions.credentials(user)
+    wrong = another(ctx.rng, right[login.secret])
+    ctx.secret_registry.password(wrong)
+    for data in (
+        {**right, login.secret: wrong},
+        {login.user: another(ctx.rng, right[login.user]), login.secret: wrong},
+        {**right, login.user: []},
+        {login.secret: wrong},
+        {login.user: right[login.user]},
+    ):
+        ctx.sessions.attempt(data)
+
+
+@judges("COD-2", "COD-8", "ENV-1")
+@each_endpoint()
+def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
+    """Depth, size, numbers and characters at which parsers and runtimes give in: any documented code will do."""
+    endpoint = endpoint or ctx.guess() or ctx.unknown_name()
+    readers = [m for m in ctx.catalog.methods.values() if m.entity == endpoint and m.effect == "read"]
+    endpoints = sorted({method.entity for method in ctx.catalog.methods.values()}) or [endpoint]
+    if not ctx.deep:
+        endpoints = random.Random(f"{ctx.run.options.seed}/depth").sample(endpoints, min(2, len(endpoints)))
+    for number, method in enumerate([*readers[: 1 if ctx.quick else 2], None]):
+        user = ctx.who(method) if method is not None else ctx.somebody()
+        token = ctx.sessions.of(user).token if user is not None else None
+        name = json.dumps(method.function if method is not None else ctx.unknown_name()).encode()
+        # Depth may cost a parser seconds, and one parser mostly reads for all: it is tried once at few endpoints here,
+        # and with each function by DAT-9.
+        deep: tuple[bytes, ...] = ()
+        if number == 0 and endpoint in endpoints:
+            deep = (b"[" * 20_000 + b"]" * 20_000, b'{"a":' * 20_000 + b"1" + b"}" * 20_000)
+        bodies = (
+            *deep,
+            b'{"a":"\\ud800"}',
+            b'{"\\udfff":1}',
+            b'{"a":1e400,"b":-1e400}',
+            b'{"a":' + b"9" * 5000 + b"}",
+            b'{"a":"' + b"x" * 200_000 + b'"}',
+            b'{"a":"\\u0000"}',
+            b'{"a":NaN}',
+            b'{"__proto__":{"a":1},"constructor":{}}',
+        )
+        for data in ctx.some(bodies, 6):
+            # With its name the answer of a call that was understood is held against what is declared of it.
+            asked = method.name if method is not None else f"{endpoint}."
+            ctx.caller.call(
+                asked, user=user, token=token, body=b'{"method":' + name + b',"data":' + data + b"}"
+            )
+
+
+@judges(*PURE)
+@on(Scope("rule", lambda run: [rule for rule in PURE if rule in run.options.rules]))
+def test_every_exchange(ctx: TestContext, rule: str) -> None:
+    """What the exchanges of the whole run say of a rule; this runs last."""
+    if not ctx.run.observer.total_judged[rule]:
+        ctx.give_up("no exchange of this run was of a kind that it speaks of")

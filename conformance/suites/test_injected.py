@@ -1,0 +1,278 @@
+"""DAT-8 and DAT-9: what arguments do to interpreters behind the target, and sheer size."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import statistics
+import string
+import time
+from collections import Counter
+from collections.abc import Collection
+from typing import Any
+
+from conformance.catalog.model import Method
+from conformance.engine.markers import each_function, judges
+from conformance.engine.runner import ANSWERED, NotJudgedError, TestContext
+from conformance.generation import payloads
+from conformance.generation.payloads import CannotGenerate, Carrier, Injection
+from conformance.helpers.fuzz_target import FuzzTarget, breadth
+from conformance.helpers.list_views import fill
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
+from conformance.suites.test_refused import fresh
+
+#: Families of injections by which a search finds more than it should.
+_WIDENING = ("SQL", "glob", "regular expression", "NoSQL", "ORM")
+
+
+# -- injections ----------------------------------------------------------------------------------------------
+
+
+@judges("DAT-8")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
+def test_injections(ctx: TestContext, function: Method) -> None:
+    """In every argument: no internal error, no more rows than what matches nothing, no way in."""
+    fuzz_target = FuzzTarget(ctx, function)
+    with ctx.budget_slice(_openness) as budget_slice, fuzz_target:
+        if function.object is not None and function.object.does == "list" and fuzz_target.user is not None:
+            with contextlib.suppress(SetUpFailedError, CannotGenerate):
+                fill(
+                    ctx, function, fuzz_target.user, ctx.valid(function, fuzz_target.user, optional="none"), 3
+                )
+        word = Injection("nothing", "".join(ctx.rng.choices(string.ascii_lowercase, k=14)))
+        baseline: dict[str, int] = {}
+        for carrier in payloads.carrying(function, [word]):
+            if not budget_slice.more() or fuzz_target.hands_off(carrier.parameter) or not carrier.allowed:
+                continue
+            shown = _inject(ctx, fuzz_target, carrier)
+            if shown is not None and shown.status == 200:
+                baseline[carrier.pointer] = len(ctx.resources.rows(function, shown))
+        items = (*payloads.INJECTIONS, *payloads.OPERATORS)
+        carriers = [
+            carrier
+            for carrier in payloads.carrying(function, items, forbidden=True)
+            if not fuzz_target.hands_off(carrier.parameter)
+        ]
+        ctx.rng.shuffle(carriers)
+        carriers, first = _in_order(carriers, baseline)
+        if ctx.only is None and not fuzz_target.login and function.rows is None:
+            # Where nothing is searched, that nothing breaks is all that can be seen; a few in each place do.
+            carriers = carriers[: 8 if ctx.quick else None if ctx.deep else max(24, len(carriers) // 6)]
+        elif ctx.only is None:
+            budget_slice.at_least(len(baseline) + 6 + first)
+        for carrier in carriers:
+            if not budget_slice.more() or not fuzz_target.may_go_on:
+                return
+            if ctx.seeks("DAT-8", _injected(carrier)):
+                _judge_injection(
+                    ctx, fuzz_target, carrier, baseline.get(carrier.pointer, None if carrier.allowed else 0)
+                )
+
+
+def _sort_of(item: Injection) -> str:
+    """Return the sort of an injection: those of one sort are carried out, or not, by the same mistake."""
+    family, _, detail = item.name.partition(", ")
+    return next((f"{family}, {word}" for word in ("wildcard", "open", "true") if word in detail), family)
+
+
+def _in_order(carriers: list[Carrier], baseline: Collection[str]) -> tuple[list[Carrier], int]:
+    """Return the carriers, one of each sort at each place first; and how many of them every budget should reach.
+
+    What gets furthest goes first: what the schema lets pass, and operators where a text belongs; and of these what may
+    find more than it should.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    ranked: list[tuple[tuple[bool, int, bool], Carrier]] = []
+    for carrier in carriers:
+        assert isinstance(carrier.item, Injection)
+        passes = carrier.allowed or carrier.pointer in baseline
+        widens = carrier.item.name.startswith(_WIDENING)
+        group = (carrier.pointer, _sort_of(carrier.item))
+        ranked.append(((not passes, seen[group], not widens), carrier))
+        seen[group] += 1
+    ranked.sort(key=lambda pair: pair[0])
+    return [carrier for _, carrier in ranked], sum(rank == (False, 0, False) for rank, _ in ranked)
+
+
+def _openness(function: Method) -> float:
+    """Return how much may come of an injection: where rows are searched it shows, elsewhere hardly."""
+    strings = sum(json.dumps(param.schema, default=str).count('"string"') for param in function.params)
+    return 1.0 + strings * (12 if function.rows is not None or function.auth == "none" else 1)
+
+
+def _injected(carrier: Carrier) -> str:
+    return f"an injection in {carrier.label} is not taken as data"
+
+
+def _inject(ctx: TestContext, fuzz_target: FuzzTarget, carrier: Carrier) -> Exchange | None:
+    try:
+        data = fuzz_target.fit(carrier.build(fuzz_target.identify), carrier.parameter)
+    except (CannotGenerate, SetUpFailedError):
+        return None
+    exchange = fuzz_target.send(data)
+    fuzz_target.clear(exchange, data)
+    return exchange
+
+
+def _judge_injection(
+    ctx: TestContext, fuzz_target: FuzzTarget, carrier: Carrier, nothing: int | None
+) -> None:
+    exchange = _inject(ctx, fuzz_target, carrier)
+    if exchange is None:
+        return
+    fuzz_target.tell("injection", exchange, valid=None)
+    item = carrier.item
+    assert isinstance(item, Injection)
+    trouble = ""
+    if exchange.status is None or exchange.status >= 500:
+        trouble = exchange.summary()
+    elif exchange.response is not None and any(
+        name.lower() == "x-injected" for name, _ in exchange.response.headers
+    ):
+        trouble = "a header of the text's own in the response"
+    elif fuzz_target.login and exchange.status == 200:
+        trouble = "it signs in"
+    elif exchange.status == 200 and fuzz_target.function.rows is not None and nothing is not None:
+        rows = [
+            row for row in ctx.resources.rows(fuzz_target.function, exchange) if not _holds(row, item.value)
+        ]
+        if len(rows) > nothing:
+            instead = (
+                f"a word that matches nothing gives {nothing}" if carrier.allowed else "it is no valid value"
+            )
+            trouble = f"{len(rows)} rows, where {instead}"
+    ctx.judge(
+        "DAT-8",
+        not trouble,
+        kind=_injected(carrier),
+        expected=f"{carrier.item.name}: taken as the text that it is, or refused",
+        actual=trouble,
+        exchange=exchange,
+    )
+
+
+def _holds(row: Any, value: Any) -> bool:
+    """Whether a row has the text in it, so that it may match by right."""
+    if not isinstance(value, str):
+        return False
+    stack = [row]
+    wanted = value.casefold()
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item
+        elif isinstance(item, str) and wanted in item.casefold():
+            return True
+    return False
+
+
+# -- deep, wide, large ---------------------------------------------------------------------------------------
+
+#: Times a small call's time that a large one may take.
+_SLOWER = 100.0
+#: Seconds of a small call below which its time is more the network's than the target's.
+_LEAST = 0.003
+#: What is slow is so in at least so many rounds, and in at most so many while a busy moment (seconds) may pass.
+_ROUNDS, _NOISE, _PAUSE = (3, 10), 2.5, 0.2
+_LEVELS = 10_000
+_MEMBERS = 10_000
+_LETTERS = 1_000_000
+
+
+@judges("DAT-9")
+@each_function(doubtful_first=True)
+def test_deep_wide_and_large_data(ctx: TestContext, function: Method) -> None:
+    """10,000 levels, 10,000 members, a megabyte: in each argument, and in one that nobody declared."""
+    fuzz_target = FuzzTarget(ctx, function)
+    with ctx.budget_slice(breadth) as budget_slice, fuzz_target:
+        plain = fresh(ctx, fuzz_target) if not fuzz_target.login else {p.name: "x" for p in function.params}
+        if plain is None:
+            raise NotJudgedError("no data can be made")
+        body = fuzz_target.body(plain)
+        small: list[float] = []
+        for _ in range(3):
+            exchange = fuzz_target.send(body=body)
+            fuzz_target.clear(exchange, plain)
+            small.append(exchange.seconds)
+        places = [param.name for param in function.params if not fuzz_target.hands_off(param.name)]
+        ctx.rng.shuffle(places)
+        for number, name in enumerate(["", "undeclaredMember", *places]):
+            for what in _monsters(part=1000):
+                if number > 1 and ctx.quick and ctx.rng.random() < 0.9:
+                    continue
+                if not name and not what.endswith("members"):
+                    continue
+                if not budget_slice.more():
+                    return
+                kind = f"{what} is not answered in time"
+                if ctx.seeks("DAT-9", kind) or ctx.seeks("DAT-9", f"{what} gets no documented answer"):
+                    _monster(ctx, fuzz_target, plain, name, what, small)
+
+
+def _monsters(part: int = 1) -> dict[str, str]:
+    """Return what is large, as JSON, by name; `part` gives a tenth of it, say."""
+    levels, members, letters = _LEVELS // part, _MEMBERS // part, (_LETTERS - 2_000) // part
+    return {
+        "10,000 levels of arrays": "[" * levels + "]" * levels,
+        "10,000 levels of objects": '{"a":' * levels + "1" + "}" * levels,
+        "a megabyte of text": '"' + "x" * letters + '"',
+        "10,000 members": "{" + ",".join(f'"m{number}":{number}' for number in range(members)) + "}",
+        "10,000 items": "[" + ",".join(map(str, range(members))) + "]",
+    }
+
+
+def _monster(
+    ctx: TestContext, fuzz_target: FuzzTarget, plain: dict[str, Any], name: str, what: str, small: list[float]
+) -> None:
+    mark = "\ue000here\ue001"
+
+    def send(text: str | None) -> Exchange:
+        data = plain
+        if text is not None:
+            data = {**plain, name: mark} if name else {**json.loads(text), **plain}
+        body = fuzz_target.body(data).replace(
+            json.dumps(mark, ensure_ascii=False).encode(), (text or "").encode(), 1
+        )
+        exchange = fuzz_target.send(body=body)
+        fuzz_target.clear(exchange, plain)
+        return exchange
+
+    where = f"as {name}" if name else "in data itself"
+    text = _monsters()[what]
+    exchange = send(text)
+    fuzz_target.tell("large data", exchange, valid=None)
+    accepted = ANSWERED | {413}
+    ctx.judge(
+        "DAT-9",
+        exchange.status in accepted,
+        kind=f"{what} gets no documented answer",
+        expected="status 200, 400, 401, 403, 404 or 413",
+        actual=f"{exchange.summary()}, with {what} {where}",
+        exchange=exchange,
+        accepted=accepted,
+    )
+    took = exchange.seconds
+    slow = exchange.status in accepted and took > _SLOWER * statistics.median(small)
+    less, rounds, begun = math.inf, 0, time.monotonic()
+    while slow and (rounds < _ROUNDS[0] or (rounds < _ROUNDS[1] and time.monotonic() - begun < _NOISE)):
+        # A machine that is busy with other things is not busy each time, and what is slow is compared with small calls
+        # of the same moment. Where those take next to nothing, a cost in proportion to the size is no fault.
+        small.append(send(None).seconds)
+        took = min(took, send(text).seconds)
+        less = min(less, send(_monsters(part=10)[what]).seconds)
+        usual = statistics.median(small)
+        slow = took > _SLOWER * usual and (took > 25 * less or took > _SLOWER * max(usual, _LEAST))
+        rounds += 1
+        time.sleep(min(_PAUSE, took) if slow else 0.0)
+    ctx.judge(
+        "DAT-9",
+        not slow,
+        kind=f"{what} is not answered in time",
+        expected=f"at most {_SLOWER:.0f} times as long as a small call",
+        actual=f"{took / statistics.median(small):.0f} times as long, with {what} {where}",
+        exchange=exchange,
+    )

@@ -1,0 +1,322 @@
+"""PAG: «data output starting row», «data output row limit»."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.catalog.model import Method
+from conformance.engine.markers import each_function, judges
+from conformance.engine.runner import TestContext
+from conformance.helpers.comparison import Lister
+from conformance.helpers.list_views import fill, keys, views
+from conformance.protocol.caller import OMIT
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.shown import as_json
+from conformance.schema.pointer import MISSING, resolve
+
+LAST = 2**31 - 1
+
+paged = each_function(
+    lambda method: method.rows is not None, otherwise="no function of the catalogue is paged"
+)
+
+
+def steady(ctx: TestContext, lister: Lister, look: Any) -> tuple[list[Any], Any]:
+    """Return the whole list, and what `look` made of it while it did not change.
+
+    Raises:
+        SetUpFailedError: it changes all the time: others are at work on the target.
+
+    """
+    for _ in range(3):
+        before = keys(lister)
+        seen = look(before)
+        if sorted(map(repr, keys(lister))) == sorted(map(repr, before)):
+            return before, seen
+    raise SetUpFailedError(
+        f"{lister.function.name} changes while it is looked at: others are at work on the target"
+    )
+
+
+@judges("PAG-1", "PAG-2", "PAG-3", "PAG-8")
+@paged
+def test_pages_laid_end_to_end_are_the_list(ctx: TestContext, function: Method) -> None:
+    """Pages of any length, unfiltered and under each filter that leaves some rows."""
+    for name, lister in views(ctx, function, 8 if ctx.quick else 27):
+        where = f" when filtered by {name}" if name else ""
+        lengths = _lengths(ctx, len(lister.rows()), bool(name))
+
+        def look(
+            whole: list[Any], lister: Lister = lister, lengths: list[int] = lengths
+        ) -> dict[int, list[Page]]:
+            return {length: _pages(lister, length, len(whole)) for length in lengths}
+
+        whole, seen = steady(ctx, lister, look)
+        for length, pages in seen.items():
+            for page, exchange in pages:
+                ctx.judge(
+                    "PAG-1",
+                    len(page) <= length,
+                    kind=f"a page has more rows than pageLength{where}",
+                    expected=f"at most {length} rows",
+                    actual=f"{len(page)} rows",
+                    exchange=exchange,
+                    function=function.name,
+                )
+            laid = [row for page, _ in pages for row in page]
+            ctx.judge(
+                "PAG-2",
+                laid == whole,
+                kind=f"pages laid end to end are not the list{where}",
+                expected=f"{len(whole)} rows, page by page {length} at a time, in the order of the unpaged list",
+                actual=_difference(whole, laid, length),
+                exchange=pages[min(_first(whole, laid, length), len(pages) - 1)][1],
+                function=function.name,
+            )
+            beyond = [row for row in laid if row not in whole]
+            showing = next((each for page, each in pages if any(row in beyond for row in page)), None)
+            ctx.judge(
+                "PAG-8",
+                not beyond,
+                kind=f"a page shows rows that the unpaged list does not{where}",
+                expected="only rows of the unpaged list",
+                actual=f"{len(beyond)} rows that are not in it",
+                exchange=showing,
+                function=function.name,
+            )
+        if not name and not ctx.quick:
+            _windows(ctx, lister)
+        _starts(ctx, lister, whole, where)
+
+
+def _windows(ctx: TestContext, lister: Lister) -> None:
+    """A length without a start, and starts that are no multiple of the length."""
+    windows: list[tuple[Any, int]] = [(OMIT, 3), (1, 3), (2, 5)]
+
+    def look(whole: list[Any]) -> list[Page]:
+        return [_page(lister, page_start=start, page_length=length) for start, length in windows]
+
+    whole, seen = steady(ctx, lister, look)
+    for (start, length), (page, exchange) in zip(windows, seen, strict=True):
+        first = 0 if start is OMIT else start
+        good = page == whole[first : first + length]
+        ctx.judge(
+            "PAG-1" if len(page) > length else "PAG-2",
+            good,
+            kind="pageLength without pageStart is not the first rows"
+            if start is OMIT
+            else "a page begins elsewhere",
+            expected=f"rows {first} to {first + length - 1} of the unpaged list, of {len(whole)}",
+            actual=f"{len(page)} rows" if len(page) != len(whole[first : first + length]) else "other rows",
+            exchange=exchange,
+            function=lister.function.name,
+        )
+
+
+def _lengths(ctx: TestContext, count: int, short: bool) -> list[int]:
+    if ctx.quick:
+        wanted = [ctx.rng.choice([2, 3, 5]), *([] if short else [max(1, count - 1)])]
+    elif short:
+        wanted = [2, 5, max(1, count - 1), count]
+    else:
+        wanted = [1, 2, 3, 7, 10, max(1, count - 1), count, count + 1]
+    most = 14 if ctx.quick else 40
+    return sorted({length for length in wanted if count / length <= most} or {max(1, count // 2)})
+
+
+#: The keys of a page's rows, and the call that gave it.
+Page = tuple[list[Any], Exchange | None]
+
+
+def _page(lister: Lister, **paging: Any) -> Page:
+    found = keys(lister, **paging)
+    return found, lister.last.brief() if lister.last is not None else None
+
+
+def _pages(lister: Lister, length: int, count: int) -> list[Page]:
+    return [
+        _page(lister, page_start=start, page_length=length)
+        for start in range(0, max(count, 1) + length, length)
+    ]
+
+
+def _first(whole: list[Any], laid: list[Any], length: int) -> int:
+    """Return the number of the first page that is not as it should be."""
+    for index, (one, other) in enumerate(zip(whole, laid, strict=False)):
+        if one != other:
+            return index // length
+    return min(len(whole), len(laid)) // length
+
+
+def _difference(whole: list[Any], laid: list[Any], length: int) -> str:
+    if len(laid) != len(whole):
+        return f"{len(laid)} rows at pageLength {length}, {len(set(map(repr, laid)))} of them different"
+    place = next(
+        (index for index, (one, other) in enumerate(zip(whole, laid, strict=True)) if one != other), 0
+    )
+    return f"at pageLength {length}, row {place} is another than in the unpaged list"
+
+
+def _starts(ctx: TestContext, lister: Lister, whole: list[Any], where: str) -> None:
+    """«If no output page limit is specified, then no limitation is performed.»"""
+    places = sorted({0, 1, 2, len(whole) // 2, len(whole) - 1})
+    for start in ctx.some(places, 2):
+        rest = keys(lister, page_start=start)
+        ctx.judge(
+            "PAG-3",
+            rest == whole[start:],
+            kind=f"without pageLength not all rows from pageStart on come back{where}",
+            expected=f"pageStart {start} and no pageLength: {len(whole) - start} rows",
+            actual=f"{len(rest)} rows" if len(rest) != len(whole) - start else "other rows",
+            exchange=lister.last,
+            function=lister.function.name,
+        )
+
+
+@judges("PAG-3")
+@paged
+def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> None:
+    """More rows than any limit that services like to put: unpaged, as many come back as page by page."""
+    user = ctx.who(function)
+    data = ctx.valid(function, user, optional="none")
+    want = 27 if ctx.quick else 106
+    fill(ctx, function, user, data, want)
+    lister = Lister(ctx, function, user, data)
+    whole, unpaged = _page(lister)
+    paged_rows: list[Any] = []
+    length = 20
+    while len(paged_rows) <= len(whole) + 500:
+        page = keys(lister, page_start=len(paged_rows), page_length=length)
+        paged_rows += page
+        if not page:
+            break
+    known = set(map(repr, whole))
+    missing = [row for row in paged_rows if repr(row) not in known]
+    ctx.judge(
+        "PAG-3",
+        not missing,
+        kind="without pageLength not all rows come back",
+        expected=f"at least the {len(set(map(repr, paged_rows)))} rows that come back page by page",
+        actual=f"{len(whole)} rows",
+        exchange=unpaged,
+        function=function.name,
+    )
+    for resource in reversed(list(ctx.resources.owned())):
+        role = function.object
+        if (
+            role is not None
+            and resource.kind == role.kind
+            and resource not in ctx.run.environment.sentinels
+            and not ctx.resources.standing(resource)
+        ):
+            ctx.resources.remove(resource)
+
+
+@judges("PAG-4")
+@paged
+def test_past_the_end(ctx: TestContext, function: Method) -> None:
+    """An empty page is no error."""
+    for name, lister in views(ctx, function, 3):
+        count = len(lister.rows())
+        for start in ctx.some([count, count + 1, count + 1000, 10**6, LAST], 3):
+            for length in (OMIT, 10):
+                exchange = lister.exchange(page_start=start, page_length=length)
+                rows = resolve(exchange.data, function.rows or "") if exchange.status == 200 else MISSING
+                ctx.judge(
+                    "PAG-4",
+                    exchange.status == 200 and rows == [],
+                    kind="a pageStart past the end is not answered with no rows"
+                    + (f" when filtered by {name}" if name else ""),
+                    expected=f"pageStart {start} of {count} rows: status 200 and no rows",
+                    actual=f"{len(rows)} rows" if isinstance(rows, list) else "",
+                    exchange=exchange,
+                )
+        if ctx.quick:
+            break
+
+
+@judges("PAG-5")
+@paged
+def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
+    """Negative, fractional, boolean and textual ones are refused; huge ones break nothing."""
+    user = ctx.who(function)
+    data = ctx.valid(function, user, optional="none")
+    refused: list[tuple[str, Any]] = [
+        ("negative", -1),
+        ("negative", -(2**31)),
+        ("fractional", 1.5),
+        ("fractional", 0.1),
+        ("boolean", True),
+        ("boolean", False),
+        ("textual", "1"),
+        ("textual", ""),
+        ("textual", "all"),
+    ]
+    odd: list[tuple[str, Any]] = [("1.0", 1.0), ("null", None), ("2^63", 2**63), ("10^30", 10**30)]
+    for member, other in (("page_start", "page_length"), ("page_length", "page_start")):
+        name = {"page_start": "pageStart", "page_length": "pageLength"}[member]
+        for what, value in _one_of_each(ctx, refused) if ctx.quick else refused:
+            for beside in ({}, {other: 1})[: 1 if ctx.quick else 2]:
+                exchange = ctx.call(function, data, as_=user, **{member: value}, **beside)
+                ctx.status(
+                    "PAG-5",
+                    exchange,
+                    {400},
+                    kind=f"a {what} {name} is not refused",
+                    because=f"{name} is {as_json(value)}",
+                )
+        for what, value in ctx.some(odd, 2):
+            exchange = ctx.call(function, data, as_=user, **{member: value})
+            ctx.status("PAG-5", exchange, {200, 400}, kind=f"{name} {what} is answered neither 200 nor 400")
+
+
+def _one_of_each(ctx: TestContext, refused: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return a value of each kind, chosen by the seed."""
+    kinds = dict.fromkeys(what for what, _ in refused)
+    return [ctx.rng.choice([each for each in refused if each[0] == kind]) for kind in kinds]
+
+
+@judges("PAG-6")
+@paged
+def test_order_stays(ctx: TestContext, function: Method) -> None:
+    """The same call gives the rows in the same order while nothing changes."""
+    for name, lister in views(ctx, function, 9):
+        calls: list[dict[str, Any]] = [{}, {"page_start": 1}, {"page_start": 0, "page_length": 5}]
+        for paging in calls[:: 2 if ctx.quick else 1]:
+            first = keys(lister, **paging)
+            for _ in range(2 if ctx.quick else 4):
+                again = keys(lister, **paging)
+                if sorted(map(repr, first)) != sorted(map(repr, again)) and not paging:
+                    first = again
+                    continue
+                ctx.judge(
+                    "PAG-6",
+                    first == again,
+                    kind="the order changes from call to call"
+                    + (f" when filtered by {name}" if name else ""),
+                    expected="the same rows in the same order",
+                    actual="another order"
+                    if len(first) == len(again)
+                    else f"{len(again)} rows after {len(first)}",
+                    exchange=lister.last,
+                    function=function.name,
+                )
+
+
+@judges("PAG-7")
+@paged
+def test_page_of_no_rows(ctx: TestContext, function: Method) -> None:
+    """A pageLength of 0 gives no rows, or is refused."""
+    for name, lister in views(ctx, function, 3):
+        for start in ctx.some([OMIT, 0, 1], 2):
+            exchange = lister.exchange(page_start=start, page_length=0)
+            rows = ctx.resources.rows(function, exchange)
+            ctx.judge(
+                "PAG-7",
+                exchange.status == 400 or (exchange.status == 200 and not rows),
+                kind="a pageLength of 0 gives rows" + (f" when filtered by {name}" if name else ""),
+                expected="no rows, or status 400",
+                actual=f"{len(rows)} rows",
+                exchange=exchange,
+            )

@@ -1,0 +1,352 @@
+"""DAT-7: a refused write changes nothing."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.catalog.model import Method
+from conformance.engine.markers import each_function, judges
+from conformance.engine.runner import TestContext
+from conformance.generation import payloads
+from conformance.generation.payloads import CannotGenerate, Case
+from conformance.helpers.comparison import equal, listers, read
+from conformance.helpers.fuzz_target import FuzzTarget, Symbol, breadth
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
+from conformance.suites.test_codes import identifiers, strangers
+from conformance.suites.test_data import leaves
+
+
+@judges("DAT-7")
+@each_function(lambda method: method.effect != "read", otherwise="no function writes", doubtful_first=True)
+def test_refused_writes(ctx: TestContext, function: Method) -> None:
+    """Refused for one member among others that are valid and new, for its identifier, or for who asks."""
+    ctx.need_writing()
+    fuzz_target = FuzzTarget(ctx, function)
+    with ctx.budget_slice(breadth) as budget_slice, fuzz_target:
+        views = list(_views(ctx, fuzz_target))
+        if not views:
+            ctx.give_up("nothing that the function could change can be looked at")
+        before = [_settled(look) for _, look in views]
+        calls = _refusals(ctx, fuzz_target)
+        sent: list[Sent] = []
+        judged = False
+        while True:
+            owned = len(list(ctx.resources.owned()))
+            call = next(calls, None) if budget_slice.more(len(views) + 1) else None
+            if owned != len(list(ctx.resources.owned())):
+                # What the call needs was made for it, and may stand in what is looked at.
+                before = [_settled(look) for _, look in views]
+                sent.clear()
+            if call is not None:
+                told, send = call
+                exchange = send()
+                if exchange is None:
+                    continue
+                fuzz_target.tell("refused write", exchange, valid=None)
+                if exchange.status is not None and 400 <= exchange.status < 500:
+                    sent.append((told, exchange, send))
+                    if len(sent) < 6:
+                        continue
+                else:
+                    # It was not refused: what it changed is another rule's.
+                    fuzz_target.clear(exchange, None)
+                    before = [_settled(look) for _, look in views]
+                    sent.clear()
+                    continue
+            if sent:
+                judged = True
+                if not _unmoved(ctx, fuzz_target, views, before, sent):
+                    return
+                sent = []
+            if call is None:
+                break
+        if not judged:
+            ctx.give_up("no call of it is refused")
+
+
+#: Sends a call that has to be refused, each time with new values; None where it cannot be made.
+Send = Callable[[], Exchange | None]
+
+#: A refused call: what is wrong with it, the exchange, and what sends another one like it.
+Sent = tuple[str, Exchange, Send]
+
+
+@dataclass(frozen=True)
+class _Gone:
+    """Stands for an object that cannot be read any more."""
+
+    status: int
+
+
+def _views(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield (what is looked at, a look) for what the function could change."""
+    role, user = fuzz_target.role, fuzz_target.user
+    if user is None:
+        return
+    seen: set[str] = set()
+    resource_list = []
+    if fuzz_target.resource is not None:
+        resource_list.append(fuzz_target.resource)
+    for _, kind in identifiers(fuzz_target.function):
+        if fuzz_target.resource is None or fuzz_target.resource.kind != kind:
+            try:
+                resource_list.append(ctx.resources.any(kind, user))
+            except SetUpFailedError:
+                continue
+    for resource in resource_list:
+        reader = ctx.catalog.read(resource.kind)
+        if reader is None or resource.kind in seen or not ctx.resources.may_call(user, reader):
+            continue
+        seen.add(resource.kind)
+
+        def look(resource: Any = resource, reader: Method = reader) -> Any:
+            exchange = ctx.witness(read(ctx, resource))
+            if exchange.status in (400, 403, 404):
+                # A refused delete that takes it away changes what is seen, too.
+                return _Gone(exchange.status)
+            return reader.volatile_mask(ctx.must(exchange, f"could not read a {resource.kind}").data)
+
+        yield f"a {resource.kind} as {reader.name} shows it", look
+    if role is not None:
+        sent = ctx.resources.any(role.kind, user) if role.does != "create" else None
+        if sent is None and ctx.resources.creator(role.kind, user) is not None:
+            sent = ctx.resources.any(role.kind, user)
+        for lister in listers(ctx, role.kind, user, sent):
+
+            def watch(lister: Any = lister) -> Any:
+                exchange = ctx.must(lister.exchange(), "could not list")
+                return lister.function.volatile_mask(exchange.data)
+
+            yield f"the list of {lister.function.name}", watch
+            break
+
+
+def _settled(look: Callable[[], Any]) -> tuple[Any, bool]:
+    """Return what is seen, and whether there is something and a second look sees the same."""
+    first, again = look(), look()
+    return again, equal(first, again) and not isinstance(again, _Gone)
+
+
+def _refusals(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Send]]:
+    """Yield (what is wrong, what sends such a call) for ever new calls that must be refused."""
+    function, user = fuzz_target.function, fuzz_target.user
+    violations = [
+        case
+        for case in payloads.boundaries(function)
+        if not case.valid and not fuzz_target.hands_off(case.parameter)
+    ]
+    others = [name for name in ctx.profile.users if name != user]
+    for number, case in enumerate(_spread(ctx, violations) or [None] * 8):
+        if case is not None:
+            yield (
+                f"refused for {case.kind}",
+                _sending(functools.partial(_invalid_data, ctx, fuzz_target, case), fuzz_target.send),
+            )
+        if number % 4 == 1:
+            for told, dangling in _dangling(ctx, fuzz_target):
+                yield told, _renewing(ctx, fuzz_target, dangling)
+        if number % 4 != 3:
+            continue
+        anew = functools.partial(fresh, ctx, fuzz_target)
+        if function.auth not in ("none", None):
+            yield "refused for want of a session", _sending(anew, functools.partial(ctx.call, function))
+        if others and identifiers(function) and ctx.resources.may_call(others[0], function):
+            other = others[number % len(others)]
+            calling = functools.partial(ctx.call, function, as_=other)
+            yield "refused to another user", _sending(anew, calling)
+
+
+def _sending(make: Callable[[], dict[str, Any] | None], call: Callable[[Any], Exchange]) -> Send:
+    """Return what makes data and sends it."""
+
+    def send() -> Exchange | None:
+        data = make()
+        return None if data is None else call(data)
+
+    return send
+
+
+def _renewing(ctx: TestContext, fuzz_target: FuzzTarget, dangling: dict[str, Any]) -> Send:
+    """Return what sends data that names an object which does not exist: at first as it is, then among new values."""
+    top = {name for name, _ in identifiers(fuzz_target.function)}
+    sent: list[dict[str, Any]] = []
+
+    def make() -> dict[str, Any] | None:
+        data = dangling
+        anew = fresh(ctx, fuzz_target) if sent else None
+        if anew is not None:
+            wrong = {
+                name: value for name, value in dangling.items() if name in top or _deep_ref(fuzz_target, name)
+            }
+            data = {**anew, **wrong}
+        sent.append(data)
+        return data if fuzz_target.allows(data) else dangling
+
+    return _sending(make, fuzz_target.send)
+
+
+def _deep_ref(fuzz_target: FuzzTarget, name: str) -> bool:
+    """Whether a parameter has identifiers within its value."""
+    param = fuzz_target.function.param(name)
+    return param is not None and '"x-ref"' in json.dumps(param.schema, default=str)
+
+
+def _spread(ctx: TestContext, violations: list[Case]) -> list[Case]:
+    """Return the violations in an order in which no keyword and no argument comes last."""
+    ctx.rng.shuffle(violations)
+    turns: Counter[tuple[str, str]] = Counter()
+    by_keyword: Counter[str] = Counter()
+    placed: list[tuple[int, int, Case]] = []
+    for case in violations:
+        placed.append((turns[case.keyword, case.parameter], by_keyword[case.keyword], case))
+        turns[case.keyword, case.parameter] += 1
+        by_keyword[case.keyword] += 1
+    return [case for _, _, case in sorted(placed, key=lambda each: each[:2])]
+
+
+def fresh(ctx: TestContext, fuzz_target: FuzzTarget) -> dict[str, Any] | None:
+    """Return valid data, new in every member, on the objects that are watched."""
+    try:
+        fixed = {}
+        if fuzz_target.user is not None:
+            for name, kind in identifiers(fuzz_target.function):
+                ours = (
+                    fuzz_target.resource
+                    if fuzz_target.resource is not None and fuzz_target.resource.kind == kind
+                    else None
+                )
+                fixed[name] = (ours or ctx.resources.any(kind, fuzz_target.user)).id
+        data = ctx.valid(fuzz_target.function, fuzz_target.user, optional="all", **fixed)
+    except SetUpFailedError:
+        return None
+    return dict(fuzz_target.fit(data))
+
+
+def _invalid_data(ctx: TestContext, fuzz_target: FuzzTarget, case: Case) -> dict[str, Any] | None:
+    """Return data with one violation, all other members valid and new, the spoiled one last."""
+    data = fresh(ctx, fuzz_target)
+    try:
+        invalid_data = case.build(lambda kind: fuzz_target.bind(Symbol(kind)))
+    except (CannotGenerate, SetUpFailedError):
+        return None
+    if data is None or not isinstance(invalid_data, dict):
+        return None
+    if not case.parameter:
+        data = invalid_data
+    else:
+        data.pop(case.parameter, None)
+        if case.parameter in invalid_data:
+            # What stores members one after the other has stored the good ones by then.
+            data[case.parameter] = invalid_data[case.parameter]
+    return data if not fuzz_target.allows(data) else None
+
+
+def _dangling(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield valid data that names an object which does not exist, in one of its identifiers."""
+    for name, kind in identifiers(fuzz_target.function):
+        data = fresh(ctx, fuzz_target)
+        if data is None or name not in data:
+            continue
+        for value in strangers(ctx, data[name])[:1]:
+            changed = {**data, name: value}
+            if fuzz_target.allows(changed):
+                yield f"refused for a {kind} that does not exist", changed
+    yield from _dangling_within(ctx, fuzz_target)
+
+
+def _dangling_within(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the same for identifiers that stand deeper in the data, in an array or an object."""
+    top = {name for name, _ in identifiers(fuzz_target.function)}
+    refs = json.dumps(
+        [param.schema for param in fuzz_target.function.params if param.name not in top], default=str
+    )
+    data = fresh(ctx, fuzz_target) if '"x-ref"' in refs else None
+    if data is None:
+        return
+    try:
+        strategy = payloads.valid(fuzz_target.function, fuzz_target.symbols, bind=fuzz_target.resolver)
+        drawn = payloads.draw(strategy, ctx.rng.getrandbits(64), 12)
+    except (CannotGenerate, SetUpFailedError):
+        return
+    for value in drawn:
+        for param in fuzz_target.function.params:
+            given = value.get(param.name) if isinstance(value, dict) else None
+            symbol = next((leaf for leaf in leaves(given) if isinstance(leaf, Symbol)), None)
+            if symbol is None or param.name in top:
+                continue
+            for stranger in strangers(ctx, fuzz_target.bind(symbol))[:1]:
+                changed = {name: item for name, item in data.items() if name != param.name}
+                changed[param.name] = fuzz_target.bind(_instead(given, symbol, stranger))
+                if fuzz_target.allows(changed):
+                    yield f"refused for a {symbol.kind} that does not exist", changed
+                    return
+
+
+def _instead(value: Any, symbol: Symbol, stranger: Any) -> Any:
+    """Return the value with another identifier in one symbol's place."""
+    if value is symbol:
+        return stranger
+    if isinstance(value, dict):
+        return {name: _instead(item, symbol, stranger) for name, item in value.items()}
+    return [_instead(item, symbol, stranger) for item in value] if isinstance(value, list) else value
+
+
+def _unmoved(
+    ctx: TestContext,
+    fuzz_target: FuzzTarget,
+    views: list[tuple[str, Callable[[], Any]]],
+    before: list[tuple[Any, bool]],
+    sent: list[Sent],
+) -> bool:
+    good = True
+    for (what, look), (was, steady) in zip(views, before, strict=True):
+        if not steady:
+            continue
+        now = look()
+        if equal(was, now):
+            ctx.run.observer.judged("DAT-7")
+            continue
+        culprit = _culprit(look, now, sent)
+        if culprit is None:
+            # Which call it was is not known: none of them is shown as if it were the one.
+            kinds = "; ".join(dict.fromkeys(told for told, _, _ in sent))
+            actual, exchange = (
+                f"it moved after {len(sent)} refused calls, none of which did it again ({kinds})",
+                None,
+            )
+        else:
+            actual, exchange = f"it moved after a call that was {culprit[0]}", culprit[1]
+        good = ctx.judge(
+            "DAT-7",
+            False,
+            kind="a refused write changed something",
+            expected=f"{what}: as it was before",
+            actual=actual[:600],
+            exchange=exchange,
+            function=fuzz_target.function.name,
+        )
+    return good
+
+
+#: Rounds in which the refused calls are sent again: new values may be those that are there by chance.
+_ROUNDS = 2
+
+
+def _culprit(look: Callable[[], Any], now: Any, sent: list[Sent]) -> tuple[str, Exchange] | None:
+    """Send calls like the refused ones, one by one and each with new values; return the one that moves something."""
+    for _ in range(_ROUNDS):
+        for told, _, send in sent:
+            exchange = send()
+            if exchange is None or exchange.status is None or not 400 <= exchange.status < 500:
+                # It was not refused this time, so that whatever it changes is its right.
+                now = look()
+                continue
+            if not equal(look(), now):
+                return told, exchange
+    return None

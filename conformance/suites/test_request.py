@@ -1,0 +1,328 @@
+"""REQ: «All the fields except method are not obligatory»."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.catalog.model import Method
+from conformance.engine.markers import each_endpoint, each_function, judges
+from conformance.engine.runner import REFUSED, NotJudgedError, TestContext
+from conformance.generation.samples import CannotGenerate, Violation
+from conformance.helpers.comparison import equal, same_answer
+from conformance.helpers.probing import probing_status, send_probe
+from conformance.protocol.caller import OMIT
+from conformance.protocol.client import compact
+from conformance.protocol.exchange import Exchange
+
+
+@judges("REQ-1")
+@each_endpoint()
+def test_method_missing_or_no_string(ctx: TestContext, endpoint: str) -> None:
+    """Without a name there is nothing to call."""
+    endpoint = endpoint or ctx.endpoint()
+    bodies: list[tuple[str, Any]] = [
+        ("missing", {"data": {}}),
+        ("missing from an empty object", {}),
+        ("null", {"method": None, "data": {}}),
+        ("a number", {"method": 5, "data": {}}),
+        ("a boolean", {"method": True, "data": {}}),
+        ("an array", {"method": ["find"], "data": {}}),
+        ("an object", {"method": {"name": "find"}, "data": {}}),
+    ]
+    for what, body in bodies:
+        exchange = send_probe(ctx, endpoint, compact(body))
+        probing_status(
+            ctx,
+            "REQ-1",
+            exchange,
+            {400},
+            endpoint=endpoint,
+            kind="a method that is missing or no string is not refused",
+            because=f"method is {what}",
+        )
+    exchange = send_probe(ctx, endpoint, b'{"method":"","data":{}}')
+    probing_status(
+        ctx,
+        "REQ-1",
+        exchange,
+        {400, 404},
+        endpoint=endpoint,
+        kind="an empty method is not refused",
+        because="method is an empty string",
+    )
+
+
+@judges("REQ-2")
+@each_function(
+    lambda method: not any(param.required for param in method.params),
+    otherwise="every function has a required argument",
+)
+def test_data_may_be_left_out(ctx: TestContext, function: Method) -> None:
+    """A caller with nothing to say sends the method alone."""
+    user = ctx.who(function)
+    hidden = function.volatile_mask
+
+    def ask(data: Any) -> Exchange:
+        return ctx.call(function, data, as_=user)
+
+    for what, data in (("left out", OMIT), ("null", None)):
+        plain, varied = ctx.witness(ask({})), ask(data)
+        assert plain.status is not None
+        ctx.judge(
+            "REQ-2",
+            varied.status == plain.status,
+            kind=f"data {what} is answered otherwise than an empty object",
+            expected=f"data {what}: the answer that {{}} gives ({plain.summary()})",
+            actual=varied.summary(),
+            exchange=varied,
+            accepted={plain.status},
+        )
+        same = equal(hidden(varied.data), hidden(plain.data))
+        if function.effect != "read" or not plain.status == varied.status == 200 or same:
+            continue
+        again = ask({})
+        ctx.judge(
+            "REQ-2",
+            # What moves between two calls with {} tells nothing.
+            not equal(hidden(again.data), hidden(plain.data)),
+            kind=f"data {what} gives other data than an empty object",
+            expected=f"data {what}: the data that {{}} gives",
+            actual="other data",
+            exchange=varied,
+        )
+
+
+@judges("REQ-3")
+@each_function()
+def test_paging_may_be_left_out(ctx: TestContext, function: Method) -> None:
+    """Each of pageStart and pageLength alone, both, neither."""
+    user = ctx.who(function)
+    if function.rows is None:
+        if function.effect != "read":
+            plain = ctx.call(function, ctx.valid(function, user), as_=user)
+            if plain.status == 200 or function.beyond_schema:
+                ctx.run.observer.judged("REQ-3")
+                return
+        combinations: list[dict[str, Any]] = [{}]
+    else:
+        combinations = [{}, {"page_start": 0}, {"page_length": 10}]
+    both = ctx.call(function, ctx.valid(function, user), as_=user, page_start=0, page_length=10)
+    if both.status != 200:
+        raise NotJudgedError(
+            f"the call does not succeed with both either: {function.name} gave {both.summary()}"
+        )
+    for paging in combinations:
+        exchange = ctx.call(function, ctx.valid(function, user), as_=user, **paging)
+        given = " and ".join(
+            {"page_start": "pageStart", "page_length": "pageLength"}[name] for name in paging
+        )
+        ctx.status(
+            "REQ-3",
+            exchange,
+            {200},
+            kind=f"refused with {given} alone" if given else "refused without pageStart and pageLength",
+            because="both together are accepted",
+        )
+
+
+def _broken_bodies(call: bytes, name: str) -> Iterator[tuple[str, bytes]]:
+    yield "empty", b""
+    yield "truncated", call[: max(2, len(call) - 1)]
+    yield "cut in the middle", call[: len(call) // 2]
+    yield "a trailing comma", call[:-1] + b",}"
+    yield "single quotes", call.replace(b'"', b"'")
+    yield "plain text", b"find courses"
+    yield "form data", b"method=" + name.encode() + b"&data=%7B%7D"
+    yield "invalid UTF-8", call[:-1] + b',"x":"\xff\xfe\xc3"}'
+    yield "two texts in a row", call + call
+    yield "a text and a word", call + b" end"
+    yield "a NUL after the text", call + b"\x00"
+    yield "a comment", call[:-1] + b"/* all */}"
+    yield "a name without quotes", call.replace(b'"method"', b"method", 1)
+    yield "a number with a leading zero", call[:-1] + b',"x":01}'
+    yield "a number with a plus sign", call[:-1] + b',"x":+1}'
+
+
+@judges("REQ-4")
+@each_endpoint()
+def test_body_that_is_no_json(ctx: TestContext, endpoint: str) -> None:
+    """What cannot be read is refused, and never guessed at."""
+    endpoint = endpoint or ctx.endpoint()
+    names = [method for method in ctx.catalog.methods.values() if method.entity == endpoint]
+    harmless = [m for m in names if m.effect == "read" and m.name != ctx.profile.auth.logout]
+    name = harmless[0].name.partition(".")[2] if harmless else ctx.unknown_name()
+    call = compact({"method": name, "data": {}})
+    for what, body in _broken_bodies(call, name):
+        exchange = send_probe(ctx, endpoint, body)
+        kind = f"a body that is not JSON is not refused: {what}"
+        probing_status(ctx, "REQ-4", exchange, {400}, endpoint=endpoint, kind=kind)
+
+
+@judges("REQ-5")
+@each_endpoint()
+def test_json_that_is_no_object(ctx: TestContext, endpoint: str) -> None:
+    """A call is an object; anything else says no method."""
+    endpoint = endpoint or ctx.endpoint()
+    for body in (b"[]", b'"find"', b"5", b"true", b"null", b'[{"method":"find","data":{}}]'):
+        exchange = send_probe(ctx, endpoint, body)
+        probing_status(
+            ctx,
+            "REQ-5",
+            exchange,
+            {400},
+            endpoint=endpoint,
+            kind="JSON that is no object is not refused",
+            because=f"the body is {body.decode()}",
+        )
+
+
+@judges("REQ-6")
+@each_function()
+def test_data_that_is_no_object(ctx: TestContext, function: Method) -> None:
+    """Arguments have names, so data is an object."""
+    user = ctx.who(function)
+    for data in ctx.some([[], [1], "text", "", 5, 0, True, False], 3):
+        exchange = ctx.call(function, data, as_=user)
+        shape = (
+            type(data)
+            .__name__.replace("str", "a string")
+            .replace("int", "a number")
+            .replace("bool", "a boolean")
+            .replace("list", "an array")
+        )
+        ctx.status(
+            "REQ-6",
+            exchange,
+            {400},
+            kind=f"data that is {shape} is not refused",
+            because=f"data is {json.dumps(data)}",
+        )
+
+
+@judges("REQ-7", "REQ-8", "REQ-9", "COD-5")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments")
+def test_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> None:
+    """One violation at a time, at the edges of every keyword of every argument."""
+    user = ctx.who(function)
+    valid = ctx.resources.breakable(function, user)
+    # A target that takes what it must refuse may change the user's own name or password: those stay as they are.
+    every = [
+        violation
+        for violation in ctx.resources.violations(function)
+        if function.effect == "read" or not ctx.resources.locks_out(function, violation.parameter)
+    ]
+    for rule in ("REQ-7", "REQ-8", "REQ-9"):
+        if not any(violation.rule == rule for violation in every):
+            ctx.skip(rule, "no function's arguments can be spoiled in this way", function=function.name)
+    if not every:
+        ctx.skip("COD-5", "no function's arguments can be spoiled", function=function.name)
+    required = [violation for violation in every if violation.rule == "REQ-7"]
+    rest = [violation for violation in every if violation.rule != "REQ-7"]
+    chosen = ctx.some(required, 12) + ctx.some(_spread(ctx, rest, 2 if ctx.quick else 400), 14, 160)
+    prepared = [
+        (violation, sent) for violation in chosen if (sent := _invalid_data(violation, valid)) is not None
+    ]
+    calls = [functools.partial(ctx.call, function, sent, as_=user) for _, sent in prepared]
+    for (violation, _), exchange in zip(prepared, ctx.together(calls), strict=True):
+        ctx.status(violation.rule, exchange, {400}, kind=violation.kind)
+        ctx.judge(
+            "COD-5",
+            exchange.status is not None and exchange.status != 200 and exchange.status < 500,
+            kind="invalid data is answered as if it were valid, or as an internal error",
+            expected="neither 200 nor 5xx",
+            actual=f"{exchange.summary()}, where {violation.kind}",
+            exchange=exchange,
+            accepted=REFUSED,
+        )
+
+
+def _invalid_data(violation: Violation, valid: dict[str, Any]) -> dict[str, Any] | None:
+    """Return spoiled data, or None where the data at hand has no such place."""
+    try:
+        return violation.apply(valid)
+    except CannotGenerate:
+        return None
+
+
+def _spread(ctx: TestContext, every: list[Any], each: int) -> list[Any]:
+    """Return at most so many violations of each rule and parameter, chosen by the seed."""
+    by: dict[tuple[str, str], list[Any]] = {}
+    for violation in every:
+        by.setdefault((violation.rule, violation.parameter), []).append(violation)
+    return [
+        violation
+        for group in by.values()
+        for violation in (group if len(group) <= each else ctx.rng.sample(group, each))
+    ]
+
+
+@judges("REQ-10")
+@each_function()
+def test_unknown_top_level_members(ctx: TestContext, function: Method) -> None:
+    """A newer client may send members that an older service does not know."""
+    same_answer(
+        ctx,
+        "REQ-10",
+        function,
+        kind="unknown top-level members change the answer",
+        what="with unknown top-level members",
+        extra={"clientVersion": "7.1", "traceInfo": {"id": [1, None]}, "jsonrpc": "2.0", "id": 1},
+    )
+
+
+@judges("REQ-11")
+@each_function()
+def test_spelling_of_the_json(ctx: TestContext, function: Method) -> None:
+    """Equal JSON is equal, however it is written."""
+    spellings = (
+        ("members in another order", _reordered),
+        ("white space", _spaced),
+        ("\\u escapes", _escaped),
+    )
+    for what, spell in ctx.some(spellings, 1):
+        user = ctx.who(function)
+        plain = ctx.call(function, ctx.valid(function, user), as_=user)
+        if plain.status != 200:
+            raise NotJudgedError(f"the plain call does not succeed: {function.name} gave {plain.summary()}")
+        data = ctx.valid(function, user)
+        body = spell({"method": function.name.partition(".")[2], "data": data, "pageStart": 0})
+        exchange = ctx.call(function, as_=user, body=body)
+        if exchange.status != 200 and function.effect != "read":
+            control = ctx.call(function, data, as_=user)
+            if control.status != 200:
+                raise NotJudgedError(f"the plain call does not succeed every time: {control.summary()}")
+        ctx.status(
+            "REQ-11",
+            exchange,
+            {200},
+            kind=f"{what} change the answer",
+            because="the same call, plainly written, is",
+        )
+
+
+def _reordered(call: dict[str, Any]) -> bytes:
+    def turned(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: turned(item) for name, item in reversed(value.items())}
+        return [turned(item) for item in value] if isinstance(value, list) else value
+
+    return compact(turned(call))
+
+
+def _spaced(call: dict[str, Any]) -> bytes:
+    return b"\r\n\t " + json.dumps(call, indent="\t", separators=(" ,\r\n", " :  ")).encode() + b" \n"
+
+
+def _escaped(call: dict[str, Any]) -> bytes:
+    text = compact(call).decode()
+
+    def escape(match: re.Match[str]) -> str:
+        plain: str = json.loads(match.group())
+        units = plain.encode("utf-16-be", "surrogatepass").hex()
+        return '"' + "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4)) + '"'
+
+    return re.sub(r'"(?:[^"\\]|\\.)*"', escape, text).encode()

@@ -1,0 +1,1 @@
+"""A run over several processes: plan, coordinator, results, master and workers."""

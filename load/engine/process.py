@@ -1,0 +1,380 @@
+"""What sends, in one process: a clockwork with its sender, or users, and what they report a few times a second."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from time import perf_counter
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+from gevent import getcurrent
+from gevent.event import Event  # type: ignore[import-untyped]
+from locust.exception import StopUser
+
+from load.distributed.run_plan import Order, Plan
+from load.engine.rate_limit import RateLimit
+from load.engine.scheduler import ArrivalQueue, ClosedLoopUser, OpenLoopScheduler, Reply, Sender
+from load.metrics import locust_stats as aggregate
+from load.metrics.aggregation import Aggregator, Row, table_of
+from load.metrics.failures import Failures
+from load.metrics.health import Meter
+from load.workload.occupancy import Occupancy
+from load.workload.virtual_users import Mark
+
+__all__ = ["Generator", "WorkerResources", "moments"]
+
+log = logging.getLogger(__name__)
+
+#: How often rows are folded, in seconds.
+PERIOD = 0.25
+#: So many new objects are let be before garbage is looked for among them; that takes less than a millisecond.
+_GARBAGE = 10_000
+#: By how much a worker's beginning may be later than the master's, in seconds.
+LATER = 2.0
+
+
+def _nothing() -> None:
+    pass
+
+
+def _none_left() -> Sequence[Mapping[str, Any]]:
+    return ()
+
+
+def _warm_up() -> None:
+    """Fold once what stands for nothing: numpy imports parts of itself when they are asked for first."""
+    aggregator = Aggregator(["warm.up"])
+    aggregator.rows += [(0, 0.0, 0.0, 0.001, 0, 1), (0, 0.0, 0.0, 1.001, 0, 1)]
+    aggregator.starts.append((0.0, 0.0))
+    table = table_of(aggregator.rows)
+    aggregate.batch(table, aggregator.functions, ())
+    aggregator.aggregate(1.0, table=table).to_json()
+
+
+def _untold() -> dict[str, Any]:
+    return {}
+
+
+class RequestFailedError(Exception):
+    """What listeners of Locust's event `request` are told of a request that failed."""
+
+
+@dataclass
+class WorkerResources:
+    """What one process sends with: the connections, where calls come from, and who judges the answers.
+
+    `prepare` is called in a greenlet before the run begins (to sign in), `close` when it is over; that returns what
+    it made on the target and could not remove. `told` returns what the judge has found since the beginning: `rules`
+    as {id: [judged, broken]}, `schema` as [judged, of], `findings`. What `prepare`, `close` and the source send takes
+    its place under the same `ceiling` as the calls.
+    """
+
+    functions: Sequence[str]
+    pool: Any
+    judge: Any
+    source: Any = None
+    prepare: Callable[[], None] = _nothing
+    close: Callable[[], Sequence[Mapping[str, Any]]] = _none_left
+    told: Callable[[], dict[str, Any]] = _untold
+    #: How many virtual users there are, where the source has its own.
+    virtual_users: Callable[[], int] | int = 0
+    rate_limit: RateLimit | None = None
+    #: Which sessions have a call under way, where calls are sent in sessions.
+    occupancy: Occupancy | None = None
+    #: What failed requests are told to.
+    failures: Failures | None = None
+    #: What was made on the target, and what is gone of it, since this was last asked (`Work.news`).
+    news: Callable[[], dict[str, Any]] | None = None
+    #: What belongs on the time axis, put there since it was last read: whoever reads it takes it away.
+    marks: list[Mark] = field(default_factory=list)
+
+
+def moments(order: Order) -> Iterator[float]:
+    """Return the moments of an order, in seconds since the run's beginning."""
+    begin = order.begin
+    times = order.schedule.times(order.seed, max(0.0, order.since - begin))
+    if begin:
+        times = (begin + moment for moment in times)
+    if math.isfinite(order.until):
+        until = order.until
+        times = takewhile(lambda moment: moment < until, times)
+    return times
+
+
+@dataclass
+class Generator:
+    """Sends what it is ordered to, and tells what came of it."""
+
+    plan: Plan
+    worker_resources: WorkerResources
+    name: str = "local"
+    #: The users that Locust runs in this process, for the series.
+    users: Callable[[], int] = field(default=lambda: 0)
+
+    def __post_init__(self) -> None:
+        self.begun = Event()
+        self.closing = False
+        self.zero = math.inf
+        #: Who listens to Locust's event `request`, beside Locust's own statistics, which are fed in batches.
+        self.listeners: Sequence[Callable[..., Any]] = ()
+        #: The moments at which sessions were found to have ended.
+        self.renewals: list[float] = []
+        self._number = 0
+        self._over = False
+        self._closed = False
+        if self.worker_resources.rate_limit is None and self.plan.rate_limit is not None:
+            self.worker_resources.rate_limit = RateLimit(self.plan.rate_limit)
+        self.aggregator: Aggregator
+        self.sender: Sender
+        self.turns: ArrivalQueue | None = None
+        self.clock: OpenLoopScheduler | None = None
+
+    def start(self, zero: float, *, lease: float = math.inf, watch: Sequence[str] = ()) -> None:
+        """Begin; `zero` is the run's beginning, a moment of `perf_counter` that may lie ahead."""
+        plan = self.plan
+        self.zero = zero
+        self.aggregator = Aggregator(
+            list(self.worker_resources.functions),
+            self.worker_resources.judge.outcomes,
+            warmup=plan.warmup,
+            name=self.name,
+            watch=watch,
+        )
+        self.sender = Sender(
+            self.worker_resources.pool,
+            self.worker_resources.judge,
+            self.aggregator,
+            zero=zero,
+            timeout=plan.timeout,
+            source=self.worker_resources.source,
+            rate_limit=self.worker_resources.rate_limit,
+            bound=plan.waiting,
+            patience=plan.patience,
+            renewal=self.renewals.append,
+            occupancy=self.worker_resources.occupancy,
+            failures=self.worker_resources.failures,
+        )
+        if self.worker_resources.occupancy is not None:
+            self.worker_resources.occupancy.warmup = plan.warmup
+        if plan.open:
+            arrive = self.sender.arrive
+            if plan.tasks:
+                self.turns = ArrivalQueue(
+                    self.aggregator, zero=zero, bound=plan.waiting, patience=plan.patience
+                )
+                arrive = self.turns.arrive
+            self.clock = OpenLoopScheduler(zero, arrive, self._drop, lease=lease)
+            self.sender.clock = self.clock
+        _warm_up()
+        # What is there by now stays; looking through it again and again would only make pauses.
+        gc.collect()
+        gc.freeze()
+        # Rows are kept until they are folded: looked through at every 700, they cost more than they could ever free.
+        self._thresholds = gc.get_threshold()
+        gc.set_threshold(max(_GARBAGE, self._thresholds[0]), *self._thresholds[1:])
+        self.meter = Meter(self.name)
+        self.meter.pauses.start()
+        self.begun.set()
+
+    def _drop(self, due: float) -> None:
+        self.aggregator.unbegun.append(due)
+        self.aggregator.drops.append((-1, due))
+
+    @property
+    def now(self) -> float:
+        """Seconds since the run's beginning."""
+        return perf_counter() - self.zero
+
+    def follow(self, orders: Sequence[Order]) -> None:
+        """Follow orders, beside those that are followed already."""
+        assert self.clock is not None
+        for order in orders:
+            self.clock.add(moments(order))
+
+    @property
+    def asked(self) -> int:
+        """How many arrivals have been due."""
+        return 0 if self.clock is None else self.clock.asked
+
+    @property
+    def open(self) -> int:
+        """How much has begun and has not come to its end: arrivals, or, with users, requests."""
+        if not self.begun.is_set():
+            return 0
+        return self.sender.open + (0 if self.turns is None else self.turns.open)
+
+    def report(self, *, final: bool = False, far: bool = True) -> dict[str, Any]:
+        """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it.
+
+        Not `far`, in the process that leads the run, the delta is as it is: it shares the tally with the account. What
+        the judge has found is told once a second.
+        """
+        self.sender.pump()  # connections may have been given back by others
+        now = self.now
+        pool = self.worker_resources.pool
+        rows = self.aggregator.rows
+        table = table_of(rows)
+        delta = self.aggregator.aggregate(
+            max(0.0, now), users=self._users(), connections=len(pool), cpu=self.meter.sample(), table=table
+        )
+        if far:
+            self.aggregator.finished()  # whoever leads the run hands them out
+        self._number += 1
+        tells = final or self._number % round(1 / PERIOD) == 1
+        renewals, self.renewals[:] = self.renewals[:], []
+        pauses: list[tuple[float, float]] = []
+        if self.clock is not None:
+            pauses, self.clock.pauses[:] = self.clock.pauses[:], []
+        marks, self.worker_resources.marks[:] = self.worker_resources.marks[:], []
+        if self.listeners:
+            self._fire(rows)
+        return {
+            "number": self._number,
+            "at": now,
+            "delta": delta.to_json() if far else delta,
+            "locust": aggregate.batch(table, self.aggregator.functions, self.aggregator.outcomes),
+            "vitals": self.meter.vitals().to_json(),
+            "reach": max(0.0, now) if self.clock is None else self.clock.reach,
+            "asked": self.asked,
+            "open": self.open,
+            "renewed": self.sender.renewed,
+            "failures": None
+            if self.worker_resources.failures is None
+            else self.worker_resources.failures.news(),
+            "slowest": self.sender.slowest.news(),
+            "sessions": None
+            if self.worker_resources.occupancy is None
+            else self.worker_resources.occupancy.counts(),
+            "renewals": renewals,
+            "pauses": pauses,
+            "marks": [[mark.at - self.zero, mark.kind, mark.text] for mark in marks],
+            "connections": [pool.opened, pool.most, pool.reopened, pool.strays],
+            "trouble": list(self.sender.trouble),
+            "told": self.worker_resources.told() if tells else None,
+            "news": self.worker_resources.news() if far and self.worker_resources.news is not None else None,
+            "final": final,
+        }
+
+    def _fire(self, rows: Sequence[Row]) -> None:
+        """Tell those who asked for each request by itself, as Locust's event `request` does."""
+        functions, outcomes = self.aggregator.functions, self.aggregator.outcomes
+        for function, due, sent, done, code, size in rows:
+            error = outcomes[code].error if code else None
+            told = {
+                "request_type": self.plan.arrivals,
+                "name": functions[function],
+                "response_time": 1000 * (done - due),
+                "response_length": size,
+                "exception": None if error is None else RequestFailedError(error),
+                "context": {},
+                "sent": sent,
+            }
+            for listener in list(self.listeners):
+                try:
+                    listener(**told)
+                except Exception as error:  # somebody else's, and no reason to stop the run
+                    self.listeners = [each for each in self.listeners if each is not listener]
+                    log.warning(
+                        "a listener to requests is not told any more: %s: %s", type(error).__name__, error
+                    )
+
+    def _users(self) -> int:
+        virtual_users = self.worker_resources.virtual_users
+        return (virtual_users() if callable(virtual_users) else virtual_users) or self.users()
+
+    def limit(self, connections: int, waiting: int, rate_limit: float | None) -> None:
+        """Take a larger part of what is limited for the whole run: another worker is gone."""
+        self.worker_resources.pool.limit = connections
+        if self.worker_resources.rate_limit is not None and rate_limit is not None:
+            self.worker_resources.rate_limit.set(rate_limit)
+        if self.begun.is_set():
+            self.sender.limit(waiting)
+
+    def may_send(self, until: float) -> None:
+        """Send nothing under the ceiling after a moment of the run: another process may send in this one's place."""
+        if self.worker_resources.rate_limit is not None:
+            self.worker_resources.rate_limit.until = self.zero + until
+
+    def revoke(self) -> None:
+        """Follow no order any more: what is due from now on is someone else's."""
+        if self.clock is not None:
+            self.clock.clear()
+
+    def stop(self, seconds: float, until: float = -math.inf) -> None:
+        """Take up nothing that is due from `until` on; wait so many seconds for what has begun, and drop the rest."""
+        self.closing = True
+        if not self.begun.is_set():
+            return
+        self.sender.closing = True
+        if self.clock is not None:
+            # A worker's beginning is later by the time that a message took: so is its end.
+            gevent.sleep(min(LATER, max(0.0, until - self.now)))
+            self.clock.clear(until)
+        end = perf_counter() + seconds
+        while self.open and perf_counter() < end:
+            gevent.sleep(0.01)
+        self._over = True
+        if self.turns is not None:
+            self.turns.abandon()
+        self.sender.abandon()
+
+    def close(self) -> Sequence[Mapping[str, Any]]:
+        """Give back what it holds of the system, and return what is left over; call it once all is reported."""
+        if self._closed:
+            return ()
+        self._closed = True
+        self.closing = True
+        if self.worker_resources.rate_limit is not None:
+            self.worker_resources.rate_limit.until = (
+                math.inf
+            )  # whoever leads the run has told when, or is not there any more
+        if self.begun.is_set():
+            self.meter.pauses.stop()
+            self.sender.close()
+            if self.clock is not None:
+                self.clock.close()
+            gc.set_threshold(*self._thresholds)
+            gc.unfreeze()
+        self.worker_resources.pool.close()
+        return self.worker_resources.close()
+
+    # --- for users, in greenlets ----------------------------------------------------------------------------
+
+    def closed_loop_user(self, supply: Callable[[], Any], think: Callable[[], float]) -> ClosedLoopUser:
+        """Return a closed user that sends what `supply` gives, one call after the other, until it leaves."""
+        return ClosedLoopUser(self.sender, supply, think)
+
+    def call(self, call: Any, due: float | None = None) -> Reply | None:
+        """Send a call and let others run until it is answered; None when it was dropped.
+
+        `due` is the moment that an arrival was due at, for its first call; without it, the call is due now.
+
+        Raises:
+            StopUser: the run is over.
+
+        """
+        if self._over or (self.closing and self.turns is None):
+            raise StopUser  # a task that an arrival began is carried to its end
+        waiting = getcurrent()
+        loop = gevent.get_hub()
+        told: list[Reply | None] = []
+
+        waits = True
+
+        def then(reply: Reply | None) -> None:
+            told.append(reply)
+            if waits:  # it may have been killed, and be about something else
+                waiting.switch()
+
+        self.sender.submit(call, self.now if due is None else due, then, begun=due is not None)
+        try:
+            while not told:
+                loop.switch()
+        finally:
+            waits = False
+        return told[0]

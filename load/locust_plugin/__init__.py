@@ -1,0 +1,1 @@
+"""The load inside Locust: hooks, bootstrap, users."""

@@ -1,0 +1,259 @@
+"""From options to a load inside Locust: the work prepared, the judge seated, the scenario's users put on.
+
+Importing it imports Locust, which patches sockets: it belongs into a process of Locust's own.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from locust import User
+
+from conformance.catalog.model import Catalog
+from conformance.protocol.profile import Profile
+from load.distributed.cluster import Resources
+from load.distributed.run_plan import Plan
+from load.engine.process import WorkerResources
+from load.engine.rate_limit import RateLimit
+from load.engine.scheduler import Reply
+from load.http.client import Endpoint, Pool
+from load.locust_plugin.hooks import Engine, install
+from load.locust_plugin.users import LoadUser
+from load.metrics.failures import Failures
+from load.options import Settings, Wish, calibration_of, settle, target_of
+from load.validation.validator import AnswerValidator
+from load.workload.scenarios import PARTS, Cast, cast
+from load.workload.virtual_users import Mark
+from load.workload.workload import Call, Work
+
+__all__ = ["Play", "RpcUser", "stage"]
+
+log = logging.getLogger(__name__)
+
+
+class RpcUser(LoadUser):
+    """A user of a scenario, in a session of its own; `self.do` plays a part of the scenario's."""
+
+    abstract = True
+    #: The scenario's name, as `--scenario` has it.
+    scenario: ClassVar[str] = ""
+
+    def on_start(self) -> None:
+        """Take a session that nobody else has."""
+        self.cast: Cast | None = play_of(self.environment).cast
+        self.virtual_user = self.work.join(self.cast.functions.values() if self.cast else ())
+
+    def on_stop(self) -> None:
+        """Give it back."""
+        if self.virtual_user is not None:
+            self.work.leave(self.virtual_user)
+
+    @property
+    def work(self) -> Work:
+        """What makes the calls."""
+        source = self.generator.worker_resources.source
+        assert isinstance(source, Work)
+        return source
+
+    def can(self, part: str) -> bool:
+        """Whether a part is played on this target."""
+        return self.cast is not None and part in self.cast
+
+    def do(self, part: str) -> Reply | None:
+        """Play a part: call its function, and wait for the answer. What this target has no function for is left out."""
+        if self.cast is None or part not in self.cast:
+            return None
+        reply = self.send(self.work.call(self.cast[part], self.virtual_user))
+        if (asking := self.work.watch(self.virtual_user)) is not None:
+            self.send(asking)
+        return reply
+
+    def send(self, call: Call) -> Reply | None:
+        """Send a call, and wait for the answer."""
+        reply: Reply | None = self.call(call)
+        return reply
+
+
+class Play:
+    """What is played in one Locust process: the target, the settings, and who plays what."""
+
+    def __init__(
+        self, profile: Profile, catalog: Catalog, settings: Settings, *, seed: int, read_only: bool = False
+    ) -> None:
+        self.profile, self.catalog, self.settings = profile, catalog, settings
+        self.seed, self.read_only = seed, read_only
+        name = settings.scenario.name
+        writable = profile.may_write and not read_only
+        self.cast = cast(name, profile, catalog, writable=writable) if name in PARTS else None
+        self.calibration: tuple[float, float] | None = None
+        self._rate_limit: RateLimit | None = None
+
+    def rate_limit(self, plan: Plan) -> RateLimit | None:
+        """Return the ceiling that all of this process is under, from one run to the next."""
+        if plan.rate_limit is None:
+            return None
+        if self._rate_limit is None:
+            self._rate_limit = RateLimit(plan.rate_limit)
+        self._rate_limit.set(plan.rate_limit)
+        self._rate_limit.until = math.inf
+        return self._rate_limit
+
+    def plan(self) -> Plan:
+        """Return what the run is to do."""
+        settings, target = self.settings, self.profile.target
+        return Plan(
+            settings.scenario.name,
+            schedule=settings.schedule,
+            search=settings.search,
+            tasks=settings.scenario.tasks and settings.open,
+            seconds=settings.seconds,
+            seed=self.seed,
+            warmup=settings.warmup,
+            timeout=target.timeout,
+            patience=target.timeout,
+            drain=target.timeout + 1.0,
+            connections=settings.connections,
+            rate_limit=settings.rate_limit,
+            slos=settings.slos,
+            aborts=settings.aborts,
+            fail_fast=settings.fail_fast,
+            users=settings.users,
+            per_session=settings.per_session,
+            calibration=self.calibration,
+        )
+
+    def worker_resources(self, plan: Plan, index: int, of: int) -> WorkerResources:
+        """Sign in, prepare the requests, and seat the judge: worker `index` of `of`.
+
+        Raises:
+            UsageError: what was asked for cannot be sent to this target.
+            SetUpFailedError: the target refuses what has to be prepared.
+
+        """
+        users = plan.users // of + (index < plan.users % of)
+        rate_limit = self.rate_limit(plan)
+        marks: list[Mark] = []
+        work = Work.prepare(
+            self.profile,
+            self.catalog,
+            users=max(1, users),
+            mix={} if self.cast else self.settings.mix,
+            also=tuple(dict.fromkeys(self.cast.functions.values())) if self.cast else (),
+            seed=plan.seed,
+            read_only=self.read_only,
+            index=index,
+            of=of,
+            rate_limit=rate_limit,
+            per_session=plan.per_session,
+            mark=marks.append,
+        )
+        for name, why in work.left_out:
+            log.info("left out of the mix: %s: %s", name, why)
+        judge = AnswerValidator(
+            self.profile,
+            self.catalog,
+            work.secret_registry,
+            sample=float(self.profile.load.get("sample", 0.02)),
+            seed=plan.seed,
+            functions=work.functions,
+        )
+        pool = Pool(Endpoint.of(self.profile.url, ca=self.profile.target.ca), plan.connections)
+
+        def close() -> list[dict[str, Any]]:
+            left = work.close()
+            for each in left:
+                log.warning("left over: %s %s: %s", each["kind"], each["id"], each["reason"])
+            return [*left, *({"event": "note", "message": text} for text in work.remarks())]
+
+        return WorkerResources(
+            functions=work.functions,
+            pool=pool,
+            judge=judge,
+            source=work,
+            close=close,
+            told=lambda: told(judge, work),
+            virtual_users=lambda: len(work.virtual_users.all),
+            rate_limit=rate_limit,
+            occupancy=work.occupancy,
+            failures=Failures(work.functions, show=judge.show, mask=work.secret_registry.mask),
+            news=work.news,
+            marks=marks,
+        )
+
+    def takeover(self, plan: Plan, index: int, of: int, resources: Resources) -> list[dict[str, Any]]:
+        """Remove what worker `index` of `of` left, and return what is left over: it is gone."""
+        if self.read_only:
+            return []
+        left = Work.inherit(
+            self.profile,
+            self.catalog,
+            resources.made,
+            resources.beyond,
+            resources.functions,
+            seed=plan.seed,
+            index=index,
+            of=of,
+            rate_limit=self.rate_limit(plan),
+        )
+        for each in left:
+            if each["event"] == "leftover":
+                log.warning("left over: %s %s: %s", each["kind"], each["id"], each["reason"])
+        return left
+
+
+def told(judge: AnswerValidator, work: Work) -> dict[str, Any]:
+    """Return what was judged and found since the run's beginning, the sessions' watch (AUT-11) included."""
+    rules = {name: [each["judged"], each["broken"]] for name, each in judge.rules().items()}
+    rules |= work.rules()
+    schema = judge.schema()
+    return {
+        "rules": rules,
+        "schema": [schema["judged"], schema["of"]],
+        "findings": [*judge.findings(), *work.findings()],
+    }
+
+
+_PLAYS = "_conform_load_play"
+
+
+def play_of(environment: Any) -> Play:
+    """Return what is played in an environment."""
+    play: Play = getattr(environment, _PLAYS)
+    return play
+
+
+def stage(environment: Any, users: dict[str, type[User]], otherwise: type[User]) -> Engine:
+    """Put on what the options of a Locust environment say; `otherwise` are the users where calls arrive by themselves.
+
+    Raises:
+        UsageError: something of it is wrong; one line says what and where.
+
+    """
+    options = environment.parsed_options
+    path = getattr(options, "profile", None)
+    profile, catalog = target_of(Path(path) if path else None, options.target or options.host)
+    settings = settle(Wish.of(options), profile, None if catalog.is_implicit else catalog.methods)
+    # Without a seed every run draws its own; the workers are sent the one of whoever leads them.
+    seed = options.seed if options.seed is not None else time.time_ns() & 0x7FFFFFFF
+    play = Play(profile, catalog, settings, seed=seed, read_only=options.read_only)
+    play.calibration = calibration_of(options.calibration)
+    setattr(environment, _PLAYS, play)
+    name = settings.scenario.name
+    chosen = users[name] if name in users and (settings.scenario.tasks or not settings.open) else otherwise
+    environment.user_classes = [chosen]
+    _think(chosen, settings.think)
+    return install(environment, play.plan, play.worker_resources, takeover=play.takeover)
+
+
+def _think(users: type[User], between: tuple[float, float]) -> None:
+    """Have closed users wait between their tasks as the settings say."""
+    low, high = between
+    if issubclass(users, LoadUser):
+        wait: Callable[[Any], float] = lambda user: random.uniform(low, high)  # noqa: E731
+        users.think = wait if high > 0 else lambda user: 0.0

@@ -1,0 +1,1 @@
+"""What was measured: histograms, aggregation, SLOs, the generator's health."""

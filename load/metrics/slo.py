@@ -1,0 +1,577 @@
+"""What a load had to hold: SLOs read, judged on enough samples, and conditions to stop early.
+
+    [function] metric op limit        course.find p95 < 200ms · errors < 0.1% · nonconformant = 0 · rate > 190/s
+
+Metrics: a percentile (p50, p95, p99.9), mean and max, from the moment due, of requests that were served or got no
+answer in time; errors and nonconformant, as a share (with %) or a number; rate, what was served per second. Where
+nothing was served, a latency is missed. Where no SLO speaks of errors, `errors < 1%` holds.
+
+A judgement on a few samples says nothing, so each has its least number:
+
+- percentile p: 10 / (1 - p/100), so that about ten samples lie above it (p95: 200, p99: 1,000, p99.9: 10,000);
+- mean: 30, max: 100;
+- a share s of errors: 3 / s, since only then would none at all show, with 95 % confidence, that there are fewer;
+  100 where the limit is 0 or a number;
+- a rate: 5 seconds of measured time.
+
+With fewer, an SLO is *not judged*, which is no pass; unless it is missed whatever else might come: when
+already more samples break it than the least number of samples could bear.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from conformance.errors import UsageError, suggestion
+from load.metrics.aggregation import Counts, Second
+from load.metrics.histogram import Histogram
+
+__all__ = [
+    "DEFAULT",
+    "DEFAULT_SLO",
+    "Abort",
+    "Doubt",
+    "Result",
+    "Slo",
+    "Watch",
+    "cannot_hold",
+    "counts_of",
+    "hopeless",
+    "judge",
+    "judge_default",
+    "measured_text",
+    "parse",
+    "parse_abort",
+]
+
+_OPS = ("<=", ">=", "<", ">", "=")
+_NAMES = ("errors", "nonconformant", "rate", "mean", "max", "recovery")
+_TAIL = re.compile(
+    r"(?P<objective>.*?)\s+(?:in\s+every\s+(?P<every>[0-9]{1,5}\s*(?:s|m))"
+    r"|from\s+(?P<since>[0-9]{1,6}(?:\.[0-9]+)?\s*(?:s|m|h))"
+    r"|at\s+(?P<at>[0-9]{1,7}(?:\.[0-9]+)?)\s*/\s*s)",
+)
+_PART_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_TEXT = re.compile(
+    r"(?:(?P<function>[^\s./<>=]+\.[^\s./<>=]+)\s+)?"
+    r"(?P<metric>[A-Za-z][A-Za-z0-9.]*)\s*(?P<op><=|>=|==|<|>|=)\s*"
+    r"(?P<limit>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(?P<unit>us|µs|μs|ms|s|%|/s)?",
+)
+_EXAMPLE = "write it as 'p95 < 300ms', 'errors < 0.1%' or 'course.find p99 < 1s'"
+_LATENCY_UNITS = {"us": Fraction(1, 1000), "µs": Fraction(1, 1000), "μs": Fraction(1, 1000)}
+_LATENCY_UNITS |= {"ms": Fraction(1), "s": Fraction(1000)}
+
+#: The seconds that a rate has to be measured for.
+RATE_SECONDS = 5
+#: Above how many per cent of a limit nothing else could be said with fewer samples.
+_ABOVE = 10
+_CONFIDENT = 3
+
+#: What holds where no SLO speaks of errors, and how it is lifted.
+DEFAULT = "errors < 1%"
+LIFTED = "the default, as no SLO speaks of errors; --slo 'errors <= 100%' lifts it"
+#: With fewer samples in all, one failure does not miss the default.
+_REMARK = 100
+#: The percentiles of the generator's lateness that a miss is compared with.
+_LATENESS = (50.0, 90.0, 99.0, 99.9, 100.0)
+
+
+@dataclass(frozen=True)
+class Slo:
+    """One objective: latencies in ms, shares in %, rates per second, numbers without a unit."""
+
+    text: str
+    metric: str
+    op: str
+    limit: float
+    unit: str
+    function: str | None = None
+    #: Whether it holds without having been asked for.
+    default: bool = False
+    #: Of every so many seconds, from a moment on, and at a step's rate; None: of the whole run.
+    every: float | None = None
+    since: float | None = None
+    at_rate: float | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is about a part of the run (`load.metrics.windows`)."""
+        return (self.every, self.since, self.at_rate) != (None, None, None) or self.metric == "recovery"
+
+    @property
+    def percentile(self) -> float | None:
+        """The percentile that it is about, if it is."""
+        return float(self.metric[1:]) if re.fullmatch(r"p[0-9.]+", self.metric) else None
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether it is about how long requests took."""
+        return self.unit == "ms" and self.metric != "recovery"
+
+    @property
+    def needed(self) -> int:
+        """The least number of samples (for a rate: of seconds) that it is judged on."""
+        if self.metric == "rate":
+            return RATE_SECONDS
+        if self.metric == "recovery":
+            return 3
+        if self.metric == "mean":
+            return 30
+        if (percentile := self.percentile) is not None:
+            # As written: 99.9 leaves a thousandth above it, not a bit more or less.
+            return max(1, math.ceil(_ABOVE / (1 - Fraction(repr(percentile)) / 100)))
+        if self.unit == "%" and self.limit > 0:
+            return math.ceil(_CONFIDENT * 100 / Fraction(repr(self.limit)))
+        return 100
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value keeps it."""
+        match self.op:
+            case "<":
+                return value < self.limit
+            case "<=":
+                return value <= self.limit
+            case ">":
+                return value > self.limit
+            case ">=":
+                return value >= self.limit
+            case _:
+                return value == self.limit
+
+    def margin(self, value: float) -> float | None:
+        """Return the share of the limit that is left, negative when it is missed; None where the limit is 0."""
+        if not self.limit or self.op == "=":
+            return None
+        left = self.limit - value if self.op in ("<", "<=") else value - self.limit
+        return left / self.limit
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an SLO: verdict is "pass", "fail" or "not judged", and a reason where it is the last."""
+
+    slo: Slo
+    verdict: str
+    value: float | None
+    samples: int
+    needed: int
+    reason: str | None = None
+    #: Of an SLO for every so many seconds: how many were judged, how many joined, and which missed it.
+    windows: Mapping[str, Any] | None = None
+
+    @property
+    def margin(self) -> float | None:
+        """The share of the limit that is left; negative when it is missed."""
+        return None if self.value is None else self.slo.margin(self.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the report has it."""
+        return {
+            "text": self.slo.text,
+            "function": self.slo.function,
+            "metric": self.slo.metric,
+            "op": self.slo.op,
+            "limit": self.slo.limit,
+            "unit": self.slo.unit,
+            "value": self.value,
+            "margin": self.margin,
+            "samples": self.samples,
+            "needed": self.needed,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "default": self.slo.default,
+            **({} if self.windows is None else {"windows": dict(self.windows)}),
+        }
+
+
+def measured_text(slo: Slo, value: float | None) -> str:
+    """Return a value of an SLO with its unit, in words."""
+    if value is None:
+        return "nothing served"
+    unit = f" {slo.unit}" if slo.unit == "ms" else slo.unit
+    return f"{value:.4g}{unit}"
+
+
+def parse(text: str, functions: Collection[str] | None = None) -> Slo:
+    """Read an SLO; `functions`, if given, are those that a load calls. Raises UsageError."""
+    objective, parts = _parts(text.strip())
+    found = _TEXT.fullmatch(objective)
+    if not found:
+        raise UsageError(f"{text!r} is no SLO: {_EXAMPLE}")
+    metric, op, unit = found["metric"].lower(), found["op"], found["unit"] or ""
+    op = "=" if op == "==" else op
+    limit = Fraction(found["limit"])
+    is_percentile = re.fullmatch(r"p[0-9]{1,2}(\.[0-9]{1,3})?", metric)
+    if not is_percentile and metric not in _NAMES:
+        more = suggestion(metric, _NAMES) or f"; known: p50 … p99.9, {', '.join(_NAMES)}"
+        raise UsageError(f"{text!r} is no SLO: {metric!r} is no metric{more}")
+    if is_percentile and not 0 < float(metric[1:]) < 100:
+        raise UsageError(f"{text!r} is no SLO: a percentile lies between 0 and 100")
+    if metric in ("errors", "nonconformant"):
+        if unit not in ("%", ""):
+            raise UsageError(f"{text!r} is no SLO: {metric} are a share, as in 0.1%, or a number")
+        if unit == "%" and limit > 100:
+            raise UsageError(f"{text!r} is no SLO: a share is 100% at most")
+        if unit == "" and limit.denominator != 1:
+            raise UsageError(f"{text!r} is no SLO: a number of {metric} is whole; a share is written as 0.1%")
+    elif metric == "rate":
+        if unit != "/s":
+            raise UsageError(f"{text!r} is no SLO: a rate is per second, as in rate > 190/s")
+    else:
+        if unit not in _LATENCY_UNITS:
+            raise UsageError(f"{text!r} is no SLO: {metric} is a time, as in {metric} < 300ms")
+        limit, unit = limit * _LATENCY_UNITS[unit], "ms"
+    if metric == "recovery" and (op not in ("<", "<=") or found["function"] or parts):
+        raise UsageError(f"{text!r} is no SLO: a recovery is of the whole load, as in recovery < 10s")
+    if op == "=" and not (metric in ("errors", "nonconformant") and unit in ("", "%")):
+        raise UsageError(f"{text!r} is no SLO: {metric} is measured, not counted: use < or >")
+    if op == "<" and not limit:
+        raise UsageError(f"{text!r} is no SLO: nothing is less than 0: use = 0")
+    function = found["function"]
+    if function is not None and functions is not None and function not in functions:
+        raise UsageError(f"{text!r}: this load does not call {function}{suggestion(function, functions)}")
+    read = Slo(" ".join(text.split()), metric, op, float(limit), unit, function)
+    return replace(read, **parts)  # type: ignore[arg-type]  # only those of time
+
+
+def _parts(text: str) -> tuple[str, dict[str, float]]:
+    """Return an SLO without what it says of time, and that: `every`, `since` and `at_rate`. Raises UsageError."""
+    parts: dict[str, float] = {}
+    objective = text
+    while found := _TAIL.fullmatch(objective):
+        objective = found["objective"]
+        name = "every" if found["every"] else "since" if found["since"] else "at_rate"
+        if name in parts:
+            raise UsageError(f"{text!r} is no SLO: it says twice of when it is")
+        value = found["every"] or found["since"] or found["at"]
+        parts[name] = float(value.rstrip("smh ")) * _PART_SECONDS.get(value[-1], 1)
+        if not parts[name]:
+            raise UsageError(
+                f"{text!r} is no SLO: {value!r} is nothing; write it as in every 10s or at 100/s"
+            )
+    return objective, parts
+
+
+DEFAULT_SLO = replace(parse(DEFAULT), default=True)
+
+
+def judge(
+    slos: Iterable[Slo],
+    total: Counts,
+    functions: Mapping[str, Counts],
+    seconds: float,
+    doubt: Doubt | None = None,
+) -> list[Result]:
+    """Judge SLOs on what was measured, warm-up excluded, in so many seconds.
+
+    With a `doubt`, a miss that the generator itself may have caused is not judged, nor is a pass where it was not fit.
+    """
+    judged = []
+    for slo in slos:
+        counts = total if slo.function is None else functions.get(slo.function, Counts())
+        result = _judged(slo, counts, seconds)
+        judged.append(result if doubt is None else doubt.review(result, counts, seconds))
+    return judged
+
+
+def judge_default(
+    slos: Collection[Slo], total: Counts, functions: Mapping[str, Counts], doubt: Doubt | None = None
+) -> list[Result]:
+    """Judge the default objective for errors where none of these speaks of them.
+
+    It holds in total, and for each function with enough samples that no objective speaks of; only the functions that
+    miss it have a result of their own.
+    """
+    spoken = {slo.function for slo in slos if slo.metric == "errors"}
+    if None in spoken:
+        return []
+    results = []
+    if not spoken:
+        results.append(_default(replace(DEFAULT_SLO, text=DEFAULT), total))
+    for name, counts in sorted(functions.items()):
+        if name not in spoken:
+            slo = replace(DEFAULT_SLO, text=f"{name} {DEFAULT}", function=name)
+            result = _judged(slo, counts, 0.0)
+            if result.verdict == "fail":
+                results.append(replace(result, reason=LIFTED.partition(";")[0]))
+    if doubt is None:
+        return results
+    of: dict[str | None, Counts] = {None: total}
+    of.update(functions)
+    return [doubt.review(result, of[result.slo.function], 0.0) for result in results]
+
+
+def _default(slo: Slo, total: Counts) -> Result:
+    """Judge the default in total: on however few samples, for a load without any gate would be none."""
+    samples = total.wanted
+    if not samples:
+        return Result(slo, "not judged", None, 0, 1, "nothing was measured")
+    value = _value(slo, total)
+    if total.unserved == 1 and 1 < samples < _REMARK:
+        remark = f"1 of {samples} requests failed: a remark, on fewer than {_REMARK} samples"
+        return Result(slo, "pass", value, samples, 1, f"{remark}; {LIFTED}")
+    return Result(slo, "pass" if slo.holds(value) else "fail", value, samples, 1, LIFTED)
+
+
+def _judged(slo: Slo, counts: Counts, seconds: float) -> Result:
+    needed = slo.needed
+    value: float | None = None
+    if slo.metric == "rate":
+        samples = max(0, math.floor(seconds + 1e-9))
+        value = counts.served / seconds if seconds > 0 else None
+        what = f"measured for {seconds:.3g} s; a rate needs {needed} s"
+    else:
+        served = slo.is_latency
+        samples = counts.due.count if served else counts.wanted if slo.metric == "errors" else counts.requests
+        if served and not counts.served and counts.wanted:
+            value = _value(slo, counts) if samples else None
+            verdict = "fail" if slo.op in ("<", "<=") else "not judged"
+            return Result(slo, verdict, value, samples, needed, "nothing was served")
+        value = _value(slo, counts) if samples else None
+        what = f"{samples:,} {'served' if served and counts.failed else 'samples'}; {slo.metric} needs {needed:,}"
+    if value is None or samples < needed:
+        if value is not None and _surely_missed(slo, counts):
+            return Result(slo, "fail", value, samples, needed)
+        none = "nothing was measured" if slo.function is None else f"{slo.function} was not called"
+        reason = what if samples or slo.metric == "rate" else none
+        return Result(slo, "not judged", value, samples, needed, reason)
+    return Result(slo, "pass" if slo.holds(value) else "fail", value, samples, needed)
+
+
+def _value(slo: Slo, counts: Counts) -> float:
+    if slo.metric == "errors":
+        return 100 * counts.unserved / counts.wanted if slo.unit == "%" else float(counts.unserved)
+    if slo.metric == "nonconformant":
+        number = counts.nonconformant
+        return 100 * number / counts.requests if slo.unit == "%" else float(number)
+    if slo.metric == "mean":
+        return counts.due.mean / 1000
+    if slo.metric == "max":
+        return counts.due.max / 1000
+    percentile = slo.percentile
+    assert percentile is not None
+    return counts.due.percentile(percentile) / 1000
+
+
+def _surely_missed(slo: Slo, counts: Counts) -> bool:
+    """Return whether it would be missed even if all samples that are still needed were good ones."""
+    if slo.op not in ("<", "<=", "=") or slo.metric in ("rate", "mean"):
+        return False
+    if slo.metric in ("errors", "nonconformant"):
+        number = counts.unserved if slo.metric == "errors" else counts.nonconformant
+        return cannot_hold(slo, number, slo.needed)
+    return cannot_hold(slo, counts.due.above(slo.limit * 1000), slo.needed)
+
+
+def cannot_hold(slo: Slo, bad: int, samples: float) -> bool:
+    """Return whether so many bad samples (errors, or latencies above the limit) are too many among so many in all."""
+    if slo.metric in ("errors", "nonconformant"):
+        return (100 * bad / samples if slo.unit == "%" else float(bad)) > slo.limit
+    percentile = slo.percentile
+    return bad > (0.0 if percentile is None else samples * (1 - percentile / 100)) + 1e-9
+
+
+def hopeless(slo: Slo, counts: Counts, expected: float | None, seconds: float) -> bool:
+    """Return whether an SLO cannot be held any more, whatever else comes.
+
+    `expected` is how many requests there will be at most in `seconds` in all, None where that is not known.
+    """
+    needed = 1 if slo.default and slo.function is None else slo.needed
+    if slo.metric == "rate":
+        if expected is None or slo.op not in (">", ">="):
+            return False
+        left = max(0.0, expected - counts.wanted - counts.renewed)
+        return seconds >= needed and not slo.holds((counts.served + left) / seconds)
+    if slo.op not in ("<", "<=", "=") or slo.metric == "mean":
+        return False
+    if slo.is_latency:
+        bad = counts.due.above(slo.limit * 1000)
+    else:
+        bad = counts.unserved if slo.metric == "errors" else counts.nonconformant
+        if slo.unit == "" and slo.op == "<":
+            return bad >= slo.limit
+    if slo.unit == "" or slo.metric == "max":
+        return cannot_hold(slo, bad, 1)
+    return expected is not None and cannot_hold(slo, bad, max(expected, needed))
+
+
+# --- what the generator may have caused itself ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What the generator may have added to what it measured.
+
+    `lag` is how late arrivals were taken up; an answer may have been read as late. `why` says why the generator was
+    not fit, None where it was. `unsent` is how many requests were due and never sent.
+    """
+
+    lag: Histogram
+    why: str | None = None
+    unsent: float = 0.0
+    open: bool = True
+
+    def review(self, result: Result, counts: Counts, seconds: float) -> Result:
+        """Return a result with the verdict that it has in spite of the generator."""
+        if result.verdict == "pass" and self.why is not None:
+            return replace(result, verdict="not judged", reason=f"the generator was not fit: {self.why}")
+        if result.verdict == "fail" and (why := self._explains(result.slo, counts, seconds)) is not None:
+            return replace(result, verdict="not judged", reason=why)
+        return result
+
+    def _explains(self, slo: Slo, counts: Counts, seconds: float) -> str | None:
+        """Return how the generator alone may have caused a miss; None where it cannot have."""
+        if slo.is_latency:
+            return self._explains_latency(slo, counts)
+        if self.why is None or slo.metric == "nonconformant":
+            return None
+        unfit = f"the generator was not fit: {self.why}"
+        if slo.metric == "errors":
+            # A deadline may have been missed by the generator; a refusal, or a connection that was closed, never was.
+            sure = counts.failed - counts.errors["timeout"]
+            if slo.unit == "":
+                return None if not slo.holds(float(sure)) else unfit
+            samples = max(counts.requests, 1 if slo.default and slo.function is None else slo.needed)
+            return None if not slo.holds(100 * sure / samples) else unfit
+        if slo.op in ("<", "<=") or not self.open or seconds <= 0:
+            return None if slo.op in ("<", "<=") else unfit
+        return None if not slo.holds((counts.served + counts.dropped + self.unsent) / seconds) else unfit
+
+    def _explains_latency(self, slo: Slo, counts: Counts) -> str | None:
+        if slo.op not in ("<", "<=") or not counts.served:
+            return None
+        if not self.lag.count or not self.open:
+            return None if self.why is None else f"the generator was not fit: {self.why}"
+        limit = slo.limit * 1000
+        starved = counts.starved if self.why is not None else Histogram()
+        if slo.metric == "mean":
+            # What is late when it is sent, and when it is read, is late twice.
+            sure = counts.due.mean - 2 * self.lag.mean > limit and not starved.count
+        else:
+            sure = any(
+                self._beyond(
+                    histogram, starved if histogram is counts.due else Histogram(), slo, often, above
+                )
+                for histogram, often in ((counts.due, 2), (counts.sent, 1))
+                for above in _LATENESS
+            )
+        if sure:
+            return None
+        late = self.lag.percentile(99) / 1000
+        return (
+            f"missed by no more than the generator's own lateness may explain: {late:.3g} ms at p99, "
+            f"{self.lag.max / 1000:.3g} ms at most"
+        )
+
+    def _beyond(self, histogram: Histogram, starved: Histogram, slo: Slo, often: int, of: float) -> bool:
+        """Return whether too many are above the limit by more than the lateness that so many per cent keep within."""
+        bound = slo.limit * 1000 + often * self.lag.percentile(of)
+        bad = histogram.above(bound) - starved.above(bound)
+        samples = max(histogram.count - starved.count, slo.needed if histogram.count < slo.needed else 0)
+        return cannot_hold(slo, math.floor(bad - often * (1 - of / 100) * samples), samples)
+
+
+# --- stopping early -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Abort:
+    """A condition that stops the run when it has been true over the last `seconds`."""
+
+    text: str
+    condition: Slo
+    seconds: int = 10
+
+
+def parse_abort(text: str, functions: Collection[str] | None = None, *, seconds: int = 10) -> Abort:
+    """Read an abort condition: an SLO's text, with `over 15s` after it if not over the last 10. Raises UsageError."""
+    found = re.fullmatch(r"(.*?)\s+over\s+([0-9]{1,4})\s*s", text.strip())
+    if found:
+        text, seconds = found[1], int(found[2])
+    if not 1 <= seconds <= 600:
+        raise UsageError(f"{text!r}: a condition looks back over 1 to 600 s, not {seconds} s")
+    slo = parse(text, functions)
+    if slo.timed:
+        raise UsageError(f"{text!r}: a condition looks back: write it as 'errors > 50% over 10s'")
+    if slo.metric == "rate" and seconds < RATE_SECONDS:
+        raise UsageError(f"{text!r}: a rate needs {RATE_SECONDS} s, not {seconds} s")
+    return Abort(f"{slo.text} over {seconds}s", slo, seconds)
+
+
+@dataclass
+class Watch:
+    """Looks at the run as it goes, second by second, and says when it is to be stopped.
+
+    A condition is looked at once its seconds have gone by since the beginning (the warm-up, `start`, excluded),
+    and by the same least numbers of samples as SLOs: with too few of them nothing is stopped.
+    """
+
+    conditions: Sequence[Abort]
+    start: float = 0.0
+    _seconds: deque[Second] = field(default_factory=deque)
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The functions whose latencies are to be watched second by second (Tally's `watch`)."""
+        return frozenset(
+            each.condition.function
+            for each in self.conditions
+            if each.condition.function is not None and each.condition.is_latency
+        )
+
+    def see(self, second: Second) -> str | None:
+        """Take in the next second; return why to stop, in words, or None."""
+        if not self.conditions or second.at < self.start:
+            return None
+        self._seconds.append(second)
+        if len(self._seconds) > max(each.seconds for each in self.conditions):
+            self._seconds.popleft()
+        for each in self.conditions:
+            if len(self._seconds) < each.seconds:
+                continue
+            counts = self._counts(each)
+            name = each.condition.function
+            functions = {} if name is None else {name: counts}
+            (result,) = judge([each.condition], counts, functions, float(each.seconds))
+            if result.verdict == "pass" and result.value is not None:
+                return f"{each.text} ({_said(each.condition, result.value)})"
+        return None
+
+    def _counts(self, abort: Abort) -> Counts:
+        slo = abort.condition
+        return Counts.sum(
+            counts_of(second, slo.function, latencies=slo.is_latency)
+            for second in list(self._seconds)[-abort.seconds :]
+        )
+
+
+def counts_of(second: Second, function: str | None, *, latencies: bool) -> Counts:
+    """Return what came to its end in a second, of one function or of all; with `latencies`, their histogram, too."""
+    counts = Counts()
+    latency: Histogram | None = second.due
+    if function is None:
+        counts.requests, counts.failed, counts.nonconformant = (
+            second.done,
+            second.failed,
+            second.nonconformant,
+        )
+        # How long they waited is in the latencies already.
+        counts.starved.record(0, second.starved)
+        counts.errors["timeout"] = second.errors["timeout"]
+    else:
+        counts.requests, counts.failed, counts.nonconformant = second.functions.get(function, (0, 0, 0))
+        latency = second.watched.get(function)
+    if latency is not None and latencies:
+        counts.due.merge(latency)
+    return counts
+
+
+def _said(slo: Slo, value: float) -> str:
+    unit = f" {slo.unit}" if slo.unit in ("ms", "%") else slo.unit
+    return f"{slo.metric} was {value:.4g}{unit}"

@@ -1,0 +1,381 @@
+"""SLOs in time: in every window of so many seconds, from a moment on, at a step's rate, and after a spike.
+
+    errors < 1% in every 10s · p95 < 300ms from 30s · p99 < 80ms at 100/s · recovery < 10s
+
+A second belongs to the window or the step that it lies in as a whole, with the requests that came to their end in it;
+the warm-up is left out. A window with too few samples to be judged is joined with the next one. A ramp is looked at in
+ten parts, each known by its mean rate. Memory is bounded: of each window that missed its SLO the counts are retained,
+up to `MAX_MISSED`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from load.metrics.aggregation import Counts, Second
+from load.metrics.slo import Doubt, Result, Slo, counts_of, judge, measured_text
+from load.schedule.arrivals import Schedule
+
+__all__ = ["MAX_MISSED", "Recovery", "Step", "TimedSlos", "steps_of"]
+
+#: Windows that missed one SLO, retained with their counts.
+MAX_MISSED = 20
+#: The parts that a ramp is looked at in.
+RAMP_PARTS = 10
+#: The least seconds before a spike that a recovery is compared with, and how many good ones in a row are one.
+MIN_BASELINE_SECONDS, RECOVERED_SECONDS = 5, 3
+#: By how much a second's latency may be above the worst second's before the spike.
+RECOVERED_LATENCY = 1.1
+
+
+@dataclass
+class Step:
+    """A part of a schedule with a rate of its own, and what was measured in its whole seconds."""
+
+    begin: float
+    end: float
+    low: float
+    high: float
+    counts: Counts = field(default_factory=Counts)
+    #: The same of each function, where an SLO asks for it.
+    functions: dict[str, Counts] = field(default_factory=dict)
+    seconds: int = 0
+
+    @property
+    def rate(self) -> float:
+        """The mean rate asked for in it."""
+        return (self.low + self.high) / 2
+
+    def holds(self, second: Second) -> bool:
+        """Return whether a second lies in it as a whole."""
+        return self.begin <= second.at and second.at + 1 <= self.end
+
+    def has(self, rate: float) -> bool:
+        """Return whether it asks for a rate, at some moment where the rate changes."""
+        low, high = sorted((self.low, self.high))
+        return low * 0.999 <= rate <= high * 1.001
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the report has it."""
+        counts, seconds = self.counts, max(self.seconds, 1)
+        p50, p95, p99 = (
+            value / 1000 if counts.due.count else None for value in counts.due.percentiles((50, 95, 99))
+        )
+        return {
+            "from": self.begin,
+            "to": self.end,
+            "asked": self.rate,
+            "seconds": self.seconds,
+            "requests": counts.requests,
+            "rate": counts.served / seconds,
+            "errors": counts.unserved / counts.wanted if counts.wanted else 0.0,
+            "p50": p50,
+            "p95": p95,
+            "p99": p99,
+        }
+
+
+def steps_of(schedule: Schedule | None) -> list[Step]:
+    """Return the steps of a schedule: those of `steps` and of a spike, and a ramp in parts."""
+    if schedule is None or schedule.kind not in ("steps", "spike", "ramp"):
+        return []
+    steps, at = [], 0.0
+    for stretch in schedule.stretches:
+        if math.isinf(stretch.seconds):
+            break
+        parts = RAMP_PARTS if stretch.begin != stretch.end else 1
+        for part in range(parts):
+            low, high = (
+                stretch.begin + (stretch.end - stretch.begin) * place / parts for place in (part, part + 1)
+            )
+            begin, end = (at + stretch.seconds * place / parts for place in (part, part + 1))
+            steps.append(Step(begin, end, low, high))
+        at += stretch.seconds
+    return steps
+
+
+@dataclass
+class _Window:
+    """What was measured from one moment to another."""
+
+    begin: float
+    end: float
+    counts: Counts
+    seconds: int
+    #: From the first to the last of its seconds that missed the SLO by themselves.
+    bad: tuple[float, float] | None = None
+
+    def merged(self, other: _Window) -> _Window:
+        """Return this one and the one after it as one."""
+        counts = Counts.sum([self.counts, other.counts])
+        bad = self.bad or other.bad
+        if self.bad is not None and other.bad is not None:
+            bad = (self.bad[0], other.bad[1])
+        return _Window(self.begin, other.end, counts, self.seconds + other.seconds, bad)
+
+
+def _bad_seconds(window: _Window) -> str:
+    """Return in which of its seconds a window missed its SLO, where that is a part of it."""
+    if window.bad is None or window.bad == (window.begin, window.end):
+        return ""
+    return f", by what came from {window.bad[0]:g} to {window.bad[1]:g} s"
+
+
+class _Timed:
+    """One SLO that is about a part of the run."""
+
+    def __init__(self, slo: Slo, start: float, steps: Sequence[Step]) -> None:
+        self.slo = slo
+        #: The same as an SLO of what is measured in one window.
+        self.plain = replace(slo, every=None, since=None, at_rate=None)
+        self.begin = math.ceil(max(start, slo.since or 0.0) - 1e-9)
+        self.steps = None if slo.at_rate is None else [step for step in steps if step.has(slo.at_rate)]
+        self.open: _Window | None = None
+        self.last: _Window | None = None
+        self.judged = self.joined = self.failing = self.samples = 0
+        self.missed: list[tuple[_Window, Result]] = []
+        self.worst: Result | None = None
+
+    def see(self, second: Second) -> None:
+        """Take in the next second."""
+        if second.at < self.begin:
+            return
+        if self.steps is not None and not any(step.holds(second) for step in self.steps):
+            return
+        counts = counts_of(second, self.slo.function, latencies=self.slo.is_latency)
+        new = _Window(second.at, second.at + 1, counts, 1)
+        if self.slo.every is not None and (value := self._judge(new).value) is not None:
+            new.bad = None if self.slo.holds(value) else (new.begin, new.end)
+        self.samples += counts.due.count if self.slo.is_latency else counts.wanted
+        self.open = new if self.open is None else self.open.merged(new)
+        if self.slo.every is None:
+            return
+        length = math.ceil(self.slo.every)
+        if (second.at + 1 - self.begin) % length == 0:
+            self._close()
+
+    def _close(self) -> None:
+        """Judge the window that ends now; one that has too few samples goes on."""
+        window = self.open
+        assert window is not None
+        result = self._judge(window)
+        if result.verdict == "not judged":
+            self.joined += 1
+            return
+        self._record(window, result)
+        self.last, self.open = window, None
+
+    def _judge(self, window: _Window) -> Result:
+        slo = self.plain
+        functions = {} if slo.function is None else {slo.function: window.counts}
+        (result,) = judge([slo], window.counts, functions, float(window.seconds))
+        if slo.is_latency and not window.counts.served and window.counts.wanted < slo.needed:
+            # Of a few requests, none of which was served, nothing is said of this window alone.
+            return replace(result, verdict="not judged")
+        return result
+
+    def _record(self, window: _Window, result: Result) -> None:
+        self.judged += 1
+        if self.worst is None or self._worse(result, self.worst):
+            self.worst = result
+        if result.verdict == "fail":
+            self.failing += 1
+            if len(self.missed) < MAX_MISSED:
+                self.missed.append((window, result))
+
+    def _worse(self, one: Result, other: Result) -> bool:
+        if one.value is None or other.value is None:
+            return other.value is not None
+        return one.value > other.value if self.slo.op in ("<", "<=", "=") else one.value < other.value
+
+    def result(self, doubt: Doubt | None) -> Result:
+        """Return what came of it."""
+        if self.slo.every is None:
+            window = self.open or _Window(0.0, 0.0, Counts(), 0)
+            result = replace(self._judge(window), slo=self.slo)
+            reviewed = result if doubt is None else doubt.review(result, window.counts, float(window.seconds))
+            return replace(reviewed, slo=self.slo)
+        self._join_the_rest()
+        return self._of_all(doubt)
+
+    def _join_the_rest(self) -> None:
+        """Judge what is left at the end, with the window before it where it is too little by itself."""
+        window, self.open = self.open, None
+        if window is None:
+            return
+        result = self._judge(window)
+        if result.verdict == "not judged" and self.last is not None:
+            self.joined += 1
+            window = self.last.merged(window)
+            result = self._judge(window)
+            if result.verdict != "fail" or any(each.end == self.last.end for each, _ in self.missed):
+                return
+        if result.verdict != "not judged":
+            self._record(window, result)
+
+    def _of_all(self, doubt: Doubt | None) -> Result:
+        told: dict[str, Any] = {
+            "seconds": self.slo.every,
+            "judged": self.judged,
+            "joined": self.joined,
+            "missed": [],
+        }
+        needed = self.slo.needed
+        joined = f"; {self.joined} of too few samples joined with the next" if self.joined else ""
+        if self.worst is None:
+            reason = f"no window of {self.slo.every:g} s had the {needed:,} samples that it needs, nor all together"
+            return Result(self.slo, "not judged", None, self.samples, needed, reason, told)
+        value = self.worst.value
+        standing = []
+        doubtful = None
+        for window, result in self.missed:
+            seen = result if doubt is None else doubt.review(result, window.counts, float(window.seconds))
+            if seen.verdict == "fail":
+                standing.append((window, seen))
+            else:
+                doubtful = seen.reason
+        if standing:
+            told["missed"] = [
+                {
+                    "from": each.begin,
+                    "to": each.end,
+                    "value": of.value,
+                    "samples": of.samples,
+                    "bad": None if each.bad is None else list(each.bad),
+                }
+                for each, of in standing
+            ]
+            where = ", ".join(
+                f"{each.begin:g} to {each.end:g} s ({measured_text(self.slo, of.value)}{_bad_seconds(each)})"
+                for each, of in standing[:4]
+            )
+            more = f" and {self.failing - len(standing[:4])} more" if self.failing > len(standing[:4]) else ""
+            reason = f"missed in {self.failing} of {self.judged} windows: {where}{more}{joined}"
+            return Result(self.slo, "fail", value, self.samples, needed, reason, told)
+        if doubtful is not None:
+            return Result(self.slo, "not judged", value, self.samples, needed, doubtful, told)
+        passed = Result(
+            self.slo, "pass", value, self.samples, needed, f"the worst of {self.judged} windows{joined}", told
+        )
+        if doubt is not None and doubt.why is not None:
+            reason = f"the generator was not fit: {doubt.why}"
+            return replace(passed, verdict="not judged", reason=reason)
+        return passed
+
+
+class Recovery:
+    """How long after a spike latency and errors are what they were in the seconds before it."""
+
+    def __init__(self, slo: Slo, start: float, steps: Sequence[Step]) -> None:
+        self.slo = slo
+        peak = max(steps, key=lambda step: step.rate)
+        self.begin, self.spike, self.end = math.ceil(start - 1e-9), peak.begin, peak.end
+        self.baseline = self.seconds = self.good = 0
+        self.latency = self.share = 0.0
+        self.recovered: float | None = None
+
+    def see(self, second: Second) -> None:
+        """Take in the next second."""
+        if second.at < self.begin:
+            return
+        counts = counts_of(second, None, latencies=True)
+        latency = counts.due.percentile(95) / 1000
+        share = counts.unserved / counts.wanted if counts.wanted else 0.0
+        if second.at + 1 <= self.spike:
+            if counts.wanted:
+                self.baseline += 1
+                self.latency, self.share = max(self.latency, latency), max(self.share, share)
+            return
+        if second.at < self.end or self.recovered is not None:
+            return
+        self.seconds = second.at + 1 - math.ceil(self.end)
+        back = counts.served > 0 and share <= self.share and latency <= RECOVERED_LATENCY * self.latency
+        self.good = self.good + 1 if back else 0
+        if self.good >= RECOVERED_SECONDS:
+            self.recovered = 1000 * max(0.0, second.at + 1 - RECOVERED_SECONDS - self.end)
+
+    def result(self, doubt: Doubt | None) -> Result:
+        """Return what came of it."""
+        needed = RECOVERED_SECONDS
+        if self.baseline < MIN_BASELINE_SECONDS:
+            reason = (
+                f"{self.baseline} s were measured before the spike; a recovery needs {MIN_BASELINE_SECONDS} s"
+            )
+            return Result(self.slo, "not judged", None, self.baseline, MIN_BASELINE_SECONDS, reason)
+        before = f"before the spike p95 was {self.latency:.3g} ms and errors {self.share:.2%} at most"
+        if self.recovered is None:
+            # What came last may be the beginning of a recovery.
+            lasted = 1000.0 * max(0, self.seconds - self.good)
+            missed = not self.slo.holds(lasted)
+            reason = f"not recovered {self.seconds} s after the spike; {before}"
+            return Result(self.slo, "fail" if missed else "not judged", lasted, self.seconds, needed, reason)
+        held = self.slo.holds(self.recovered)
+        if held and doubt is not None and doubt.why is not None:
+            reason = f"the generator was not fit: {doubt.why}"
+            return Result(self.slo, "not judged", self.recovered, self.seconds, needed, reason)
+        return Result(self.slo, "pass" if held else "fail", self.recovered, self.seconds, needed, before)
+
+
+class TimedSlos:
+    """All SLOs of a run that are about a part of it, and its steps; `see` takes in second by second."""
+
+    def __init__(self, slos: Sequence[Slo], start: float, schedule: Schedule | None) -> None:
+        self.steps = steps_of(schedule)
+        self._start = start
+        self._each: dict[str, _Timed | Recovery] = {}
+        for slo in slos:
+            if slo.metric == "recovery":
+                self._each[slo.text] = Recovery(slo, start, self.steps)
+            elif slo.timed:
+                self._each[slo.text] = _Timed(slo, start, self.steps)
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The functions whose latencies are to be watched second by second (Tally's `watch`)."""
+        named = (each.slo for each in self._each.values())
+        return frozenset(slo.function for slo in named if slo.function is not None and slo.is_latency)
+
+    def see(self, second: Second) -> None:
+        """Take in the next second."""
+        for each in self._each.values():
+            each.see(second)
+        if second.at < math.ceil(self._start - 1e-9):
+            return
+        for step in self.steps:
+            if step.holds(second):
+                step.seconds += 1
+                step.counts.merge(counts_of(second, None, latencies=True))
+
+    def result(self, slo: Slo, doubt: Doubt | None) -> Result:
+        """Return what came of one of the SLOs."""
+        return self._each[slo.text].result(doubt)
+
+    def missed(self) -> Iterator[Slo]:
+        """Yield the SLOs that a window has missed already."""
+        for each in self._each.values():
+            if isinstance(each, _Timed) and each.failing:
+                yield each.slo
+
+    @staticmethod
+    def wrong(slo: Slo, schedule: Schedule | None, seconds: float) -> str | None:
+        """Return why a run on this schedule, for so many seconds, cannot judge an SLO; None where it can."""
+        steps = steps_of(schedule)
+        checks: tuple[tuple[Callable[[], bool], str], ...] = (
+            (
+                lambda: slo.metric == "recovery" and (schedule is None or schedule.kind != "spike"),
+                "a recovery is judged after a spike: --rate 'spike 50/s to 500/s at 20s for 5s'",
+            ),
+            (
+                lambda: slo.at_rate is not None and not any(step.has(slo.at_rate) for step in steps),
+                "no step of the load has that rate: it is about one of steps, a ramp or a spike",
+            ),
+            (lambda: slo.since is not None and slo.since >= seconds, f"the load ends after {seconds:g} s"),
+            (
+                lambda: slo.every is not None and slo.every > seconds,
+                f"a window is longer than the load of {seconds:g} s",
+            ),
+        )
+        return next((why for wrong, why in checks if wrong()), None)

@@ -1,0 +1,1 @@
+"""Validation of answers under load."""

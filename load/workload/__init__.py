@@ -1,0 +1,1 @@
+"""What a load sends: mix, request templates, virtual users, scenarios."""

@@ -1,0 +1,175 @@
+"""Runs as they lie in folders: read again, also those of earlier versions, rendered again, and listed in an index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.model.builder import EVENTS, FORMAT, REPORT, LogError, build, read_events
+
+__all__ = ["Stored", "find_runs", "known_findings", "read_run"]
+
+#: What a report of an earlier version may lack, and what stands for it.
+_LACKING: Mapping[str, Any] = {
+    "suite": None,
+    "seconds": 0.0,
+    "seed": None,
+    "budget": None,
+    "strict": False,
+    "requests": 0,
+    "resets": 0,
+    "interrupted": False,
+    "reason": "no reason was recorded",
+    "gate": "undecided",
+    "rerun": None,
+    "rules": (),
+    "waivers": (),
+    "leftovers": (),
+    "errors": (),
+    "notes": (),
+    "coverage": None,
+    "load": None,
+    "build": None,
+    "catalogue": None,
+    "rerun_rule": None,
+    "phases": None,
+    "known": None,
+}
+_RULE: Mapping[str, Any] = {
+    "level": "must",
+    "title": "",
+    "clause": "",
+    "why": "",
+    "reason": None,
+    "lines": None,
+    "judged": 0,
+    "judged_on": None,
+    "left_out": (),
+    "findings": (),
+}
+_FINDING: Mapping[str, Any] = {
+    "function": None,
+    "kind": "",
+    "message": "",
+    "expected": "",
+    "actual": "",
+    "count": 1,
+    "reproduced": None,
+    "waived": False,
+    "known": False,
+    "waiver": None,
+    "exchange": None,
+    "curl": None,
+    "request": None,
+    "response": None,
+    "failure": None,
+    "case": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A run that was read: where it lies, and its report."""
+
+    folder: Path
+    report: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What it is called where several are shown."""
+        return self.folder.name or str(self.folder)
+
+    def exchanges(self) -> Iterator[dict[str, Any]]:
+        """Yield the exchanges that were recorded; none where the log is not there."""
+        path = self.folder / EVENTS
+        if not path.is_file():
+            return
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    # Most lines are exchanges; the others need not be read.
+                    if b'"event":"exchange"' not in line[:40]:
+                        continue
+                    try:
+                        yield json.loads(line)
+                    except ValueError:
+                        return  # the last line, cut off in the middle
+        except OSError as error:
+            raise LogError(f"cannot read {path}: {error.strerror}") from error
+
+
+def read_run(path: Path) -> Stored:
+    """Read the run in a folder (or its report.json): the report, or where there is none, what its events come to.
+
+    Raises:
+        LogError: there is no run, or it cannot be read; one line says what and where.
+
+    """
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    source = path / REPORT if path.is_dir() else path
+    if path.is_dir() and not source.is_file():
+        if not (folder / EVENTS).is_file():
+            raise LogError(f"{path}: there is no run here, neither {REPORT} nor {EVENTS}")
+        return Stored(folder, build(read_events(folder / EVENTS)))
+    if source.name == EVENTS:
+        return Stored(folder, build(read_events(source)))
+    try:
+        report = json.loads(source.read_bytes())
+    except OSError as error:
+        raise LogError(f"cannot read {source}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise LogError(f"{source}: not JSON") from error
+    return Stored(folder, _complete(report, source))
+
+
+def _complete(report: Any, source: Path) -> dict[str, Any]:
+    """Return a report with everything that the current format has."""
+    if not isinstance(report, dict) or "rules" not in report or "verdict" not in report:
+        raise LogError(f"{source}: not the report of a run")
+    form = report.get("format", 1)
+    if not isinstance(form, int) or form > FORMAT:
+        raise LogError(f"{source}: of format {form}, and this version reads formats up to {FORMAT}")
+    try:
+        whole = {**_LACKING, **report}
+        for name in ("rules", "waivers", "leftovers", "errors", "notes"):
+            whole[name] = list(whole[name])
+        whole["target"] = {"url": "", "environment": None, "embedded": False, **whole["target"]}
+        whole["rules"] = [{**_RULE, "area": rule["id"].split("-")[0], **rule} for rule in whole["rules"]]
+        for rule in whole["rules"]:
+            rule["findings"] = [{**_FINDING, **finding} for finding in rule["findings"]]
+        _ = whole["verb"], whole["started"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LogError(f"{source}: not the report of a run ({type(error).__name__}: {error})") from error
+    return whole
+
+
+def known_findings(run: Stored) -> tuple[tuple[str, str | None, str], ...]:
+    """Return what a run found, each as rule, function and kind: what was known to it already is among it, what is
+    waived is not, for a waiver has an end of its own.
+    """
+    return tuple(
+        (str(rule["id"]), finding["function"], str(finding["kind"]))
+        for rule in run.report["rules"]
+        for finding in rule["findings"]
+        if finding["known"] or not finding["waived"]
+    )
+
+
+def find_runs(folder: Path) -> tuple[list[Stored], list[str]]:
+    """Return the runs in a folder, the earliest first, and what was said of those that cannot be read."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise LogError(f"{folder}: there is no such folder")
+    runs, problems = [], []
+    for each in sorted(folder.iterdir()):
+        if each.is_dir() and ((each / REPORT).is_file() or (each / EVENTS).is_file()):
+            try:
+                runs.append(read_run(each))
+            except LogError as error:
+                problems.append(str(error))
+    runs.sort(key=lambda run: (str(run.report["started"]), run.name))
+    return runs, problems

@@ -1,0 +1,1 @@
+"""The report rendered for people and for CI servers."""

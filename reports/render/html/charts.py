@@ -1,0 +1,224 @@
+"""Charts as SVG, drawn when a page is made.
+
+No chart library is carried along: those that are well kept need a script to draw anything, so nothing would be seen
+where a content security policy forbids scripts, nor before one has run, and each is larger than a whole report. What
+is drawn here is markup: it prints, scales, has a title, and its values stand below it as a table, too. Lines differ
+by their dashes as well as by their colours, and say their names at their ends. The page's script reads off values.
+
+This module computes places; `chart.html` writes them down, so that escaping stays in one place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.render.html.frame import environment
+
+__all__ = ["Mark", "Series", "chart", "nice_ticks", "spark"]
+
+WIDTH, HEIGHT = 640, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 78, 22, 28
+
+#: How lines are told apart without colour; the fill of their names and their width go with it.
+_DASHES = ("", "7 4", "2 3", "11 3 2 3", "1 5", "14 5")
+
+#: So many rows has the table of values below a chart.
+_ROWS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line: its name, its values (None where there is none), and how a value is told."""
+
+    name: str
+    values: Sequence[float | None]
+    told: Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened, at a place on the axis; `label` is short, as a number that a list explains."""
+
+    at: float
+    label: str
+    text: str
+
+
+def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Return round values from `low` to `high` or just past them."""
+    span = high - low
+    if span <= 0 or not math.isfinite(span):
+        return [low]
+    raw = span / most
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return powers of ten, with 2 and 5 between them where there are few, from below `low` to above `high`."""
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    last = max(last, first + 1)
+    factors = (1, 2, 5) if last - first <= 2 else (1,)
+    ticks = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
+    # No more of the axis than is needed at either end.
+    below = [tick for tick in ticks if tick <= low * 1.000001]
+    above = [tick for tick in ticks if tick >= high * 0.999999]
+    return [tick for tick in ticks if below[-1] <= tick <= above[0]]
+
+
+def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
+    """Return the path through points; where one is missing the line is broken, and a lone point is a dot."""
+    parts: list[str] = []
+    down = False
+    for number, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        if y is None:
+            down = False
+            continue
+        alone = not down and (number + 1 == len(ys) or ys[number + 1] is None)
+        parts.append(f"{'L' if down else 'M'}{x:.1f} {y:.1f}" + ("h.1" if alone else ""))
+        down = True
+    return "".join(parts)
+
+
+def chart(
+    title: str,
+    note: str,
+    xs: Sequence[float],
+    series: Sequence[Series],
+    *,
+    tell_x: Callable[[float], str],
+    tell_y: Callable[[float], str],
+    x_ticks: Sequence[tuple[float, str]] | None = None,
+    log: bool = False,
+    marks: Sequence[Mark] = (),
+    warmup: float = 0.0,
+    head: str = "time",
+    floor: float | None = 0.0,
+    limit: tuple[float, str] | None = None,
+) -> Markup:
+    """Return the figure of a chart; "" where there is nothing to draw.
+
+    `log` draws values on a logarithmic axis where they are far apart; `x_ticks` places the ticks of the x axis
+    (otherwise round ones are chosen); `limit` is a value to hold, with its name.
+    """
+    known = [value for each in series for value in each.values if value is not None and math.isfinite(value)]
+    if not xs or not known:
+        return Markup("")
+    low, high = min(known), max(known)
+    if limit is not None and limit[0] <= 3 * high:
+        high = max(high, limit[0])
+    positive = [value for value in known if value > 0]
+    logarithmic = log and bool(positive) and high > 12 * max(min(positive), 1e-9)
+    if logarithmic:
+        low = min(positive)
+        ticks = log_ticks(low, max(high, low * 1.01))
+    else:
+        low = min(floor, low) if floor is not None else low
+        ticks = nice_ticks(low, high if high > low else low + 1)
+    bottom, top = ticks[0], ticks[-1]
+    left, right = xs[0], xs[-1]
+
+    def px(value: float) -> float:
+        share = (value - left) / (right - left) if right > left else 0.5
+        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+
+    def py(value: float) -> float:
+        if logarithmic:
+            value = max(value, bottom)
+            share = math.log(value / bottom) / math.log(top / bottom)
+        else:
+            share = (value - bottom) / (top - bottom)
+        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
+
+    places = [px(value) for value in xs]
+    lines: list[dict[str, Any]] = []
+    for number, each in enumerate(series):
+        ys = [None if value is None or not math.isfinite(value) else py(value) for value in each.values]
+        last = next((y for y in reversed(ys) if y is not None), None)
+        lines.append(
+            {
+                "name": each.name,
+                "path": _path(places, ys),
+                "n": number % 6 + 1,
+                "dash": _DASHES[number % len(_DASHES)],
+                "end": last,
+            }
+        )
+    _part_names(lines)
+    if x_ticks is None:
+        x_ticks = [(value, tell_x(value)) for value in nice_ticks(left, right, 6) if left <= value <= right]
+    told = [["–" if value is None else each.told(value) for value in each.values] for each in series]
+    at = [tell_x(value) for value in xs]
+    data = {
+        "width": WIDTH,
+        "x": [round(place, 1) for place in places],
+        "at": at,
+        "series": [{"name": each.name, "told": values} for each, values in zip(series, told, strict=True)],
+    }
+    step = max(1, math.ceil(len(xs) / _ROWS))
+    rows = [[at[number], *(values[number] for values in told)] for number in range(0, len(xs), step)]
+    return Markup(  # noqa: S704  (of the template, which escapes)
+        environment()
+        .get_template("chart.html")
+        .render(
+            title=title,
+            note=note,
+            width=WIDTH,
+            height=HEIGHT,
+            left=_LEFT,
+            right=WIDTH - _RIGHT,
+            top=_TOP,
+            bottom=HEIGHT - _BOTTOM,
+            lines=lines,
+            x_ticks=[(round(px(value), 1), text) for value, text in x_ticks],
+            y_ticks=[(round(py(value), 1), tell_y(value)) for value in ticks],
+            marks=[
+                (round(px(mark.at), 1), mark.label, mark.text) for mark in marks if left <= mark.at <= right
+            ],
+            warm=round(px(min(warmup, right)), 1) if warmup > left else None,
+            limit=None
+            if limit is None or not bottom <= limit[0] <= top
+            else (round(py(limit[0]), 1), limit[1]),
+            data=json.dumps(data, ensure_ascii=False, separators=(",", ":")),
+            heads=[head, *(each.name for each in series)],
+            rows=rows,
+            step=step,
+        )
+    )
+
+
+def _part_names(lines: list[dict[str, Any]]) -> None:
+    """Move the names at the ends of lines apart, so that none covers another."""
+    ended = sorted((line for line in lines if line["end"] is not None), key=lambda line: float(line["end"]))
+    lowest = float(_TOP)
+    for line in ended:
+        line["end"] = max(lowest, line["end"])
+        lowest = line["end"] + 14
+    highest = float(HEIGHT - _BOTTOM)
+    for line in reversed(ended):
+        line["end"] = min(highest, line["end"])
+        highest = line["end"] - 14
+
+
+def spark(values: Sequence[float | None], told: str, *, width: int = 120, height: int = 26) -> Markup:
+    """Return a line without axes, for a cell of a table; `told` says in words what it shows."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return Markup("")
+    low, high = min(known), max(known)
+    span = high - low or 1.0
+    xs = [3 + (width - 6) * number / (len(values) - 1) for number in range(len(values))]
+    ys = [None if v is None else height - 4 - (height - 8) * (v - low) / span for v in values]
+    return Markup(  # noqa: S704  (of the template, which escapes)
+        environment()
+        .get_template("spark.html")
+        .render(path=_path(xs, ys), told=told, width=width, height=height)
+    )

@@ -1,0 +1,288 @@
+"""A run as one page: `report.html`, for who decides, who mends and who tunes.
+
+The page holds everything it needs and fetches nothing. All that is to be read stands in the markup, in elements
+that open without a script, and charts are drawn when the page is made; so it can be read where a strict content
+security policy forbids scripts, or styles, too. The script in it filters, copies and reads values off charts.
+
+What came from the target is hostile. There is one place where values become markup: the environment of
+`reports.render.html.frame`. The page's own policy lets nothing run but the one script and the one style whose hashes
+it names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.rulebook.model import AREAS, Verdict
+from conformance.text import cut
+from reports.compare import render as compare_show
+from reports.render.html import load_section as loads
+from reports.render.html.frame import environment, frame, lines
+from reports.render.html.messages import show_request, show_response
+from reports.text import known_told, plural, rerun_of
+
+__all__ = ["NAME", "anchor_of", "render"]
+
+NAME = "report.html"
+
+#: In this order verdicts are shown, the worst first.
+_VERDICTS = (
+    Verdict.FAIL,
+    Verdict.ERROR,
+    Verdict.WARN,
+    Verdict.WAIVED,
+    Verdict.NOT_JUDGED,
+    Verdict.PASS,
+)
+_WORDS = {"conformant": "Conformant", "nonconformant": "Nonconformant", "undecided": "Undecided"}
+
+#: Characters of bodies on a whole page; each message gets its share, within these bounds.
+_BODIES = 1_600_000
+_BODY_LEAST, _BODY_MOST = 300, 6000
+_TEXT, _CURL = 1200, 4000
+
+
+def anchor_of(rule: str, function: str | None, kind: str) -> str:
+    """Return the name of a finding's place in the page; the same cause has the same name in every run."""
+    digest = hashlib.sha256(f"{function or ''}\0{kind}".encode("utf-8", "backslashreplace")).hexdigest()
+    return f"{_id(rule)}-{digest[:8]}"
+
+
+def _id(text: str) -> str:
+    """Return a rule's id as it can stand in an attribute and an address."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text) or "rule"
+
+
+def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = None) -> bytes:
+    """Return the page of a report; with a comparison (of `reports.compare.rules`) it says what changed, too."""
+    rules = _rules(report)
+    found = sum(len(group["findings"]) for rule in rules for group in rule["groups"])
+    areas: dict[str, list[dict[str, Any]]] = {}
+    for rule in rules:
+        areas.setdefault(rule["area"], []).append(rule)
+    table = [
+        {
+            "id": area,
+            "name": AREAS.get(area, area),
+            "rules": members,
+            "counts": Counter(rule["verdict"] for rule in members),
+        }
+        for area, members in areas.items()
+    ]
+    # What has to be mended stands before what holds.
+    by_verdict = {str(verdict): number for number, verdict in enumerate(_VERDICTS)}
+    for_reading = [
+        {**area, "rules": sorted(area["rules"], key=lambda rule: by_verdict[rule["verdict"]])}
+        for area in table
+    ]
+    load = loads.render(report["load"]) if report.get("load") else None
+    coverage = _coverage(report.get("coverage"))
+    changes = None if comparison is None else compare_show.part(comparison)
+    parts = [
+        {"id": "changes", "name": "What changed", "count": "", "there": changes is not None},
+        {"id": "load", "name": "Load", "count": "", "there": load is not None},
+        {"id": "rulebook", "name": "Rulebook", "count": len(rules), "there": bool(rules)},
+        {"id": "rules", "name": "Rules and findings", "count": found, "there": bool(rules)},
+        {"id": "coverage", "name": "Contract coverage", "count": "", "there": coverage is not None},
+        {"id": "run", "name": "This run", "count": "", "there": True},
+    ]
+    target = report["target"]["url"]
+    page = (
+        environment()
+        .get_template("page.html")
+        .render(
+            **frame(f"{report['verdict']}: {target}"),
+            report=report,
+            verdict_word=_WORDS.get(report["verdict"], report["verdict"]),
+            facts=_facts(report),
+            alerts=_alerts(report),
+            parts=[part for part in parts if part["there"]],
+            rules=rules,
+            areas=table,
+            sorted_areas=for_reading,
+            verdicts=[str(verdict) for verdict in _VERDICTS],
+            totals=Counter(rule["verdict"] for rule in rules),
+            functions=sorted(
+                {
+                    f["function"]
+                    for rule in rules
+                    for g in rule["groups"]
+                    for f in g["findings"]
+                    if f["function"]
+                }
+            ),
+            findings_told=_findings_told(found, rules),
+            coverage=coverage,
+            leftovers=_leftovers(report),
+            load=load,
+            comparison=changes,
+        )
+    )
+    return page.encode("utf-8", "backslashreplace")
+
+
+def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts = [
+        ("Started", str(report["started"]).replace("T", " ").replace("Z", " UTC")),
+        ("Took", _span(float(report["seconds"]))),
+        ("Requests", f"{report['requests']:,}"),
+    ]
+    facts += [("Seed", str(report["seed"]))] if report["seed"] is not None else []
+    facts += [("Budget", str(report["budget"]))] if report.get("budget") else []
+    facts += [("Resets of the target", str(report["resets"]))] if report["resets"] else []
+    facts += [("Strict", "a broken should fails, too")] if report["strict"] else []
+    for phase in report.get("phases") or ():
+        took = f" in {_span(phase['seconds'])}" if phase["seconds"] is not None else ""
+        facts.append((phase["name"].capitalize(), f"{phase['verdict']}{took}"))
+    if build := report.get("build"):
+        told = "; ".join(f"{name}: {', '.join(values)}" for name, values in build.items())
+        facts.append(("Build, as the target tells", cut(told, 300)))
+    if catalogue := report.get("catalogue"):
+        facts.append(("Catalogue", f"{catalogue['name']}, sha256 {catalogue['sha256'][:16]}…"))
+    return facts
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _alerts(report: Mapping[str, Any]) -> list[str]:
+    alerts = ["The run was interrupted; what was found by then is here."] if report["interrupted"] else []
+    ours = sum(bool(error["ours"]) for error in report["errors"])
+    if ours:
+        alerts.append(f"The suite itself failed in {plural(ours, 'place')}; that is no fault of the target.")
+    if told := known_told(report):
+        alerts.append(f"Known findings: {told}.")
+    if report["leftovers"]:
+        left = plural(len(report["leftovers"]), "object")
+        alerts.append(f"{left} of this run could not be removed from the target.")
+    return alerts
+
+
+def _findings_told(found: int, rules: Sequence[Mapping[str, Any]]) -> str:
+    if not found:
+        return (
+            "Nothing was found against the target. A rule opens to what it says and how often it was judged."
+        )
+    broken = sum(bool(rule["groups"]) for rule in rules)
+    return (
+        f"{plural(found, 'finding')} in {plural(broken, 'rule')}. A finding is one cause: a rule, a function and a "
+        "kind of violation, however often it was seen; it shows the smallest request that did it."
+    )
+
+
+def _rules(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    messages = 2 * sum(len(rule["findings"]) for rule in report["rules"])
+    limit = max(_BODY_LEAST, min(_BODY_MOST, _BODIES // max(1, messages)))
+    return [_rule(rule, report, limit) for rule in report["rules"]]
+
+
+def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for finding in rule["findings"]:
+        groups.setdefault(finding["kind"] or finding["message"], []).append(_finding(rule, finding, limit))
+    number = len(rule["findings"])
+    judged = f"{plural(rule['judged'], 'time')}" if rule["judged"] else "never"
+    told = plural(number, "finding") if number else f"judged {rule['judged']:,}×" if rule["judged"] else ""
+    rerun = rerun_of(report, rule["id"])
+    return {
+        "id": rule["id"],
+        "anchor": _id(rule["id"]),
+        "number": rule["id"].rpartition("-")[2],
+        "area": rule["area"],
+        "level": rule["level"],
+        "title": rule["title"],
+        "clause": rule["clause"],
+        "why": rule["why"],
+        "verdict": rule["verdict"],
+        "reason": cut(rule["reason"], 4000) if rule["reason"] else None,
+        "judged_told": judged,
+        "told": told,
+        "left_out": [
+            {"function": left["function"], "reason": cut(str(left["reason"]), _TEXT)}
+            for left in rule["left_out"][:200]
+        ],
+        "lines": lines(rule["lines"]) if rule["lines"] else None,
+        "groups": [
+            {"kind": cut(kind, 300), "findings": sorted(found, key=lambda each: each["function"] or "")}
+            for kind, found in groups.items()
+        ],
+        "rerun": rerun if rule["judged"] or number else None,
+    }
+
+
+def _finding(rule: Mapping[str, Any], finding: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    again = finding["reproduced"]
+    parts = re.fullmatch(r"(\d+)/(\d+)", again or "")
+    often = [f"seen {finding['count']:,}×"]
+    often += [f"came back {again}"] if again else ["not tried again"]
+    curl = finding["curl"] or ""
+    return {
+        "function": finding["function"],
+        "anchor": anchor_of(rule["id"], finding["function"], finding["kind"]),
+        "message": cut(finding["message"], _TEXT),
+        "expected": cut(finding["expected"], _TEXT),
+        "actual": cut(finding["actual"], 2 * _TEXT),
+        "often": ", ".join(often),
+        "intermittent": bool(parts and parts[1] != parts[2]),
+        "waived": finding["waived"],
+        "known": finding.get("known", False),
+        "waiver": finding["waiver"],
+        "exchange": finding["exchange"],
+        "request": show_request(finding, limit),
+        "response": show_response(finding, limit),
+        "failure": cut(finding["failure"], _TEXT) if finding["failure"] else None,
+        "curl": curl if len(curl) <= _CURL else None,
+        "curl_note": None,
+        "replay": f"conform replay {finding['case']}" if finding["case"] else None,
+    }
+
+
+def _coverage(coverage: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not coverage or not coverage["functions"]:
+        return None
+    rows = []
+    for name, heard in sorted(coverage["functions"].items()):
+        parameters = [
+            {"name": parameter, "accepted": pair["accepted"], "refused": pair["refused"]}
+            for parameter, pair in sorted(heard["parameters"].items())
+        ]
+        rows.append(
+            {
+                "name": name,
+                "examples": f"{sum(heard['examples'].values()):,}",
+                "accepted": f"{heard['accepted']:,}",
+                "refused": f"{heard['refused']:,}",
+                "never": bool(heard["refused"] and not heard["accepted"]),
+                "parameters": parameters,
+                "both": sum(bool(p["accepted"] and p["refused"]) for p in parameters),
+            }
+        )
+    every = [parameter for row in rows for parameter in row["parameters"]]
+    both = sum(row["both"] for row in rows)
+    return {
+        "rows": rows,
+        "told": f"What generated data put to {plural(len(rows), 'function')}. Of {plural(len(every), 'parameter')}, "
+        f"{both} were tried both ways: taken as the contract allows, refused as it forbids.",
+    }
+
+
+def _leftovers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    reasons: dict[str, list[Mapping[str, Any]]] = {}
+    for left in report["leftovers"]:
+        reasons.setdefault(str(left["reason"] or "it could not be removed"), []).append(left)
+    rows = []
+    for why, lefts in reasons.items():
+        kinds = Counter(str(left["kind"]) for left in lefts)
+        ids = ", ".join(f"{left['kind']} {left['id']}" for left in lefts[:200] if left["id"] is not None)
+        told = ", ".join(f"{count} {cut(kind, 60)}" for kind, count in kinds.most_common(20))
+        rows.append({"told": told, "why": cut(why, _TEXT), "ids": cut(ids, 4000)})
+    return rows

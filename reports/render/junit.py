@@ -1,0 +1,181 @@
+"""A run as JUnit XML: one test case a rule, one suite an area, and one for a load with its SLOs; for CI servers."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.rulebook.model import AREAS, Verdict
+from conformance.text import cut, reveal
+from reports.model.load_notes import largest_cause
+from reports.model.load_summary import measured
+from reports.text import decided, plural, rerun_of
+
+__all__ = ["NAME", "render"]
+
+NAME = "junit.xml"
+
+#: A message stands in an attribute and on one line of a CI server's table; the body may be longer.
+_MESSAGE = 300
+_BODY = 4000
+_FINDINGS = 50
+
+
+def _text(value: object, limit: int = _BODY) -> str:
+    """Return text that every XML parser accepts, whatever the target sent."""
+    return cut(reveal(str(value), keep="\n"), limit)
+
+
+def render(report: Mapping[str, Any]) -> bytes:
+    """Return the run as a JUnit document."""
+    root = ET.Element(
+        "testsuites", name=f"conform {_text(report['verb'], 40)}", time=f"{report['seconds']:.3f}"
+    )
+    areas: dict[str, list[Mapping[str, Any]]] = {}
+    for rule in report["rules"]:
+        areas.setdefault(rule["area"], []).append(rule)
+    totals = [0, 0, 0]
+    for area, rules in areas.items():
+        suite = ET.SubElement(root, "testsuite", name=_text(f"{area} {AREAS.get(area, area)}"))
+        suite.set("timestamp", str(report["started"]).removesuffix("Z"))
+        properties = ET.SubElement(suite, "properties")
+        for name, value in (
+            ("target", report["target"]["url"]),
+            ("environment", report["target"]["environment"]),
+            ("seed", report["seed"]),
+            ("verdict", report["verdict"]),
+            ("suite", report["suite"]),
+        ):
+            ET.SubElement(properties, "property", name=name, value=_text("" if value is None else value, 400))
+        counts = {"failure": 0, "error": 0, "skipped": 0}
+        for rule in rules:
+            case = ET.SubElement(suite, "testcase", classname=_text(area), time="0")
+            case.set("name", _text(f"{rule['id']} {rule['title']}", 200))
+            outcome = _outcome(case, rule, report)
+            if outcome:
+                counts[outcome] += 1
+        numbers = (len(rules), counts["failure"], counts["error"])
+        for name, number in zip(("tests", "failures", "errors"), numbers, strict=True):
+            suite.set(name, str(number))
+        suite.set("skipped", str(counts["skipped"]))
+        suite.set("time", "0")
+        totals = [total + number for total, number in zip(totals, numbers, strict=True)]
+    if report["load"] is not None:
+        totals = [total + number for total, number in zip(totals, _load(root, report), strict=True)]
+    for name, number in zip(("tests", "failures", "errors"), totals, strict=True):
+        root.set(name, str(number))
+    ET.indent(root)
+    return (
+        b'<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode").encode() + b"\n"
+    )
+
+
+def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Add a suite for the load: a test case for each SLO, and one for the generator's own health."""
+    load = report["load"]
+    suite = ET.SubElement(root, "testsuite", name="LOAD Load")
+    suite.set("timestamp", str(report["started"]).removesuffix("Z"))
+    properties = ET.SubElement(suite, "properties")
+    schedule = load["schedule"] or load["search"] or {"text": f"{load['users']} users"}
+    for name, value in (
+        ("scenario", load["scenario"]),
+        ("arrivals", load["arrivals"]),
+        ("schedule", schedule["text"]),
+        ("requests", load["total"]["requests"]),
+        *((name, load["total"][name]) for name in ("answered", "served") if name in load["total"]),
+    ):
+        ET.SubElement(properties, "property", name=name, value=_text(value, 400))
+    failures = errors = skipped = 0
+    health = load["health"]
+    for slo in load["slos"]:
+        case = ET.SubElement(suite, "testcase", classname="LOAD", time="0", name=_text(slo["text"], 200))
+        told = f"{measured(slo)} on {plural(slo['samples'], 'sample')}"
+        if slo["verdict"] == "not judged":
+            _say(case, "skipped", "not judged", f"not judged: {slo['reason']}", f"{slo['reason']}")
+            skipped += 1
+        elif not decided(load, slo):
+            # It measured the generator; that is neither a pass nor the target's failure.
+            _say(case, "skipped", "not valid", f"not valid: {told}", "; ".join(health["why"]))
+            skipped += 1
+        elif slo["verdict"] == "fail":
+            largest = largest_cause(load, slo["function"])
+            lines = [told, slo["reason"] or "", f"most failed requests: {largest}" if largest else ""]
+            _say(case, "failure", "SLO", f"{slo['text']}: {told}", "\n".join(filter(None, lines)))
+            failures += 1
+        else:
+            why = f"; {slo['reason']}" if slo["reason"] else ""
+            ET.SubElement(case, "system-out").text = _text(told + why)
+    case = ET.SubElement(
+        suite, "testcase", classname="LOAD", time="0", name="the generator was fit to say so"
+    )
+    if not health["valid"]:
+        _say(case, "error", "generator", "; ".join(health["why"]) or "not valid", "\n".join(health["why"]))
+        errors = 1
+    tests = len(load["slos"]) + 1
+    for name, number in (("tests", tests), ("failures", failures), ("errors", errors), ("skipped", skipped)):
+        suite.set(name, str(number))
+    suite.set("time", f"{load['seconds']:.3f}")
+    return tests, failures, errors
+
+
+def _outcome(case: ET.Element, rule: Mapping[str, Any], report: Mapping[str, Any]) -> str | None:
+    verdict = rule["verdict"]
+    standing = [finding for finding in rule["findings"] if not finding["waived"]]
+    if verdict == Verdict.FAIL or (verdict == Verdict.WARN and report["strict"]):
+        _say(case, "failure", rule["level"], _headline(standing), _findings(rule, standing, report))
+        return "failure"
+    if verdict == Verdict.WARN:
+        ET.SubElement(case, "system-out").text = _text(
+            "warning\n" + _findings(rule, standing, report), 20 * _BODY
+        )
+        return None
+    if verdict == Verdict.ERROR:
+        _say(case, "error", "error", rule["reason"], rule["reason"])
+        return "error"
+    if verdict in (Verdict.NOT_JUDGED, Verdict.WAIVED):
+        known = verdict == Verdict.WAIVED and all(finding.get("known") for finding in rule["findings"])
+        word = "known" if known else str(verdict)
+        lines = f"\nto add to conform.toml:\n{rule['lines']}" if rule["lines"] else ""
+        _say(case, "skipped", word, f"{word}: {rule['reason']}", f"{rule['reason']}{lines}")
+        return "skipped"
+    return None
+
+
+def _say(case: ET.Element, tag: str, kind: str, message: str, body: str) -> None:
+    element = ET.SubElement(
+        case, tag, type=_text(kind, 40), message=_text(message, _MESSAGE).replace("\n", " ")
+    )
+    element.text = _text(body, 20 * _BODY)
+
+
+def _headline(findings: Sequence[Mapping[str, Any]]) -> str:
+    first = findings[0]
+    where = f"{first['function']}: " if first["function"] else ""
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return cut(where + (first["message"] or first["expected"]), _MESSAGE - len(more)) + more
+
+
+def _findings(
+    rule: Mapping[str, Any], findings: Sequence[Mapping[str, Any]], report: Mapping[str, Any]
+) -> str:
+    blocks = []
+    for finding in findings[:_FINDINGS]:
+        times = f"{finding['count']} times" + (
+            f", came back {finding['reproduced']}" if finding["reproduced"] else ""
+        )
+        answer = finding["response"]["status"] if finding["response"] else finding["failure"]
+        lines = [
+            f"{finding['function'] or 'target'}: {finding['message']} ({times})",
+            f"expected  {finding['expected']}",
+            f"got       {finding['actual']}" + (f" ({answer})" if answer else ""),
+        ]
+        if finding["curl"]:
+            lines.append(f"repeat    {finding['curl']}")
+        blocks.append("\n".join(_text(line) for line in lines))
+    if len(findings) > _FINDINGS:
+        blocks.append(f"and {len(findings) - _FINDINGS} more in report.json")
+    says = f"{rule['id']} {rule['level']}: {rule['title']}\nsays      {rule['clause']}"
+    command = rerun_of(report, rule["id"])
+    rerun = f"rerun     {command}" if command else ""
+    return "\n\n".join(part for part in (says, *blocks, rerun) if part)

@@ -1,0 +1,279 @@
+"""A run as Markdown, for the summary page of a CI job: `report.md`, well under 60 kB.
+
+What came from the target is text there and nothing else: every character that Markdown reads is escaped, and what
+does not print is shown as an escape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.rulebook.model import AREAS, Verdict
+from conformance.text import cut, reveal
+from reports.model.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
+from reports.render.terminal.load_screen import STEP_HEADS, step_cells
+from reports.text import known_told, plural, rerun_of, slo_word
+
+__all__ = ["LIMIT", "NAME", "code", "prose", "render", "table"]
+
+NAME = "report.md"
+
+#: So many bytes at most; CI servers refuse more.
+LIMIT = 60_000
+
+_FINDINGS = 10
+_LISTED = 40
+_MARKS = {
+    Verdict.PASS: "✅",
+    Verdict.FAIL: "❌",
+    Verdict.WARN: "⚠️",
+    Verdict.WAIVED: "☑️",
+    Verdict.NOT_JUDGED: "⚪",
+    Verdict.ERROR: "💥",
+}
+_ORDER = (Verdict.FAIL, Verdict.ERROR, Verdict.WARN, Verdict.WAIVED, Verdict.NOT_JUDGED, Verdict.PASS)
+_OVERALL = {"conformant": "✅", "nonconformant": "❌", "undecided": "⚪"}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&:@!$])")
+
+
+def prose(text: object, limit: int = 300) -> str:
+    """Return a text as Markdown that shows just that text, on one line."""
+    shown = _SPECIAL.sub(r"\\\1", cut(reveal(str(text)), limit))
+    return re.sub(r"\bwww\.", r"www\\.", shown)
+
+
+def code(text: object, limit: int = 300) -> str:
+    """Return a text as a span of code, wherever it stands, in a table, too."""
+    shown = cut(reveal(str(text)), limit).replace("|", "\\|")
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    pad = " " if shown.startswith("`") or shown.endswith("`") or not shown else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> list[str]:
+    """Return the lines of a table; the columns in `numbers` stand at the right."""
+    rule = ["---:" if number in numbers else "---" for number in range(len(heads))]
+    return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
+
+
+def render(report: Mapping[str, Any], *, changes: Sequence[str] = ()) -> bytes:
+    """Return the Markdown of a report; `changes` are the lines of a comparison, where there is one."""
+    lines = _head(report)
+    if changes:
+        lines += ["", "### What changed", "", *changes]
+    lines += _load(report.get("load"))
+    lines += _areas(report)
+    tail = [*_known(report), *_rest(report)]
+    # The findings have what room is left.
+    for most in (_FINDINGS, 5, 2, 0):
+        whole = "\n".join([*lines, *_findings(report, most), *tail]) + "\n"
+        data = whole.encode("utf-8", "backslashreplace")
+        if len(data) < LIMIT:
+            return data
+    return data[: LIMIT - 100].rpartition(b"\n")[0] + b"\n\nCut; the whole is in report.html.\n"
+
+
+def _head(report: Mapping[str, Any]) -> list[str]:
+    target = report["target"]
+    facts = [code(target["url"], 200), target["environment"] or "environment not stated"]
+    facts += [f"seed {report['seed']}"] if report["seed"] is not None else []
+    facts += [plural(report["requests"], "request"), f"{report['seconds']:.1f} s"]
+    facts += [plural(report["resets"], "reset") + " of the target"] if report["resets"] else []
+    facts += ["**interrupted**"] if report["interrupted"] else []
+    mark = _OVERALL.get(report["verdict"], "⚪")
+    return [
+        f"## {mark} {prose(report['verdict'])}",
+        "",
+        f"{prose(report['reason'], 600)}",
+        "",
+        " · ".join(facts),
+        *([""] if report.get("phases") else []),
+        *(
+            f"- {prose(phase['name'])}: {prose(phase['verdict'])}: {prose(phase['reason'], 400)}"
+            for phase in report.get("phases") or ()
+        ),
+    ]
+
+
+def _areas(report: Mapping[str, Any]) -> list[str]:
+    areas: dict[str, Counter[str]] = {}
+    for rule in report["rules"]:
+        areas.setdefault(rule["area"], Counter())[rule["verdict"]] += 1
+    if not areas:
+        return []
+    shown = [verdict for verdict in _ORDER if any(counts[verdict] for counts in areas.values())]
+    rows = [
+        [prose(AREAS.get(area, area)), *(str(counts[verdict] or "") for verdict in shown)]
+        for area, counts in areas.items()
+    ]
+    total = sum(areas.values(), Counter[str]())
+    rows.append(["**all**", *(f"**{total[verdict]}**" for verdict in shown)])
+    heads = ["Area", *(f"{_MARKS[verdict]} {verdict}" for verdict in shown)]
+    return ["", *table(heads, rows, numbers=range(1, len(heads)))]
+
+
+def _weight(rule: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+    order = {Verdict.FAIL: 0, Verdict.WARN: 1}
+    steady = any(finding["reproduced"] in ("3/3", "1/1", "2/2") for finding in found)
+    return (
+        order.get(rule["verdict"], 2),
+        not steady,
+        -len(found),
+        -sum(finding["count"] for finding in found),
+    )
+
+
+def _findings(report: Mapping[str, Any], most: int) -> list[str]:
+    """Show the findings that matter most: broken musts first, then what came back, in most functions."""
+    groups = []
+    for rule in report["rules"]:
+        kinds: dict[str, list[Mapping[str, Any]]] = {}
+        for finding in rule["findings"]:
+            if not finding["waived"]:
+                kinds.setdefault(finding["kind"], []).append(finding)
+        groups += [(rule, found) for found in kinds.values()]
+    if not groups:
+        return []
+    groups.sort(key=lambda pair: _weight(*pair))
+    number = sum(len(found) for _, found in groups)
+    of = f", {plural(len(groups), 'kind')}" if len(groups) < number else ""
+    lines = ["", f"### {plural(number, 'finding')}{of}"]
+    for rule, found in groups[:most]:
+        first = found[0]
+        functions = [finding["function"] or "the target" for finding in found]
+        more = f" and {len(functions) - 4} more" if len(functions) > 4 else ""
+        where = ", ".join(code(name, 60) for name in functions[:4]) + more
+        count = sum(finding["count"] for finding in found)
+        again = f", came back {first['reproduced']}" if first["reproduced"] else ""
+        lines += [
+            "",
+            f"**{_MARKS[Verdict(rule['verdict'])]} {prose(rule['id'])}** {prose(rule['title'])}: {where}, "
+            f"seen {plural(count, 'time')}{again}",
+            "",
+            f"- expected: {prose(first['expected'])}",
+            f"- got: {prose(first['actual'])}",
+        ]
+        if first["curl"] and len(first["curl"]) <= 700:
+            lines.append(f"- repeat: {code(first['curl'], 700)}")
+        if rerun := rerun_of(report, rule["id"]):
+            lines.append(f"- rerun: {code(rerun, 500)}")
+    if groups[most:]:
+        rest = Counter(rule["id"] for rule, _ in groups[most:])
+        names = [f"{prose(rule)} ({count})" if count > 1 else prose(rule) for rule, count in rest.items()]
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        lines += [
+            "",
+            f"And {len(groups) - most} more: {', '.join(names[:_LISTED])}{more}. All are in report.html.",
+        ]
+    return lines
+
+
+def _known(report: Mapping[str, Any]) -> list[str]:
+    """List what is known from an earlier run, and say what of it occurs no more."""
+    told = known_told(report)
+    if told is None:
+        return []
+    lines = ["", "### Known findings", "", f"{prose(told, 900)}", ""]
+    seen = report["known"]["seen"]
+    for one in seen[:_LISTED]:
+        lines.append(
+            f"- {prose(one['rule'])} {code(one['function'] or 'the target', 60)}: {prose(one['kind'], 200)}"
+        )
+    return lines + ([f"- and {len(seen) - _LISTED} more"] if seen[_LISTED:] else [])
+
+
+def _load(load: Mapping[str, Any] | None) -> list[str]:
+    if not load:
+        return []
+    total, due = load["total"], load["total"]["due"] or {}
+    lines = ["", f"### Load: {prose(load['scenario'])}, {prose(load['arrivals'])}", ""]
+    asked = "" if total.get("asked") is None else f" of {total['asked']:.1f}/s asked for"
+    reached = f"{total['reached']:.1f}/s reached"
+    if "served" in total:
+        answered = total["answered"] / max(load["seconds"] - load["warmup"], 1e-9)
+        reached = f"{answered:.1f}/s answered and {total['rate']:.1f}/s served"
+    lines.append(
+        f"{plural(total['requests'], 'request')}, {reached}{asked}, "
+        f"{plural(total['failed'], 'error')}, {total['nonconformant']} nonconformant. From the moment due: "
+        f"p50 {_ms(due.get('p50'))}, p95 {_ms(due.get('p95'))}, p99 {_ms(due.get('p99'))}, max {_ms(due.get('max'))}."
+        + _others(total)
+    )
+    if load["slos"]:
+        marks = {"held": "✅", "missed": "❌"}
+        rows = [
+            [
+                f"{marks.get(slo_word(load, slo), '⚪')} {slo_word(load, slo)}",
+                code(slo["text"], 80),
+                "" if slo["value"] is None else prose(f"{slo['value']:.4g} {slo['unit'] or ''}"),
+                "" if slo["margin"] is None else f"{100 * slo['margin']:+.1f} %",
+                prose(slo["reason"] or "", 200),
+            ]
+            for slo in load["slos"][:_LISTED]
+        ]
+        lines += ["", *table(["", "SLO", "value", "margin", "why"], rows, numbers=(2, 3))]
+    lines += _causes(load)
+    if (told := session_line(load)) is not None and load["sessions"]["overlapped"]:
+        lines += ["", f"Sessions: {prose(told)}."]
+    if steps := load.get("steps"):
+        cells = [[prose(cell) for cell in step_cells(step)] for step in steps[:_LISTED]]
+        lines += ["", *table(list(STEP_HEADS), cells, numbers=(1, 2, 3, 4, 5, 6))]
+    health = load["health"]
+    if not health["valid"]:
+        lines += ["", f"⚠️ The generator was not fit to say so: {prose('; '.join(health['why']), 600)}"]
+    return lines
+
+
+def _causes(load: Mapping[str, Any]) -> list[str]:
+    """Return why requests failed, and the slowest that were served."""
+    lines: list[str] = []
+    if found := causes(load):
+        rows = [[f"{row['count']:,}", prose(cause(row)), prose(moments(row))] for row in found]
+        lines += ["", *table(["failed", "why", "when"], rows, numbers=(0,))]
+        if (told := rest_of_causes(load, len(found))) is not None:
+            lines += ["", f"Not in the table: {told}."]
+    if slow := slowest(load):
+        heads = ["slowest served", "at", "from due", "from sent", "bytes", "session", "connection"]
+        rows = [[code(row[0]), *map(prose, row[1:])] for row in slow]
+        lines += ["", *table(heads, rows, numbers=(1, 2, 3, 4))]
+    return lines
+
+
+def _others(total: Mapping[str, Any]) -> str:
+    """Say what became of the requests that were not served, and how fast refusals were."""
+    refused = total.get("refused") or {}
+    parts = []
+    if refused.get("count"):
+        parts.append(f"{refused['count']} refused (p50 {_ms(refused['p50'])}, p95 {_ms(refused['p95'])})")
+    for name, what in (
+        ("unanswered", "without an answer"),
+        ("dropped", "dropped"),
+        ("renewed", "renewed with their session"),
+    ):
+        if total.get(name):
+            parts.append(f"{total[name]} {what}")
+    return f" Not served: {', '.join(parts)}." if parts else ""
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
+
+
+def _rest(report: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for error in report["errors"][:5]:
+        who = "the suite itself failed" if error["ours"] else "error"
+        lines.append(f"- {who}: {prose(error['message'])}")
+    for waiver in report["waivers"][:10]:
+        where = f" for {code(waiver['function'], 60)}" if waiver["function"] else ""
+        lines.append(f"- waiver {prose(waiver['rule'])}{where}: {prose(waiver['message'])}")
+    if report["leftovers"]:
+        lines.append(f"- {plural(len(report['leftovers']), 'object')} could not be removed from the target")
+    left = [rule for rule in report["rules"] if rule["verdict"] == Verdict.NOT_JUDGED]
+    if left:
+        names = ", ".join(prose(rule["id"]) for rule in left[:_LISTED])
+        lines.append(f"- not judged: {names}{f' and {len(left) - _LISTED} more' if left[_LISTED:] else ''}")
+    lines += [f"- note: {prose(note)}" for note in report["notes"][:5]]
+    return ["", *lines] if lines else []

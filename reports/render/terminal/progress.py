@@ -1,0 +1,316 @@
+"""What is seen of a run while it goes: a bar on a terminal, plain lines anywhere else, nothing when quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TextIO
+
+from conformance.rulebook.model import AREAS
+from conformance.text import cut, reveal, wants_color, writable
+from reports.text import milliseconds, plural
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+__all__ = ["LoadProgress", "Progress", "bar_line", "load_line"]
+
+#: So many findings are told as they come; the closing screen and the report have them all.
+_TOLD = 40
+
+
+class _Teller:
+    """Writes lines, above a bar on a terminal, and nothing when quiet. Any thread may call it."""
+
+    def __init__(self, quiet: bool, color: bool | None, file: TextIO | None) -> None:
+        self._file = file or sys.stderr
+        self._quiet = quiet
+        self._seen: set[tuple[str, str | None, str]] = set()
+        self._lock = threading.RLock()
+        self._closed = False
+        self._color = wants_color(self._file) if color is None else color
+        self._bar: Bar | None = None
+        self._task: Any = 0
+
+    def _begin(self, text: str, total: int | None, *, share: bool = True) -> None:
+        """Draw a bar, where there is a terminal to draw it on."""
+        if not self._quiet and self._live():
+            self._bar = _bar(self._file, self._color, share=share)
+            self._task = self._bar.add_task(text, total=total)
+            self._bar.start()
+
+    def _live(self) -> bool:
+        """Whether it is a terminal that a bar can be drawn on."""
+        try:
+            terminal = self._file.isatty()
+        except ValueError:
+            return False
+        return terminal and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+
+    def finding(
+        self, rule: str, function: str | None, message: str, area: str | None = None, *, fails: bool = True
+    ) -> None:
+        """Report a finding once; `area` is the one to count it for, `fails` whether it fails the gate."""
+        with self._lock:
+            key = (rule, function, message)
+            if self._closed or key in self._seen:
+                return
+            self._seen.add(key)
+            self._count(area or rule.split("-")[0])
+            if len(self._seen) > _TOLD + 1:
+                return
+            if len(self._seen) == _TOLD + 1:
+                self._say("… more findings; they are in the report", "yellow")
+                return
+            where = f"  {cut(function, 60)}" if function else ""
+            sign, style = ("✗", "red") if fails else ("!", "yellow")
+            self._say(f"{sign} {rule}{where}  {cut(message, 200)}", style)
+
+    def _count(self, area: str) -> None:
+        """Count a finding for an area."""
+
+    def close(self) -> None:
+        """Take the bar away, or say what was not said yet; closing twice is fine."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._bar is not None:
+                self._bar.stop()
+                return
+            self._rest()
+
+    def _rest(self) -> None:
+        """Say what was not said yet."""
+
+    def _say(self, text: str, style: str = "") -> None:
+        if self._quiet:
+            return
+        text = writable(reveal(text), getattr(self._file, "encoding", None))
+        if self._bar is not None:
+            self._bar.console.print(text, style=style or None, soft_wrap=True)
+            return
+        if style and self._color:
+            codes = {"red": "31", "yellow": "33"}
+            text = f"\x1b[{codes[style]}m{text}\x1b[0m"
+        with contextlib.suppress(OSError):  # a run does not depend on being watched
+            self._file.write(text + "\n")
+            self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Progress(_Teller):
+    """Shows how far a run is.
+
+    `advance` counts one conversation as finished. `areas` says how many each area has, so that an area's line
+    is printed once its last one is done; without it, that is when another area begins.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        quiet: bool = False,
+        color: bool | None = None,
+        *,
+        areas: Mapping[str, int] | None = None,
+        file: TextIO | None = None,
+    ) -> None:
+        super().__init__(quiet, color, file)
+        self._total = total
+        self._areas = dict(areas or {})
+        self._done: Counter[str] = Counter()
+        self._found: Counter[str] = Counter()
+        self._open: dict[str, None] = {}
+        self._began = time.monotonic()
+        self._begin("starting", total)
+
+    def advance(self, name: str, area: str | None = None) -> None:
+        """Count a conversation as finished; `area` (its name, unless told) is what the lines are about."""
+        with self._lock:
+            if self._closed:
+                return
+            area = area or name
+            self._done[area] += 1
+            if self._bar is not None:
+                self._bar.update(self._task, advance=1, description=cut(reveal(name), 30).ljust(30))
+                return
+            if not self._areas:
+                for other in [other for other in self._open if other != area]:
+                    self._finish(other)
+            self._open[area] = None
+            if self._done[area] == self._areas.get(area):
+                self._finish(area)
+
+    def _count(self, area: str) -> None:
+        self._found[area] += 1
+
+    def _rest(self) -> None:
+        for area in list(self._open):
+            self._finish(area)
+
+    def _finish(self, area: str) -> None:
+        self._open.pop(area, None)
+        done, planned = self._done[area], self._areas.get(area)
+        count = f"{done} of {planned}" if planned and planned != done else str(done)
+        every = sum(self._done.values())
+        letters = next((short for short, name in AREAS.items() if name == area != short), None)
+        found = self._found.get(area, 0) + (self._found.get(letters, 0) if letters else 0)
+        told = plural(found, "finding") if found else "nothing found"
+        passed = time.monotonic() - self._began
+        self._say(f"{AREAS.get(area, area)}: {count} done, {told} ({every}/{self._total}, {passed:.1f} s)")
+
+
+class LoadProgress(_Teller):
+    """Shows a load as it goes: a line now and then, or on a terminal a bar that says the same each second.
+
+    A line stands for the seconds since the one before it: what was asked for and reached per second, latencies from
+    the moment due, failed requests, and how late arrivals were taken up. `every` is how many seconds it stands for;
+    findings of `lenient` rules do not fail the gate.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        quiet: bool = False,
+        color: bool | None = None,
+        *,
+        every: int | None = None,
+        file: TextIO | None = None,
+        lenient: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(quiet, color, file)
+        self._lenient = lenient
+        # About sixty lines of a load, whether it takes a minute or a night.
+        self._every = every or max(1, math.ceil(min(seconds, 3600.0) / 60))
+        self._waiting: list[Mapping[str, Any]] = []
+        self._tasks = False
+        self._begin("getting ready", None if math.isinf(seconds) else math.ceil(seconds), share=False)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Write a line of its own."""
+        with self._lock:
+            self._say(text, style)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Show an event of the load, if it is one that is shown."""
+        kind = event.get("event")
+        with self._lock:
+            if kind == "load":
+                self._tasks = event.get("executor") == "tasks"
+            elif kind == "second":
+                self._second(event)
+            elif kind == "mark":
+                text = f": {cut(str(event['text']), 160)}" if event.get("text") else ""
+                self._say(f"{float(event['at']):6.4g} s  {event['kind']}{text}", "yellow")
+            elif kind == "finding":
+                rule, message = str(event["rule"]), str(event.get("message") or "")
+                self.finding(rule, event.get("function"), message, fails=rule not in self._lenient)
+
+    def _second(self, event: Mapping[str, Any]) -> None:
+        self._waiting.append(event)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=int(event["at"]) + 1, description=bar_line(event))
+            self._waiting.clear()
+        elif len(self._waiting) >= self._every:
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._waiting:
+            self._say(load_line(self._waiting, self._tasks))
+            self._waiting.clear()
+
+
+def bar_line(second: Mapping[str, Any]) -> str:
+    """Return what a bar of 80 columns has room for, about one second of a load."""
+    asked = f"/{second['asked']:.0f}" if second.get("asked") is not None else ""
+    names = ("p50", "p95", "p99", "lag")
+    p50, p95, p99, late = (
+        f"{value:.0f}" if (value := second[name]) >= 100 else f"{value:.2g}" for name in names
+    )
+    lag = f" · lag {late}" if asked else ""
+    served = second.get("served", second["done"])
+    return f"{served}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {second['failed']}{lag}"
+
+
+def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
+    """Return one line about some seconds of a load; with `tasks`, an arrival is several requests."""
+    from load.metrics.histogram import Histogram  # numpy, which a run without a load need not wait for
+
+    count = len(seconds)
+    due = Histogram()
+    for second in seconds:
+        if second.get("due"):
+            due.merge(Histogram.decode(second["due"]))
+    asked = [second["asked"] for second in seconds if second.get("asked") is not None]
+    failed = sum(second["failed"] + second.get("no_connection", 0) for second in seconds)
+    p50, p95, p99 = (
+        milliseconds(value / 1000) if due.count else "·" for value in due.percentiles((50, 95, 99))
+    )
+    parts = [f"{seconds[-1]['at'] + 1:6.0f} s"]
+    if asked:
+        parts.append(f"{'tasks' if tasks else 'asked'} {sum(asked) / count:7.1f}/s")
+    parts += [
+        *_rates(seconds),
+        f"p50 {p50:>8}",
+        f"p95 {p95:>8}",
+        f"p99 {p99:>8}",
+        f"errors {failed}",
+    ]
+    for name in ("dropped", "renewed"):
+        if number := sum(second.get(name, 0) for second in seconds):
+            parts.append(f"{name} {number}")
+    if asked:
+        parts.append(f"lag {milliseconds(max(second['lag'] for second in seconds))}")
+    return "  ".join(parts)
+
+
+def _rates(seconds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what was answered and served per second."""
+    count = len(seconds)
+    if any("served" not in second for second in seconds):
+        return [f"reached {sum(second['done'] for second in seconds) / count:7.1f}/s"]
+    return [
+        f"{name} {sum(second[name] for second in seconds) / count:7.1f}/s" for name in ("answered", "served")
+    ]
+
+
+def _bar(file: TextIO, color: bool, *, share: bool = True) -> Bar:
+    # Rich takes a tenth of a second to import, which a run without a terminal need not wait for.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(
+        file=file,
+        force_terminal=True,
+        no_color=not color,
+        color_system="standard" if color else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    return Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None if share else 8),
+        *((MofNCompleteColumn(),) if share else ()),
+        *((TimeElapsedColumn(),) if share else ()),
+        console=console,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        refresh_per_second=8,
+    )

@@ -1,0 +1,154 @@
+"""`conform init`: what it writes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import conform
+from conformance.catalog.model import Catalog
+from conformance.engine.harness import Embedded
+from conformance.protocol import profile as profiles
+from tests.support.service_client import PASSWORDS
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    embedded = Embedded()
+    try:
+        yield embedded.url
+    finally:
+        embedded.stop()
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty folder, without a terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+
+def run(*arguments: str) -> int:
+    return conform.main(["init", *arguments])
+
+
+def test_a_profile_and_a_catalogue_are_written(service: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = service.replace("/api/", "/docs/")
+    users = ["--user", "owner", "--user", "peer:PEER_NAME:PEER_WORD"]
+    assert run("--target", service, "--page", page, *users, "--environment", "test", "--no-check") == 0
+    told = capsys.readouterr().out
+    assert "COURSIO_OWNER_USER, COURSIO_OWNER_SECRET, PEER_NAME, PEER_WORD" in told
+    names = ("COURSIO_OWNER_USER", "COURSIO_OWNER_SECRET", "PEER_NAME", "PEER_WORD")
+    made = profiles.load("conform.toml", {name: f"value of {name}" for name in names})
+    assert made.url == service
+    assert made.may_write
+    assert made.users["peer"].secret == "value of PEER_WORD"
+    assert made.auth.login == profiles.Login("auth.login", "identity", "credential")
+    assert made.auth.logout == "auth.logout"
+    assert made.catalog_path is not None
+    catalog = Catalog.load(made.catalog_path)
+    assert catalog["course.find"].effect == "read"
+    assert catalog["auth.login"].auth == "none"
+
+
+def test_nothing_is_written_over(service: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("conform.toml").write_text("# mine\n", "utf-8")
+    assert run("--target", service, "--no-check") == 2
+    assert "is there already" in capsys.readouterr().err
+    assert Path("conform.toml").read_text("utf-8") == "# mine\n"
+
+
+def test_a_target_alone_is_enough(service: str) -> None:
+    assert run("--target", service, "--no-check") == 0
+    made = profiles.load("conform.toml", {})
+    assert made.url == service
+    assert made.catalog_path is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "no target"),
+        (["--target", "nonsense"], "must begin with http"),
+        (["--target", "http://127.0.0.1:1/", "--dir", "none"], "no such folder"),
+        (["--target", "http://127.0.0.1:1/", "--page", "none.html"], "cannot be read"),
+        (["--target", "http://127.0.0.1:1/", "--login", "nonsense"], "names no function"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments, "--no-check") == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not list(Path().iterdir())
+
+
+def test_a_page_that_cannot_be_fetched_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--target", "http://127.0.0.1:1/", "--page", "http://127.0.0.1:1/docs/") == 3
+    assert not list(Path().iterdir())
+
+
+def test_answers_are_asked_for(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{service}\n\nowner peer\nno\n"))
+    assert run("--no-check") == 0
+    text = Path("conform.toml").read_text("utf-8")
+    assert "[users.peer]" in text
+    assert 'environment = "production"' in text
+
+
+def test_the_rules_that_only_read_are_run(
+    service: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OWNER_NAME", "owner@example.com")
+    monkeypatch.setenv("OWNER_WORD", PASSWORDS["owner"])
+    page = service.replace("/api/", "/docs/")
+    run("--target", service, "--page", page, "--user", "owner:OWNER_NAME:OWNER_WORD", "--environment", "test")
+    told = capfd.readouterr().out
+    assert told.index("Next:") < told.index("The rules that only read:")
+    assert re.search(r"rules? judged|must rules? failed", told)
+    (folder,) = Path("reports/runs").iterdir()
+    catalog = Catalog.load("catalogue.openrpc.json")
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text("utf-8").splitlines()]
+    called = {
+        event["function"] for event in events if event["event"] == "exchange" and event["function"] in catalog
+    }
+    assert "course.find" in called
+    # Signing in and out is no writing.
+    assert {name for name in called if catalog[name].effect != "read"} <= {"auth.login", "auth.logout"}
+    assert PASSWORDS["owner"] not in (folder / "events.jsonl").read_text("utf-8")
+
+
+def test_without_the_users_variables_it_is_judged_what_needs_none(
+    service: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The profile of that run is gone with it: the line that runs it again names the one that was written."""
+    monkeypatch.delenv("OWNER_NAME", raising=False)
+    run("--target", service, "--user", "owner:OWNER_NAME:OWNER_WORD", "--environment", "test")
+    assert re.search(r"rules? judged|must rules? failed", capfd.readouterr().out)
+    (folder,) = Path("reports/runs").iterdir()
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    assert "--profile conform.toml --budget quick --read-only" in report["rerun"]
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_colours_are_left_out_of_its_check(
+    way: str, service: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    arguments = ["--no-color"] if way == "option" else []
+    if way == "variable":
+        monkeypatch.setenv("NO_COLOR", "1")
+    run("--target", service, *arguments)
+    told = capfd.readouterr().out
+    assert "judged" in told
+    assert "\x1b[" not in told

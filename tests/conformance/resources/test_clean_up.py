@@ -1,0 +1,44 @@
+"""The clean-up of a run: what is left over is reported by kind and identifier, whatever the target says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import lax
+from tests.support.judging import judge
+
+
+def _left(report: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(each["kind"], each["id"]) for each in report["leftovers"]}
+
+
+@pytest.mark.parametrize("switch", ["remove_does_nothing", "every_third_stays"])
+def test_what_a_delete_leaves_behind_is_left_over(tmp_path: Path, switch: str) -> None:
+    with lax.serving(switch) as (server, url):
+        report = judge(profile=lax.profile(tmp_path, url), rules=["STA-1", "STA-2"], budget="quick")
+        assert _left(report) == {(kind, str(identifier)) for kind, identifier in server.left()}
+        if switch == "remove_does_nothing":
+            assert len(report["leftovers"]) > 5
+            assert "succeeded, but the" in report["leftovers"][0]["reason"]
+        assert server.dump() == server.before
+
+
+def test_a_removal_that_is_put_off_is_tried_again(tmp_path: Path) -> None:
+    with lax.serving("remove_put_off") as (server, url):
+        report = judge(profile=lax.profile(tmp_path, url), rules=["STA-1"], budget="quick")
+        assert not server.left()
+        assert not report["leftovers"]
+
+
+def test_a_create_without_an_identifier_is_reported(tmp_path: Path) -> None:
+    with lax.serving("no_identifier") as (server, url):
+        report = judge(profile=lax.profile(tmp_path, url), rules=["STA-1", "REQ-9"], budget="quick")
+        told = [note for note in report["notes"] if "without an identifier" in note]
+        assert {note.split()[0] for note in told} == {"folder.add", "note.add", "card.add"}
+        assert '"done": true' in told[0]
+        # What carries the run's tag in a list is found and removed; the rest is counted.
+        assert bool(server.left()) == bool(report["leftovers"])
+        assert server.dump() == server.before

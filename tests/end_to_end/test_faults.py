@@ -1,0 +1,55 @@
+"""Every deliberate fault of the reference service is caught, by each rule that it names; without one, none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.faults import FAULTS
+from tests.support.judging import broken, judge, profile_of, serving_here, verdicts
+
+
+def _some() -> list[Any]:
+    """Return every fault; the first of each rule is in every run, and of the others some."""
+    seen: Counter[str] = Counter()
+    found: list[Any] = []
+    for name, fault in FAULTS.items():
+        number = seen[fault.primary]
+        seen[fault.primary] += 1
+        found.append(pytest.param(name, marks=[pytest.mark.thorough] if number % 12 else []))
+    return found
+
+
+@pytest.mark.parametrize("name", _some())
+def test_fault_is_caught(name: str, tmp_path: Path) -> None:
+    trips = list(FAULTS[name].trips)
+    with serving_here(name) as (url, catalogue):
+        report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=trips, until_found=True)
+    assert not report["errors"], report["errors"]
+    found = broken(report)
+    missed = [rule for rule in trips if rule not in found]
+    assert not missed, f"{name} ({FAULTS[name].sentence}) breaks {missed}, and nothing was found"
+
+
+@pytest.mark.parametrize(
+    ("seed", "budget"),
+    [
+        (1, "quick"),
+        *(pytest.param(seed, "quick", marks=pytest.mark.thorough) for seed in range(2, 10)),
+        pytest.param(10, "standard", marks=pytest.mark.thorough),
+    ],
+)
+def test_clean_service_breaks_nothing(seed: int, budget: str, tmp_path: Path) -> None:
+    with serving_here() as (url, catalogue):
+        # Each seed has its own payloads; a part of them each is more than all of them once.
+        report = judge(
+            profile=profile_of(catalogue, tmp_path), target=url, seed=seed, budget=budget, generated=0.3
+        )
+    assert broken(report) == {}
+    assert report["verdict"] == "conformant"
+    assert {rule for rule, verdict in verdicts(report).items() if verdict != "pass"} == set()
+    assert not report["errors"]
+    assert report["resets"] == 0

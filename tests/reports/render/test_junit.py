@@ -1,0 +1,156 @@
+"""The JUnit file: one case a rule, and XML whatever the target sent."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xmlschema
+
+import reports
+from reports.render import junit
+from tests.reports.model.test_builder import (
+    ALL,
+    END,
+    NOT_ONE,
+    Event,
+    a_rule,
+    error,
+    finding,
+    header,
+    judged,
+    report_of,
+    waiver,
+)
+
+SCHEMA = xmlschema.XMLSchema(str(Path(reports.__file__).with_name("render") / "junit.xsd"))
+
+RULES = [
+    a_rule("ENV-1"),
+    a_rule("ENV-8", "should"),
+    a_rule("COD-1"),
+    a_rule("COD-2"),
+    a_rule("COD-3"),
+    a_rule("COD-4"),
+]
+
+
+def document(*events: Event) -> ET.Element:
+    data = junit.render(report_of(*events))
+    SCHEMA.validate(data.decode())
+    return ET.fromstring(data)
+
+
+def cases(root: ET.Element) -> dict[str, ET.Element]:
+    return {str(case.get("name")).split()[0]: case for case in root.iter("testcase")}
+
+
+def mixed(**members: Any) -> list[Event]:
+    return [
+        header(*RULES, waivers=[waiver("COD-2")], **members),
+        judged(ENV_1=5, ENV_8=5, COD_1=5),
+        finding("ENV-1", count=14, message="a blank message"),
+        finding("ENV-8"),
+        finding("COD-2"),
+        NOT_ONE | {"rule": "COD-3", "lines": "[users.owner]"},
+        error("reset by peer", "COD-4"),
+        END,
+    ]
+
+
+def test_one_case_a_rule_with_its_outcome() -> None:
+    root = document(*mixed())
+    found = cases(root)
+    assert list(found) == [rule["id"] for rule in RULES]
+    outcome = {name: [child.tag for child in case] for name, case in found.items()}
+    assert outcome == {
+        "ENV-1": ["failure"],
+        "ENV-8": ["system-out"],
+        "COD-1": [],
+        "COD-2": ["skipped"],
+        "COD-3": ["skipped"],
+        "COD-4": ["error"],
+    }
+    assert found["ENV-1"].get("name") == "ENV-1 Title of ENV-1"
+    assert found["ENV-1"].get("classname") == "ENV"
+    assert [
+        (s.get("name"), s.get("tests"), s.get("failures"), s.get("errors"), s.get("skipped")) for s in root
+    ] == [
+        ("ENV Envelope", "2", "1", "0", "0"),
+        ("COD Status codes", "4", "0", "1", "2"),
+    ]
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("6", "1", "1")
+
+
+def test_a_failure_says_all_that_is_needed() -> None:
+    failure = cases(document(*mixed()))["ENV-1"][0]
+    assert failure.get("message") == "course.read: a blank message"
+    for part in (
+        "«what the documentation says»",
+        "expected  a message",
+        "got       errMsg: '' (404)",
+        "14 times, came back 3/3",
+        "repeat    curl -sS https://t-api.example/api/course",
+        "rerun     conform check --target https://t-api.example/api/ --seed 7 --rule ENV-1",
+    ):
+        assert part in str(failure.text)
+
+
+def test_strict_makes_a_warning_a_failure() -> None:
+    assert [child.tag for child in cases(document(*mixed(strict=True)))["ENV-8"]] == ["failure"]
+
+
+def test_skips_and_errors_say_why() -> None:
+    found = cases(document(*mixed()))
+    assert found["COD-2"][0].get("message") == "waived: known: COD-2"
+    assert found["COD-3"][0].get("message") == "not judged: no user"
+    assert "[users.owner]" in str(found["COD-3"][0].text)
+    assert found["COD-4"][0].get("message") == "reset by peer"
+
+
+def test_an_unreachable_target_is_no_green_build() -> None:
+    root = document(header(*RULES), error("connection refused"), END)
+    assert root.get("errors") == "6"
+
+
+def test_the_properties_tell_the_run() -> None:
+    root = document(header(), ALL, END)
+    told = {p.get("name"): p.get("value") for p in root.iter("property")}
+    assert told == {
+        "target": "https://t-api.example/api/",
+        "environment": "test",
+        "seed": "7",
+        "verdict": "conformant",
+        "suite": "0.1.0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("\x00\x1b[2J", "\\x00\\x1b[2J"),
+        ("]]><failure/>", "]]><failure/>"),
+        ("\ud800", "\\ud800"),
+        ("\uffff\ufffe", "\\uffff\\ufffe"),
+        ("\u202egnp", "\\u202egnp"),
+        ("a\rb", "a\\rb"),
+        ("&amp; <![CDATA[", "&amp; <![CDATA["),
+        ("\U0001f600", "\U0001f600"),
+    ],
+)
+def test_hostile_text_is_text(sent: str, shown: str) -> None:
+    event = finding(
+        "ENV-1", sent, kind=sent, message=sent, actual=sent, expected=sent, curl=sent, failure=sent
+    )
+    failure = cases(document(header(), event, END))["ENV-1"][0]
+    assert shown in str(failure.get("message"))
+    assert f"got       {shown}" in str(failure.text)
+
+
+def test_long_text_is_cut() -> None:
+    event = finding("ENV-1", message="m" * 10_000, actual="a" * 1_000_000)
+    failure = cases(document(header(), event, END))["ENV-1"][0]
+    assert len(str(failure.get("message"))) <= 300
+    assert len(str(failure.text)) < 20_000

@@ -1,0 +1,246 @@
+"""Judging a target inside a test: the same conversations as `conform check`, without pytest around them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from conformance.catalog.model import Catalog
+from conformance.engine.harness import Embedded, Harness, Request
+from conformance.engine.markers import suite_tests
+from conformance.engine.runner import Options, Run, TargetDownError
+from conformance.protocol.client import OutOfTimeError
+from fixtures.faults import FAULTS
+from fixtures.service import server
+from fixtures.service.service import BASE, Service
+from reports.model.builder import build, validate
+from tests.servers import library
+from tests.support import evidence
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+_catalogs: dict[str, Catalog] = {}
+
+
+def _compiled_once(catalog: Catalog) -> Catalog:
+    """Return a catalogue with what an earlier run of this process made of the same one's schemas.
+
+    That is a second for each run, and the same whoever makes it: hundreds of targets here publish one catalogue.
+    """
+    if catalog.sha256 is None:
+        return catalog
+    known = _catalogs.setdefault(catalog.sha256, catalog)
+    return dataclasses.replace(catalog, methods=known.methods)
+
+
+def judge(
+    *,
+    target: str | None = None,
+    profile: Path | None = None,
+    rules: Sequence[str] = (),
+    seed: int = 7,
+    budget: str = "standard",
+    read_only: bool = False,
+    jobs: int = 1,
+    until_found: bool = False,
+    generated: float = 1.0,
+) -> dict[str, Any]:
+    """Judge a target by these rules (all of them by default) and return the report, validated.
+
+    With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed. `generated` is
+    the part of the budget's requests that generated payloads get.
+    """
+    request = Request(
+        target=target,
+        profile=profile,
+        rules=tuple(rules),
+        seed=seed,
+        budget=budget,
+        read_only=read_only,
+        jobs=jobs,
+    )
+    harness = Harness.prepare(request)
+    harness.catalog = _compiled_once(harness.catalog)
+    events: list[dict[str, Any]] = []
+
+    def emit(event: dict[str, Any]) -> None:
+        if event["event"] != "exchange":
+            events.append(json.loads(json.dumps(event)))
+
+    try:
+        harness.connect()
+        emit(harness.header("test"))
+        for rule in harness.header("test")["rules"]:
+            if rule["id"] not in harness.wanted:
+                emit(
+                    {
+                        "event": "not judged",
+                        "rule": rule["id"],
+                        "function": None,
+                        "reason": "left out",
+                        "lines": None,
+                    }
+                )
+        options = Options(
+            seed=harness.seed,
+            budget=budget,
+            read_only=read_only,
+            jobs=jobs,
+            rules=harness.wanted,
+            deadline=300.0 if budget != "deep" else 3600.0,
+        )
+        run = Run(harness.profile, harness.catalog, options, emit, confirm=not until_found)
+        if run.payload_budget.requests is not None:
+            # The requests of a budget decide here; how fast this machine sends them must not.
+            run.payload_budget.seconds *= 20
+            run.payload_budget.requests = round(run.payload_budget.requests * generated)
+        if until_found:
+            run.payload_budget.enough = lambda: (
+                harness.wanted <= {key[0] for key in (*run.observer.every, *run.observer.take())}
+            )
+        try:
+            for suite_test in suite_tests(run, harness.wanted):
+                run.run_test(suite_test.name, suite_test.rules, suite_test.body, disturbs=suite_test.disturbs)
+                if until_found and harness.wanted <= {key[0] for key in run.observer.every}:
+                    break
+        except (TargetDownError, OutOfTimeError):
+            pass
+        finally:
+            if until_found:
+                run.client.close()
+            else:
+                run.finish()
+        emit({"event": "end", "seconds": run.seconds, "requests": run.client.sent})
+    finally:
+        harness.close()
+    report = build(events)
+    validate(report)
+    assert evidence.problems(events) == []
+    return report
+
+
+def verdicts(report: dict[str, Any]) -> dict[str, str]:
+    """Return each rule's verdict."""
+    return {rule["id"]: rule["verdict"] for rule in report["rules"]}
+
+
+def broken(report: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the rules that failed or warned, each with its findings in a line."""
+    return {
+        rule["id"]: [
+            f"{f['function']}: {f['kind']} | {f['expected']} | {f['actual']} ({f['reproduced']})"
+            for f in rule["findings"]
+        ]
+        for rule in report["rules"]
+        if rule["verdict"] in ("fail", "warn")
+    }
+
+
+@contextlib.contextmanager
+def serving(*arguments: str) -> Iterator[str]:
+    """Run the reference service, with faults or without, and yield its base URL."""
+    service = Embedded(*arguments)
+    service.start()
+    try:
+        yield service.url
+    finally:
+        service.stop()
+
+
+@contextlib.contextmanager
+def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run the reference service in a thread, with these faults; yield its base URL and its catalogue.
+
+    It saves the start of a process, which for hundreds of faults is most of the time.
+    """
+    # It says of each odd request that it was one; that is what is asked of it here.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    ready = threading.Event()
+    told: dict[str, Any] = {}
+
+    def serve() -> None:
+        service = Service(":memory:")
+        for name in faults:
+            service = FAULTS[name](service)
+        config = uvicorn.Config(
+            service,
+            http=service.protocol or server.Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+        listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        told["server"] = running = server.Server(config, ready.set)
+        told["url"] = f"http://127.0.0.1:{listener.getsockname()[1]}{BASE}"
+        told["catalogue"] = service.catalogue()
+        try:
+            with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+                runner.run(server.run(service, running, listener, None))
+        finally:
+            listener.close()
+            service.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    if not ready.wait(20):
+        raise TimeoutError("the reference service did not start")
+    try:
+        yield told["url"], told["catalogue"]
+    finally:
+        told["server"].should_exit = True
+        thread.join(10)
+
+
+def profile_of(catalogue: dict[str, Any], folder: Path) -> Path:
+    """Return the embedded service's profile, with the catalogue that a service publishes of itself."""
+    (folder / "coursio.openrpc.json").write_text(json.dumps(catalogue), encoding="utf-8")
+    path = folder / "conform.toml"
+    path.write_bytes((ROOT / "fixtures" / "service" / "conform.toml").read_bytes())
+    return path
+
+
+@contextlib.contextmanager
+def foreign(module: str, *arguments: str) -> Iterator[dict[str, str]]:
+    """Run one of tests/servers and yield what it says of itself: url, profile, catalog.
+
+    A library with a defect is served in a thread; what is held to be right has a process, and its own time, to itself.
+    """
+    with tempfile.TemporaryDirectory(prefix="conform-server-") as place:
+        if module == "library" and arguments[:1] == ("--defect",):
+            with library.serving(Path(place), *arguments[1:]) as ready:
+                yield {name: str(value) for name, value in ready._asdict().items()}
+            return
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"tests.servers.{module}", "--port", "0", "--exit-with-parent",
+             "--dir", place, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.stdin.close()
+            process.terminate()
+            process.wait(5)
+            process.stdout.close()

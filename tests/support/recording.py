@@ -1,0 +1,143 @@
+"""A recorder between a command and its target: passes bytes on, keeps them, and slows down what it is told to."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from conform import main
+from reports.model.builder import validate
+from tests.support.signalling import obeys_signals
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+#: A process that takes longer than this hangs: on a busy machine all take many times as long as usual.
+MAX_SECONDS = 900
+PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
+
+
+class Recorder:
+    """Listens before a server. `delay` says for what is sent how many seconds it is held back."""
+
+    def __init__(self, url: str, delay: Callable[[bytes], float] = lambda data: 0.0) -> None:
+        self.behind = urlsplit(url)
+        self.delay = delay
+        self.sent: list[bytes] = []
+        self.answered: list[bytes] = []
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}{self.behind.path}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                front, _ = self.socket.accept()
+            except OSError:
+                return
+            try:
+                back = socket.create_connection((self.behind.hostname, self.behind.port))
+            except OSError:
+                front.close()
+                continue
+            for end in (front, back):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for one, other, kept in ((front, back, self.sent), (back, front, self.answered)):
+                threading.Thread(target=self._pass_on, args=(one, other, kept), daemon=True).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket, kept: list[bytes]) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(1 << 20):
+                kept.append(data)
+                if kept is self.sent and (seconds := self.delay(data)):
+                    time.sleep(seconds)
+                other.sendall(data)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def sessions(self) -> set[str]:
+        """Return the session identifiers that the target gave."""
+        return set(re.findall(r'"sessionId":"([^"]+)"', b"\n".join(self.answered).decode("utf-8", "replace")))
+
+    @property
+    def functions(self) -> set[str]:
+        """Return what was called by POST, as `entity.function`."""
+        called = re.findall(
+            rb'POST /api/(\w+) HTTP/1\.1\r\n.*?\r\n\r\n\{"method":"(\w+)"', b"\n".join(self.sent), re.DOTALL
+        )
+        return {f"{entity.decode()}.{name.decode()}" for entity, name in called}
+
+
+@contextlib.contextmanager
+def recording(url: str, delay: Callable[[bytes], float] = lambda data: 0.0) -> Iterator[Recorder]:
+    """Stand between whoever calls and the server at this URL."""
+    recorder = Recorder(url, delay)
+    try:
+        yield recorder
+    finally:
+        recorder.socket.close()
+
+
+def command(*arguments: str | Path, cwd: Path, **options: Any) -> subprocess.Popen[str]:
+    """Start `conform` as a process of its own, which obeys signals."""
+    options["preexec_fn"] = obeys_signals(options.get("preexec_fn"))
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "conform.py"), *map(str, arguments)],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def ran(*arguments: str | Path, cwd: Path, **options: Any) -> tuple[int, str, str]:
+    """Run `conform` to its end; return status, standard output and standard error."""
+    process = command(*arguments, cwd=cwd, **options)
+    out, err = process.communicate(timeout=MAX_SECONDS)
+    return process.returncode, out, err
+
+
+def ran_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
+    """Run `conform` in this process, as `ran` does in one of its own; for what holds no conversations.
+
+    It saves what a process needs to begin, which for a line about a mistake is all of the time.
+    """
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        try:
+            status = main([str(each) for each in arguments])
+        except SystemExit as end:
+            status = 0 if end.code is None else int(end.code)
+    return status, out.getvalue(), err.getvalue()
+
+
+def report_in(folder: Path) -> dict[str, Any]:
+    """Return the report in a folder, held against its schema."""
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
+    validate(found)
+    return found
+
+
+def until(done: Callable[[], object], seconds: float = 240) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
