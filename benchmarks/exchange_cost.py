@@ -20,7 +20,8 @@ from pathlib import Path
 
 from conformance.catalog.contract import Contract
 from conformance.protocol.client import Client
-from conformance.protocol.exchange import Exchange, SecretRegistry
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook import RULES
 from reports.model.builder import RunLog
 

@@ -230,8 +230,8 @@ def _judge(url: str) -> Any:
     import secrets
 
     from conformance.catalog.model import Catalog
-    from conformance.protocol.exchange import SecretRegistry
     from conformance.protocol.profile import Profile
+    from conformance.protocol.redaction import SecretRegistry
     from load.validation.validator import AnswerValidator
 
     secret_registry = SecretRegistry()

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from functools import partial
 
 from conformance.catalog.contract import Contract
-from conformance.protocol.exchange import Exchange, SecretRegistry, read_json
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.redaction import SecretRegistry
+from conformance.protocol.strict_json import read_json
 from conformance.rulebook import RULES
 from conformance.rulebook.model import Check, reply
 

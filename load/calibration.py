@@ -132,8 +132,8 @@ def measure(url: str, seconds: float = 1.0, connections: int = 32) -> dict[str, 
     import gevent  # type: ignore[import-untyped]
 
     from conformance.catalog.model import Catalog
-    from conformance.protocol.exchange import SecretRegistry
     from conformance.protocol.profile import Profile
+    from conformance.protocol.redaction import SecretRegistry
     from load.engine.scheduler import Sender
     from load.http.client import Endpoint, Pool
     from load.metrics.aggregation import Aggregator

@@ -110,6 +110,11 @@ def test_the_reader_of_imports_reads(tmp_path: Path) -> None:
 LEAVES = ("conformance.errors", "conformance.text")
 
 #: What each package may import of ours, beside itself and the leaves. A package includes what lies below it.
+_EXCHANGE = (
+    "conformance.protocol.exchange",
+    "conformance.protocol.redaction",
+    "conformance.protocol.strict_json",
+)
 _CALLS = ("conformance.protocol", "conformance.catalog", "conformance.schema")
 _RUNS = (
     *_CALLS,
@@ -119,7 +124,7 @@ _RUNS = (
     "conformance.cases",
 )
 ARROWS: dict[str, tuple[str, ...]] = {
-    "conformance.rulebook": ("conformance.protocol.exchange", "conformance.catalog.contract"),
+    "conformance.rulebook": (*_EXCHANGE, "conformance.catalog.contract"),
     "conformance.schema": (),
     "conformance.catalog": ("conformance.schema",),
     "conformance.generation": ("conformance.schema", "conformance.catalog"),
@@ -170,10 +175,12 @@ def test_a_leaf_imports_nothing_of_ours(leaf: str) -> None:
     assert [module for module in ours if module not in LEAVES] == []
 
 
-def test_the_exchange_imports_the_contract_alone() -> None:
+def test_the_exchange_imports_no_other_part_of_the_protocol() -> None:
+    """The rulebook imports it, so it must not need a client, a profile or a catalogue."""
+    allowed = {"conformance.catalog.contract", "conformance.protocol.curl", *_EXCHANGE}
     for each in inner_imports("conformance/protocol"):
-        if each.by.endswith(".exchange"):
-            assert each.module == "conformance.catalog.contract", each
+        if each.by in (*_EXCHANGE, "conformance.protocol.curl"):
+            assert each.module in allowed, each
 
 
 def test_nothing_of_ours_patches_sockets() -> None:

@@ -13,8 +13,9 @@ from conformance import __version__
 from conformance.cases.format import FOLDER, Case, Expect, Step, escaped, file_name, symbol, symbols
 from conformance.catalog.model import Catalog, Method
 from conformance.protocol.caller import OMIT, Caller
-from conformance.protocol.exchange import MASK, Exchange, SecretRegistry, field_bytes
+from conformance.protocol.exchange import Exchange, field_bytes
 from conformance.protocol.profile import Profile
+from conformance.protocol.redaction import MASK, SecretRegistry
 from conformance.protocol.session import Sessions, sign
 from conformance.resources.registry import Resources
 from conformance.rulebook import RULES

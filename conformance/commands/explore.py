@@ -33,7 +33,8 @@ from conformance.engine.harness import Harness, Request
 from conformance.errors import UsageError
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.client import Client
-from conformance.protocol.exchange import MASK, Exchange
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.redaction import MASK
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
 from conformance.rulebook import RULES, Level
 from conformance.schema.pointer import MISSING

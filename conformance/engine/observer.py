@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
-from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure
+from conformance.protocol.exchange import Exchange, Failure
+from conformance.protocol.strict_json import TOO_DEEP
 from conformance.rulebook import RULES, Rule
 from conformance.rulebook.findings import Finding, Key
 

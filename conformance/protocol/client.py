@@ -20,16 +20,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from conformance.catalog.contract import Contract
-from conformance.protocol.exchange import (
-    Exchange,
-    Failure,
-    Request,
-    SecretRegistry,
-    field_bytes,
-    one_at_a_time,
-)
+from conformance.protocol.exchange import Exchange, Failure, Request, field_bytes, one_at_a_time
 from conformance.protocol.ownership import Ownership, UnownedTargetError
 from conformance.protocol.profile import Profile
+from conformance.protocol.redaction import SecretRegistry
 from conformance.protocol.throttle import MAX_RESENDS, Throttle
 from conformance.protocol.wire import Address, Connection, WireError, first_response
 

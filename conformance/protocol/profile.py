@@ -18,8 +18,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 import idna
 
 from conformance.errors import UsageError, suggestion
-from conformance.protocol.exchange import SecretRegistry
 from conformance.protocol.reach import basic_authorization
+from conformance.protocol.redaction import SecretRegistry
 from conformance.schema.pointer import check_pointer
 
 #: Whatever a TOML file can hold.

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote, unquote_plus
 
-from conformance.protocol.exchange import Exchange, Request, read_json
+from conformance.protocol.exchange import Exchange, Request
+from conformance.protocol.strict_json import read_json
 
 __all__ = ["BANNER", "find_leak", "scan"]
 

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from conformance.catalog.contract import Contract
-from conformance.protocol.exchange import MASK, Exchange, Failure, Request, Response, SecretRegistry
+from conformance.protocol.exchange import Exchange, Failure, Request, Response
+from conformance.protocol.redaction import MASK, SecretRegistry
 
 __all__ = [
     "AREAS",

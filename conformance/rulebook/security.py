@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
-from conformance.protocol.exchange import Exchange, Request, SecretRegistry
+from conformance.protocol.exchange import Exchange, Request
+from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook.envelope import is_error
 from conformance.rulebook.insides import find_leak
 from conformance.rulebook.model import (

@@ -26,8 +26,9 @@ import msgspec
 
 from conformance.catalog.contract import Contract
 from conformance.catalog.model import Catalog
-from conformance.protocol.exchange import Exchange, Failure, Request, Response, SecretRegistry
+from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.protocol.profile import Profile
+from conformance.protocol.redaction import SecretRegistry
 from conformance.protocol.wire import Address
 from conformance.rulebook import RULES, Rule
 from conformance.rulebook import Outcome as RuleOutcome

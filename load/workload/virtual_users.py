@@ -19,9 +19,11 @@ from typing import Any
 
 from conformance.errors import UsageError
 from conformance.protocol.caller import Caller
-from conformance.protocol.exchange import Exchange, SecretRegistry, read_json
+from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import Profile
+from conformance.protocol.redaction import SecretRegistry
 from conformance.protocol.session import Sessions, SetUpFailedError
+from conformance.protocol.strict_json import read_json
 from conformance.schema.pointer import MISSING, resolve
 from load.validation.validator import exchange_of
 

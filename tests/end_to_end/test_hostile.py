@@ -22,7 +22,8 @@ from conformance.engine import harness as harnesses
 from conformance.engine.observer import RuleObserver
 from conformance.engine.runner import Options, Run
 from conformance.protocol.client import Client
-from conformance.protocol.exchange import TOO_DEEP, Exchange, Failure, Request, Response, read_json
+from conformance.protocol.exchange import Exchange, Failure, Request, Response
+from conformance.protocol.strict_json import TOO_DEEP, read_json
 from conformance.protocol.wire import CAP, VALUES
 from conformance.rulebook.findings import Finding
 from fixtures.faults import FAULTS

@@ -8,7 +8,7 @@ import pytest
 
 from conformance.generation.malformed import DAMAGES, any_bytes
 from conformance.generation.payloads import draw
-from conformance.protocol.exchange import read_json
+from conformance.protocol.strict_json import read_json
 
 CALL = '{"method":"find","data":{"query":"å x","n":12,"tags":["a",true,null]},"pageStart":0}'.encode()
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from conformance.protocol.client import Client, OutOfTimeError, compact
-from conformance.protocol.exchange import Exchange, SecretRegistry
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.redaction import SecretRegistry
 from tests.conformance.protocol.test_wire import (
     CHUNKED,
     Script,

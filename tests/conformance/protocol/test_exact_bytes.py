@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from conformance.protocol.exchange import Exchange, Request, SecretRegistry
+from conformance.protocol.exchange import Exchange, Request
+from conformance.protocol.redaction import SecretRegistry
 
 RAW = b"POST /api/a HTTP/1.1\r\nHost: h\r\nToken: s3ss10n\r\nContent-Length: +2\r\nX: 50%\\'\x0b\xe9\r\n\r\n{}POST /"
 

@@ -21,15 +21,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from conformance.protocol.client import Client
-from conformance.protocol.exchange import (
-    MASK,
-    Exchange,
-    Failure,
-    Request,
-    Response,
-    SecretRegistry,
-    read_json,
-)
+from conformance.protocol.exchange import Exchange, Failure, Request, Response
+from conformance.protocol.redaction import MASK, SecretRegistry
+from conformance.protocol.strict_json import read_json
 from tests.conformance.protocol.test_wire import always, answer, serving
 
 # JSON

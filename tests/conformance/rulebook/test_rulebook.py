@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conformance.catalog.contract import Contract
-from conformance.protocol.exchange import Exchange, Failure, Request, Response, SecretRegistry
+from conformance.protocol.exchange import Exchange, Failure, Request, Response
+from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook import RULES, Rule
 from conformance.rulebook.envelope import json_types
 from conformance.rulebook.insides import _PATTERNS, scan

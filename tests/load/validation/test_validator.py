@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from conformance.catalog.contract import Contract
 from conformance.catalog.model import Catalog
-from conformance.protocol.exchange import Exchange, Request, Response, SecretRegistry, field_bytes
+from conformance.protocol.exchange import Exchange, Request, Response, field_bytes
 from conformance.protocol.profile import Profile
+from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook import RULES
 from load.validation import validator as judging
 from load.validation.validator import AnswerValidator, Outcome, _Secrets

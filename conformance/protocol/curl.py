@@ -1,0 +1,70 @@
+"""Shell lines that send a recorded request again, with curl or byte for byte."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+__all__ = ["curl_line", "netcat_line"]
+
+#: Headers that curl adds by itself, so the line does not repeat them.
+_ADDED_BY_CURL = frozenset({"host", "content-length", "connection", "accept", "user-agent"})
+
+
+def curl_line(request: Mapping[str, Any], body: bytes) -> str:
+    """Return a curl line that sends a recorded (masked) request again."""
+    names = {name.lower() for name in request["headers"]}
+    verb, url = request["verb"], request["url"]
+    has_body = bool(body) or "content-length" in names or "transfer-encoding" in names
+    parts = ["curl", "-sS"]
+    if verb == "HEAD" and not has_body:
+        parts.append("--head")
+    elif verb == "HEAD":
+        # When it sends a body, curl also waits for one in the response, which a HEAD request never gets.
+        parts += ["-X", "HEAD", "--max-time", "5"]
+    elif verb != ("POST" if has_body else "GET"):
+        parts += ["-X", shlex.quote(verb)]
+    path = url.partition("://")[2]
+    if "/." in path or "//" in path or "/%2" in path:
+        parts.append("--path-as-is")
+    if any(mark in path for mark in "[]{}"):
+        parts.append("--globoff")
+    parts.append(shlex.quote(url))
+    for name, value in request["headers"].items():
+        if name.lower() not in _ADDED_BY_CURL:
+            # curl drops a header that has a name and no value unless it ends with a semicolon.
+            parts += ["-H", shlex.quote(f"{name}: {value}" if value else f"{name};")]
+    if not has_body:
+        return " ".join(parts)
+    if "content-type" not in names:
+        parts += ["-H", "'Content-Type:'"]
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        # An argument of a command cannot contain these bytes.
+        return f"printf {_octal(body)} | {' '.join([*parts, '--data-binary', '@-'])}"
+    return " ".join([*parts, "--data-raw", shlex.quote(text)])
+
+
+def netcat_line(url: str, raw: bytes) -> str:
+    """Return a line that sends the exact (masked) bytes of a request and prints the response."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        address = shlex.quote(f"{f'[{host}]' if ':' in host else host}:{parts.port or 443}")
+        return f"printf {_octal(raw)} | openssl s_client -quiet -connect {address}"
+    return f"printf {_octal(raw)} | nc {shlex.quote(host)} {parts.port or 80}"
+
+
+def _octal(data: bytes) -> str:
+    """Return bytes as a quoted argument of `printf`, with octal escapes."""
+    plain = frozenset(range(32, 127)) - frozenset(b"%'\\")
+    return (
+        "'"
+        + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in data).replace("\\045", "%%")
+        + "'"
+    )
