@@ -91,7 +91,7 @@ class Recorder:
     def signed(self, exchange: Exchange) -> None:
         """Take note of a session that a login gave or that a logout ended."""
         if exchange.login:
-            token = self.sessions.found(exchange)
+            token = self.sessions.session_value(exchange)
             offered = exchange.request.header("Token")
             if offered and offered not in self._tokens and exchange.succeeded:
                 # Whatever becomes of it, no login gave it.

@@ -273,7 +273,7 @@ class Player:
     def _signed(self) -> dict[str, str]:
         """Return the values of a key login, the same four throughout a step."""
         if self._key is None:
-            self._key = self.run.sessions.signed(str(int(time.time() * 1000)))
+            self._key = self.run.sessions.key_login_data(str(int(time.time() * 1000)))
         return self._key
 
     def bytes(self, pieces: Any) -> bytes:
@@ -376,7 +376,7 @@ class Player:
             if identifier is not MISSING and not isinstance(identifier, dict | list | None):
                 self._resource_list[step.gives] = identifier
         if step.opens is not None and step.user is not None:
-            token = self.run.sessions.found(exchange)
+            token = self.run.sessions.session_value(exchange)
             if isinstance(token, str) and token:
                 user = self.user(step.user)
                 self._sessions[(user, step.opens)] = Session(user, token)

@@ -778,7 +778,7 @@ class Run:
         why = self.down
         if why is None:
             self.client.until = time.monotonic() + _CLEAN_UP
-            self.client.throttle.begin_again()
+            self.client.throttle.reset_pause_budget()
             self.observer.begin("clean-up")
             try:
                 self.clean_up.run()

@@ -61,7 +61,7 @@ def send_key(ctx: TestContext, values: dict[str, Any], channel: str, **options: 
         exchange = ctx.caller.call(key.function, **options)
     else:
         exchange = ctx.caller.call(key.function, values, **options)
-    return exchange, ctx.sessions.found(exchange)
+    return exchange, ctx.sessions.session_value(exchange)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class KeyChannel:
 
         A `claim` is members that go along: in data, or beside it where the values travel in headers.
         """
-        values: dict[str, Any] = dict(self.ctx.sessions.signed(str(int(time.time() * 1000))))
+        values: dict[str, Any] = dict(self.ctx.sessions.key_login_data(str(int(time.time() * 1000))))
         if claim and self.channel == "data":
             values |= {name: value for name, value in claim.items() if name not in values}
         elif claim:

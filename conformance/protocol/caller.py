@@ -1,4 +1,4 @@
-"""Calls of the protocol: a function's name, its data and its paging, made into the bytes of one POST."""
+"""Calls of the protocol: make the bytes of one POST from a function's name, its data and its paging."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from conformance.schema.pointer import MISSING
 
 __all__ = ["OMIT", "Caller"]
 
-#: Stands for a member that is left out.
+#: Marks a member that is left out of the request.
 OMIT: Any = MISSING
 
 
 class Caller:
-    """Makes calls out of functions and data. `catalog` tells what each function's answer has to look like."""
+    """Builds and sends calls of functions. `catalog` declares the result of each function."""
 
     def __init__(self, client: Client, catalog: Catalog, logins: Collection[str] = ()) -> None:
-        """Take the functions that give sessions as `logins`."""
+        """Create a caller; `logins` are the names of the functions that return sessions."""
         self.client = client
         self.catalog = catalog
         self.logins = frozenset(logins)
@@ -34,7 +34,7 @@ class Caller:
         page_length: Any = OMIT,
         extra: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the body of a call of `entity.function`, members that are OMIT left out."""
+        """Return the body of a call of `entity.function`, without the members that are `OMIT`."""
         envelope: dict[str, Any] = {"method": function.partition(".")[2]}
         for name, value in (("data", data), ("pageStart", page_start), ("pageLength", page_length)):
             if value is not OMIT:
@@ -42,7 +42,7 @@ class Caller:
         return compact({**envelope, **(extra or {})})
 
     def label(self, name: str) -> str | None:
-        """Return what findings on a call are filed under: the function, else the endpoint, else nothing."""
+        """Return the name under which findings of a call are grouped: the function, else the endpoint, else None."""
         if name in self.catalog.methods:
             return name
         entity = name.partition(".")[0]
@@ -66,10 +66,10 @@ class Caller:
         login: bool | None = None,
         **options: Any,
     ) -> Exchange:
-        """Call a function and return the exchange; what must not be sent comes back as "withheld".
+        """Call a function and return the exchange; a request that must not be sent has the failure "withheld".
 
-        `token` goes into the header `Token`; `user` says whose session it is (None: nobody's). A `body` is sent
-        as it is; otherwise it is made from the rest.
+        `token` is the value of the header `Token`; `user` is the owner of that session, or None. `body` replaces the
+        body that is otherwise built from the other arguments.
         """
         name = function if isinstance(function, str) else function.name
         method = self.catalog.methods.get(name) if isinstance(function, str) else function

@@ -1,9 +1,10 @@
-"""The client: sends one call, times it, returns an `Exchange`. It repairs nothing, and sends again in two cases only.
+"""The client: sends one call, times it and returns an `Exchange`.
 
-Where a kept connection turns out to have been closed by the other side before a byte of the answer came, the call is
-sent once more on a new one (RFC 9112, section 9.3.1); whoever closes a *new* connection without an answer has answered
-with that. A 429 or 503 with `Retry-After` is observed like any other answer; then the client waits as long as it asks,
-and sends the same bytes again: the target has said that it did not deal with them.
+It repairs nothing, and sends a request again in two cases only. If the target closed an idle connection before the
+first byte of the response, the call is sent once more on a new connection (RFC 9112, section 9.3.1). A *new*
+connection that is closed without a response is a failure of the target. A 429 or 503 with `Retry-After` is observed
+like any other response; then the client waits as long as the target asks and sends the same bytes again, since the
+target says that it did not process them.
 """
 
 from __future__ import annotations
@@ -29,15 +30,15 @@ from conformance.protocol.wire import Address, Connection, WireError, first_resp
 
 __all__ = ["Client", "OutOfTimeError", "compact"]
 
-#: COD-2 speaks of headers to 8 kB and a body to 1 MB.
-_ORDINARY_HEAD = 8 * 1024
-_ORDINARY_BODY = 1024 * 1024
+#: The limits of an ordinary request (COD-2).
+MAX_ORDINARY_HEAD_BYTES = 8 * 1024
+MAX_ORDINARY_BODY_BYTES = 1024 * 1024
 
-#: By the letter of HTTP a target is of visible ASCII characters and has no fragment.
+#: Strictly, a request target consists of visible ASCII characters and has no fragment (RFC 9112, section 3.2).
 _ORDINARY_TARGET = re.compile(r"[!-\"$-~]+")
 
-#: So long bytes that no library would send are given to be answered, in seconds.
-_LINGER = 3.0
+#: Seconds to wait for the response to a malformed request.
+READ_MALFORMED_SECONDS = 3.0
 
 
 class OutOfTimeError(Exception):
@@ -45,7 +46,7 @@ class OutOfTimeError(Exception):
 
 
 def compact(value: Any) -> bytes:
-    """Return a value as compact JSON in UTF-8; unpaired surrogates are escaped, since UTF-8 has none."""
+    """Return a value as compact JSON in UTF-8; unpaired surrogates are escaped, since UTF-8 cannot encode them."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode()
@@ -54,12 +55,12 @@ def compact(value: Any) -> bytes:
 
 
 class Client:
-    """Sends calls to one base URL over kept connections; any thread may call.
+    """Sends calls to one base URL over persistent connections; thread-safe.
 
-    `timeout` is in seconds for one call, connecting included. `until` is a moment of `time.monotonic` past
-    which nothing more is sent. `observe` is called with every exchange as it ends, in its own thread. Whatever is sent
-    is sent within a `turn`, and at most `rate` requests a second; how long that is waited for counts neither as the
-    call's time nor against its timeout.
+    `timeout` is in seconds for one call, including the connect. `until` is a time of `time.monotonic` after which
+    nothing is sent. `observe` is called with every exchange when it ends, in the thread of the call. Every request is
+    sent within a `turn`, and at most `rate` requests are sent per second. The time spent waiting for the turn or the
+    rate is not part of the call's time or timeout.
     """
 
     def __init__(
@@ -84,10 +85,10 @@ class Client:
         self.until = until
         self.turn = turn
         self.throttle = Throttle(rate)
-        #: Decides which requests must not be sent, since they could act on objects that the run did not make.
+        #: Decides which requests must not be sent, because they could act on objects that the run did not create.
         self.ownership: Ownership | None = None
         self.sent = 0
-        self._extra = envelope_extra
+        self._envelope_extra = envelope_extra
         self._tls = (
             ssl.create_default_context(cafile=str(ca) if ca else None)
             if self.address.scheme == "https"
@@ -104,7 +105,7 @@ class Client:
 
     @classmethod
     def of(cls, profile: Profile, **options: Any) -> Self:
-        """Return a client of the profile's target, with a vault that knows its secrets; `options` as for a client."""
+        """Return a client for the profile's target, with its secrets registered; `options` are those of `Client`."""
         return cls(
             profile.url,
             timeout=profile.target.timeout,
@@ -117,7 +118,7 @@ class Client:
         )
 
     def close(self) -> None:
-        """Close every connection that is kept."""
+        """Close every idle connection."""
         while self._idle:
             self._idle.pop().close()
 
@@ -138,12 +139,12 @@ class Client:
         login: bool = False,
         withhold: bool = False,
     ) -> Exchange:
-        """Send one request and return what became of it.
+        """Send one request and return its exchange.
 
-        `target` is appended to the base path as it is (no normalising, no quoting), unless it begins with
-        "/". With `fresh` the call gets a connection of its own. `chunked` sends the body in two chunks, or in those
-        that a function of it returns, the last chunk and any trailers included. A request that could act on an object
-        that the run did not make is not sent: with `withhold` its exchange has a failure of the kind "withheld".
+        `target` is appended to the base path without normalization or quoting, unless it begins with "/". With
+        `fresh` the call uses a connection of its own. `chunked` sends the body in two chunks; a function receives the
+        body and returns all chunks, including the last chunk and any trailers. A request that could act on an object
+        that the run did not create is not sent: with `withhold` its exchange has a failure of the kind "withheld".
 
         Raises:
             OutOfTimeError: the deadline of the run has passed.
@@ -168,8 +169,8 @@ class Client:
             tuple(lines),
             body,
             raw,
-            well_formed=len(head) <= _ORDINARY_HEAD
-            and len(body) <= _ORDINARY_BODY
+            well_formed=len(head) <= MAX_ORDINARY_HEAD_BYTES
+            and len(body) <= MAX_ORDINARY_BODY_BYTES
             and text.count("\n") == text.count("\r") == len(lines) + 1
             and _ORDINARY_TARGET.fullmatch(path) is not None,
             exact=callable(chunked),
@@ -182,12 +183,12 @@ class Client:
             contract=contract,
             secret_registry=self.secret_registry,
             login=login,
-            envelope_extra=self._extra,
+            envelope_extra=self._envelope_extra,
         )
-        return self._settled(exchange, fresh=fresh, withhold=withhold)
+        return self._send_with_retries(exchange, fresh=fresh, withhold=withhold)
 
-    def _settled(self, exchange: Exchange, *, fresh: bool, withhold: bool) -> Exchange:
-        """Send a request, and again after each pause that the target asks for; return the last exchange."""
+    def _send_with_retries(self, exchange: Exchange, *, fresh: bool, withhold: bool) -> Exchange:
+        """Send a request, again after each pause that the target asks for, and return the last exchange."""
         try:
             self._check(
                 "/" + exchange.request.url.partition("://")[2].partition("/")[2], exchange.request.body
@@ -208,11 +209,12 @@ class Client:
         return exchange
 
     def _check(self, target: str, body: bytes, *, raw: bool = False) -> None:
+        """Raise UnownedTargetError if the request must not be sent."""
         if self.ownership is not None:
             self.ownership.check(target, body, raw=raw)
 
     def resend(self, exchange: Exchange, token: str | None) -> Exchange:
-        """Send the bytes of an exchange again, with another token in the header `Token` if one is given."""
+        """Send the bytes of an exchange again; a `token` replaces the value of the header `Token`."""
         request = exchange.request
         if token is not None:
             head, gap, rest = request.raw.partition(b"\r\n\r\n")
@@ -226,8 +228,8 @@ class Client:
             )
             request = replace(request, raw=head + gap + rest, headers=headers)
         again = replace(exchange, request=request, response=None, failure=None, number=0)
-        # What was the run's own may be another's after a reset of the target's data.
-        return self._settled(again, fresh=False, withhold=True)
+        # After a reset of the target's data an identifier of the run may belong to another object.
+        return self._send_with_retries(again, fresh=False, withhold=True)
 
     def send_bytes(
         self,
@@ -236,13 +238,13 @@ class Client:
         function: str | None = None,
         user: str | None = None,
         first: bytes = b"",
-        linger: float = _LINGER,
+        linger: float = READ_MALFORMED_SECONDS,
     ) -> tuple[Exchange, bytes]:
-        """Send bytes that are no well-formed request on a connection of their own, and read until it closes.
+        """Send a malformed request on a connection of its own, and read until the target closes it.
 
-        `first` is an honest request that is sent and answered before, on the same connection. `linger` is how many
-        seconds the connection is read for. Returns the exchange (with the first response, where there is one) and all
-        that came back.
+        `first` is a well-formed request that is sent and answered first on the same connection. `linger` is the
+        maximum number of seconds to read. Return the exchange (with the first response, if there is one) and all bytes
+        received.
 
         Raises:
             UnownedTargetError: the bytes must not be sent.
@@ -258,6 +260,7 @@ class Client:
     def _send_bytes(
         self, data: bytes, first: bytes, linger: float, *, function: str | None, user: str | None
     ) -> tuple[Exchange, bytes]:
+        """Send the bytes once and return the exchange and all bytes received; see `send_bytes`."""
         deadline = self._deadline()
         verb, _, rest = data.partition(b" ")
         path = rest.partition(b" ")[0].decode("latin-1")
@@ -273,20 +276,20 @@ class Client:
             function=function,
             user=user,
             secret_registry=self.secret_registry,
-            envelope_extra=self._extra,
+            envelope_extra=self._envelope_extra,
         )
         begun = time.perf_counter()
         received = b""
         try:
-            with self._waited() as waited:
+            with self._turn() as waited:
                 deadline, begun = deadline + waited, begun + waited
                 connection = Connection(self.address, self._tls, deadline=deadline)
-                with _closed_if_it_fails(connection):
+                with _close_on_error(connection):
                     if first:
                         connection.send(first, deadline=deadline)
                         connection.read("POST", deadline=deadline)
                         if not connection.open:
-                            # Who closes after each answer has no kept connections.
+                            # The target closes after each response, so it has no persistent connections.
                             connection = Connection(self.address, self._tls, deadline=deadline)
                     connection.send(data, deadline=deadline)
             try:
@@ -307,7 +310,7 @@ class Client:
         return exchange, received
 
     def head(self, verb: str, target: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
-        """Return the head of a request, without the empty line that ends it, for `send_bytes`."""
+        """Return the head of a request for `send_bytes`, without the final empty line."""
         path = target if target.startswith("/") else self.address.path + target
         lines = [
             f"{verb} {path} HTTP/1.1",
@@ -316,12 +319,14 @@ class Client:
         return field_bytes("\r\n".join(lines)) + b"\r\n"
 
     def _deadline(self) -> float:
+        """Return the deadline of a call that begins now; raise OutOfTimeError after the run's own deadline."""
         now = time.monotonic()
         if self.until is not None and now >= self.until:
             raise OutOfTimeError
         return now + self.timeout
 
     def _perform(self, exchange: Exchange, *, fresh: bool) -> None:
+        """Send the request of an exchange and fill in its response or failure, its time and its number."""
         deadline = self._deadline()
         begun = time.perf_counter()
         again = False
@@ -329,15 +334,15 @@ class Client:
             while True:
                 reused = False
                 try:
-                    with self._waited() as waited:
+                    with self._turn() as waited:
                         deadline, begun = deadline + waited, begun + waited
-                        connection = None if fresh or again else self._kept()
+                        connection = None if fresh or again else self._idle_connection()
                         reused = connection is not None
                         if connection is None:
                             connection = Connection(self.address, self._tls, deadline=deadline)
-                        with _closed_if_it_fails(connection):
+                        with _close_on_error(connection):
                             connection.send(exchange.request.raw, deadline=deadline)
-                    with _closed_if_it_fails(connection):
+                    with _close_on_error(connection):
                         exchange.response = connection.read(exchange.request.verb, deadline=deadline)
                     break
                 except WireError as error:
@@ -347,8 +352,8 @@ class Client:
         except WireError as error:
             exchange.failure = error.failure
         else:
-            # Who refuses another verb may leave its body unread, and take it for the next request of the connection.
-            # SEC-6 tests that; the answer must not be blamed on whatever is asked next.
+            # A target that refuses another verb may leave its body unread and take it for the next request. SEC-6
+            # tests that; no other request may get that response.
             if fresh or (exchange.request.verb != "POST" and exchange.request.body):
                 connection.close()
             elif connection.open:
@@ -359,15 +364,15 @@ class Client:
             exchange.number = self.sent
 
     @contextmanager
-    def _waited(self) -> Iterator[float]:
-        """Wait for a turn, and tell how many seconds that took."""
+    def _turn(self) -> Iterator[float]:
+        """Wait until a request may be sent, and yield the number of seconds waited."""
         asked = time.monotonic()
         self.throttle.wait()
         with self.turn():
             yield time.monotonic() - asked
 
-    def _kept(self) -> Connection | None:
-        """Return a connection that an earlier call left open and that still is."""
+    def _idle_connection(self) -> Connection | None:
+        """Return an idle connection that is still open, or None."""
         while True:
             try:
                 connection = self._idle.pop()
@@ -379,8 +384,8 @@ class Client:
 
 
 @contextmanager
-def _closed_if_it_fails(connection: Connection) -> Iterator[None]:
-    """Close a connection over which something failed or was cut short: its answer must not be taken for the next."""
+def _close_on_error(connection: Connection) -> Iterator[None]:
+    """Close a connection on any error: a late response must not be taken for that of the next request."""
     try:
         yield
     except BaseException:
@@ -389,7 +394,7 @@ def _closed_if_it_fails(connection: Connection) -> Iterator[None]:
 
 
 def _chunks(body: bytes) -> bytes:
-    """Return the body in the chunked coding, in two chunks where it can be cut."""
+    """Return the body in the chunked transfer coding, in two chunks if it has at least two bytes."""
     cut = max(1, len(body) // 2)
     parts = [part for part in (body[:cut], body[cut:]) if part]
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"

@@ -1,7 +1,7 @@
-"""What stands between the suite and its target: a gate that asks for a name and a password, a proxy.
+"""Gateways between the suite and its target: HTTP authorization in front of the target, and proxies.
 
-The suite connects to its target directly, whatever HTTP_PROXY, HTTPS_PROXY and NO_PROXY say, in every command. Where a
-target is not reached and a proxy is set for it, the message says so (`proxy_hint`).
+Every command connects to the target directly and ignores HTTP_PROXY, HTTPS_PROXY and NO_PROXY. If a target is not
+reached and a proxy is set for it, the message says so (`proxy_hint`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from urllib.parse import unquote, urlsplit
 
 from conformance.protocol.exchange import Exchange
 
-__all__ = ["asked_for", "basic_authorization", "proxy_hint"]
+__all__ = ["authorization_hint", "basic_authorization", "proxy_hint"]
 
 
 def basic_authorization(url: str) -> str | None:
-    """Return the value of Authorization for the name and the password in a URL (RFC 7617); None without them.
+    """Return the value of Authorization for the user name and password in a URL (RFC 7617); None without them.
 
-    Raises ValueError: the name has a colon in it, which Basic authorization cannot carry.
+    Raises:
+        ValueError: the name contains a colon, which Basic authorization cannot carry.
+
     """
     login, at, _ = urlsplit(url).netloc.rpartition("@")
     if not at:
@@ -30,10 +32,10 @@ def basic_authorization(url: str) -> str | None:
     return "Basic " + base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
 
 
-def asked_for(exchange: Exchange) -> str:
-    """Return what a gate before the target asks for, to be put behind the summary of a refusal; "" for nothing.
+def authorization_hint(exchange: Exchange) -> str:
+    """Return a hint that a gateway asks for HTTP authorization, to append to a summary; "" if it does not.
 
-    A target of this protocol never sends WWW-Authenticate: what does so stands in front of it.
+    A target of this protocol never sends WWW-Authenticate, so the header comes from a gateway in front of it.
     """
     if exchange.status != 401 or exchange.response is None:
         return ""
@@ -50,7 +52,7 @@ def asked_for(exchange: Exchange) -> str:
 
 
 def proxy_hint(scheme: str, host: str) -> str:
-    """Return a hint for the message that a host is not reached, where a proxy is set for it; "" where none is."""
+    """Return a hint, for a host that is not reached, that a proxy is set for it; "" if there is none."""
     if host == "localhost" or _is_loopback(host):
         return ""
     proxies = urllib.request.getproxies_environment()
@@ -63,6 +65,7 @@ def proxy_hint(scheme: str, host: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
+    """Return whether a host is a loopback address."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Signing users in: one login for each user however many ask (single flight), and every session accounted for."""
+"""Sessions: one login per user however many threads ask (single flight), and a log of every open session."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from typing import Any
 from conformance.protocol.caller import Caller
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import KeyLogin, Login, Profile, User
-from conformance.protocol.reach import asked_for
+from conformance.protocol.reach import authorization_hint
 from conformance.schema.pointer import MISSING, resolve
 
 __all__ = ["Session", "Sessions", "SetUpFailedError", "sign"]
 
 
 #: The share of its lifetime at which a session is renewed.
-RENEWED_AT = 0.5
+RENEWAL_SHARE = 0.5
 
 
 class SetUpFailedError(Exception):
-    """The suite could not prepare what a rule is judged with; that is no verdict on the rule."""
+    """The suite could not prepare what a test needs; this is not a verdict on the rule."""
 
     def __init__(self, reason: str, exchange: Exchange | None = None) -> None:
         super().__init__(reason)
@@ -36,24 +36,25 @@ class SetUpFailedError(Exception):
 
 @dataclass(eq=False)
 class Session:
-    """A session of a user of the profile: `token` goes into the header `Token`."""
+    """A session of a user of the profile; `token` is the value of the header `Token`."""
 
     user: str
     token: str
     open: bool = True
-    #: The moment of `time.monotonic` at which it was begun.
+    #: The time of `time.monotonic` at which it began.
     begun: float = field(default_factory=time.monotonic)
 
     @property
     def age(self) -> float:
-        """How many seconds ago it was begun."""
+        """The seconds since the session began."""
         return time.monotonic() - self.begun
 
 
 class Sessions:
     """Signs users of the profile in and out.
 
-    Each user has one main session, made when it is first asked for and kept; `sign_in` gives one apart.
+    Each user has one main session, which is created at the first request for it and reused; `sign_in` creates a
+    further one.
     """
 
     def __init__(self, caller: Caller, profile: Profile) -> None:
@@ -63,12 +64,12 @@ class Sessions:
         self._locks: dict[str, threading.Lock] = {name: threading.Lock() for name in profile.users}
         self._open: dict[str, Session] = {}
         self._nonces = 0
-        #: The age in seconds after which the target ends sessions, where that is known.
+        #: The age in seconds at which the target ends sessions, if it is known.
         self.lifetime: float | None = None
 
     @property
     def login(self) -> Login:
-        """How users sign in.
+        """The login function of the profile.
 
         Raises:
             SetUpFailedError: the profile names no login function.
@@ -79,19 +80,19 @@ class Sessions:
         return self.profile.auth.login
 
     def credentials(self, user: str) -> dict[str, Any]:
-        """Return the data of a right login of a user."""
+        """Return the data of a correct login of a user."""
         who: User = self.profile.users[user]
         return {self.login.user: who.user, self.login.secret: who.secret}
 
     def attempt(
         self, data: Any, *, user: str | None = None, token: str | None = None, **options: Any
     ) -> tuple[Exchange, Any]:
-        """Send a login with this data; return the exchange and what stands at the session's pointer (or MISSING)."""
+        """Send a login with this data; return the exchange and the value at the session's pointer (or MISSING)."""
         exchange = self.caller.call(self.login.function, data, user=user, token=token, **options)
-        return exchange, self.found(exchange)
+        return exchange, self.session_value(exchange)
 
-    def signed(self, moment: str) -> dict[str, str]:
-        """Return the four values of a right key login at that time, with a random text of its own.
+    def key_login_data(self, moment: str) -> dict[str, str]:
+        """Return the data of a correct key login at that time, with a new random text.
 
         Raises:
             SetUpFailedError: the profile names no key login.
@@ -103,21 +104,21 @@ class Sessions:
         self._nonces += 1
         return dict(sign(key, moment, f"{time.time_ns():x}{self._nonces:x}"))
 
-    def found(self, exchange: Exchange) -> Any:
-        """Return what stands at the session's pointer in a login's answer, or MISSING."""
+    def session_value(self, exchange: Exchange) -> Any:
+        """Return the value at the session's pointer in the response to a login, or MISSING."""
         if not isinstance(exchange.envelope, dict):
             return MISSING
         return resolve(exchange.data, self.profile.auth.session)
 
     def learn(self, exchange: Exchange) -> None:
-        """Take note of a session that a login gave, or that a logout ended, whatever the call was sent for.
+        """Register a session that a login created, or that a logout ended, for any call.
 
-        It has to be called before the exchange is recorded: from then on the identifier is masked.
+        Call it before the exchange is recorded, since the identifier is masked only after that.
         """
         if exchange.login:
-            token = self.found(exchange)
+            token = self.session_value(exchange)
             if isinstance(token, str) and token:
-                owner = exchange.user or self._whose(exchange)
+                owner = exchange.user or self._user_of_login(exchange)
                 self.caller.client.secret_registry.session(token, owner)
                 self._open.setdefault(token, Session(owner or "", token))
         elif exchange.status == 200 and exchange.function == self.profile.auth.logout:
@@ -125,8 +126,8 @@ class Sessions:
             if token is not None and (session := self._open.pop(token, None)) is not None:
                 session.open = False
 
-    def _whose(self, exchange: Exchange) -> str | None:
-        """Return the user of the profile whose credentials a login was sent with."""
+    def _user_of_login(self, exchange: Exchange) -> str | None:
+        """Return the user of the profile whose credentials a login contains, or None."""
         try:
             data = json.loads(exchange.request.body).get("data")
         except (ValueError, AttributeError, RecursionError):
@@ -138,40 +139,42 @@ class Sessions:
         return next((user.name for user in self.profile.users.values() if user.user == name), None)
 
     def sign_in(self, user: str) -> Session:
-        """Sign a user in anew, beside every other session.
+        """Create a further session of a user.
 
         Raises:
-            SetUpFailedError: the login is refused, or gives no session.
+            SetUpFailedError: the login is refused, or returns no session.
 
         """
         exchange, value = self.attempt(self.credentials(user), user=user)
         if exchange.status != 200 or not isinstance(value, str) or not value:
+            outcome = f"{exchange.summary()}{authorization_hint(exchange)}"
             raise SetUpFailedError(
-                f"could not sign in as {user}: {self.login.function} gave {exchange.summary()}{asked_for(exchange)}"
+                f"could not sign in as {user}: {self.login.function} gave {outcome}"
                 + (f", with no session at {self.profile.auth.session}" if exchange.status == 200 else ""),
                 exchange,
             )
         return self._open.setdefault(value, Session(user, value))
 
     def of(self, user: str) -> Session:
-        """Return the main session of a user, signing in when there is none."""
+        """Return the main session of a user; sign in if there is none."""
         with self._locks[user]:
             session = self._main.get(user)
-            if session is None or not session.open or self._ageing(session):
+            if session is None or not session.open or self._must_renew(session):
                 session = self._main[user] = self.sign_in(user)
                 self.caller.client.secret_registry.session(session.token, user, lasting=True)
             return session
 
-    def _ageing(self, session: Session) -> bool:
-        return self.lifetime is not None and session.age > self.lifetime * RENEWED_AT
+    def _must_renew(self, session: Session) -> bool:
+        """Return whether the target may soon end a session because of its age."""
+        return self.lifetime is not None and session.age > self.lifetime * RENEWAL_SHARE
 
     def oldest(self, user: str) -> Session:
-        """Return the session of a user that was begun before all others that are open, signing in when there is none.
+        """Return the oldest open session of a user; sign in if there is none.
 
-        Whether the target still knows it is not known.
+        The target may have ended it in the meantime.
 
         Raises:
-            SetUpFailedError: the login is refused, or gives no session.
+            SetUpFailedError: the login is refused, or returns no session.
 
         """
         return next((session for session in self._open.values() if session.user == user), None) or self.of(
@@ -179,20 +182,20 @@ class Sessions:
         )
 
     def known(self, token: str) -> Session | None:
-        """Return the open session of that identifier, or None."""
+        """Return the open session with this identifier, or None."""
         return self._open.get(token)
 
     def mains(self) -> list[Session]:
-        """Return the main sessions there are."""
+        """Return all main sessions."""
         return list(self._main.values())
 
     def drop(self, user: str | None = None) -> None:
-        """Forget the main session of a user, or of all, so that the next call signs in anew."""
+        """Drop the main session of a user, or of all users, so that the next call signs in again."""
         for name in [user] if user else list(self._main):
             self._main.pop(name, None)
 
     def end(self, session: Session) -> Exchange | None:
-        """Log a session out; None where the profile names no logout."""
+        """Log a session out; return None if the profile names no logout."""
         session.open = False
         self._open.pop(session.token, None)
         if self.profile.auth.logout is None:
@@ -200,19 +203,19 @@ class Sessions:
         return self.caller.call(self.profile.auth.logout, user=session.user or None, token=session.token)
 
     def forget(self, token: str) -> None:
-        """Strike a session off: the target has ended it, so that there is nothing to log out."""
+        """Drop a session that the target has ended, so that it is not logged out."""
         session = self._open.pop(token, None)
         if session is not None:
             session.open = False
 
     def end_all(self, at_once: int = 1) -> None:
-        """Log every session out that is still open, several at once where asked to."""
-        still = list(reversed(self._open.values()))
-        if at_once > 1 and len(still) > 1 and self.profile.auth.logout is not None:
+        """Log out every open session, up to `at_once` at a time."""
+        open_sessions = list(reversed(self._open.values()))
+        if at_once > 1 and len(open_sessions) > 1 and self.profile.auth.logout is not None:
             with ThreadPoolExecutor(at_once) as pool:
-                list(pool.map(self.end, still))
+                list(pool.map(self.end, open_sessions))
         else:
-            for session in still:
+            for session in open_sessions:
                 self.end(session)
         self._main.clear()
 

@@ -1,4 +1,4 @@
-"""Values of JSON as they stand in messages for people: as JSON, never as Python spells them."""
+"""JSON values in messages for people: written as JSON, never as Python literals."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ MAX_CHARACTERS = 300
 
 
 def as_json(value: Any, most: int = MAX_CHARACTERS) -> str:
-    """Return a value as JSON of at most so many characters, with its own length where a text is cut."""
+    """Return a value as JSON of at most `most` characters; a text that is cut is followed by its length."""
     if value is MISSING:
         return "nothing"
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
     try:
-        told = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        told = str(value)
-    told = told.encode("utf-8", "backslashreplace").decode()
-    if len(told) <= most:
-        return told
+        text = str(value)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    if len(text) <= most:
+        return text
     more = f" ({len(value)} characters)" if isinstance(value, str) else ""
     end = min(20, most // 4)
-    return f"{told[: most - end - 1]}…{told[-end:]}{more}"
+    return f"{text[: most - end - 1]}…{text[-end:]}{more}"

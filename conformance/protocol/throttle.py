@@ -1,4 +1,4 @@
-"""How fast a client may send: a bound on requests per second, and the pauses that a target asks for."""
+"""The rate at which a client sends: a limit on requests per second, and the pauses that a target asks for."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ __all__ = ["MAX_RESENDS", "Throttle", "retry_after"]
 #: Statuses whose `Retry-After` says when the same request may be sent again (RFC 9110, section 10.2.3; RFC 6585).
 RETRIED = frozenset({429, 503})
 
-#: A request that is told to wait is sent again so often at most.
+#: Resends of one request that the target asks to delay.
 MAX_RESENDS = 3
 
-#: Seconds that one pause may take, and the share of the time that was left at the first pause for all of them.
+#: The longest single pause.
 MAX_PAUSE_SECONDS = 120.0
+#: The share of the remaining run time, measured at the first pause, that all pauses together may take.
 MAX_PAUSE_SHARE = 0.5
 
-#: Added to a pause in seconds: `Retry-After` counts whole seconds, and both clocks may round.
+#: Added to every pause: `Retry-After` counts whole seconds, and both clocks may round.
 MARGIN_SECONDS = 0.05
 
 
 class Throttle:
-    """Spaces the requests of a client, and holds all of them back while the target asks for a pause.
+    """Spaces the requests of a client, and delays all of them while the target asks for a pause.
 
-    `rate` is in requests per second; None sets no bound. `clock` and `sleep` are those of the module `time`.
+    `rate` is in requests per second; None sets no limit. `clock` and `sleep` default to those of the module `time`.
     """
 
     def __init__(
@@ -45,18 +46,19 @@ class Throttle:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        #: The moments before which no request, and after a pause no request at all, is sent.
+        #: The earliest time of the next request by the rate, and by the last pause.
         self._next = 0.0
         self._resume = 0.0
-        self._payload_budget: float | None = None
-        #: How many pauses there were, and how many seconds they were asked to take.
+        #: The seconds that pauses may still take; None before the first one.
+        self._pause_budget: float | None = None
+        #: The number of pauses, and their total in seconds.
         self.pauses = 0
         self.paused_seconds = 0.0
 
-    def begin_again(self) -> None:
-        """Forget how long earlier pauses were: the clean-up has time of its own."""
+    def reset_pause_budget(self) -> None:
+        """Reset the budget for pauses: the clean-up has a time budget of its own."""
         with self._lock:
-            self._payload_budget = None
+            self._pause_budget = None
 
     def wait(self) -> None:
         """Wait until the next request may be sent."""
@@ -67,28 +69,28 @@ class Throttle:
             while now < (due := max(self._next, self._resume)):
                 self._sleep(due - now)
                 now = self._clock()
-            # Counted from when the request leaves, so that a late one is not followed by an early one.
+            # Measured from the actual time of the request, so that a late request does not shorten the next interval.
             self._next = now + self._interval
 
     def pause(self, response: Response | None, until: float | None) -> bool:
-        """Hold every request back for as long as the response asks for; say whether it does.
+        """Delay every request for as long as the response asks; return whether a pause was made.
 
-        A pause that would end after `until`, takes longer than a client should wait, or exceeds what all pauses
-        together may take is not made.
+        No pause is made if it would end after `until`, is longer than `MAX_PAUSE_SECONDS`, or exceeds the budget of
+        all pauses.
         """
         seconds = retry_after(response)
         if seconds is None or seconds > MAX_PAUSE_SECONDS:
             return False
         with self._lock:
             now = self._clock()
-            if self._payload_budget is None:
+            if self._pause_budget is None:
                 left = math.inf if until is None else max(0.0, until - now)
-                self._payload_budget = left * MAX_PAUSE_SHARE
+                self._pause_budget = left * MAX_PAUSE_SHARE
             end = now + seconds + MARGIN_SECONDS
             longer = max(0.0, end - max(now, self._resume))
-            if longer > self._payload_budget or (until is not None and end >= until):
+            if longer > self._pause_budget or (until is not None and end >= until):
                 return False
-            self._payload_budget -= longer
+            self._pause_budget -= longer
             self._resume = max(self._resume, end)
             self.pauses += 1
             self.paused_seconds += longer
@@ -96,10 +98,10 @@ class Throttle:
 
 
 def retry_after(response: Response | None) -> float | None:
-    """Return the seconds that a 429 or 503 asks to wait, from its `Retry-After`; None where it asks for nothing.
+    """Return the seconds to wait by the `Retry-After` of a 429 or 503; None if there is none.
 
-    Both forms of RFC 9110 are read: a number of seconds, and a date, which counts from the response's own `Date`
-    where there is one.
+    Both forms of RFC 9110 are read: a number of seconds, and a date. A date is relative to the response's own `Date`
+    header, if there is one.
     """
     if response is None or response.status not in RETRIED:
         return None
@@ -114,7 +116,7 @@ def retry_after(response: Response | None) -> float | None:
 
 
 def _moment(text: str) -> datetime.datetime | None:
-    """Return the moment that an HTTP date names; None where the text is not one."""
+    """Return the time of an HTTP date; None if the text is not a date."""
     try:
         moment = email.utils.parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

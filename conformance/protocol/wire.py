@@ -1,9 +1,9 @@
-"""Requests as bytes over a socket, and the responses that come back, exactly as they came.
+"""Connections: exact request bytes over a socket, and the responses exactly as received.
 
-No HTTP library would send what some rules ask for (two Content-Lengths, a bare line feed, a path with `..`
-in it), and none keeps the raw bytes of both directions. So the suite speaks through this module: a socket,
-TLS where the URL says so, and `httptools` (llhttp, the parser of Node.js) to read what comes back. It
-observes: it follows no redirect, stores no cookie, repairs nothing.
+Some rules need requests that no HTTP library sends (two Content-Lengths, a bare line feed, a path with `..`), and no
+library retains the raw bytes of both directions. Therefore this module uses a socket, TLS if the URL asks for it, and
+`httptools` (llhttp, the parser of Node.js) to read responses. It follows no redirect, stores no cookie and repairs
+nothing.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ __all__ = [
     "first_response",
 ]
 
-#: The most bytes of one response that are read: 16 MB, before and after decoding; of its head, 256 kB.
+#: Maximum bytes of one response, before and after decoding, and of its head.
 CAP = 16 * 1024 * 1024
 HEAD_CAP = 256 * 1024
 
-#: The most values that a large JSON text may hold: each costs a hundred bytes and more once it is read.
+#: Maximum number of values in a large JSON text: each takes a hundred bytes or more once it is parsed.
 VALUES = 250_000
 
-#: Of a larger response only the beginning is kept as it came over the wire.
-_LARGE = 1024 * 1024
+#: Raw bytes of a response that are retained.
+MAX_RETAINED_RAW_BYTES = 1024 * 1024
 
-#: The most texts in a row that one gzip body is made of.
-_MEMBERS = 16
+#: Maximum number of gzip members in one body.
+MAX_GZIP_MEMBERS = 16
 
-#: A longer request may meet an answer before it has left, so it is sent with an eye on what comes back.
-_AT_ONCE = 16 * 1024
+#: A longer request may be answered before all of it is sent, so the socket is also watched for input.
+MAX_BLOCKING_SEND_BYTES = 16 * 1024
 
-#: So many seconds the rest of a request is offered to someone who has said something and takes no more.
-_PATIENCE = 0.5
+#: Seconds to wait until a target that has already sent something accepts more of the request.
+STALLED_SEND_SECONDS = 0.5
 
 
 class WireError(Exception):
-    """There is no answer; `failure` says why, and `received` holds what came before it broke."""
+    """There is no response: `failure` is the reason, `received` holds the bytes received before it."""
 
     def __init__(self, kind: str, detail: str, received: bytes = b"") -> None:
         super().__init__(detail)
@@ -67,7 +67,7 @@ class WireError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a URL leads: scheme, host, port, and the path that calls are appended to (ends in "/")."""
+    """A parsed base URL: scheme, host, port, and the path that calls are appended to (it ends in "/")."""
 
     scheme: str
     host: str
@@ -94,18 +94,18 @@ class Address:
         return host if self.port == default else f"{host}:{self.port}"
 
 
-#: A fold of a header line (obs-fold of RFC 9112, section 5.2).
+#: A line break within a header field (obs-fold of RFC 9112, section 5.2).
 _FOLD = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
 
 
 def unfolded(head: bytes) -> bytes:
-    """Return a head with each folded header line in one: a fold is read as a blank (RFC 9112, section 5.2)."""
+    """Return a head with each folded header field on one line: a fold is a space (RFC 9112, section 5.2)."""
     first, end, rest = head.partition(b"\r\n")
     return first + end + _FOLD.sub(b" ", rest)
 
 
-class _Reading:
-    """Reads one response, 1xx before it passed over, out of bytes as they come."""
+class _ResponseReader:
+    """Parses one response incrementally; interim (1xx) responses are skipped."""
 
     def __init__(self, verb: str) -> None:
         self.verb = verb
@@ -120,12 +120,12 @@ class _Reading:
         self.status = 0
         self.version = "1.1"
         self._parser: Any = httptools.HttpResponseParser(self)
-        #: Bytes of a head that are kept back: the next ones tell whether they begin a fold.
-        self._held = b""
+        #: Bytes of a head that are not parsed yet, since they may begin a fold.
+        self._pending = b""
         self._in_status_line = True
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes in; return whether the response is whole.
+        """Parse more bytes; return whether the response is complete.
 
         Raises:
             WireError: kind "garbled" or "oversize".
@@ -137,27 +137,27 @@ class _Reading:
         except httptools.HttpParserUpgrade:
             self.keep = False
         except httptools.HttpParserError as error:
-            if not self._whole:
+            if not self._is_complete:
                 raise WireError("garbled", f"not an HTTP response: {error}") from error
-            # A second message in the same bytes is none of ours; the connection is not used again.
+            # A second message in the same bytes does not belong to this request; the connection is not used again.
             self.beyond = True
         if self.total > CAP:
             raise WireError("oversize", f"the response is larger than {CAP // 1024 // 1024} MB")
         if self.head > HEAD_CAP or (not self.heads and self.total > HEAD_CAP):
             raise WireError("oversize", f"the head of the response is larger than {HEAD_CAP // 1024} kB")
-        return self._whole
+        return self._is_complete
 
     def _parse(self, data: bytes) -> None:
-        """Give bytes to the parser, folded header lines of a head in one line each."""
+        """Pass bytes to the parser, with each folded header field on one line."""
         while data and not self.heads:
-            data = self._held + data
-            self._held = b""
+            data = self._pending + data
+            self._pending = b""
             end = data.find(b"\r\n\r\n")
             part, data = (data, b"") if end < 0 else (data[: end + 4], data[end + 4 :])
             if end < 0:
-                # The next bytes tell whether the line ends here, is folded, or was the last one.
+                # The next bytes decide whether the line ends here, is folded, or was the last one.
                 begun = len(part.rstrip(b" \t\r\n"))
-                part, self._held = part[:begun], part[begun:]
+                part, self._pending = part[:begun], part[begun:]
             first = b""
             if self._in_status_line:
                 first, line_end, part = part.partition(b"\r\n")
@@ -168,25 +168,25 @@ class _Reading:
             self._parser.feed_data(data)
 
     @property
-    def _whole(self) -> bool:
+    def _is_complete(self) -> bool:
         return self.complete or (self.heads and self.verb == "HEAD")
 
     @property
     def kept(self) -> bool:
-        """Whether another response may come on the same connection; what follows a HEAD is never certain."""
+        """Whether the connection may be used again; after a HEAD that is never certain."""
         return self.keep and not self.beyond and self.verb != "HEAD"
 
     def release(self) -> None:
-        """Let go of the parser, which knows this reading in turn: large bodies are not to wait for a collector."""
+        """Break the reference cycle with the parser, so that large bodies are freed at once."""
         self._parser = None
 
-    # What the parser calls.
+    # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         self.beyond = self.complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # After the body come trailers, which are no headers.
+        # Fields after the body are trailers, not headers.
         if not self.heads:
             self.head += len(name) + len(value)
             self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
@@ -197,7 +197,7 @@ class _Reading:
         self.heads = True
         self.status = self._parser.get_status_code()
         self.version = self._parser.get_http_version()
-        # The parser forgets what it was told of the connection once the message is complete.
+        # The parser no longer knows this once the message is complete.
         self.keep = self._parser.should_keep_alive()
 
     def on_body(self, data: bytes) -> None:
@@ -214,13 +214,13 @@ class _Reading:
         else:
             self.complete = True
 
-    # What is made of it.
+    # The result.
 
     def response(self, raw: bytes) -> Response:
         """Return the response.
 
         Raises:
-            WireError: kind "oversize", where the body decodes to more than the cap.
+            WireError: kind "oversize", if the body decodes to more than `CAP`.
 
         """
         body = b"".join(self.body)
@@ -228,15 +228,15 @@ class _Reading:
             if name.lower() == "content-encoding":
                 for coding in reversed(value.split(",")):
                     body = decode_content(body, coding.strip().lower())
-        if len(body) > _LARGE and sum(map(body.count, (b",", b"[", b"{"))) > VALUES:
+        if len(body) > MAX_RETAINED_RAW_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > VALUES:
             raise WireError("oversize", f"the response holds more than {VALUES:,} values")
         return Response(self.status, tuple(self.headers), body, raw, f"HTTP/{self.version}")
 
     def at_end(self, raw: bytes) -> Response:
-        """Return the response where the connection ended before it was known to be whole.
+        """Return the response after the connection ended, if it is complete by that.
 
         Raises:
-            WireError: kind "closed" or "garbled", where it is not.
+            WireError: kind "closed", if it is not.
 
         """
         if not raw:
@@ -250,27 +250,27 @@ class _Reading:
 
 
 def first_response(raw: bytes, verb: str) -> Response:
-    """Return the first response in all that came until a connection ended.
+    """Return the first response in all bytes of a connection that has ended.
 
     Raises:
-        WireError: there is no whole one.
+        WireError: there is no complete response.
 
     """
-    reading = _Reading(verb)
+    reader = _ResponseReader(verb)
     try:
-        return reading.response(raw) if raw and reading.feed(raw) else reading.at_end(raw)
+        return reader.response(raw) if raw and reader.feed(raw) else reader.at_end(raw)
     finally:
-        reading.release()
+        reader.release()
 
 
 class Connection:
     """One connection, used by one thread at a time."""
 
     def __init__(self, address: Address, tls: ssl.SSLContext | None, *, deadline: float) -> None:
-        """Connect before `deadline` (a moment of `time.monotonic`).
+        """Connect before `deadline` (a time of `time.monotonic`).
 
         Raises:
-            WireError: kind "unreachable", when no connection can be had.
+            WireError: kind "unreachable", if no connection can be made.
 
         """
         self.open = True
@@ -302,7 +302,7 @@ class Connection:
 
     @property
     def stale(self) -> bool:
-        """Whether the other side has closed the connection, or sent what nobody asked for."""
+        """Whether the target has closed the connection, or sent unsolicited bytes."""
         if not self.open:
             return True
         try:
@@ -315,14 +315,14 @@ class Connection:
         return True
 
     def send(self, data: bytes, *, deadline: float) -> bool:
-        """Send bytes; return False where the other side stopped listening (it may have answered early).
+        """Send bytes; return False if the target stopped reading (it may have responded early).
 
         Raises:
-            WireError: kind "timeout", when the bytes do not leave before the deadline.
+            WireError: kind "timeout", if the bytes are not sent before the deadline.
 
         """
         try:
-            if len(data) > _AT_ONCE:
+            if len(data) > MAX_BLOCKING_SEND_BYTES:
                 self._broken_off = not self._send_long(data, deadline)
             else:
                 self.socket.settimeout(_left(deadline))
@@ -335,7 +335,7 @@ class Connection:
         return not self._broken_off
 
     def _send_long(self, data: bytes, deadline: float) -> bool:
-        """Send bytes; return False where the other side has said something and takes no more."""
+        """Send a long request; return False if the target has sent something and reads no more."""
         rest = memoryview(data)
         self.socket.settimeout(0)
         poll = select.poll()
@@ -352,42 +352,42 @@ class Connection:
             if not poll.poll(left * 1000):
                 raise TimeoutError
             poll.register(self.socket, select.POLLOUT)
-            if not poll.poll(min(_left(deadline), _PATIENCE) * 1000):
+            if not poll.poll(min(_left(deadline), STALLED_SEND_SECONDS) * 1000):
                 return False
         return True
 
     def read(self, verb: str, *, deadline: float) -> Response:
-        """Read one response to a request of this verb, passing over 1xx.
+        """Read the response to a request of this verb, skipping interim (1xx) responses.
 
         Raises:
             WireError: "closed", "timeout", "garbled" or "oversize".
 
         """
-        reading = _Reading(verb)
+        reader = _ResponseReader(verb)
         raw: list[bytes] = []
         try:
             while True:
-                data = self._receive(deadline, reading.total)
+                data = self._receive(deadline, reader.total)
                 if not data:
                     self.close()
-                    return reading.at_end(b"".join(raw))
-                if reading.total <= _LARGE:
+                    return reader.at_end(b"".join(raw))
+                if reader.total <= MAX_RETAINED_RAW_BYTES:
                     raw.append(data)
-                if reading.feed(data):
+                if reader.feed(data):
                     break
-            response = reading.response(b"".join(raw))
+            response = reader.response(b"".join(raw))
         except WireError as error:
             self.close()
             error.received = error.received or b"".join(raw[:2])[:4096]
             raise
         finally:
-            reading.release()
-        if self._broken_off or not reading.kept:
+            reader.release()
+        if self._broken_off or not reader.kept:
             self.close()
         return response
 
     def read_all(self, *, deadline: float) -> tuple[bytes, bool]:
-        """Read until the other side closes, the deadline passes or `CAP` is reached; say whether it did."""
+        """Read until the target closes, the deadline passes or `CAP` is reached; return the bytes, and if it closed."""
         raw: list[bytes] = []
         total = 0
         while total < CAP:
@@ -402,23 +402,25 @@ class Connection:
         return b"".join(raw), False
 
     def _receive(self, deadline: float, before: int) -> bytes:
+        """Receive bytes before the deadline; `before` is the number of bytes received so far."""
         try:
             self.socket.settimeout(_left(deadline))
             return self._recv(65_536)
         except TimeoutError as error:
-            told = f"after {before} bytes of it" if before else "not a byte"
-            raise WireError("timeout", f"no whole answer within the deadline, {told}") from error
+            progress = f"after {before} bytes of it" if before else "not a byte"
+            raise WireError("timeout", f"no whole answer within the deadline, {progress}") from error
         except OSError as error:
             if error.errno == errno.ECONNRESET and before:
                 return b""
             raise WireError("closed", _os_error(error)) from error
 
     def _recv(self, size: int) -> bytes:
+        """Receive bytes; ignore a TLS error that belongs to another connection."""
         try:
             return self.socket.recv(size)
         except ssl.SSLError as error:
-            # OpenSSL keeps one list of errors for all that a thread does, and tells them to whoever asks next. What is
-            # not of this connection is gone with that; what is of it comes again, or is its end.
+            # OpenSSL has one queue of errors per thread, and the next call of any connection reports them. Reading
+            # again clears an error of another connection; an error of this one is reported again.
             with contextlib.suppress(ssl.SSLError):
                 if data := self.socket.recv(size):
                     return data
@@ -426,7 +428,7 @@ class Connection:
 
 
 def _left(deadline: float) -> float:
-    """Return how many seconds there are until the deadline.
+    """Return the seconds until the deadline.
 
     Raises:
         TimeoutError: it has passed.
@@ -439,40 +441,40 @@ def _left(deadline: float) -> float:
 
 
 def _connect(address: Address, deadline: float) -> socket.socket:
-    """Connect to the first of the host's addresses that takes the connection.
+    """Connect to the first of the host's addresses that accepts the connection.
 
     Raises:
-        OSError: none does, or not before the deadline (TimeoutError).
+        OSError: none accepts it, or not before the deadline (TimeoutError).
 
     """
     problem: OSError | None = None
     for family, kind, protocol, _, where in socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM
     ):
-        made = socket.socket(family, kind, protocol)
+        candidate = socket.socket(family, kind, protocol)
         try:
-            made.settimeout(_left(deadline))
-            made.connect(where)
+            candidate.settimeout(_left(deadline))
+            candidate.connect(where)
         except OSError as error:
-            made.close()
+            candidate.close()
             problem = error
         except BaseException:
-            made.close()
+            candidate.close()
             raise
         else:
-            return made
+            return candidate
     raise problem or OSError("the host has no address")
 
 
 def decode_content(body: bytes, coding: str) -> bytes:
-    """Undo gzip or deflate, up to the cap; what cannot be undone stays as it came."""
+    """Decode gzip or deflate, up to `CAP`; a body that cannot be decoded is returned unchanged."""
     if coding not in ("gzip", "x-gzip", "deflate"):
         return body
     decoded: list[bytes] = []
     total, rest = 0, body
     try:
-        # A gzip text may be several in a row; of too many, each of which costs a copy of the rest, none is read.
-        for _ in range(_MEMBERS):
+        # A gzip body may have several members. Each costs a copy of the rest, so a body with too many is refused.
+        for _ in range(MAX_GZIP_MEMBERS):
             if not rest:
                 break
             stream = zlib.decompressobj(wbits=15 if coding == "deflate" else 31)
@@ -486,9 +488,10 @@ def decode_content(body: bytes, coding: str) -> bytes:
     except zlib.error:
         return body
     if rest:
-        raise WireError("oversize", f"the response is gzip of more than {_MEMBERS} parts")
+        raise WireError("oversize", f"the response is gzip of more than {MAX_GZIP_MEMBERS} parts")
     return b"".join(decoded)
 
 
 def _os_error(error: OSError | UnicodeError) -> str:
+    """Return the message of an operating system error in lower case."""
     return (getattr(error, "strerror", None) or str(error)).lower()

@@ -172,7 +172,7 @@ class Resources:
         """
         auth = self.profile.auth
         if auth.key_login is not None and method.name == auth.key_login.function:
-            return {**self.sessions.signed(str(int(time.time() * 1000))), **fixed}
+            return {**self.sessions.key_login_data(str(int(time.time() * 1000))), **fixed}
         if auth.login is not None and method.name == auth.login.function:
             if not self.profile.users:
                 raise SetUpFailedError("the profile has no users ([users.NAME])")

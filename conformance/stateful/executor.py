@@ -137,7 +137,7 @@ class World:
         self.model.take([played])
 
     def _keep(self, played: Played) -> None:
-        token = self.ctx.sessions.found(played.exchange)
+        token = self.ctx.sessions.session_value(played.exchange)
         if played.status != 200 or not isinstance(token, str) or not token:
             raise SetUpFailedError(
                 f"could not sign in as {played.step.user}: {played.step.function} gave "

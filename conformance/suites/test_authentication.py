@@ -28,7 +28,7 @@ from conformance.helpers.claims import claiming_headers
 from conformance.helpers.comparison import equal
 from conformance.helpers.identities import learned
 from conformance.protocol.exchange import Exchange, field_bytes
-from conformance.protocol.reach import asked_for
+from conformance.protocol.reach import authorization_hint
 from conformance.protocol.session import Session, SetUpFailedError
 from conformance.protocol.shown import as_json
 from conformance.schema.pointer import MISSING, resolve
@@ -97,7 +97,7 @@ def test_right_credentials(ctx: TestContext, user: str) -> None:
         exchange.status == 200,
         kind="the right credentials are refused",
         expected="status 200",
-        actual=f"{exchange.summary()}{asked_for(exchange)}",
+        actual=f"{exchange.summary()}{authorization_hint(exchange)}",
         exchange=exchange,
         accepted={200},
     ):

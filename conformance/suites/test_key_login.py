@@ -44,7 +44,7 @@ def test_key_login(ctx: TestContext) -> None:
     key = need_key(ctx)
     for channel in CHANNELS:
         for moment in (str(int(time.time() * 1000)), *ctx.some(TIMES[1:], 1)):
-            exchange, found = send_key(ctx, ctx.sessions.signed(moment), channel)
+            exchange, found = send_key(ctx, ctx.sessions.key_login_data(moment), channel)
             good = ctx.judge(
                 "AUT-16",
                 exchange.status == 200 and isinstance(found, str) and bool(found),
@@ -55,11 +55,13 @@ def test_key_login(ctx: TestContext) -> None:
             )
             if good:
                 _judge_session(ctx, found, channel)
-        right = ctx.sessions.signed(TIMES[0])
+        right = ctx.sessions.key_login_data(TIMES[0])
         for number, (what, values) in enumerate(_wrong(ctx, key, right, channel)):
             if number % MAX_WRONG_IN_A_ROW == 0:
                 # The first of them also shows a target that remembers a signature and not what it is over.
-                _, token = send_key(ctx, right if not number else ctx.sessions.signed(TIMES[0]), channel)
+                _, token = send_key(
+                    ctx, right if not number else ctx.sessions.key_login_data(TIMES[0]), channel
+                )
                 if isinstance(token, str) and token:
                     ctx.sessions.end(ctx.sessions.known(token) or Session("", token))
             exchange, found = send_key(ctx, values, channel)
@@ -258,7 +260,7 @@ def _judge_foreign_session(ctx: TestContext, channel: str) -> None:
         before = ctx.call(whoami.function, as_=user, token=session.token)
         _, found = send_key(
             ctx,
-            ctx.sessions.signed(str(int(time.time() * 1000))),
+            ctx.sessions.key_login_data(str(int(time.time() * 1000))),
             channel,
             token=session.token,
             in_session=False,

@@ -609,7 +609,7 @@ def test_a_session_that_had_ended_is_ended_first(
 
 
 def test_a_key_login_is_signed_anew(run: Run, elsewhere: Run, ctx: TestContext, tmp_path: Path) -> None:
-    signed = run.sessions.signed("1700000000000")
+    signed = run.sessions.key_login_data("1700000000000")
     headers = [(f"X-Coursio-{name}", value) for name, value in signed.items()]
     by_data = ctx.call("auth.loginHmac", signed)
     by_headers = ctx.call("auth.loginHmac", headers=headers)
