@@ -53,7 +53,7 @@ from conformance.catalog.model import Catalog
 from conformance.catalog.openapi_export import describe
 from conformance.engine.harness import EMBEDDED_PROFILE, Embedded, positive
 from conformance.errors import UsageError
-from conformance.protocol import profile as profiles
+from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from fixtures.faults import FAULTS
 from fixtures.service.service import Service
@@ -242,7 +242,7 @@ class Bench:
     def peer(self, fault: str | None, seed: int) -> Outcome:
         """Run Schemathesis on a fresh service."""
         with _target(fault) as (url, folder):
-            peer_config(profiles.load(folder / "conform.toml"), url, folder)
+            peer_config(profile_reader.load(folder / "conform.toml"), url, folder)
             described = describe(
                 Catalog.load(folder / "coursio.openrpc.json"), url=url, per_function=True, strict=True
             )

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError, suggestion
 from conformance.protocol.profile import Profile
-from conformance.protocol.profile import load as load_profile
+from conformance.protocol.profile_reader import load as load_profile
 
 if TYPE_CHECKING:
     # They import numpy, which no verb but the load need wait for: `settle` asks for them when it comes to that.

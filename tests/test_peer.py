@@ -26,7 +26,7 @@ from benchmarks.peer_schemathesis import (
 )
 from conformance.engine.harness import EMBEDDED_PROFILE
 from conformance.errors import UsageError
-from conformance.protocol import profile as profiles
+from conformance.protocol import profile_reader
 from fixtures.faults import FAULTS
 
 PEER_REPORT: dict[str, Any] = {
@@ -117,7 +117,7 @@ def test_a_process_is_measured_and_ended_in_time(tmp_path: Path) -> None:
 
 
 def test_the_peer_signs_in_as_each_user(tmp_path: Path) -> None:
-    path = peer_config(profiles.load(EMBEDDED_PROFILE), "http://127.0.0.1:9/api/", tmp_path)
+    path = peer_config(profile_reader.load(EMBEDDED_PROFILE), "http://127.0.0.1:9/api/", tmp_path)
     configured = tomllib.loads(path.read_text("utf-8"))["auth"]["wfc"]
     # The administrator may see what is not hers.
     assert configured["peers"] == ["owner", "peer"]

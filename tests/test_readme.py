@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.protocol import profile
+from conformance.protocol import profile_reader
+from conformance.protocol.profile import Auth, Target
 from conformance.rulebook import RULES
 from conformance.rulebook.table import inserted
 from fixtures.faults import FAULTS
@@ -118,7 +119,7 @@ def test_the_profiles_are_such(shown: int, tmp_path: Path) -> None:
     path = tmp_path / "conform.toml"
     path.write_text(PROFILES[shown], encoding="utf-8")
     names = re.findall(r"\$\{(\w+)\}", PROFILES[shown])
-    read = profile.load(path, {name: f"value of {name}" for name in names})
+    read = profile_reader.load(path, {name: f"value of {name}" for name in names})
     assert bool(names) == (shown < 2)
     assert all(user.secret.startswith("value of ") for user in read.users.values())
     if shown == 0:
@@ -133,9 +134,9 @@ def test_the_profiles_are_such(shown: int, tmp_path: Path) -> None:
 def test_every_key_of_the_target_is_shown() -> None:
     shown = [tomllib.loads(text) for text in PROFILES]
     keys = {key for each in shown for key in each.get("target", ())}
-    assert keys == set(profile.Target.__dataclass_fields__)
+    assert keys == set(Target.__dataclass_fields__)
     keys = {key for each in shown for key in each.get("auth", ())}
-    assert keys == set(profile.Auth.__dataclass_fields__)
+    assert keys == set(Auth.__dataclass_fields__)
 
 
 def test_the_contents_lead_to_headings() -> None:

@@ -26,7 +26,7 @@ from conformance.catalog.openapi_export import describe
 from conformance.engine.harness import EMBEDDED_PROFILE
 from conformance.errors import UsageError
 from conformance.generation.catalog_review import mistakes, remarks_on
-from conformance.protocol import profile as profiles
+from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from conformance.protocol.reach import basic_authorization, proxy_hint
 
@@ -78,7 +78,7 @@ def _wanted(catalog: Path | None, profile: Path | None, target: str | None) -> t
     if profile is None and catalog is None:
         here = Path("conform.toml")
         profile = here if here.is_file() else EMBEDDED_PROFILE
-    about = Profile.empty() if profile is None else profiles.load(profile)
+    about = Profile.empty() if profile is None else profile_reader.load(profile)
     if target is not None:
         about = about.with_target(target)
     path = catalog or about.catalog_path

@@ -317,7 +317,7 @@ class Explorer:
         """Return what the page may know of an exchange: masked, and judged by every pure rule."""
         opened = None
         if exchange.login and exchange.status == 200:
-            found = self._signing.found(exchange)
+            found = self._signing.session_value(exchange)
             if isinstance(found, str) and found:
                 opened = self._opened(found, exchange)
         with self._lock:

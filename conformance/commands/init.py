@@ -22,7 +22,8 @@ from conformance.catalog.model import Catalog
 from conformance.commands.catalog import import_pages
 from conformance.engine.harness import Request
 from conformance.errors import UsageError
-from conformance.protocol.profile import Profile, base_url
+from conformance.protocol.base_url import base_url
+from conformance.protocol.profile import Profile
 
 __all__ = ["User", "begin", "user"]
 

@@ -18,7 +18,7 @@ from typing import Any
 from conformance.cases.format import FOLDER, Case, CaseError, load_folder
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError, suggestion
-from conformance.protocol import profile as profiles
+from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
@@ -206,7 +206,9 @@ class Harness:
                 embedded.start()
         try:
             profile = (
-                profiles.load(path or EMBEDDED_PROFILE) if path or embedded else Profile.empty(request.target)
+                profile_reader.load(path or EMBEDDED_PROFILE)
+                if path or embedded
+                else Profile.empty(request.target)
             )
             if request.target is not None:
                 profile = profile.with_target(request.target)
@@ -370,7 +372,7 @@ def normalized(request: Request) -> Request:
 
     """
     areas = {name.upper(): name for name in AREAS} | {title.upper(): name for name, title in AREAS.items()}
-    rules, chosen = [profiles.rule_id(text) for text in request.rules], []
+    rules, chosen = [profile_reader.rule_id(text) for text in request.rules], []
     for rule in rules:
         if rule not in RULES:
             raise UsageError(f"--rule {rule}: there is no such rule{suggestion(rule, RULES)}")

@@ -12,8 +12,8 @@ import pytest
 
 from conformance.engine.harness import Harness, Request
 from conformance.errors import UsageError
-from conformance.protocol import profile as profiles
-from conformance.protocol.profile import base_url
+from conformance.protocol import profile_reader
+from conformance.protocol.base_url import base_url
 from tests.support.judging import serving
 from tests.support.recording import MAX_SECONDS, PROFILE, ROOT, command, ran, report_in
 
@@ -67,7 +67,7 @@ def test_a_profile_may_begin_with_a_byte_order_mark_and_waive_in_small_letters(t
     path = tmp_path / "conform.toml"
     text = '[[waivers]]\nrule = "env-1"\nreason = "known"\nuntil = 2099-01-01\n'
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    assert [waiver.rule for waiver in profiles.load(path).waivers] == ["ENV-1"]
+    assert [waiver.rule for waiver in profile_reader.load(path).waivers] == ["ENV-1"]
 
 
 def test_a_secret_that_ends_with_a_line_break_gets_a_hint(tmp_path: Path) -> None:
@@ -78,13 +78,13 @@ def test_a_secret_that_ends_with_a_line_break_gets_a_hint(tmp_path: Path) -> Non
         '[users.a]\nuser = "a"\nsecret = "${SECRET}"\n[users.b]\nuser = "b"\nsecret = "kept"\n',
         encoding="utf-8",
     )
-    hints = profiles.load(path, {"SECRET": "hush-1\n", "KEY": "hush-2\r\n"}).hints()
+    hints = profile_reader.load(path, {"SECRET": "hush-1\n", "KEY": "hush-2\r\n"}).hints()
     assert [hint.split(": ")[1].split(" ends")[0] for hint in hints] == [
         "[users.a] secret",
         "[auth] key_login.private",
     ]
     assert "hush" not in "".join(hints)
-    assert profiles.load(path, {"SECRET": "hush-1", "KEY": "hush-2"}).hints() == []
+    assert profile_reader.load(path, {"SECRET": "hush-1", "KEY": "hush-2"}).hints() == []
 
 
 FULL = "cannot write standard output: No space left on device\n"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.protocol.profile import load
+from conformance.protocol.profile_reader import load
 from tests.support.judging import serving
 from tests.support.signalling import obeys_signals
 

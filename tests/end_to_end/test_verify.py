@@ -139,7 +139,7 @@ def test_a_load_is_no_shorter_than_was_asked_for_or_is_needed(tmp_path: Path) ->
 
 
 def profiled(folder: Path, *lines: str) -> Profile:
-    from conformance.protocol.profile import load
+    from conformance.protocol.profile_reader import load
 
     path = folder / "p.toml"
     path.write_text("\n".join([f'[target]\nurl = "{URL}"\nenvironment = "test"', "[load]", *lines]), "utf-8")

@@ -19,7 +19,7 @@ import pytest
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError
 from conformance.protocol.profile import Profile
-from conformance.protocol.profile import load as load_profile
+from conformance.protocol.profile_reader import load as load_profile
 from load import command as front
 from load.calibration import ANSWER, CalibrationServer, measure
 from load.command import Locust, environment, plan_text, samples_short

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.catalog.model import Catalog
-from conformance.protocol import profile as profiles
+from conformance.protocol import profile_reader
 from conformance.protocol.client import Client
 from conformance.protocol.profile import Profile
 from conformance.protocol.wire import Address, Connection, WireError
@@ -96,7 +96,7 @@ class Driver:
 
 def embedded(url: str) -> tuple[Profile, Catalog]:
     """Return the reference service's profile, aimed at this URL, and its catalogue."""
-    profile = profiles.load(PROFILE).with_target(url)
+    profile = profile_reader.load(PROFILE).with_target(url)
     assert profile.catalog_path is not None
     return profile, Catalog.load(profile.catalog_path)
 

@@ -13,7 +13,8 @@ import pytest
 import conform
 from conformance.catalog.model import Catalog
 from conformance.engine.harness import Embedded
-from conformance.protocol import profile as profiles
+from conformance.protocol import profile_reader
+from conformance.protocol.profile import Login
 from tests.support.service_client import PASSWORDS
 
 
@@ -44,11 +45,11 @@ def test_a_profile_and_a_catalogue_are_written(service: str, capsys: pytest.Capt
     told = capsys.readouterr().out
     assert "COURSIO_OWNER_USER, COURSIO_OWNER_SECRET, PEER_NAME, PEER_WORD" in told
     names = ("COURSIO_OWNER_USER", "COURSIO_OWNER_SECRET", "PEER_NAME", "PEER_WORD")
-    made = profiles.load("conform.toml", {name: f"value of {name}" for name in names})
+    made = profile_reader.load("conform.toml", {name: f"value of {name}" for name in names})
     assert made.url == service
     assert made.may_write
     assert made.users["peer"].secret == "value of PEER_WORD"
-    assert made.auth.login == profiles.Login("auth.login", "identity", "credential")
+    assert made.auth.login == Login("auth.login", "identity", "credential")
     assert made.auth.logout == "auth.logout"
     assert made.catalog_path is not None
     catalog = Catalog.load(made.catalog_path)
@@ -65,7 +66,7 @@ def test_nothing_is_written_over(service: str, capsys: pytest.CaptureFixture[str
 
 def test_a_target_alone_is_enough(service: str) -> None:
     assert run("--target", service, "--no-check") == 0
-    made = profiles.load("conform.toml", {})
+    made = profile_reader.load("conform.toml", {})
     assert made.url == service
     assert made.catalog_path is None
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from conformance.errors import UsageError
-from conformance.protocol.profile import Profile, User, base_url, load
+from conformance.protocol.base_url import base_url
+from conformance.protocol.profile import Profile, User
+from conformance.protocol.profile_reader import load
 
 WHOLE = """
 [target]

@@ -12,7 +12,8 @@ import pytest
 
 import conform
 from conformance.errors import UsageError
-from conformance.protocol.profile import Profile, load
+from conformance.protocol.profile import Profile
+from conformance.protocol.profile_reader import load
 from conformance.protocol.reach import basic_authorization, proxy_hint
 from fixtures.faults import FAULTS
 from fixtures.service.service import Service

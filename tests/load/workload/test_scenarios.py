@@ -15,7 +15,7 @@ import pytest
 
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError
-from conformance.protocol import profile as profiles
+from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from load.options import SCENARIOS
 from load.workload.scenarios import PARTS, cast
@@ -26,13 +26,13 @@ from tests.support.load_driving import PROFILE, ROOT, Outsider, driving, embedde
 @pytest.fixture(scope="module")
 def library() -> Iterator[tuple[Profile, Catalog]]:
     with foreign("library") as ready:
-        yield profiles.load(Path(ready["profile"])), Catalog.load(ready["catalog"])
+        yield profile_reader.load(Path(ready["profile"])), Catalog.load(ready["catalog"])
 
 
 @pytest.fixture(scope="module")
 def tickets() -> Iterator[tuple[Profile, Catalog]]:
     with foreign("tickets") as ready:
-        yield profiles.load(Path(ready["profile"])), Catalog.load(ready["catalog"])
+        yield profile_reader.load(Path(ready["profile"])), Catalog.load(ready["catalog"])
 
 
 def test_every_scenario_of_tasks_has_its_parts() -> None:

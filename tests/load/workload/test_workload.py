@@ -15,7 +15,7 @@ import pytest
 
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError
-from conformance.protocol import profile as profiles
+from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from load.workload import workload as works
 from load.workload.workload import Call, WeightedCycle, Work
@@ -488,7 +488,7 @@ def test_logins_in_a_mix_are_ended(target: tuple[Profile, Catalog], outsider: Ou
 @pytest.mark.parametrize("module", ["library", "tickets"])
 def test_other_domains_are_loaded_as_well(module: str) -> None:
     with foreign(module) as ready:
-        profile = profiles.load(Path(ready["profile"])).with_target(ready["url"])
+        profile = profile_reader.load(Path(ready["profile"])).with_target(ready["url"])
         catalog = Catalog.load(ready["catalog"])
         for given in (profile, without_mix(profile)):
             with driving(given, catalog, isolation=0) as driver:
