@@ -1,6 +1,6 @@
-"""What is promised: one record per rule, with the pure check beside it where one exchange is enough.
+"""The rulebook: one record per rule, with its pure check if one exchange is enough to check it.
 
-Importing this package registers every rule; `RULES` holds them by id, in the order of the rulebook.
+Importing this package registers every rule. `RULES` holds them by id, in the order of the rulebook.
 """
 
 from conformance.rulebook import (  # noqa: F401, I001  (importing registers the rules, in this order)

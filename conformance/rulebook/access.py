@@ -1,4 +1,4 @@
-"""Who may do what, and to whose objects."""
+"""Rules on access: which user may call which function, on whose objects."""
 
 from __future__ import annotations
 

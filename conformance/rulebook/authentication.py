@@ -1,4 +1,4 @@
-"""Signing in, sessions and their end."""
+"""Rules on login, sessions and logout."""
 
 from __future__ import annotations
 

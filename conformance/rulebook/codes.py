@@ -1,4 +1,4 @@
-"""Statuses: which ones there are, and which one an answer has."""
+"""Rules on status codes: which ones are allowed, and which one a response must have."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _CODES = "HTTP response codes"
 
 
 def _status(status: int, *, verb: str = "POST", well_formed: bool = True) -> Exchange:
+    """Return an example of a response with this status and a matching envelope."""
     ok = status == 200
     message = None if ok else "No"
     data: dict[str, object] | None = {} if ok else None
@@ -164,10 +165,10 @@ def no_internal_error(exchange: Exchange) -> Outcome:
     if not 500 <= status < 600:
         return holds
     if status in (501, 505) and not exchange.is_post:
-        return not_applicable  # HTTP's own answers to another verb or version
+        return not_applicable  # the statuses of HTTP itself for another verb or version
     message = exchange.message
-    told = f", errMsg {shown(message, exchange)}" if message else ""
-    return broken(expected=expected, actual=f"status {status}{told}", kind=f"status {status}")
+    text = f", errMsg {shown(message, exchange)}" if message else ""
+    return broken(expected=expected, actual=f"status {status}{text}", kind=f"status {status}")
 
 
 suite_rule(

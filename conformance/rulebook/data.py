@@ -1,4 +1,4 @@
-"""Arguments, searched with generated data."""
+"""Rules on arguments, tested with generated data."""
 
 from __future__ import annotations
 

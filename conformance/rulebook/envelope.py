@@ -1,4 +1,4 @@
-"""The envelope around every answer: isError, errMsg, data."""
+"""Rules on the envelope of every response: isError, errMsg, data."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from conformance.rulebook.model import (
 MEMBERS = ("isError", "errMsg", "data")
 _MEMBERS = frozenset(MEMBERS)
 _STRUCTURE = "Responses structure"
-_GONE: object = object()
+_ABSENT: object = object()
 
 
 def _member(exchange: Exchange, name: str) -> object:
-    """Return a member of the envelope, or `_GONE` where ENV-1 says that it, or all of it, is missing."""
+    """Return a member of the envelope, or `_ABSENT` if it is missing, which ENV-1 reports."""
     envelope = exchange.envelope if exchange.is_post else None
-    return _GONE if envelope is None else envelope.get(name, _GONE)
+    return _ABSENT if envelope is None else envelope.get(name, _ABSENT)
 
 
 def is_error(exchange: Exchange) -> bool:
-    """Whether the answer is an error, by its status or by its own word."""
+    """Return whether the response is an error, by its status or by isError."""
     response = exchange.response
     if response is None:
         return False
@@ -42,12 +42,13 @@ def is_error(exchange: Exchange) -> bool:
 
 
 def is_success(exchange: Exchange) -> bool:
-    """Whether the answer is a success: 200, and not an error by its own word."""
+    """Return whether the response is a success: status 200, and not an error by isError."""
     response = exchange.response
     return response is not None and response.status == 200 and not is_error(exchange)
 
 
 def _short(body: bytes) -> str:
+    """Return the beginning of a body as a quoted text."""
     text = body[:80].decode("utf-8", "backslashreplace")
     return json.dumps(text + "…" * (len(body) > 80), ensure_ascii=False)
 
@@ -95,16 +96,16 @@ def is_envelope(exchange: Exchange) -> Outcome:
     if exchange.json.error is None:
         return broken(expected=expected, actual=shown(value, exchange), kind="not an object")
     if exchange.coding is not None:
-        return not_applicable  # What the coding hides is not known; that it is there is HTTP-4's.
+        return not_applicable  # The encoded body is unknown; HTTP-4 reports the coding.
     if _nearly_envelope(response.body):
-        return not_applicable  # The envelope is there; what spoils the text around or in it is HTTP-4's.
+        return not_applicable  # The envelope is there; HTTP-4 reports what is wrong with the JSON text.
     if not response.body:
         return broken(expected=expected, actual="an empty body", kind="an empty body")
     return broken(expected=expected, actual=f"no JSON: {_short(response.body)}", kind="no JSON")
 
 
 def _nearly_envelope(body: bytes) -> bool:
-    """Whether a lenient reader finds the envelope where a strict one finds no JSON, or cannot tell."""
+    """Return whether a lenient JSON parser finds an envelope in a body, or cannot decide."""
     text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     try:
         value, _ = json.JSONDecoder(strict=False).raw_decode(text)
@@ -138,7 +139,7 @@ def _nearly_envelope(body: bytes) -> bool:
 def is_error_is_boolean(exchange: Exchange) -> Outcome:
     """«false» as a text is true in most languages: the client shows an error for a call that succeeded."""
     value = _member(exchange, "isError")
-    if value is _GONE:
+    if value is _ABSENT:
         return not_applicable
     if value is True or value is False:
         return holds
@@ -167,7 +168,7 @@ def is_error_is_boolean(exchange: Exchange) -> Outcome:
 def message_is_string_or_null(exchange: Exchange) -> Outcome:
     """Clients put errMsg on the screen; an object there reads «[object Object]», or ends the client."""
     value = _member(exchange, "errMsg")
-    if value is _GONE:
+    if value is _ABSENT:
         return not_applicable
     if value is None or isinstance(value, str):
         return holds
@@ -208,7 +209,7 @@ def is_error_agrees_with_status(exchange: Exchange) -> Outcome:
     status = exchange.response.status
     if (value is False and status == 200) or (value is True and status >= 400):
         return holds
-    said = "true" if value else "false"
+    shown_value = "true" if value else "false"
     expected = "isError: false exactly when the status is 200, true exactly when it is 400 or above"
     if status == 200:
         kind = "isError is true on 200"
@@ -216,7 +217,7 @@ def is_error_agrees_with_status(exchange: Exchange) -> Outcome:
         kind = "isError is false on an error"
     else:
         kind = "a status that is neither 200 nor an error"
-    return broken(expected=expected, actual=f"/isError: {said}, status {status}", kind=kind)
+    return broken(expected=expected, actual=f"/isError: {shown_value}, status {status}", kind=kind)
 
 
 @rule(
@@ -245,7 +246,7 @@ def is_error_agrees_with_status(exchange: Exchange) -> Outcome:
 def error_has_message(exchange: Exchange) -> Outcome:
     """Callers show errMsg to a person; a blank one tells that person nothing."""
     message = _member(exchange, "errMsg")
-    if message is _GONE or not is_error(exchange):
+    if message is _ABSENT or not is_error(exchange):
         return not_applicable
     expected = "errMsg: a string with something in it"
     if not isinstance(message, str):
@@ -276,7 +277,7 @@ def error_has_message(exchange: Exchange) -> Outcome:
 def success_has_no_message(exchange: Exchange) -> Outcome:
     """A client that asks «is there a message?» shows an error for every success that brings one."""
     message = _member(exchange, "errMsg")
-    if message is _GONE or not is_success(exchange):
+    if message is _ABSENT or not is_success(exchange):
         return not_applicable
     if message is None:
         return holds
@@ -286,7 +287,7 @@ def success_has_no_message(exchange: Exchange) -> Outcome:
 
 
 def json_types(value: object) -> frozenset[str]:
-    """Return the JSON Schema types of a value; 1.0 is an integer too."""
+    """Return the JSON Schema types of a value; 1.0 is an integer, too."""
     if value is None:
         return _NULL
     if isinstance(value, bool):
@@ -344,7 +345,7 @@ _MAYBE = Contract("course.read", frozenset({"object", "null"}))
 def success_has_data(exchange: Exchange) -> Outcome:
     """A client reads members of data at once; an empty list in place of an empty object has none."""
     data = _member(exchange, "data")
-    if data is _GONE or not is_success(exchange):
+    if data is _ABSENT or not is_success(exchange):
         return not_applicable
     contract = exchange.contract
     wanted = _OBJECT if contract is None else contract.result_types
@@ -382,7 +383,7 @@ def success_has_data(exchange: Exchange) -> Outcome:
 def error_has_no_data(exchange: Exchange) -> Outcome:
     """Half a result beside an error is taken for a whole one, or shows what was just refused."""
     data = _member(exchange, "data")
-    if data is _GONE or not is_error(exchange):
+    if data is _ABSENT or not is_error(exchange):
         return not_applicable
     if data is None or data == {}:
         return holds
@@ -427,13 +428,13 @@ def envelope_has_no_more(exchange: Exchange) -> Outcome:
     )
 
 
-def _titled(data: object) -> str | None:
-    """Stand in for a result schema in the examples: `data` needs a `title` that is a string."""
+def _title_mismatch(data: object) -> str | None:
+    """Replace a result schema in the examples: `data` needs a `title` that is a string."""
     title = data.get("title") if isinstance(data, dict) else None
     return None if isinstance(title, str) else f"/title: {json.dumps(title)} is not a string"
 
 
-_CHECKED = Contract("course.read", mismatch=_titled)
+_CHECKED = Contract("course.read", mismatch=_title_mismatch)
 
 
 @rule(
@@ -457,12 +458,12 @@ def success_matches_contract(exchange: Exchange) -> Outcome:
     if contract is None or contract.mismatch is None or not is_success(exchange):
         return not_applicable
     data = _member(exchange, "data")
-    if data is _GONE:
+    if data is _ABSENT:
         return not_applicable
-    found = _guarded(contract.mismatch, data)
+    found = _mismatch(contract.mismatch, data)
     if found is None:
         return holds
-    if found is _GONE:
+    if found is _ABSENT:
         return not_applicable
     masked = exchange.secret_registry.mask(str(found)) if exchange.secret_registry else str(found)
     return broken(
@@ -472,9 +473,12 @@ def success_matches_contract(exchange: Exchange) -> Outcome:
     )
 
 
-def _guarded(mismatch: Callable[[object], str | None], data: object) -> object:
-    """Call the schema's own check; data past its reading (depth, odd numbers, half characters) is `_GONE`."""
+def _mismatch(mismatch: Callable[[object], str | None], data: object) -> object:
+    """Return the mismatch with a schema, or `_ABSENT` if the validator cannot read the data.
+
+    It cannot read data that is nested too deep, NaN and infinity, or unpaired surrogates.
+    """
     try:
         return mismatch(data)
     except (RecursionError, UnicodeError, ArithmeticError):
-        return _GONE
+        return _ABSENT

@@ -1,4 +1,4 @@
-"""A finding: a rule seen broken, and the exchange that shows it."""
+"""Findings: violations of a rule, each with the exchange that shows it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from conformance.protocol.exchange import Exchange
 
 __all__ = ["Finding", "Key"]
 
-#: Findings are one when rule, function and kind of violation are the same.
+#: Findings with the same rule, function and kind of violation are grouped into one.
 Key = tuple[str, str | None, str]
 
 
 @dataclass(eq=False)
 class Finding:
-    """A rule seen broken: where, how often in this attempt, and the smallest exchange that shows it.
+    """A violation of a rule: where, how often in this attempt, and the smallest example.
 
-    `expected`, `actual`, the exchange, the accepted statuses and the case belong together: another example takes the
-    place of all of them, never of one. `exchange` is the call that broke the rule, and the one that is repeated;
-    `witness` is the later call that shows it, where the answer of the call itself does not.
+    `expected`, `actual`, `exchange`, `accepted` and `case` belong together: a smaller example replaces all of them.
+    `exchange` is the call that violated the rule, and the one that is repeated to confirm it. `witness` is the later
+    call that shows the violation, if the response to the call itself does not.
     """
 
     rule: str
@@ -30,21 +30,21 @@ class Finding:
     actual: str
     exchange: Exchange | None
     count: int = 1
-    #: The statuses that would have been right, where it is about the status alone.
+    #: The accepted statuses, if the finding is about the status alone.
     accepted: tuple[int, ...] | None = None
-    #: The steps that show it, where it takes more than one: `conformance.cases.format.Step.to_json` each.
+    #: The steps that show it, if more than one is needed: the result of `conformance.cases.format.Step.to_json` each.
     case: list[dict[str, Any]] | None = None
     witness: Exchange | None = None
-    #: Whether the target had answered every call of the attempt by then.
+    #: Whether the target had answered every earlier call of the attempt.
     undisturbed: bool = True
 
     @property
     def key(self) -> Key:
-        """What makes two findings one."""
+        """The key by which findings are grouped."""
         return (self.rule, self.function, self.kind)
 
     def event(self, *, count: int, reproduced: str | None) -> dict[str, Any]:
-        """Return the event that tells of this finding."""
+        """Return the event that reports this finding."""
         shown = self.exchange.record() if self.exchange else {}
         secret_registry = self.exchange.secret_registry if self.exchange else None
         mask = secret_registry.mask if secret_registry else str

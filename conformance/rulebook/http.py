@@ -1,4 +1,4 @@
-"""How the protocol sits on HTTP: verbs, bodies, headers."""
+"""Rules on HTTP: verbs, bodies and headers."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ suite_rule(
 
 
 def _bytes_shown(body: bytes) -> str:
+    """Return the beginning of a body as a bytes literal."""
     return repr(body if len(body) <= 60 else body[:60] + b"...")
 
 
@@ -98,10 +99,12 @@ def body_is_json(exchange: Exchange) -> Outcome:
     if error is None:
         return holds
     if error.startswith("nested too deep"):
-        return not_applicable  # RFC 8259 lets a reader limit the depth; ours says nothing past its own limit.
+        return (
+            not_applicable  # RFC 8259 lets a parser limit the depth, and this one cannot read deeper texts.
+        )
     if (coded := exchange.coding) is not None and _not_gzip(coded[0]):
         if coded[1]:
-            return not_applicable  # It was asked for, and is not read here: nothing can be said of the body.
+            return not_applicable  # The request accepts this coding, but the suite cannot decode it.
         return broken(
             expected="a body that is exactly one JSON text (RFC 8259)",
             actual=f"Content-Encoding: {coded[0]}, which the request did not ask for: {_bytes_shown(response.body)}",
@@ -115,12 +118,12 @@ def body_is_json(exchange: Exchange) -> Outcome:
 
 
 def _not_gzip(coding: str) -> bool:
-    """Whether a coding is not one of those that are decoded here: then a body that does not decode is the target's."""
+    """Return whether a content coding includes one that the suite does not decode."""
     return any(name not in ("gzip", "x-gzip", "deflate") for name in coding.split(", "))
 
 
 def _kind(error: str) -> str:
-    """Name the violation without its values."""
+    """Return the kind of violation, without its values."""
     if error == "the body is empty" or "byte-order mark" in error:
         return error
     if "not UTF-8" in error:
@@ -142,6 +145,7 @@ _JSON_TYPE = re.compile(
 
 @lru_cache(maxsize=256)
 def _is_json_type(value: str) -> bool:
+    """Return whether a Content-Type is application/json without a charset or with UTF-8."""
     return _JSON_TYPE.fullmatch(value) is not None
 
 

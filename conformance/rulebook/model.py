@@ -1,4 +1,4 @@
-"""The shape of a rule: its record, its levels and verdicts, and the outcome of a pure check."""
+"""Rules: their records, levels and verdicts, and the outcome of a pure check."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ __all__ = [
 
 
 class Level(StrEnum):
-    """How binding a rule is: a broken *must* fails the gate, a broken *should* warns."""
+    """The level of a rule: a broken *must* fails the gate, a broken *should* is a warning."""
 
     MUST = "must"
     SHOULD = "should"
 
 
 class Verdict(StrEnum):
-    """What a run says of a rule (rulebook, section 2)."""
+    """The verdict of a run on a rule (rulebook, section 2)."""
 
-    PASS = "pass"  # noqa: S105  (a verdict, no password)
+    PASS = "pass"  # noqa: S105  (a verdict, not a password)
     FAIL = "fail"
     WARN = "warn"
     WAIVED = "waived"
@@ -50,7 +50,7 @@ class Verdict(StrEnum):
     ERROR = "error"
 
 
-#: The areas of the rulebook, by the letters that begin an id.
+#: The areas of the rulebook, by the letters at the beginning of a rule's id.
 AREAS: Mapping[str, str] = {
     "HTTP": "HTTP",
     "REQ": "Requests",
@@ -68,11 +68,11 @@ AREAS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a pure check says of one exchange.
+    """The result of a pure check of one exchange.
 
-    `judged` is False where the rule has nothing to say of such an exchange. When the rule is broken, `kind`
-    names the violation in a few words that are the same for every instance of one cause (findings are grouped
-    by it), and `expected` and `actual` are for people.
+    `judged` is False if the rule does not apply to the exchange. If the rule is broken, `kind` names the violation in
+    a few words that are the same for every instance of one cause, since findings are grouped by it. `expected` and
+    `actual` are for people.
     """
 
     judged: bool = True
@@ -87,7 +87,7 @@ not_applicable = Outcome(judged=False)
 
 
 def broken(*, expected: str, actual: str, kind: str = "") -> Outcome:
-    """Say that the rule is broken; `kind` groups findings and defaults to what was expected."""
+    """Return the outcome of a broken rule; `kind` groups findings and defaults to `expected`."""
     return Outcome(broken=True, kind=kind or expected, expected=expected, actual=actual)
 
 
@@ -98,9 +98,9 @@ Check = Callable[[Exchange], Outcome]
 class Rule:
     """One rule of the rulebook.
 
-    `clause` quotes the documentation («…») or says *wire* or *hardening*; `title` says the rule in one line;
-    `why` says what goes wrong for a caller when it is broken. `check` judges one exchange; a rule without
-    one is judged by a conversation. `passes` and `fails` are replies on which a self-test runs the check.
+    `clause` quotes the documentation («…»), or is *wire* or *hardening*. `title` states the rule in one line. `why`
+    explains what goes wrong for a caller if the rule is broken. `check` checks one exchange; a rule without a check
+    is tested by a suite. `passes` and `fails` are example responses that the self-tests give to the check.
     """
 
     id: str
@@ -114,11 +114,11 @@ class Rule:
 
     @property
     def area(self) -> str:
-        """The letters that begin the id."""
+        """The letters at the beginning of the id."""
         return self.id.split("-")[0]
 
     def record(self) -> dict[str, Any]:
-        """Return what a report tells of the rule."""
+        """Return the rule as it is written to a report."""
         return {
             "id": self.id,
             "level": str(self.level),
@@ -150,7 +150,7 @@ def rule(
     passes: Sequence[Exchange],
     fails: Sequence[Exchange],
 ) -> Callable[[Check], Check]:
-    """Register a rule that one exchange can judge; the docstring of the check says why it matters."""
+    """Register a rule that is checked on one exchange; the docstring of the check is the rule's `why`."""
 
     def register(check: Check) -> Check:
         why = " ".join((check.__doc__ or "").split())
@@ -161,11 +161,11 @@ def rule(
 
 
 def suite_rule(*, id: str, level: Level, clause: str, title: str, why: str) -> None:
-    """Register a rule that needs more than one exchange; a suite judges it."""
+    """Register a rule that needs more than one exchange and is tested by a suite."""
     _register(Rule(id, level, clause, title, why))
 
 
-_SEALED = (
+_COMPLETE_HEADERS = (
     ("Content-Type", "application/json"),
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
@@ -176,7 +176,7 @@ def reply(
     status: int,
     *,
     body: bytes | None = None,
-    headers: Sequence[tuple[str, str]] = _SEALED,
+    headers: Sequence[tuple[str, str]] = _COMPLETE_HEADERS,
     verb: str = "POST",
     url: str = "http://host/api/course",
     sent: bytes = b'{"method":"read"}',
@@ -190,7 +190,7 @@ def reply(
     well_formed: bool = True,
     **envelope: object,
 ) -> Exchange:
-    """Build an example: a reply with this status and this envelope, or exactly this `body`."""
+    """Return an example response with this status and this envelope, or exactly this `body`."""
     text = json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode() if body is None else body
     request = Request(verb, url, tuple(sent_headers), sent, well_formed=well_formed)
     response = Response(status, tuple(headers), text)
@@ -208,20 +208,20 @@ def reply(
 
 
 def no_reply(kind: str, *, verb: str = "POST", well_formed: bool = True) -> Exchange:
-    """Build an example of a call that got no answer: `kind` is one of the kinds of a `Failure`."""
+    """Return an example of a call without a response; `kind` is that of the `Failure`."""
     request = Request(verb, "http://host/api/course", (), b'{"method":"read"}', well_formed=well_formed)
     return Exchange(request, failure=Failure(kind, f"the call failed: {kind}"), function="course.read")
 
 
-#: Members whose text is not shown in a reply to a login: the session may lie elsewhere than expected.
+#: Members whose text is not shown in the response to a login: the session may be in an unexpected place.
 _SECRET_NAME = re.compile(r"session|token|ticket|jwt|secret|password|credential|hmac", re.IGNORECASE)
 
 
 def shown(value: object, exchange: Exchange, limit: int = 160) -> str:
-    """Return a value as a person reads it in a finding: on one line, short, with the run's secrets masked.
+    """Return a value as it is shown in a finding: on one line, short, with the run's secrets masked.
 
-    Each string is masked before it is cut, so that no part of a secret is left over. Nothing here recurses
-    deeper than three levels, whatever came.
+    Each string is masked before it is cut, so that no part of a secret remains. Nested values are shown to a depth of
+    three levels.
     """
     text = _shown(value, exchange, 3)
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -240,8 +240,8 @@ def _shown(value: object, exchange: Exchange, levels: int) -> str:
         parts = []
         for name, member in islice(value.items(), 6):
             hidden = exchange.login and isinstance(member, str) and _SECRET_NAME.search(name)
-            told = repr(MASK) if hidden else _shown(member, exchange, levels - 1)
-            parts.append(f"{_shown(name, exchange, 0)}: {told}")
+            text = repr(MASK) if hidden else _shown(member, exchange, levels - 1)
+            parts.append(f"{_shown(name, exchange, 0)}: {text}")
         return "{" + ", ".join(parts + ["…"] * (len(value) > 6)) + "}"
     if isinstance(value, list):
         if not levels:

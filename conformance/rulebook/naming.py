@@ -1,4 +1,4 @@
-"""Names: camelCase, everywhere."""
+"""Rules on names: all are camelCase."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from conformance.rulebook.model import (
 
 _CASE = "General: «API uses camelCased names rather than under_scored»"
 
-#: Names that were found to be camelCase: an API has few, and they come again in every answer.
-_good: set[str] = {"isError", "errMsg", "data"}
-_GOOD_LIMIT = 8192
+#: A cache of camelCase names: an API has few names, and every response repeats them.
+_camel_case_names: set[str] = {"isError", "errMsg", "data"}
+MAX_CACHED_NAMES = 8192
 _CONTAINERS = (dict, list)
 
 
 def is_camel_case(name: str) -> bool:
-    """Whether a name is a letter that is not a capital, followed by letters and digits."""
+    """Return whether a name begins with a lower-case letter and has only letters and digits."""
     if not name:
         return False
     first = name[0]
@@ -36,23 +36,23 @@ def is_camel_case(name: str) -> bool:
     return (name.isascii() and name.isalnum()) or all(c.isalpha() or c.isdecimal() for c in name)
 
 
-def _known_good(name: str) -> bool:
-    if name in _good:
+def _is_cached_camel_case(name: str) -> bool:
+    if name in _camel_case_names:
         return True
     if not is_camel_case(name):
         return False
-    if len(_good) < _GOOD_LIMIT and len(name) <= 64:
-        _good.add(name)
+    if len(_camel_case_names) < MAX_CACHED_NAMES and len(name) <= 64:
+        _camel_case_names.add(name)
     return True
 
 
-def _all_good(value: object) -> bool:
-    """Whether every member name at any depth is camelCase; the fast answer, without saying where."""
+def _all_camel_case(value: object) -> bool:
+    """Return whether every member name at any depth is camelCase; fast, without a pointer to the first other one."""
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
-            if not _good.issuperset(item) and not all(map(_known_good, item)):
+            if not _camel_case_names.issuperset(item) and not all(map(_is_cached_camel_case, item)):
                 return False
             stack += [member for member in item.values() if member.__class__ in _CONTAINERS]
         elif isinstance(item, list):
@@ -61,7 +61,7 @@ def _all_good(value: object) -> bool:
 
 
 def _names(value: object, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (JSON pointer, name) for each member at any depth, in their order."""
+    """Yield (JSON pointer, name) for each member at any depth, in document order."""
     stack: list[tuple[str, str | None, object]] = [(pointer, None, value)]
     while stack:
         place, name, item = stack.pop()
@@ -77,8 +77,8 @@ def _escaped(name: str) -> str:
     return name[:80].replace("~", "~0").replace("/", "~1")
 
 
-def _judged_names(exchange: Exchange, value: object) -> Iterator[tuple[str, str]]:
-    """Yield the names that are judged: no keys of declared maps, no extra members of the profile's."""
+def _checked_names(exchange: Exchange, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the names to check, without keys of declared maps and extra members that the profile allows."""
     if not isinstance(value, dict):
         yield from _names(value)
         return
@@ -94,14 +94,14 @@ def _judged_names(exchange: Exchange, value: object) -> Iterator[tuple[str, str]
             yield from _names(member, pointer)
 
 
-def _but_for_marks(data: object) -> Iterator[tuple[str, str]]:
-    """Stand in for a result schema in the examples: `marks` is declared as a map keyed by data."""
+def _names_outside_marks(data: object) -> Iterator[tuple[str, str]]:
+    """Replace a result schema in the examples: `marks` is declared as a map with arbitrary keys."""
     for pointer, name in _names(data):
         if not pointer.startswith("/marks/"):
             yield pointer, name
 
 
-_MAP = Contract("course.read", names=_but_for_marks)
+_MAP = Contract("course.read", names=_names_outside_marks)
 
 
 def _named(data: object) -> Exchange:
@@ -151,18 +151,18 @@ def names_are_camel_case(exchange: Exchange) -> Outcome:
     read = exchange.json
     if read.error is not None:
         return not_applicable
-    if _all_good(read.value):
+    if _all_camel_case(read.value):
         return holds
     try:
-        for pointer, name in _judged_names(exchange, read.value):
-            if not _known_good(name):
+        for pointer, name in _checked_names(exchange, read.value):
+            if not _is_cached_camel_case(name):
                 return broken(
                     expected="every member name in camelCase",
                     actual=f"{shown(name, exchange, 60)} at {shown(pointer, exchange, 110)}",
                     kind=_kind(name),
                 )
     except (RecursionError, UnicodeError):
-        return not_applicable  # too deep, or with half a character, for the catalogue's own walk
+        return not_applicable  # nested too deep for the catalogue, or an unpaired surrogate
     return holds
 
 

@@ -1,4 +1,4 @@
-"""Rows: where they start and how many come."""
+"""Rules on paging: the first row and the number of rows of a response."""
 
 from __future__ import annotations
 

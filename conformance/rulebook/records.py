@@ -1,6 +1,6 @@
-"""The rulebook as JSON, for pages that show it and import nothing of ours.
+"""The rulebook as JSON, for the explorer page, which imports nothing of this package.
 
-`python -m conformance.rulebook.records` writes `fixtures/explorer/rules.json` of the current folder.
+`python -m conformance.rulebook.records` writes `fixtures/explorer/rules.json` in the current folder.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ FILE = Path("fixtures/explorer/rules.json")
 
 
 def text() -> str:
-    """Return the records, one a line, in the order of the rulebook."""
+    """Return the records as a JSON array, one per line, in the order of the rulebook."""
     lines = [json.dumps(rule.record(), ensure_ascii=False) for rule in RULES.values()]
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def main() -> int:
-    """Rewrite the file."""
+    """Write the file."""
     FILE.write_text(text(), encoding="utf-8")
     return 0
 

@@ -1,4 +1,4 @@
-"""What a request may leave out, and which requests are refused."""
+"""Rules on requests: what may be left out, and which requests must be refused."""
 
 from __future__ import annotations
 

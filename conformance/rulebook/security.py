@@ -1,4 +1,4 @@
-"""What must not leak, and what must not be let in."""
+"""Rules on security: what must not leak, and what must not be accepted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from conformance.protocol.exchange import Exchange, Request
 from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook.envelope import is_error
-from conformance.rulebook.insides import find_leak
+from conformance.rulebook.leak_patterns import find_leak
 from conformance.rulebook.model import (
     Level,
     Outcome,
@@ -45,8 +45,8 @@ def _page(body: str, *, status: int = 500, well_formed: bool = True) -> Exchange
     )
 
 
-#: What ordinary error messages say.
-_PLAIN = (
+#: Ordinary error messages.
+_HARMLESS_MESSAGES = (
     "No such course",
     "Please select a course from the list",
     "PLEASE SELECT A COURSE FROM THE LIST",
@@ -73,7 +73,7 @@ _PLAIN = (
     "Unexpected token } in JSON at position 12",
 )
 
-#: What gives insides away.
+#: Messages that reveal internal details of the server.
 _LEAKS = (
     # Stack traces
     'Traceback (most recent call last):\n  File "/srv/app/course.py", line 12, in find',
@@ -148,8 +148,8 @@ _LEAKS = (
     clause="HTTP response codes: «Internal error or an undefined situation» (and no more than that)",
     title="Errors reveal no insides",
     passes=[
-        *(_error(message) for message in _PLAIN),
-        # What the request brought along is not the server's own.
+        *(_error(message) for message in _HARMLESS_MESSAGES),
+        # Text of the request that is repeated reveals nothing.
         _error("No course is called SELECT * FROM course", sent=b'{"data":{"query":"SELECT * FROM course"}}'),
         _error("Unknown function java.lang.Runtime.exec()", sent=b'{"method":"java.lang.Runtime.exec()"}'),
         _error("Unknown path C:\\Windows\\win.ini", sent=b'{"data":{"path":"C:\\\\Windows\\\\win.ini"}}'),
@@ -177,7 +177,7 @@ _LEAKS = (
         _page("<hr><center>nginx/1.18.0</center>"),
         _page("<pre>java.lang.IllegalArgumentException</pre>", status=400, well_formed=False),
         reply(405, body=b"Traceback (most recent call last):", verb="GET"),
-        # A leak beside an echo is one all the same.
+        # A leak next to repeated text is still a leak.
         _error('relation "corse" does not exist', sent=b'{"data":{"query":"corse"}}'),
         _error("You have an error in your SQL syntax near 'SELECT'", sent=b'{"data":{"query":"SELECT"}}'),
         _error("no such column: foo", sent=b'{"data":{"sort":"foo"}}'),
@@ -201,10 +201,9 @@ def error_reveals_nothing(exchange: Exchange) -> Outcome:
 
 @lru_cache(maxsize=1024)
 def _forms(secret: str) -> tuple[str, ...]:
-    """Return the ways in which an answer may repeat a secret: as it is, JSON-escaped, in an address.
+    """Return the forms in which a response may repeat a secret: plain, JSON-escaped, URL-encoded.
 
-    Their bytes are given as the text with the same code points: Python looks for text in text far faster than
-    for bytes in bytes.
+    Each is a text whose code points are the bytes of the form, since Python searches a text much faster than bytes.
     """
     plain = {secret, quote(secret.encode("utf-8", "surrogatepass"), safe="")}
     for ascii_only in (True, False):
@@ -217,7 +216,7 @@ def _forms(secret: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _password_forms(secret: str) -> tuple[str, ...]:
-    """Return the forms of a password that stands out from ordinary text, or none where it does not."""
+    """Return the forms of a password that cannot be mistaken for ordinary text; none for any other."""
     classes = (str.islower, str.isupper, str.isdecimal, lambda sign: not sign.isalnum())
     kinds = sum(any(belongs(sign) for sign in secret) for belongs in classes)
     return _forms(secret) if len(secret) >= 12 or (len(secret) >= 8 and kinds >= 2) else ()
@@ -225,22 +224,23 @@ def _password_forms(secret: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _session_forms(identifier: str) -> tuple[str, ...]:
+    """Return the forms of a session identifier; none for a short one."""
     return _forms(identifier) if len(identifier) >= 12 else ()
 
 
 @lru_cache(maxsize=16)
-def _needles(passwords: tuple[str, ...], sessions: tuple[str, ...]) -> tuple[str, ...]:
-    """Return every form of every secret to look for, whoever it belongs to."""
+def _secret_texts(passwords: tuple[str, ...], sessions: tuple[str, ...]) -> tuple[str, ...]:
+    """Return every form of every secret, of all users."""
     forms = [*map(_password_forms, passwords), *map(_session_forms, sessions)]
     return tuple(form for some in forms for form in some)
 
 
 def secret_needles(secret_registry: SecretRegistry) -> tuple[str, ...]:
-    """Return every text that `nothing_secret_is_repeated` looks for, as the text with the code points of its bytes.
+    """Return every text that `nothing_secret_is_repeated` searches for; its code points are bytes.
 
-    An answer that holds none of them, in its body or in the values of its headers, repeats nothing secret.
+    A response without any of them, in its body and in the values of its headers, repeats no secret.
     """
-    return _needles(tuple(secret_registry.passwords()), tuple(secret_registry.sessions()))
+    return _secret_texts(tuple(secret_registry.passwords()), tuple(secret_registry.sessions()))
 
 
 def _secret_registry(
@@ -259,10 +259,10 @@ def _secret_registry(
 
 
 _SECRET_REGISTRY = _secret_registry()
-_ADMINS = "c0ffee0123456789"
+_ADMIN_SESSION = "c0ffee0123456789"
 
 
-def _said(
+def _success(
     data: object,
     *,
     user: str | None = "owner",
@@ -274,12 +274,12 @@ def _said(
     )
 
 
-def _repeated(data: object, *, sent: bytes) -> Exchange:
+def _echo(data: object, *, sent: bytes) -> Exchange:
     return reply(200, isError=False, errMsg=None, data=data, sent=sent, secret_registry=_SECRET_REGISTRY)
 
 
 def _carries(request: Request, identifier: str) -> bool:
-    """Whether a request has a session identifier in it, in whatever place."""
+    """Return whether a request contains a session identifier in any place."""
     values = "\n".join([request.url, *(value for _, value in request.headers)])
     sent = f"{values}\n{request.body.decode('latin-1')}"
     return any(form in sent for form in _session_forms(identifier))
@@ -291,41 +291,41 @@ def _carries(request: Request, identifier: str) -> bool:
     clause="Authentication: «session identifier», «to work within the same login session»",
     title="No answer repeats a password, or another user's session",
     passes=[
-        _said({}),
-        _said({"sessionId": "5f2c9a7e41d84b06"}),
-        _said({"sessionId": "5f2c9a7e41d84b06"}, login=True),
-        _said({"sessionId": "c0ffee0123456789"}, user=None, login=True),
-        _said({"title": "Tr0ub4dor"}),
-        _said({"title": "password"}, secret_registry=_secret_registry(["password"])),
-        _said({"title": "course a1"}, secret_registry=_secret_registry(["a1"])),
-        _said({"id": "abc123"}, secret_registry=_secret_registry(sessions=[("abc123", "admin")])),
-        _said(
+        _success({}),
+        _success({"sessionId": "5f2c9a7e41d84b06"}),
+        _success({"sessionId": "5f2c9a7e41d84b06"}, login=True),
+        _success({"sessionId": "c0ffee0123456789"}, user=None, login=True),
+        _success({"title": "Tr0ub4dor"}),
+        _success({"title": "password"}, secret_registry=_secret_registry(["password"])),
+        _success({"title": "course a1"}, secret_registry=_secret_registry(["a1"])),
+        _success({"id": "abc123"}, secret_registry=_secret_registry(sessions=[("abc123", "admin")])),
+        _success(
             {"id": "0123456789abcdef"},
             secret_registry=_secret_registry(sessions=[("0123456789abcdef", None)]),
         ),
-        # What the request itself carries is known to who sent it: that it works is for AUT-13 and AUT-15 to judge.
+        # The sender knows the session in its own request; AUT-13 and AUT-15 test whether it works.
         *(
             reply(
                 200,
                 isError=False,
                 errMsg=None,
-                data={"sessionId": _ADMINS},
+                data={"sessionId": _ADMIN_SESSION},
                 secret_registry=_SECRET_REGISTRY,
                 **carried,
             )
             for carried in (
-                {"sent_headers": (("Token", _ADMINS),)},
-                {"sent_headers": (("Token", _ADMINS),), "user": None, "login": True},
-                {"sent_headers": (("Cookie", f"Token={_ADMINS}"),), "user": None},
-                {"url": f"http://host/api/auth?Token={_ADMINS}", "user": None},
-                {"sent": f'{{"method":"status","Token":"{_ADMINS}"}}'.encode(), "user": None},
+                {"sent_headers": (("Token", _ADMIN_SESSION),)},
+                {"sent_headers": (("Token", _ADMIN_SESSION),), "user": None, "login": True},
+                {"sent_headers": (("Cookie", f"Token={_ADMIN_SESSION}"),), "user": None},
+                {"url": f"http://host/api/auth?Token={_ADMIN_SESSION}", "user": None},
+                {"sent": f'{{"method":"status","Token":"{_ADMIN_SESSION}"}}'.encode(), "user": None},
             )
         ),
     ],
     fails=[
-        _said({"credential": "Tr0ub4dor&3"}),
-        _said({"user": {"note": "the password is Tr0ub4dor&3."}}),
-        _said({"credential": "Tr0ub4dor&3"}, login=True),
+        _success({"credential": "Tr0ub4dor&3"}),
+        _success({"user": {"note": "the password is Tr0ub4dor&3."}}),
+        _success({"credential": "Tr0ub4dor&3"}, login=True),
         reply(
             401,
             isError=True,
@@ -334,8 +334,8 @@ def _carries(request: Request, identifier: str) -> bool:
             secret_registry=_SECRET_REGISTRY,
         ),
         reply(500, body=b"<p>Tr0ub4dor&3</p>", secret_registry=_SECRET_REGISTRY, well_formed=False),
-        _said({"credential": 'pass"word\\1'}, secret_registry=_secret_registry(['pass"word\\1'])),
-        _said({"credential": "lösenord-é"}, secret_registry=_secret_registry(["lösenord-é"])),
+        _success({"credential": 'pass"word\\1'}, secret_registry=_secret_registry(['pass"word\\1'])),
+        _success({"credential": "lösenord-é"}, secret_registry=_secret_registry(["lösenord-é"])),
         reply(
             200, body=b'{"data":"l\\u00f6senord-\\u00e9"}', secret_registry=_secret_registry(["lösenord-é"])
         ),
@@ -343,7 +343,7 @@ def _carries(request: Request, identifier: str) -> bool:
             200, body=b'{"data":"l\\u00F6senord-\\u00E9"}', secret_registry=_secret_registry(["lösenord-é"])
         ),
         reply(200, body=b'{"data":"a\\/b\\/c\\/d-7"}', secret_registry=_secret_registry(["a/b/c/d-7"])),
-        _said(
+        _success(
             {"credential": "correcthorsebattery"}, secret_registry=_secret_registry(["correcthorsebattery"])
         ),
         reply(200, body=b"{}", headers=(("X-Debug", "pw=Tr0ub4dor&3"),), secret_registry=_SECRET_REGISTRY),
@@ -353,19 +353,19 @@ def _carries(request: Request, identifier: str) -> bool:
             headers=(("Location", "/?credential=Tr0ub4dor%263"),),
             secret_registry=_SECRET_REGISTRY,
         ),
-        _said({"sessionId": "c0ffee0123456789"}),
-        _said({"sessionId": "c0ffee0123456789"}, login=True),
-        _said({"sessions": [{"id": "c0ffee0123456789"}]}, user=None),
-        _said({"sessionId": "5f2c9a7e41d84b06"}, user="admin"),
+        _success({"sessionId": "c0ffee0123456789"}),
+        _success({"sessionId": "c0ffee0123456789"}, login=True),
+        _success({"sessions": [{"id": "c0ffee0123456789"}]}, user=None),
+        _success({"sessionId": "5f2c9a7e41d84b06"}, user="admin"),
         reply(
             200,
             body=b"{}",
             headers=(("Set-Cookie", "Token=c0ffee0123456789"),),
             secret_registry=_SECRET_REGISTRY,
         ),
-        # A password that the request carries is not to be repeated either.
-        _repeated({"credential": "Tr0ub4dor&3"}, sent=b'{"data":{"credential":"Tr0ub4dor&3"}}'),
-        _repeated({"sessionId": _ADMINS}, sent=b'{"data":{"sessionId":"5f2c9a7e41d84b06"}}'),
+        # A password of the request must not be repeated either.
+        _echo({"credential": "Tr0ub4dor&3"}, sent=b'{"data":{"credential":"Tr0ub4dor&3"}}'),
+        _echo({"sessionId": _ADMIN_SESSION}, sent=b'{"data":{"sessionId":"5f2c9a7e41d84b06"}}'),
     ],
 )
 def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
@@ -380,7 +380,7 @@ def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
     if not headers.isascii():
         text += "\n" + headers.encode("utf-8", "surrogatepass").decode("latin-1")
     passwords, sessions = secret_registry.passwords(), secret_registry.sessions()
-    if not any(map(text.__contains__, _needles(tuple(passwords), tuple(sessions)))):
+    if not any(map(text.__contains__, _secret_texts(tuple(passwords), tuple(sessions)))):
         return holds
     for secret in passwords:
         for form in _password_forms(secret):
@@ -422,14 +422,14 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 
 @lru_cache(maxsize=256)
 def _is_uncacheable(values: tuple[str, ...]) -> bool:
-    """Whether Cache-Control keeps an answer out of shared caches; `private="name"` speaks of one field."""
+    """Return whether Cache-Control keeps a response out of shared caches; `private="name"` is about one field only."""
     directives = _QUOTED.sub('""', ",".join(values)).split(",")
     return any(directive.strip().lower() in ("no-store", "private") for directive in directives)
 
 
 @lru_cache(maxsize=256)
 def _is_nosniff(values: tuple[str, ...]) -> bool:
-    """Whether a browser takes X-Content-Type-Options for nosniff: it looks at the first value alone."""
+    """Return whether a browser reads X-Content-Type-Options as nosniff; it uses only the first value."""
     return ",".join(values).split(",")[0].strip(" \t").lower() == "nosniff"
 
 
@@ -488,15 +488,15 @@ def session_answers_are_sealed(exchange: Exchange) -> Outcome:
     nosniff = _is_nosniff(tuple(sniffing))
     if uncacheable and nosniff:
         return holds
-    cache_said = f"Cache-Control: {', '.join(caching)[:80]!r}" if caching else "no Cache-Control"
-    sniff_said = f"X-Content-Type-Options: {sniffing[0][:60]!r}" if sniffing else "no X-Content-Type-Options"
+    cache_shown = f"Cache-Control: {', '.join(caching)[:80]!r}" if caching else "no Cache-Control"
+    sniff_shown = f"X-Content-Type-Options: {sniffing[0][:60]!r}" if sniffing else "no X-Content-Type-Options"
     if nosniff:
-        expected, actual, kind = "Cache-Control: no-store or private", cache_said, "cacheable"
+        expected, actual, kind = "Cache-Control: no-store or private", cache_shown, "cacheable"
     elif uncacheable:
-        expected, actual, kind = "X-Content-Type-Options: nosniff", sniff_said, "not nosniff"
+        expected, actual, kind = "X-Content-Type-Options: nosniff", sniff_shown, "not nosniff"
     else:
         expected = "Cache-Control: no-store or private; X-Content-Type-Options: nosniff"
-        actual, kind = f"{cache_said}; {sniff_said}", "cacheable, and not nosniff"
+        actual, kind = f"{cache_shown}; {sniff_shown}", "cacheable, and not nosniff"
     return broken(expected=expected, actual=actual, kind=kind)
 
 

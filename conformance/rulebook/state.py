@@ -1,4 +1,4 @@
-"""What a sequence of calls leaves behind."""
+"""Rules on state: the effects of a sequence of calls."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The rulebook as a Markdown table, made from the records.
+"""The rulebook as a Markdown table.
 
-`python -m conformance.rulebook.table` puts it into the README.md of the current folder.
+`python -m conformance.rulebook.table` writes it into the README.md of the current folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ END = "<!-- /rulebook -->"
 
 
 def table() -> str:
-    """Return the table: each rule with its level, its title and the clause that it stands on."""
+    """Return the table: each rule with its level, title and clause."""
     lines = ["| rule | level | what it says | source |", "| --- | --- | --- | --- |"]
     area = ""
     for rule in RULES.values():
@@ -31,10 +31,10 @@ def table() -> str:
 
 
 def inserted(text: str) -> str:
-    """Return a document with the table between its markers.
+    """Return a document with the current table between its markers.
 
     Raises:
-        ValueError: the markers are not there.
+        ValueError: the document has no markers.
 
     """
     before, begin, rest = text.partition(BEGIN)
@@ -45,7 +45,7 @@ def inserted(text: str) -> str:
 
 
 def main() -> int:
-    """Rewrite README.md in the current folder."""
+    """Update README.md in the current folder."""
     path = Path("README.md")
     path.write_text(inserted(path.read_text(encoding="utf-8")), encoding="utf-8")
     return 0

@@ -15,7 +15,7 @@ from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook import RULES, Rule
 from conformance.rulebook.envelope import json_types
-from conformance.rulebook.insides import _PATTERNS, scan
+from conformance.rulebook.leak_patterns import _PATTERNS, scan
 from conformance.rulebook.model import AREAS, Outcome, no_reply, reply, shown
 from conformance.rulebook.naming import is_camel_case
 

@@ -1,7 +1,7 @@
-"""What gives a server's insides away: stack traces, paths, SQL, class names, banners (SEC-2).
+"""Leak patterns: stack traces, paths, SQL, class names and banners in error responses (SEC-2).
 
-Each pattern asks for a shape that prose does not have, so that «Please select a course from the list» is no
-SQL and «/home/settings» no file. All of them are bounded: a megabyte of anything is read in linear time.
+Each pattern requires a form that ordinary text does not have, so that «Please select a course from the list» is not
+SQL and «/home/settings» is not a file. All of them are bounded: any text is searched in linear time.
 """
 
 from __future__ import annotations
@@ -26,28 +26,30 @@ INTERPRETER = "an interpreter's own message"
 CONNECTION = "a connection string"
 BANNER = "a banner or debug page"
 
-#: At most so many characters of one answer are read.
-_LIMIT = 131_072
+#: Characters of one response that are searched.
+MAX_SCANNED_CHARACTERS = 131_072
 
 _IDENT = r"[\w.`\"\[\]$]{1,80}"
 _COMPARED = rf"{_IDENT}\s*(?:=|<>|!=|<|>|(?:not\s+)?in\s*\(|(?:i?like)\s|is\s+(?:not\s+)?null|between\s)"
 _SCRIPT = r"(?:php|java|kt|kts|groovy|scala|rb|go|cs|[cm]?[jt]sx?)"
 
 
-def _pieces(listed: str) -> tuple[str, ...]:
+def _alternatives(listed: str) -> tuple[str, ...]:
+    """Return the texts of a list that is separated by vertical bars."""
     return tuple(listed.split("|"))
 
 
 def _any(*patterns: str, flags: int = 0) -> re.Pattern[str]:
+    """Return a pattern that matches any of these patterns."""
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), flags)
 
 
-#: Each kind of finding: what it is called; pieces of text (in lower case) of which every finding has one, so
-#: that most messages are done with at a glance; and what it looks like.
+#: Each kind of leak: its name; texts in lower case of which every match contains at least one, so that most messages
+#: need no regular expression; and its pattern.
 _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     (
         TRACE,
-        _pieces('(|:|"|#|<|stack trace|.php on|goroutine'),
+        _alternatives('(|:|"|#|<|stack trace|.php on|goroutine'),
         _any(
             # Python
             r"Traceback \(most recent call last\)",
@@ -77,7 +79,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (
         PATH,
-        _pieces("/|\\"),
+        _alternatives("/|\\"),
         _any(
             r"(?<![\w.)\]}~:/-])/(?:"
             r"var/(?:www|lib|log|logs|run|tmp|task|cache|folders|opt|app|html|spool|mail|db|containers|snap)\b"
@@ -109,10 +111,10 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (
         SQL,
-        _pieces("select|insert|delete|table|where|join"),
+        _alternatives("select|insert|delete|table|where|join"),
         _any(
-            # In capitals, as code writes it; a sentence in capitals throughout («SELECT A COURSE FROM THE
-            # LIST») has none of the signs asked for.
+            # Keywords in capitals, as in code. A sentence in capitals («SELECT A COURSE FROM THE LIST») does not
+            # match, since it has none of the required characters.
             rf"\bSELECT\s+(?:DISTINCT\s+|TOP\s+\d+\s+)?(?:\*|[^\s,]{{1,80}}\s*,|[^\s]{{0,80}}[a-z_.`\"\[(*])"
             rf"[^;]{{0,400}}?\sFROM\s+{_IDENT}",
             rf"\bSELECT\s[^;]{{1,400}}?\sFROM\s+{_IDENT}(?:\s+(?:AS\s+)?\w+)?\s+WHERE\s+(?i:{_COMPARED})",
@@ -126,9 +128,9 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (
         SQL,
-        _pieces("select|insert|update|delete"),
+        _alternatives("select|insert|update|delete"),
         _any(
-            # In any case, with the signs that only a statement has
+            # Keywords in any case, with characters that only a statement has
             rf"\bupdate\s+{_IDENT}\s+set\s+{_IDENT}\s*=",
             rf"\binsert\s+into\s+{_IDENT}\s*(?:\([^()]{{1,400}}\)\s*)(?:values|select)\b",
             rf"\bdelete\s+from\s+{_IDENT}\s+where\s+{_COMPARED}",
@@ -141,7 +143,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (
         SQL_ERROR,
-        _pieces(
+        _alternatives(
             "sql|mariadb|column|table|duplicate|default value| row|denied for user|deadlock|er_|"
             "syntax|relation|constraint|invalid input|too long for type|unterminated|operator does|"
             "encoding|is aborted|authentication failed for|pg_|no such function|unrecognized token|"
@@ -214,7 +216,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (
         CLASS,
-        _pieces(
+        _alternatives(
             "error|exception|::|\\|org.|java|jakarta.|kotlin.|com.|system.|microsoft.|werkzeug.|"
             "django.|sqlalchemy.|psycopg|pymongo.|rest_framework."
         ),
@@ -251,7 +253,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (
         INTERPRETER,
-        _pieces(
+        _alternatives(
             "undefined|null|object|operand|required|unexpected keyword|out of range|exceeded|"
             "call to|trying to|exhausted|maximum|invoke|deserialize|cast to|nil |unmarshal|nested"
         ),
@@ -283,7 +285,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (
         CONNECTION,
-        _pieces("://|thin:"),
+        _alternatives("://|thin:"),
         _any(
             r"\b(?:jdbc:\w{2,20}(?::\w+)?|postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|rediss?|amqps?|sqlite)"
             r":(?://|thin:)[^\s\"'<>]{3,120}",
@@ -291,7 +293,7 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (
         BANNER,
-        _pieces(
+        _alternatives(
             "/|version:|(r)|<|debug|whitelabel|whoops|server error in|action controller|symfony exception"
         ),
         _any(
@@ -321,14 +323,14 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = (
 )
 
 _URL = re.compile(r"\bhttps?://[^\s\"'<>]{1,2000}")
-_UNSEEN = re.compile(r"<(script|style)\b", re.IGNORECASE)
+_INVISIBLE_ELEMENT = re.compile(r"<(script|style)\b", re.IGNORECASE)
 _LINKS = re.compile(
     r"\b(?:href|src|action|content)\s*=\s*(?:\"[^\"]{0,2000}\"|'[^']{0,2000}')", re.IGNORECASE
 )
 
 
 def scan(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (kind, evidence) for each thing in a text that an outsider should not see."""
+    """Yield (kind, evidence) for each leak in a text."""
     if "://" in text:
         text = _URL.sub("(address)", text)
     lowered = text.lower()
@@ -340,16 +342,17 @@ def scan(text: str) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=2048)
 def _is_clean(text: str) -> bool:
+    """Return whether a text has no leak; results are cached."""
     return next(scan(text), None) is None
 
 
 def _clean(text: str) -> bool:
-    # Messages come again and again; long texts are not worth keeping.
+    """Return whether a text has no leak; only results for short texts, which are often repeated, are cached."""
     return _is_clean(text) if len(text) <= 400 else next(scan(text), None) is None
 
 
 def _strings(value: object) -> Iterator[str]:
-    """Yield every text in a JSON value, names included."""
+    """Yield every string in a JSON value, including member names."""
     stack = [value]
     while stack:
         item = stack.pop()
@@ -363,10 +366,10 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def _texts(exchange: Exchange) -> Iterator[str]:
-    """Yield the texts of an answer that a person may come to see."""
+    """Yield the texts of a response that a person may see."""
     read = exchange.json
     if read.error is None:
-        left = _LIMIT
+        left = MAX_SCANNED_CHARACTERS
         for text in _strings(read.value):
             if len(text) > 4:
                 yield text[:left]
@@ -374,20 +377,20 @@ def _texts(exchange: Exchange) -> Iterator[str]:
                 if left <= 0:
                     return
     elif exchange.response is not None and exchange.response.body:
-        page = exchange.response.body[:_LIMIT].decode("utf-8", "replace")
+        page = exchange.response.body[:MAX_SCANNED_CHARACTERS].decode("utf-8", "replace")
         if "<" in page:
-            page = _LINKS.sub("", _seen(page))
+            page = _LINKS.sub("", _visible(page))
         yield html.unescape(page).replace("\\/", "/")
 
 
-def _seen(page: str) -> str:
-    """Return a page without its scripts and styles: a library's own code is no inside of the server."""
+def _visible(page: str) -> str:
+    """Return a page without its scripts and styles: the code of a library reveals nothing about the server."""
     lowered = page.lower()
     if len(lowered) != len(page):
         return page
     parts = []
     position = 0
-    while found := _UNSEEN.search(page, position):
+    while found := _INVISIBLE_ELEMENT.search(page, position):
         end = lowered.find(f"</{found.group(1).lower()}", found.end())
         if end < 0:
             break
@@ -397,28 +400,28 @@ def _seen(page: str) -> str:
 
 
 def find_leak(exchange: Exchange) -> tuple[str, str] | None:
-    """Return (kind, evidence) of the first thing in an answer that gives insides away, or None.
+    """Return (kind, evidence) of the first leak in a response, or None.
 
-    What the request itself brought along and the answer merely repeats gives nothing away. Neither does the
-    bare banner of a proxy that refuses a request which is no HTTP.
+    Text of the request that the response only repeats is not a leak. Neither is the banner of a proxy that refuses a
+    malformed request.
     """
-    brought: tuple[str, ...] | None = None
+    sent_texts: tuple[str, ...] | None = None
     for text in _texts(exchange):
         if _clean(text):
             continue
-        if brought is None:
-            brought = tuple(_brought(exchange.request))
-            everything = _plain("\n".join(brought))
-        for kind, evidence in scan(_without(text, brought)):
+        if sent_texts is None:
+            sent_texts = tuple(_request_texts(exchange.request))
+            sent_text = _plain("\n".join(sent_texts))
+        for kind, evidence in scan(_without_echoes(text, sent_texts)):
             if kind == BANNER and not exchange.request.well_formed:
                 continue
-            if _plain(evidence) not in everything:
+            if _plain(evidence) not in sent_text:
                 return kind, evidence
     return None
 
 
-def _brought(request: Request) -> Iterator[str]:
-    """Yield every text that a request carried, as it was sent and as a server may read it."""
+def _request_texts(request: Request) -> Iterator[str]:
+    """Yield every text of a request, as it was sent and as a server may decode it."""
     url = request.url
     once = unquote(url)
     yield from (url, once, unquote(once), unquote_plus(url))
@@ -445,21 +448,22 @@ def _brought(request: Request) -> Iterator[str]:
 
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_DROPPED = str.maketrans("", "", "\\\r\n\t ")
+_QUOTING = str.maketrans("", "", "\\\r\n\t ")
 
 
 def _plain(text: str) -> str:
-    """Return a text without what quoting, wrapping and folding add to it."""
-    return text.translate(_DROPPED).casefold()
+    """Return a text without differences of quoting, line breaks, white space and case."""
+    return text.translate(_QUOTING).casefold()
 
 
-def _without(text: str, brought: tuple[str, ...]) -> str:
-    """Return a text with what the request brought along replaced by a neutral word.
+def _without_echoes(text: str, sent_texts: tuple[str, ...]) -> str:
+    """Return a text with each repeated text of the request replaced by a neutral word.
 
-    What only looks like a finding because an echo meets the words around it is none. Single words stay: they
-    are no finding by themselves, and «Cannot read properties of undefined» is one, whoever said «read».
+    This avoids false findings where repeated text only looks like a leak together with the words around it. Single
+    words are not replaced: they are not a leak by themselves, and «Cannot read properties of undefined» is one, even
+    if the request contained «read».
     """
-    echoes = {part for part in brought if 3 <= len(part) <= 8192 and not part.isalnum() and part in text}
+    echoes = {part for part in sent_texts if 3 <= len(part) <= 8192 and not part.isalnum() and part in text}
     for part in sorted(echoes, key=len, reverse=True)[:50]:
         text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "x", text)
     return text
