@@ -1,4 +1,4 @@
-"""The house stands as it is drawn: who imports whom, and every rule has someone who judges it."""
+"""The packages import what they may, every rule is judged, and the guide shows both as they are."""
 
 from __future__ import annotations
 
@@ -148,6 +148,46 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "fixtures": (),
     "tests.servers": (),
 }
+
+
+def shown_arrows() -> dict[str, set[str]]:
+    """Return the arrows that CONTRIBUTING.md shows, with full names."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    short = {name.partition(".")[2]: name for name in ARROWS if name.startswith("conformance.")}
+    groups: dict[str, list[str]] = {"nothing": []}
+
+    def names(listed: str) -> list[str]:
+        found = []
+        for name in listed.split(", "):
+            first, dot, rest = name.partition(".")
+            found += groups.get(name, [short.get(first, first) + dot + rest])
+        return found
+
+    for name, listed in re.findall(r"^(\w+) = (.*)$", text, re.M):
+        groups[name] = names(listed)
+    return {
+        short.get(name, name): set(names(listed))
+        for name, listed in re.findall(r"^([\w.]+) → (.*)$", text, re.M)
+    }
+
+
+def test_the_guide_shows_the_arrows() -> None:
+    assert shown_arrows() == {package: set(allowed) for package, allowed in ARROWS.items()}
+
+
+def test_the_guide_shows_every_package() -> None:
+    tree = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("```text\n")[2].partition("```")[0]
+    shown, folder = set(), ""
+    for name in re.findall(r"^( *[\w.]+)/", tree, re.M):
+        folder = folder if name.startswith(" ") else name
+        shown.add(folder if folder == name else f"{folder}/{name.strip()}")
+    packages = {
+        "/".join(path.parent.relative_to(ROOT).parts[:2])
+        for path in sources("conformance", "load", "reports", "fixtures", "benchmarks")
+    }
+    # A package within a package of engine, and the like, is part of it.
+    assert packages - shown == set()
+    assert [name for name in sorted(shown) if not (ROOT / name).is_dir()] == []
 
 
 def test_every_package_is_on_the_map() -> None:

@@ -22,6 +22,7 @@ from tests.support.recording import ran_here
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")}
+DOCS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 VERBS = ("check", "call", "load", "verify", "serve", "report", "compare", "explore", "replay", "init")
 PROFILES = re.findall(r"^```toml\n(.*?)^```", README, re.S | re.M)
@@ -99,12 +100,27 @@ def test_rules_and_faults_named_exist(name: str) -> None:
     assert set(re.findall(r"--fault ([a-z]+\.[a-z0-9-]+)", PAGES[name])) <= set(FAULTS)
 
 
-@pytest.mark.parametrize("name", [*PAGES, "CHANGELOG.md"])
+@pytest.mark.parametrize("name", [*PAGES, *DOCS, "CHANGELOG.md"])
 def test_links_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not (ROOT / name).parent.joinpath(link).exists()] == []
     assert links or name == "CHANGELOG.md"
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", *DOCS])
+def test_paths_named_exist(name: str) -> None:
+    """What looks like a path of this project is one; `<area>` and `*` stand for any name."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    paths = re.findall(r"(?<![\w/.-])((?:conformance|load|reports|fixtures|tests|\.ci)/[\w/.<>*-]*)", text)
+    assert paths
+    missing = [path for path in paths if not any(ROOT.glob(re.sub(r"<\w+>", "*", path).rstrip("/.")))]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", re.findall(r"-m benchmarks\.(\w+)", PAGES["CONTRIBUTING.md"]))
+def test_benchmarks_named_exist(name: str) -> None:
+    assert (ROOT / "benchmarks" / f"{name}.py").is_file()
 
 
 def test_the_profile_has_ten_lines() -> None:
