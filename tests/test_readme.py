@@ -17,6 +17,7 @@ from conformance.protocol.profile import Auth, Target
 from conformance.rulebook import RULES
 from conformance.rulebook.table import inserted
 from fixtures.faults import FAULTS
+from tests.servers.library_defects import DEFECTS
 from tests.support.recording import ran_here
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,6 +122,25 @@ def test_paths_named_exist(name: str) -> None:
 @pytest.mark.parametrize("name", re.findall(r"-m benchmarks\.(\w+)", PAGES["CONTRIBUTING.md"]))
 def test_benchmarks_named_exist(name: str) -> None:
     assert (ROOT / "benchmarks" / f"{name}.py").is_file()
+
+
+def test_counts_are_true() -> None:
+    texts = [README, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), PAGES["CONTRIBUTING.md"]]
+    counted = {"rules": len(RULES), "deliberate faults": len(FAULTS), "known defects": len(DEFECTS)}
+    for what, count in counted.items():
+        found = [
+            int(number)
+            for text in texts
+            for number in re.findall(rf"(?<![\d-])(\d\d+) {what}(?! failed)", text)
+        ]
+        assert found, what
+        assert set(found) == {count}, what
+
+
+def test_the_changelog_repeats_nothing() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    long = [line for line in lines if len(line) > 40]
+    assert [line for line in long if long.count(line) > 1] == []
 
 
 def test_the_profile_has_ten_lines() -> None:
