@@ -1,4 +1,4 @@
-"""Scripts played against a target: names become identifiers and sessions, answers go to the model."""
+"""Sends the steps of scripts to the target: names become identifiers and sessions, results go to the model."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from conformance.helpers.comparison import bound
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
-from conformance.stateful.model import Disagreement, Knowledge, Model, Played, Step, put_in
+from conformance.stateful.entities import Disagreement, Knowledge
+from conformance.stateful.model import Model
+from conformance.stateful.script import Step, StepResult, put_in
 
-__all__ = ["OLDEST", "World", "groups"]
+__all__ = ["OLDEST", "ScriptExecutor"]
 
-#: What is put behind a user's name for the session that he had before the script, which no script ends.
+#: Suffix of a user's name for the session that they had before the script. No script closes it.
 OLDEST = "/oldest"
 
 
-class World:
-    """A model, and the target beside it. `transcript` has every step that was played."""
+class ScriptExecutor:
+    """Send steps to the target and compare it with a model. `transcript` has the result of every step."""
 
     def __init__(self, ctx: TestContext, knowledge: Knowledge) -> None:
         self.ctx = ctx
         self.model = Model(ctx.catalog, ctx.profile, knowledge)
-        self.transcript: list[Played] = []
-        self._brief = 0
+        self.transcript: list[StepResult] = []
+        self._shortened = 0
         self._tokens: dict[str, str] = {}
 
-    def play(self, group: Sequence[Step]) -> Disagreement | None:
-        """Play a step, or several at the same time, and say where the target and the model disagree.
+    def execute(self, group: Sequence[Step]) -> Disagreement | None:
+        """Send a step, or several at the same time; return where the target and the model disagree, or None.
 
-        A step on an object that there is not in this world is left out.
+        Steps on objects that do not exist in this run of the script are left out.
 
         Raises:
             SetUpFailedError: a user cannot be signed in.
@@ -55,29 +57,30 @@ class World:
                 if listed is None:
                     continue
                 page = (max(0, len(listed) + page[0]), page[1])
-            # What a logout does to the user's other sessions is for the model to say; it is no sign of a reset.
+            # The model judges what a logout does to the user's other sessions. A 401 there is not a sign of a reset.
             settled = not any(each.does == "logout" and each.user == step.user for each in group)
             calls.append((step, sent, page, functools.partial(self._send, step, sent, page, settled=settled)))
         exchanges = self.ctx.together([call for *_, call in calls], at_once=len(calls))
-        played = [
-            Played(step, sent, exchange, page)
+        results = [
+            StepResult(step, sent, exchange, page)
             for (step, sent, page, _), exchange in zip(calls, exchanges, strict=True)
         ]
-        for each in played:
+        for each in results:
             if each.step.does == "login":
-                self._keep(each)
+                self._store_token(each)
             self._count(each)
-        # Of what came before the beginning is enough: a walk may meet many large answers.
-        for number in range(self._brief, len(self.transcript)):
+        # Earlier responses are shortened, since an exploration may receive many large ones.
+        for number in range(self._shortened, len(self.transcript)):
             past = self.transcript[number]
             self.transcript[number] = replace(past, exchange=past.exchange.brief())
-        self._brief = len(self.transcript)
-        self.transcript += played
-        return self.model.take(played)
+        self._shortened = len(self.transcript)
+        self.transcript += results
+        return self.model.take(results)
 
     def _send(
         self, step: Step, sent: Any, page: tuple[int, int] | None = None, *, settled: bool = True
     ) -> Exchange:
+        """Send the call of a step and return its exchange."""
         ctx = self.ctx
         if step.does == "login":
             exchange, _ = ctx.sessions.attempt(sent, user=step.user)
@@ -96,31 +99,32 @@ class World:
             **options,
         )
 
-    def _count(self, played: Played) -> None:
-        step = played.step
+    def _count(self, result: StepResult) -> None:
+        """Report a call to the coverage of functions and payloads."""
+        step = result.step
         method = self.ctx.catalog.methods.get(step.function)
         if method is not None and step.does not in ("login", "logout", "whoami"):
             sound = step.valid and step.does in ("create", "update") and step.session != ""
             self.ctx.run.coverage.tell(
                 step.function,
                 "sequence",
-                played.status,
-                valid=True if sound and played.status == 200 else None,
-                beyond=sound and method.beyond_schema and played.status == 400,
+                result.status,
+                valid=True if sound and result.status == 200 else None,
+                beyond=sound and method.beyond_schema and result.status == 400,
             )
 
     # -- sessions ------------------------------------------------------------------------------------------------
 
     def login(self, session: str) -> Step:
-        """Return the step that begins a session of this name."""
+        """Return the step that opens a session of this name."""
         user = session.partition("/")[0]
         sessions = self.ctx.sessions
         return Step(session, "login", sessions.login.function, sessions.credentials(user))
 
     def sign_in(self, session: str) -> None:
-        """Begin a session without a step of its own, as a script does that only names it.
+        """Open a session that a script uses without a login step.
 
-        The user's oldest one is there already: whether it is still good is not known.
+        The user's oldest session exists already. Whether it is still valid is not known.
 
         Raises:
             SetUpFailedError: it is refused, or gives no session.
@@ -128,71 +132,67 @@ class World:
         """
         if session.endswith(OLDEST):
             self._tokens[session] = self.ctx.sessions.oldest(session.partition("/")[0]).token
-            self.model.sessions[session] = "unsure"
+            self.model.sessions[session] = "uncertain"
             return
         step = self.login(session)
         exchange = self._send(step, step.data)
-        played = Played(step, step.data, exchange)
-        self._keep(played)
-        self.model.take([played])
+        result = StepResult(step, step.data, exchange)
+        self._store_token(result)
+        self.model.take([result])
 
-    def _keep(self, played: Played) -> None:
-        token = self.ctx.sessions.session_value(played.exchange)
-        if played.status != 200 or not isinstance(token, str) or not token:
+    def _store_token(self, result: StepResult) -> None:
+        """Store the token that a login gave.
+
+        Raises:
+            SetUpFailedError: the login was refused, or gave no token.
+
+        """
+        token = self.ctx.sessions.session_value(result.exchange)
+        if result.status != 200 or not isinstance(token, str) or not token:
             raise SetUpFailedError(
-                f"could not sign in as {played.step.user}: {played.step.function} gave "
-                f"{played.exchange.summary()}",
-                played.exchange,
+                f"could not sign in as {result.step.user}: {result.step.function} gave "
+                f"{result.exchange.summary()}",
+                result.exchange,
             )
-        self._tokens[played.step.session] = token
+        self._tokens[result.step.session] = token
 
-    # -- the end -------------------------------------------------------------------------------------------------
+    # -- clean-up -----------------------------------------------------------------------------------------------
 
     def clean_up(self) -> None:
-        """Remove what the script made, the latest first, and end its sessions."""
+        """Delete what the script created, the latest first, and close its sessions."""
         ctx, model = self.ctx, self.model
-        for being in reversed(list(model.entities.values())):
-            resource = ctx.resources.resource(being.kind, being.id, being.owner)
-            delete = ctx.catalog.delete(being.kind)
-            if being.state == "gone" and not being.missed:
-                ctx.resources.forget(being.kind, being.id)
+        for entity in reversed(list(model.entities.values())):
+            resource = ctx.resources.resource(entity.kind, entity.id, entity.owner)
+            delete = ctx.catalog.delete(entity.kind)
+            if entity.state == "gone" and not entity.lost:
+                ctx.resources.forget(entity.kind, entity.id)
                 continue
             if (
-                not being.made
+                not entity.created
                 or delete is None
                 or resource.gone
-                or not ctx.resources.may_call(being.owner, delete)
+                or not ctx.resources.may_call(entity.owner, delete)
             ):
                 continue
-            resource.sent = resource.sent or being.sent
+            resource.sent = resource.sent or entity.sent
             try:
-                token = self._living(being.owner)
-                exchange = ctx.call(delete, bound(ctx, delete, resource), as_=being.owner, token=token)
+                token = self._open_token(entity.owner)
+                exchange = ctx.call(delete, bound(ctx, delete, resource), as_=entity.owner, token=token)
             except SetUpFailedError:
                 continue
-            if exchange.status == 404 or (exchange.status in (400, 403) and being.state == "doubtful"):
-                ctx.resources.forget(being.kind, being.id)
+            if exchange.status == 404 or (exchange.status in (400, 403) and entity.state == "uncertain"):
+                ctx.resources.forget(entity.kind, entity.id)
         logout = ctx.profile.auth.logout
         if logout is not None:
             for session, token in self._tokens.items():
                 if model.sessions.get(session) != "ended" and not session.endswith(OLDEST):
                     ctx.caller.call(logout, user=session.partition("/")[0], token=token, in_session=False)
 
-    def _living(self, user: str) -> str:
+    def _open_token(self, user: str) -> str:
+        """Return the token of an open session of the user; one is opened where there is none."""
         for session, token in self._tokens.items():
             if session.partition("/")[0] == user and self.model.sessions.get(session) == "open":
                 return token
         name = f"{user}/end"
         self.sign_in(name)
         return self._tokens[name]
-
-
-def groups(script: Sequence[Step]) -> list[list[Step]]:
-    """Return a script as it is sent: step by step, those of one number together."""
-    found: list[list[Step]] = []
-    for step in script:
-        if step.at_once and found and found[-1][0].at_once == step.at_once:
-            found[-1].append(step)
-        else:
-            found.append([step])
-    return found

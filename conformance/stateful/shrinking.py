@@ -1,8 +1,8 @@
-"""The smallest script that still shows a disagreement, and what it is called.
+"""Shrink a script to the smallest one that still shows a disagreement.
 
-A script is played again on fresh objects and in fresh sessions, with steps left out: first what seems to have
-nothing to do with it, then by halves, then one by one, then members of the data. What is left is necessary, so that
-it tells the cause: a refused call that had an effect, calls at the same time, a change of something else.
+A script is run again on fresh objects and in fresh sessions, with steps left out: first those that seem unrelated,
+then half of the others, then single steps, then members of the data. What remains is necessary, so it shows the
+cause: a refused call that had an effect, calls at the same time, or a change of another object.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from conformance.cases.format import Step as CaseStep
 from conformance.catalog.model import Catalog
 from conformance.engine.runner import TestContext
 from conformance.protocol.session import SetUpFailedError
-from conformance.stateful.executor import World, groups
-from conformance.stateful.model import Disagreement, Knowledge, Played, Ref, Step, named_in, render, told
+from conformance.stateful.entities import Disagreement, Knowledge
+from conformance.stateful.executor import ScriptExecutor
+from conformance.stateful.script import Ref, Step, StepResult, groups, named_in, numbered, render
 
 __all__ = ["Verdict", "case_of", "replay", "shrink", "verdict"]
 
@@ -35,20 +36,20 @@ class Verdict:
 
 def replay(
     ctx: TestContext, knowledge: Knowledge, script: Sequence[Step]
-) -> tuple[Disagreement | None, list[Played]]:
-    """Play a script on fresh objects and in fresh sessions; return where it first disagrees, and what was played."""
-    world = World(ctx, knowledge)
+) -> tuple[Disagreement | None, list[StepResult]]:
+    """Play a script on unseen objects and in unseen sessions; return where it first disagrees, and what was result."""
+    executor = ScriptExecutor(ctx, knowledge)
     found: Disagreement | None = None
     try:
         for group in groups(script):
-            found = world.play(group)
+            found = executor.execute(group)
             if found is not None:
                 break
     except SetUpFailedError:
         found = None
     finally:
-        world.clean_up()
-    return found, world.transcript
+        executor.clean_up()
+    return found, executor.transcript
 
 
 class _Shrinker:
@@ -61,14 +62,14 @@ class _Shrinker:
         self.calls = ctx.client.sent + calls
         self.until = time.monotonic() + seconds
         self.tried: set[str] = set()
-        self.best: tuple[Disagreement, list[Played]] | None = None
+        self.best: tuple[Disagreement, list[StepResult]] | None = None
 
     @property
     def spent(self) -> bool:
         return self.ctx.client.sent >= self.calls or time.monotonic() >= self.until
 
     def holds(self, script: Sequence[Step]) -> list[Step] | None:
-        """Play a script; return what of it was played where it shows the same, else None."""
+        """Play a script; return what of it was result where it shows the same, else None."""
         script = _single(script)
         key = repr(script)
         if not script or key in self.tried or self.spent:
@@ -77,10 +78,10 @@ class _Shrinker:
         # What depends on how two calls meet, or on how many sessions there were, does not come every time.
         chancy = self.like.area == "sessions" or any(step.at_once for step in script)
         for _ in range(2 if chancy else 1):
-            found, played = replay(self.ctx, self.knowledge, script)
-            if found is not None and found.likeness == self.like.likeness:
-                self.best = (found, played)
-                return [each.step for each in played]
+            found, result = replay(self.ctx, self.knowledge, script)
+            if found is not None and found.signature == self.like.signature:
+                self.best = (found, result)
+                return [each.step for each in result]
             if self.spent:
                 break
         return None
@@ -99,11 +100,11 @@ def shrink(
     ctx: TestContext,
     knowledge: Knowledge,
     found: Disagreement,
-    script: Sequence[Played],
+    script: Sequence[StepResult],
     *,
     calls: int,
     seconds: float,
-) -> tuple[Disagreement, list[Played], bool]:
+) -> tuple[Disagreement, list[StepResult], bool]:
     """Return the disagreement as the smallest script found shows it, that script, and whether nothing of it can go.
 
     At most so many calls are made, and none after so many seconds. Where it does not come back, or the calls do not
@@ -124,9 +125,9 @@ def shrink(
     return shrinker.best[0], shrinker.best[1], minimal
 
 
-def _slices(script: list[Played], found: Disagreement) -> Iterator[list[Step]]:
-    """Yield parts of a script in which the cause may lie, the smallest first; the whole at last."""
-    last = groups([played.step for played in script])[-1]
+def _slices(script: list[StepResult], found: Disagreement) -> Iterator[list[Step]]:
+    """Yield parts of a script in which the cause may lie, the smallest first; the last at last."""
+    last = groups([result.step for result in script])[-1]
     before = script[: len(script) - len(last)]
     made = {each.step.about: each.step for each in before if each.step.does == "create"}
     names = {step.about for step in last if step.about} if found.about is None else {found.about}
@@ -140,38 +141,40 @@ def _slices(script: list[Played], found: Disagreement) -> Iterator[list[Step]]:
                 names.add(name)
                 more.append(name)
 
-    def part(keep: Callable[[Played], bool]) -> list[Step]:
-        return [*(played.step for played in before if keep(played)), *last]
+    def part(keep: Callable[[StepResult], bool]) -> list[Step]:
+        return [*(result.step for result in before if keep(result)), *last]
 
-    def session(played: Played) -> bool:
-        return played.step.does in ("login", "logout")
+    def session(result: StepResult) -> bool:
+        return result.step.does in ("login", "logout")
 
-    def wrote(played: Played) -> bool:
-        return not played.step.looks and played.status == 200 and not session(played)
+    def wrote(result: StepResult) -> bool:
+        return not result.step.only_reads and result.status == 200 and not session(result)
 
-    def same_list(played: Played) -> bool:
-        return played.step.does == "list" and played.step.function == found.function and not played.step.page
+    def same_list(result: StepResult) -> bool:
+        return result.step.does == "list" and result.step.function == found.function and not result.step.page
 
     if found.area == "sessions":
         yield part(session)
         yield part(lambda each: session(each) or each.step.does == "whoami")
-    elif found.nature in ("page", "list stray", "list lost"):
+    elif found.check in ("page", "list stray", "list lost"):
         # These compare with what the same list showed before.
-        lists = [each for each in before if same_list(each)][-1:] if found.nature == "page" else before
+        lists = [each for each in before if same_list(each)][-1:] if found.check == "page" else before
         yield part(
             lambda each: (wrote(each) and each.step.about in names) or (each in lists and same_list(each))
         )
         yield part(
-            lambda each: (not each.step.looks and not session(each)) or (each in lists and same_list(each))
+            lambda each: (
+                (not each.step.only_reads and not session(each)) or (each in lists and same_list(each))
+            )
         )
     else:
         yield part(lambda each: wrote(each) and each.step.about in names)
-        yield part(lambda each: not each.step.looks and each.step.about in names)
+        yield part(lambda each: not each.step.only_reads and each.step.about in names)
         yield part(lambda each: each.step.about in names)
         yield part(wrote)
-        yield part(lambda each: not session(each) and not each.step.looks)
-    yield part(lambda each: not each.step.looks)
-    yield part(lambda each: not each.step.looks or each.step.about in names)
+        yield part(lambda each: not session(each) and not each.step.only_reads)
+    yield part(lambda each: not each.step.only_reads)
+    yield part(lambda each: not each.step.only_reads or each.step.about in names)
     yield part(lambda each: True)
 
 
@@ -295,35 +298,35 @@ _KINDS = {
 }
 
 
-def verdict(found: Disagreement, script: Sequence[Played], *, minimal: bool) -> Verdict | None:
+def verdict(found: Disagreement, script: Sequence[StepResult], *, minimal: bool) -> Verdict | None:
     """Say what a disagreement is called; None where nothing in the script accounts for it but the passing of time."""
-    writes = [played for played in script if not played.step.looks]
+    writes = [result for result in script if not result.step.only_reads]
     final = script[-1] if script else None
-    causes = [played for played in writes if played is not final]
+    causes = [result for result in writes if result is not final]
     function = found.function
     refused = [
-        played
-        for played in causes
-        if played.status not in (200, None) and played.step.does in ("create", "update", "delete", "act")
+        result
+        for result in causes
+        if result.status not in (200, None) and result.step.does in ("create", "update", "delete", "act")
     ]
-    value = found.nature in ("unlike", "moved")
-    elsewhere = found.nature == "list row" and causes and causes[-1].step.about != found.about
+    value = found.check in ("unlike", "moved")
+    elsewhere = found.check == "list row" and causes and causes[-1].step.about != found.about
     changed = [
-        played for played in causes if played.status == 200 and played.step.does not in ("login", "logout")
+        result for result in causes if result.status == 200 and result.step.does not in ("login", "logout")
     ]
-    if minimal and refused and found.nature not in ("stranger", "not found"):
+    if minimal and refused and found.check not in ("stranger", "not found"):
         kind, function = "a refused call had an effect", refused[-1].step.function
-    elif minimal and any(played.step.at_once for played in script):
+    elif minimal and any(result.step.at_once for result in script):
         kind = "calls at the same time get in each other's way"
-        function = next(played.step.function for played in script if played.step.at_once)
+        function = next(result.step.function for result in script if result.step.at_once)
     elif value or elsewhere:
-        own = [played for played in changed if played.step.about == found.about]
+        own = [result for result in changed if result.step.about == found.about]
         naming = [
-            played
-            for played in own
-            if isinstance(played.step.data, dict) and found.member in played.step.data
+            result
+            for result in own
+            if isinstance(result.step.data, dict) and found.member in result.step.data
         ]
-        if minimal and found.nature == "moved" and len(own) <= 1 and len(changed) == len(own):
+        if minimal and found.check == "moved" and len(own) <= 1 and len(changed) == len(own):
             return None
         if not changed:
             return None if minimal else Verdict(_MOVED, function, found.expected, found.actual)
@@ -336,17 +339,17 @@ def verdict(found: Disagreement, script: Sequence[Played], *, minimal: bool) -> 
         else:
             kind = _MOVED
         function = changed[-1].step.function
-    elif minimal and not changed and found.area != "sessions" and found.nature not in ("page", "stranger"):
+    elif minimal and not changed and found.area != "sessions" and found.check not in ("page", "stranger"):
         return None
     else:
-        kind = _KINDS[found.nature]
-        if found.nature in ("missing", "list lost", "not found") and changed:
+        kind = _KINDS[found.check]
+        if found.check in ("missing", "list lost", "not found") and changed:
             function = changed[-1].step.function
-    lines = "; ".join(render(played) for played in told(script)[-40:])
+    lines = "; ".join(render(result) for result in numbered(script)[-40:])
     return Verdict(kind, function, found.expected[:300], f"{found.actual[:300]}, after: {lines}")
 
 
-#: The statuses that are right where a check of this nature fails.
+#: The statuses that are right where a check of this check fails.
 _RIGHT: dict[str, tuple[int, ...]] = {
     "dead read": (400, 403, 404),
     "dead changed": (400, 403, 404),
@@ -360,13 +363,13 @@ _RIGHT: dict[str, tuple[int, ...]] = {
 }
 
 
-def case_of(catalog: Catalog, found: Disagreement, script: Sequence[Played]) -> list[dict[str, Any]]:
+def case_of(catalog: Catalog, found: Disagreement, script: Sequence[StepResult]) -> list[dict[str, Any]]:
     """Return a script as the steps of a case file, with what is expected of the last one."""
     owners: dict[str, dict[str, Any]] = {}
     steps: list[CaseStep] = []
     sessions: dict[str, list[str]] = {}
-    for played in told(script):
-        step = played.step
+    for result in numbered(script):
+        step = result.step
         if step.does == "create" and step.about is not None and step.kind is not None:
             owners.setdefault(step.about, {"kind": step.kind, "of": step.user, "name": step.about})
         number = 0
@@ -376,13 +379,13 @@ def case_of(catalog: Catalog, found: Disagreement, script: Sequence[Played]) -> 
             if step.session not in own:
                 own.append(step.session)
             number = own.index(step.session) + 1
-        message = played.exchange.message
-        saw: dict[str, Any] = {"status": played.status}
+        message = result.exchange.message
+        saw: dict[str, Any] = {"status": result.status}
         if isinstance(message, str):
             saw["errMsg"] = message[:200]
         paging: dict[str, Any] = {}
-        if played.page is not None:
-            paging = {"page_start": played.page[0], "page_length": played.page[1]}
+        if result.page is not None:
+            paging = {"page_start": result.page[0], "page_length": result.page[1]}
         steps.append(
             CaseStep(
                 user=step.user or None,
@@ -390,7 +393,7 @@ def case_of(catalog: Catalog, found: Disagreement, script: Sequence[Played]) -> 
                 function=step.function,
                 data=_symbolic(step.data, owners),
                 opens=number if step.does == "login" else None,
-                gives=step.about if step.does == "create" and played.status == 200 else None,
+                gives=step.about if step.does == "create" and result.status == 200 else None,
                 together=step.at_once or None,
                 saw=saw,
                 **paging,
@@ -402,27 +405,27 @@ def case_of(catalog: Catalog, found: Disagreement, script: Sequence[Played]) -> 
 
 
 def _expected(
-    catalog: Catalog, found: Disagreement, script: Sequence[Played], owners: dict[str, dict[str, Any]]
+    catalog: Catalog, found: Disagreement, script: Sequence[StepResult], owners: dict[str, dict[str, Any]]
 ) -> Expect:
     last = script[-1].step
     about = owners.get(found.about or "")
-    if found.nature in _RIGHT:
-        return Expect(status=_RIGHT[found.nature])
-    if about is not None and found.nature == "list dead":
+    if found.check in _RIGHT:
+        return Expect(status=_RIGHT[found.check])
+    if about is not None and found.check == "list dead":
         return Expect(status=(200,), lacks=({"$object": about},))
-    if about is not None and found.nature == "list missing":
+    if about is not None and found.check == "list missing":
         return Expect(status=(200,), has=({"$object": about},))
     method = catalog.methods.get(last.function)
     if found.member is None or last.does != "read" or method is None or method.object is None:
         return Expect()
     given = [
-        played.step.data[found.member]
-        for played in script
-        if played.step.about == found.about
-        and played.step.does in ("create", "update")
-        and played.status == 200
-        and isinstance(played.step.data, dict)
-        and found.member in played.step.data
+        result.step.data[found.member]
+        for result in script
+        if result.step.about == found.about
+        and result.step.does in ("create", "update")
+        and result.status == 200
+        and isinstance(result.step.data, dict)
+        and found.member in result.step.data
     ]
     if not given:
         return Expect(status=(200,))

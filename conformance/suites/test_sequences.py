@@ -7,9 +7,11 @@ from typing import Any
 from conformance.engine.markers import disturbs_sessions, judges
 from conformance.engine.runner import LINES, TestContext
 from conformance.protocol.session import SetUpFailedError
-from conformance.stateful.executor import World
-from conformance.stateful.explorer import Exploration, field_of
-from conformance.stateful.model import Disagreement, Knowledge, Played
+from conformance.stateful.domain import domain_of
+from conformance.stateful.entities import Disagreement, Knowledge
+from conformance.stateful.executor import ScriptExecutor
+from conformance.stateful.exploration import explore
+from conformance.stateful.script import StepResult
 from conformance.stateful.shrinking import Verdict, case_of, replay, shrink, verdict
 
 #: So many calls a walk sends at most, without its end; and the fewest that are worth beginning one.
@@ -35,7 +37,7 @@ def test_sequences_agree_with_a_model(ctx: TestContext) -> None:
         if ctx.only is not None:
             _again(ctx, knowledge)
             return
-        domain = field_of(ctx)
+        domain = domain_of(ctx)
         if not domain.kinds:
             ctx.give_up(
                 "no kind of object can be made, and then read or listed"
@@ -45,26 +47,26 @@ def test_sequences_agree_with_a_model(ctx: TestContext) -> None:
         number = found = idle = 0
         reason: SetUpFailedError | None = None
         # Where sessions are broken, nothing that is said in them can be trusted.
-        while budget_slice.more(LEAST) and found < MOST and "sessions" not in knowledge.known:
-            focuses = domain.focuses(knowledge.known)
+        while budget_slice.more(LEAST) and found < MOST and "sessions" not in knowledge.broken_areas:
+            focuses = domain.focuses(knowledge.broken_areas)
             if not focuses or idle >= 2 * len(focuses):
                 break
             focus = focuses[number % len(focuses)]
             limit = min(WALK * (1 + number % 3 if ctx.deep else 1), budget_slice.left - 8)
             before = ctx.client.sent
-            world = World(ctx, knowledge)
+            executor = ScriptExecutor(ctx, knowledge)
             failed: SetUpFailedError | None = None
             disagreement: Disagreement | None = None
             try:
-                disagreement = Exploration(domain, world, focus, number, limit, budget_slice.more).run()
+                disagreement = explore(domain, executor, focus, number, limit, budget_slice.more)
             except SetUpFailedError as error:
                 failed = error
             finally:
-                world.clean_up()
+                executor.clean_up()
             if (disagreement or failed) and ctx.run.renewed():
                 # A reset in the middle: this one walk was in vain, those before it were not.
                 knowledge.identities.clear()
-                knowledge.found.clear()
+                knowledge.existing.clear()
                 if budget_slice.requests is not None:
                     budget_slice.requests += ctx.client.sent - before
                 continue
@@ -76,10 +78,10 @@ def test_sequences_agree_with_a_model(ctx: TestContext) -> None:
             else:
                 idle = 0
             number += 1
-            ctx.run.observer.judged("STA-6", max(0, len(world.transcript)))
+            ctx.run.observer.judged("STA-6", max(0, len(executor.transcript)))
             if disagreement is not None:
                 sent = ctx.client.sent
-                found += _report(ctx, knowledge, disagreement, world.transcript)
+                found += _report(ctx, knowledge, disagreement, executor.transcript)
                 if budget_slice.requests is not None:
                     budget_slice.requests += ctx.client.sent - sent
             elif ctx.client.sent == before:
@@ -88,28 +90,28 @@ def test_sequences_agree_with_a_model(ctx: TestContext) -> None:
             raise reason or SetUpFailedError("no sequence of calls could be begun")
 
 
-def _report(ctx: TestContext, knowledge: Knowledge, found: Disagreement, script: list[Played]) -> int:
+def _report(ctx: TestContext, knowledge: Knowledge, found: Disagreement, script: list[StepResult]) -> int:
     """Shrink a disagreement, and take it down as a finding; return how many findings that makes."""
     calls, seconds = SHRINKING[ctx.run.options.budget]
-    if found.nature == "session refused":
-        # Were it a reset of the target, nothing of the script would come back; the run looks into it afterwards.
+    if found.check == "session refused":
+        # Were it a reset of the target, nothing of the script would come back; the run only_reads into it afterwards.
         calls = 0
-    shown, played, minimal = shrink(ctx, knowledge, found, script, calls=calls, seconds=seconds)
-    judged = verdict(shown, played, minimal=minimal)
+    shown, result, minimal = shrink(ctx, knowledge, found, script, calls=calls, seconds=seconds)
+    judged = verdict(shown, result, minimal=minimal)
     if judged is None:
         # Nothing in the script accounts for it: it moves by itself, or others are at work there.
         if shown.member is None:
-            knowledge.known.add(shown.area)
-        knowledge.moving.add((shown.area, shown.member or ""))
+            knowledge.broken_areas.add(shown.area)
+        knowledge.volatile.add((shown.area, shown.member or ""))
         return 0
-    knowledge.known.add(found.area)
-    _judge(ctx, judged, shown, played)
-    again = (shown.likeness, [each.step for each in played], dict(knowledge.identities))
+    knowledge.broken_areas.add(found.area)
+    _judge(ctx, judged, shown, result)
+    again = (shown.signature, [each.step for each in result], dict(knowledge.identities))
     ctx.run.remembered[ctx.name, ("STA-6", judged.function, judged.kind)] = [again]
     return 1
 
 
-def _judge(ctx: TestContext, judged: Verdict, shown: Disagreement, played: list[Played]) -> None:
+def _judge(ctx: TestContext, judged: Verdict, shown: Disagreement, result: list[StepResult]) -> None:
     ctx.judge(
         "STA-6",
         False,
@@ -118,7 +120,7 @@ def _judge(ctx: TestContext, judged: Verdict, shown: Disagreement, played: list[
         actual=judged.actual,
         exchange=shown.exchange,
         function=judged.function,
-        case=case_of(ctx.catalog, shown, played),
+        case=case_of(ctx.catalog, shown, result),
     )
 
 
@@ -130,13 +132,13 @@ def _again(ctx: TestContext, knowledge: Knowledge) -> None:
         if not kept:
             continue
         # Who a user is was learnt before the script began.
-        likeness, script, knowledge.identities = kept[0]
-        chancy = likeness[1] == "sessions" or any(step.at_once for step in script)
+        signature, script, knowledge.identities = kept[0]
+        chancy = signature[1] == "sessions" or any(step.at_once for step in script)
         for _ in range(3 if chancy else 1):
-            shown, played = replay(ctx, knowledge, script)
-            if shown is None or shown.likeness != likeness:
+            shown, result = replay(ctx, knowledge, script)
+            if shown is None or shown.signature != signature:
                 continue
-            judged = verdict(shown, played, minimal=True)
+            judged = verdict(shown, result, minimal=True)
             if judged is not None:
-                _judge(ctx, Verdict(key[2], key[1] or "", judged.expected, judged.actual), shown, played)
+                _judge(ctx, Verdict(key[2], key[1] or "", judged.expected, judged.actual), shown, result)
             break

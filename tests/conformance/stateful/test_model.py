@@ -13,18 +13,9 @@ from conformance.engine import payload_budget as generation
 from conformance.protocol.client import compact
 from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.profile import Profile
-from conformance.stateful.model import (
-    Disagreement,
-    Entity,
-    Knowledge,
-    Model,
-    Played,
-    Ref,
-    Step,
-    put_in,
-    render,
-    told,
-)
+from conformance.stateful.entities import Disagreement, Entity, Knowledge
+from conformance.stateful.model import Model
+from conformance.stateful.script import Ref, Step, StepResult, numbered, put_in, render
 from conformance.stateful.shrinking import case_of
 from conformance.suites import test_sequences
 from fixtures.faults import FAULTS
@@ -131,7 +122,7 @@ def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_a_defect_of_sequences_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A seed misses one defect in fifty, so that a second one is tried before it counts as missed."""
+    """A seed misses one defect in fifty, so that a second one is tried before it counts as lost."""
     monkeypatch.setattr(test_sequences, "MOST", 1)
     put_on_list(monkeypatch, name, DEFECTS[name])
     found: list[dict[str, Any]] = []
@@ -189,11 +180,11 @@ def test_a_finding_is_a_short_script(
 # --- the model by itself ------------------------------------------------------------------------------------
 
 
-def answer(step: Step, status: int, data: Any, sent: Any = None) -> Played:
+def answer(step: Step, status: int, data: Any, sent: Any = None) -> StepResult:
     body = compact({"isError": status != 200, "errMsg": None if status == 200 else "no", "data": data})
     request = Request("POST", "http://127.0.0.1/api/course", (), b"{}")
     sent = step.data if sent is None else sent
-    return Played(step, sent, Exchange(request, Response(status, (), body)), step.page)
+    return StepResult(step, sent, Exchange(request, Response(status, (), body)), step.page)
 
 
 @pytest.fixture
@@ -221,7 +212,7 @@ def test_a_read_must_show_what_was_given(model: Model) -> None:
     made(model)
     found = model.take([answer(read(), 200, {"courseId": 7, "title": "b"})])
     assert found is not None
-    assert (found.nature, found.member, found.actual) == ("unlike", "title", 'title: "b"')
+    assert (found.check, found.member, found.actual) == ("unlike", "title", 'title: "b"')
     assert model.take([answer(read(), 200, {"courseId": 7, "title": "b"})]) is None
 
 
@@ -230,7 +221,7 @@ def test_what_is_shown_stays_until_it_is_changed(model: Model) -> None:
     assert model.take([answer(read(), 200, {"title": "a", "level": "beginner", "revision": 1})]) is None
     found = model.take([answer(read(), 200, {"title": "a", "level": "advanced", "revision": 2})])
     assert found is not None
-    assert (found.nature, found.member) == ("moved", "level")
+    assert (found.check, found.member) == ("moved", "level")
 
 
 def test_what_refers_to_an_object_may_move_its_numbers_but_not_its_texts(model: Model) -> None:
@@ -260,7 +251,7 @@ def test_what_was_under_a_deleted_object_may_be_gone_and_stays_so(model: Model) 
     assert model.take([answer(look, 404, None)]) is None
     found = model.take([answer(look, 200, shown)])
     assert found is not None
-    assert found.nature == "dead read"
+    assert found.check == "dead read"
 
 
 def test_a_refused_change_is_none(model: Model) -> None:
@@ -299,10 +290,10 @@ def test_sessions_that_were_ended_are_refused_and_others_are_not(model: Model) -
     assert model.take([answer(read(), 401, None)]) is None
     found = model.take([answer(read(session="owner/2"), 200, {"title": "a"})])
     assert found is not None
-    assert found.nature == "session dead"
+    assert found.check == "session dead"
     strange = model.take([answer(read(session="peer"), 401, None)])
     assert strange is not None
-    assert strange.nature == "session refused"
+    assert strange.check == "session refused"
 
 
 def test_a_list_has_each_object_once(model: Model) -> None:
@@ -311,20 +302,20 @@ def test_a_list_has_each_object_once(model: Model) -> None:
     step = Step("owner", "list", "course.find", {}, None, "course")
     rows = [{"courseId": 7, "title": "a"}, {"courseId": 8, "title": "a"}, {"courseId": 3, "title": "z"}]
 
-    def nature(shown: list[dict[str, Any]], page: tuple[int, int] | None = None) -> str | None:
+    def check(shown: list[dict[str, Any]], page: tuple[int, int] | None = None) -> str | None:
         asked = Step("owner", "list", "course.find", {}, None, "course", page) if page else step
         found = model.take([answer(asked, 200, {"courses": shown, "total": 3})])
-        return found.nature if found else None
+        return found.check if found else None
 
-    assert nature(rows) is None
-    assert nature(rows[1:2], (1, 1)) is None
-    assert nature(rows[2:], (1, 1)) == "page"
-    assert nature(rows[:1]) == "list missing"
-    assert nature([*rows, rows[0]]) == "list twice"
-    assert nature([{**rows[0], "title": "b"}, *rows[1:]]) == "list row"
-    assert nature(rows) is None
-    assert nature(rows[:2]) == "list lost"
-    assert nature(rows) == "list stray"
+    assert check(rows) is None
+    assert check(rows[1:2], (1, 1)) is None
+    assert check(rows[2:], (1, 1)) == "page"
+    assert check(rows[:1]) == "list missing"
+    assert check([*rows, rows[0]]) == "list twice"
+    assert check([{**rows[0], "title": "b"}, *rows[1:]]) == "list row"
+    assert check(rows) is None
+    assert check(rows[:2]) == "list lost"
+    assert check(rows) == "list stray"
 
 
 def test_a_script_is_told_by_names() -> None:
@@ -332,7 +323,7 @@ def test_a_script_is_told_by_names() -> None:
     data = {"courseId": Ref("course#9"), "tags": ["t"]}
     change = Step("owner/2", "update", "course.update", data, "course#9", "course")
     script = [answer(add, 200, {"courseId": 4}), answer(change, 403, None, {"courseId": 4, "tags": ["t"]})]
-    assert [render(each) for each in told(script)] == [
+    assert [render(each) for each in numbered(script)] == [
         'owner: course.add {"title": "x"} → course1',
         'owner/2: course.update {"courseId": course1, "tags": ["t"]} → 403',
     ]

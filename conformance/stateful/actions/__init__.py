@@ -1,0 +1,1 @@
+"""What an exploration does: short sequences of calls that people and programs make, by theme."""

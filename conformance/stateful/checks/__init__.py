@@ -1,0 +1,1 @@
+"""What the model checks of each kind of step: sessions, writes, reads and lists."""
