@@ -414,7 +414,7 @@ class Remote:
             rate = self.plan.part(sum(not each.shared_out for each in self._template_sets)).rate_limit
             part = self.plan.part(max(1, len(self._working())))
             for other in self._working():
-                limits = {"connections": part.connections, "waiting": part.waiting, "ceiling": rate}
+                limits = {"connections": part.connections, "waiting": part.waiting, "rate_limit": rate}
                 self._send(other, "load-limits", **limits)
 
         gevent.spawn_later(calm + MARGIN, share)
@@ -491,7 +491,7 @@ class Worker:
 
     def _on_limits(self, environment: Environment, msg: Message) -> None:
         if (generator := self._mine(msg)) is not None:
-            generator.limit(msg.data["connections"], msg.data["waiting"], msg.data["ceiling"])
+            generator.limit(msg.data["connections"], msg.data["waiting"], msg.data["rate_limit"])
 
     def _on_ack(self, environment: Environment, msg: Message) -> None:
         if (generator := self._mine(msg)) is None:

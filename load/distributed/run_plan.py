@@ -96,7 +96,7 @@ class Plan:
             "drain": self.drain,
             "connections": self.connections,
             "waiting": self.waiting,
-            "ceiling": self.rate_limit,
+            "rate_limit": self.rate_limit,
             "slos": list(self.slos),
             "aborts": list(self.aborts),
             "fail_fast": self.fail_fast,

@@ -83,7 +83,7 @@ class Called(Protocol):
         """The whole request."""
 
     @property
-    def member(self) -> Signed | None:
+    def virtual_user(self) -> Signed | None:
         """Whose session it carries; None: nobody's."""
 
     @property
@@ -291,7 +291,7 @@ class AnswerValidator:
             self._learn_secrets()
         reading = self._readings[call.index]
         head = reply.answer
-        key = self._key if call.member is None else self._key + 1
+        key = self._key if call.virtual_user is None else self._key + 1
         try:
             group = head.verdicts[key]
         except KeyError:
@@ -478,7 +478,7 @@ class AnswerValidator:
         if reply.failure == "closed" and not reply.opened and not reply.met:
             # A kept connection may end at any moment; that the request crossed its end on the way is no answer.
             return self._code(Outcome("closed"))
-        key = (call.index, reply.failure, call.member is not None)
+        key = (call.index, reply.failure, call.virtual_user is not None)
         known = self._failures.get(key)
         if known is not None:
             known.count += 1
@@ -836,7 +836,7 @@ def exchange_of(
 
     `head` is the answer's, None where there is no answer; `more` is what else an exchange may be told.
     """
-    member = call.member
+    virtual_user = call.virtual_user
     start, _, body = call.raw.partition(b"\r\n\r\n")
     first, *lines = start.decode("latin-1").split("\r\n")
     verb, _, rest = first.partition(" ")
@@ -863,8 +863,8 @@ def exchange_of(
         failure,
         **{
             "function": call.function,
-            "user": None if member is None else member.user,
-            "in_session": member is not None,
+            "user": None if virtual_user is None else virtual_user.user,
+            "in_session": virtual_user is not None,
             "secret_registry": secret_registry,
             **more,
         },

@@ -35,7 +35,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "steps": {"schedule": "steps 50/s for 1s, 150/s for 1s"},
     "spike": {"schedule": "spike 50/s to 300/s at 1s for 500ms, 2s in all"},
     "no connection": {"schedule": "150/s for 2s", "connections": 2, "patience": 0.3, "waiting": 20},
-    "ceiling": {"schedule": "100/s for 2s", "ceiling": 60},
+    "ceiling": {"schedule": "100/s for 2s", "rate_limit": 60},
     "search": {"search": "search 20/s to 80/s, 1s each", "slos": ("p50 < 10s", "errors <= 100%")},
     "tasks": {"schedule": "40/s for 2s", "tasks": True},
     "closed": {"seconds": 2.0},

@@ -91,7 +91,7 @@ def test_a_worker_that_is_killed_is_noticed_and_the_others_take_its_share(tmp_pa
 
 @pytest.mark.thorough
 def test_a_ceiling_holds_when_a_workers_share_of_it_goes_to_the_others(tmp_path: Path) -> None:
-    plan = {"schedule": "90/s for 10s", "ceiling": 100}
+    plan = {"schedule": "90/s for 10s", "rate_limit": 100}
     with Target() as target, Locust(tmp_path, target.url, plan, "--processes", "3") as locust:
         soon(lambda: len(locust.seconds()) >= 2)
         workers(locust)[1].kill()

@@ -626,7 +626,7 @@ def test_a_condition_leaves_a_miss_a_miss(tmp_path: Path) -> None:
 
 
 def test_a_rate_ceiling_is_not_exceeded(tmp_path: Path) -> None:
-    plan = {"schedule": "300/s for 1s", "ceiling": 50, "drain": 0.5}
+    plan = {"schedule": "300/s for 1s", "rate_limit": 50, "drain": 0.5}
     with Target() as target, Locust(tmp_path, target.url, plan) as locust:
         locust.wait()
         end = locust.end

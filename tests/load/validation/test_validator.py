@@ -49,7 +49,7 @@ class VirtualUser:
 @dataclass
 class Call:
     raw: bytes
-    member: VirtualUser | None = None
+    virtual_user: VirtualUser | None = None
     expects: frozenset[int] | None = None
     function: str = "course.read"
     index: int = 0
@@ -128,8 +128,8 @@ def truth(judge: AnswerValidator, call: Call, answered: Reply) -> tuple[tuple[st
         ),
         Response(answered.answer.status, tuple(answered.answer.headers), answered.body),
         function="course.read",
-        user=call.member.user if call.member else None,
-        in_session=call.member is not None,
+        user=call.virtual_user.user if call.virtual_user else None,
+        in_session=call.virtual_user is not None,
         contract=reading.contract,
         secret_registry=judge.secret_registry,
         login=reading.login,
