@@ -514,8 +514,9 @@ def _load(options: argparse.Namespace) -> int:
 
 def _shares(harness: Harness, settings: Settings) -> tuple[dict[str, float], list[tuple[str, str]]]:
     """Return what is sent, and how much of each where that is known, without sending anything."""
+    from load.workload.mix import mix_of
     from load.workload.scenarios import PARTS, cast
-    from load.workload.workload import Work, mix_of
+    from load.workload.workload import Work
 
     profile, catalog, read_only = harness.profile, harness.catalog, harness.request.read_only
     if settings.scenario.name in PARTS:

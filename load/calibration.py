@@ -138,7 +138,7 @@ def measure(url: str, seconds: float = 1.0, connections: int = 32) -> dict[str, 
     from load.http.client import Endpoint, Pool
     from load.metrics.aggregation import Aggregator
     from load.validation.validator import AnswerValidator
-    from load.workload.workload import Call
+    from load.workload.calls import Call
 
     profile = Profile.empty(url)
     name = "course.find"

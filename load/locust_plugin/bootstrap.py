@@ -28,9 +28,10 @@ from load.locust_plugin.users import LoadUser
 from load.metrics.failures import Failures
 from load.options import Settings, Wish, calibration_of, settle, target_of
 from load.validation.validator import AnswerValidator
+from load.workload.calls import Call
 from load.workload.scenarios import PARTS, Cast, cast
 from load.workload.virtual_users import Mark
-from load.workload.workload import Call, Work
+from load.workload.workload import Work
 
 __all__ = ["Play", "RpcUser", "stage"]
 

@@ -16,7 +16,8 @@ from conformance.protocol import profile_reader
 from conformance.protocol.client import Client
 from conformance.protocol.profile import Profile
 from conformance.protocol.wire import Address, Connection, WireError
-from load.workload.workload import Call, Work
+from load.workload.calls import Call
+from load.workload.workload import Work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"

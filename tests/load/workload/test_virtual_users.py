@@ -14,8 +14,9 @@ from conformance.errors import UsageError
 from conformance.protocol.profile import Profile, User
 from conformance.protocol.session import SetUpFailedError
 from load.workload import virtual_users as member_module
+from load.workload.calls import Call
 from load.workload.virtual_users import Mark, VirtualUser, lease
-from load.workload.workload import Call, Work
+from load.workload.workload import Work
 from tests.support.judging import serving, serving_here
 from tests.support.load_driving import Answer, Driver, Outsider, driving, embedded
 
@@ -217,7 +218,7 @@ def test_after_a_reset_objects_are_made_anew(target: tuple[Profile, Catalog]) ->
     outsider = Outsider(*target)
     with driving(*target, mix={"course.read": 1, "course.add": 1}, isolation=0, mark=marks.append) as driver:
         driver.drive(10)
-        for resource in [*driver.work.resources.owned(), *driver.work._made]:
+        for resource in [*driver.work.resources.owned(), *driver.work.created.objects]:
             outsider.call("course.remove", {"courseId": resource.id}, user=resource.user)
         tokens = [virtual_user.token for virtual_user in driver.work.virtual_users.all]
         for token in [*tokens, *(session.token for session in driver.work.sessions.mains())]:

@@ -17,8 +17,10 @@ from conformance.catalog.model import Catalog
 from conformance.errors import UsageError
 from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
-from load.workload import workload as works
-from load.workload.workload import Call, WeightedCycle, Work
+from load.workload import created, mix
+from load.workload.calls import Call
+from load.workload.mix import WeightedCycle
+from load.workload.workload import Work
 from tests.support.judging import foreign, serving
 from tests.support.load_driving import Answer, Driver, Outsider, driving, embedded, without_mix
 from tests.support.loading import Limiter
@@ -61,13 +63,13 @@ def tokens_of(call: Call) -> list[str]:
 
 
 def deal(weighted_cycle: WeightedCycle, count: int) -> Counter[int]:
-    return Counter(weighted_cycle.deal() for _ in range(count))
+    return Counter(weighted_cycle.next() for _ in range(count))
 
 
 def test_every_round_holds_the_shares_exactly() -> None:
     weighted_cycle = WeightedCycle([Fraction(6), Fraction(3), Fraction(1)], random.Random(1))
     assert weighted_cycle.round == 10
-    rounds = [[weighted_cycle.deal() for _ in range(10)] for _ in range(30)]
+    rounds = [[weighted_cycle.next() for _ in range(10)] for _ in range(30)]
     assert all(Counter(each) == {0: 6, 1: 3, 2: 1} for each in rounds)
     assert len({tuple(each) for each in rounds}) > 10
 
@@ -84,7 +86,7 @@ def test_a_round_is_as_short_as_the_shares_let_it(shares: tuple[str, ...], lengt
 
 
 def test_what_a_round_cannot_hold_is_paid_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(works, "_ROUND", 10)
+    monkeypatch.setattr(mix, "MAX_ROUND_CALLS", 10)
     # One in 31: no round of ten holds it exactly, 31 of them do.
     weighted_cycle = WeightedCycle([Fraction(30), Fraction(1)], random.Random(1))
     assert weighted_cycle.round == 10
@@ -141,7 +143,7 @@ def test_data_is_valid_and_varied(target: tuple[Profile, Catalog]) -> None:
 def test_texts_of_creates_carry_the_tag_and_a_number_of_their_own(target: tuple[Profile, Catalog]) -> None:
     with driving(*target, mix={"course.add": 1}, isolation=0) as driver:
         titles = [body_of(driver.work.next())["data"]["title"] for _ in range(100)]
-        driver.work._unanswered.clear()  # they were never sent
+        driver.work.created.unanswered.clear()  # they were never sent
         assert len(set(titles)) == 100
         assert all(title.startswith(driver.work.tag) for title in titles)
 
@@ -157,7 +159,7 @@ def test_the_same_seed_makes_the_same_calls(target: tuple[Profile, Catalog]) -> 
     def calls(seed: int) -> list[tuple[str, Any]]:
         with driving(*target, mix={"course.find": 3, "course.add": 1}, seed=seed) as driver:
             made = [driver.work.next() for _ in range(60)]
-            driver.work._unanswered.clear()
+            driver.work.created.unanswered.clear()
             return [
                 # Identifiers are the target's, which gives others each time.
                 (call.function, {**body_of(call)["data"], "prerequisites": None})
@@ -286,7 +288,7 @@ def test_deletes_are_only_of_what_the_load_made(target: tuple[Profile, Catalog],
 
 def test_where_nothing_is_left_to_delete_something_is_made(target: tuple[Profile, Catalog]) -> None:
     with driving(*target, mix={"course.add": 1, "course.remove": 1}, users=2, isolation=0) as driver:
-        spares = sum(map(len, driver.work._spares.values()))
+        spares = sum(map(len, driver.work.stock.spares.values()))
         # Nothing is ever answered: what is made stays unknown.
         calls = [driver.work.next() for _ in range(100)]
         counts = Counter(call.function for call in calls)
@@ -371,7 +373,7 @@ def test_the_tenth_workers_objects_are_not_taken_for_the_first_ones(
 def test_what_cannot_be_removed_is_listed(
     target: tuple[Profile, Catalog], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(works, "_LISTED", 5)
+    monkeypatch.setattr(created, "MAX_LISTED", 5)
     with driving(*target, mix={"payment.add": 1}, users=2, isolation=0) as driver:
         driver.drive(12)
         left = [each for each in driver.close() if each["kind"] == "payment"]
@@ -386,7 +388,7 @@ def test_a_removal_that_is_interrupted_says_what_is_left(
 ) -> None:
     driver = Driver(Work.prepare(*target, mix={"course.add": 1}, users=2, isolation=0))
     driver.drive(5)
-    made = {str(resource.id) for resource in (*driver.work._made, *driver.work.resources.owned())}
+    made = {str(resource.id) for resource in (*driver.work.created.objects, *driver.work.resources.owned())}
     resources = driver.work.resources
     remove = resources.remove
 
@@ -428,7 +430,9 @@ def test_what_is_left_on_a_target_that_went_away_is_listed() -> None:
     with serving() as url:
         driver = Driver(Work.prepare(*embedded(url), mix={"course.add": 1}, users=2, isolation=0))
         driver.drive(6)
-        made = {str(resource.id) for resource in (*driver.work._made, *driver.work.resources.owned())}
+        made = {
+            str(resource.id) for resource in (*driver.work.created.objects, *driver.work.resources.owned())
+        }
     left = driver.close()
     assert len(made) >= 6
     assert {each["id"] for each in left} == made
@@ -438,14 +442,14 @@ def test_what_is_left_on_a_target_that_went_away_is_listed() -> None:
 def test_what_piles_up_is_removed_while_the_load_goes_on(
     target: tuple[Profile, Catalog], monkeypatch: pytest.MonkeyPatch, outsider: Outsider
 ) -> None:
-    monkeypatch.setattr(works, "_STANDING", 10)
-    monkeypatch.setattr(works, "_SWEPT", 5)
+    monkeypatch.setattr(created, "MAX_OBJECTS", 10)
+    monkeypatch.setattr(created, "SWEEP_OBJECTS", 5)
     before = outsider.call("course.find")
     with driving(*target, mix={"course.add": 1, "course.read": 1}, users=2, isolation=0) as driver:
         for _ in range(8):
             driver.drive(20)
-            driver.work._sweep()
-        assert len(driver.work._made) <= 10
+            driver.work.clean_up.sweep()
+        assert len(driver.work.created.objects) <= 10
         assert {status for _, status in driver.statuses} == {200}
         assert driver.close() == []
     assert outsider.call("course.find") == before
