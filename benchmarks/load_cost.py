@@ -248,7 +248,9 @@ def _send_ours(url: str, seconds: float, ca: str | None) -> dict[str, Any]:
     import gevent  # type: ignore[import-untyped]
     import numpy as np
 
-    from load.http.client import Connection, Endpoint, Pool
+    from load.http.connection import Connection
+    from load.http.endpoint import Endpoint
+    from load.http.pool import Pool
 
     class VirtualUser:
         user = "owner"
@@ -373,7 +375,9 @@ def _send_locust(url: str, seconds: float, fast: bool, rate: float) -> dict[str,
 def _memory(url: str, count: int, ca: str | None) -> dict[str, Any]:
     import psutil  # type: ignore[import-untyped]
 
-    from load.http.client import Connection, Endpoint, Pool
+    from load.http.connection import Connection
+    from load.http.endpoint import Endpoint
+    from load.http.pool import Pool
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

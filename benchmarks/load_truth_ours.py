@@ -12,7 +12,8 @@ from locust import events
 
 from load.distributed.run_plan import Plan
 from load.engine.process import WorkerResources
-from load.http.client import Endpoint, Pool
+from load.http.endpoint import Endpoint
+from load.http.pool import Pool
 from load.locust_plugin import hooks as engine
 from load.locust_plugin.users import Idle
 from load.schedule import arrivals

@@ -135,7 +135,8 @@ def measure(url: str, seconds: float = 1.0, connections: int = 32) -> dict[str, 
     from conformance.protocol.profile import Profile
     from conformance.protocol.redaction import SecretRegistry
     from load.engine.scheduler import Sender
-    from load.http.client import Endpoint, Pool
+    from load.http.endpoint import Endpoint
+    from load.http.pool import Pool
     from load.metrics.aggregation import Aggregator
     from load.validation.validator import AnswerValidator
     from load.workload.calls import Call

@@ -22,7 +22,8 @@ from load.distributed.run_plan import Plan
 from load.engine.process import WorkerResources
 from load.engine.rate_limit import RateLimit
 from load.engine.scheduler import Reply
-from load.http.client import Endpoint, Pool
+from load.http.endpoint import Endpoint
+from load.http.pool import Pool
 from load.locust_plugin.hooks import Engine, install
 from load.locust_plugin.users import LoadUser
 from load.metrics.failures import Failures

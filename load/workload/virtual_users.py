@@ -377,7 +377,7 @@ class VirtualUsers:
 
     def _shown(self, call: Any, reply: Any) -> Exchange:
         # Only where Locust runs is there a transport; who only plans a load needs none.
-        from load.http.client import Head
+        from load.http.head import Head
 
         return exchange_of(call, reply, Head(reply.head), self.caller.client.address, self.secret_registry)
 

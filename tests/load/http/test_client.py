@@ -23,7 +23,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conformance.protocol.wire import CAP, HEAD_CAP, WireError, first_response
-from load.http.client import Connection, Endpoint, Pool
+from load.http.connection import Connection
+from load.http.endpoint import Endpoint
+from load.http.pool import Pool
 from tests.conformance.protocol.test_wire import (
     CHUNKED,
     TRAILED,
