@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from load.command import Interrupts
     from load.options import Settings, Wish
-    from reports.model.builder import RunLog
+    from reports.model.event_log import RunLog
     from reports.model.store import Stored
     from reports.render.terminal.progress import LoadProgress
 
@@ -347,7 +347,7 @@ def _known(path: Path) -> tuple[tuple[tuple[str, str | None, str], ...], int | N
 
 def _stored(option: str, path: Path) -> Stored:
     """Read an earlier run."""
-    from reports.model.builder import LogError
+    from reports.model.event_log import LogError
     from reports.model.store import read_run
 
     try:
@@ -362,7 +362,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _pytest(harness: Harness) -> int:
     """Run the suites with pytest, and close with the report on one page."""
-    from reports.model.builder import exit_status
+    from reports.model.files import exit_status
     from reports.render.ci import section
 
     with section("check", f"conform check {harness.shown_url}", quiet=harness.request.quiet):
@@ -399,7 +399,7 @@ def _tell_problem(harness: Harness, front: _Front, status: int) -> int:
 def _close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
     """Print the closing screen, and `more` after it; or the verdict alone."""
     from conformance.text import writable
-    from reports.model.builder import REPORT
+    from reports.model.files import REPORT
     from reports.render.ci import annotate, guarded
     from reports.render.terminal.closing_screen import print_closing
 
@@ -549,7 +549,8 @@ def _load_run(
 ) -> int:
     """Carry a load out, and make its report; a folder that cannot be written is a usage error."""
     from load.command import Interrupts
-    from reports.model.builder import LogError, begin, exit_status, write_report
+    from reports.model.event_log import LogError
+    from reports.model.files import begin, exit_status, write_report
     from reports.render.ci import section
     from reports.render.terminal.progress import LoadProgress
 
@@ -590,7 +591,8 @@ def _load_run(
 
 def _what_there_is(harness: Harness, problem: str, end: Mapping[str, Any]) -> dict[str, Any]:
     """Return the report of a run whose log or report could not be written; keep it where there is room for it."""
-    from reports.model.builder import LogError, write_report
+    from reports.model.event_log import LogError
+    from reports.model.files import write_report
 
     told = {"event": "error", "rule": None, "whose": "this machine", "message": problem}
     more: list[Mapping[str, Any]] = [told, {"event": "cut"}, end]
@@ -727,7 +729,8 @@ def _verify_run(
     baseline: Stored | None,
     times: tuple[float, float],
 ) -> int:
-    from reports.model.builder import LogError, exit_status, write_report
+    from reports.model.event_log import LogError
+    from reports.model.files import exit_status, write_report
     from reports.render.ci import section
 
     began, total = times
@@ -781,7 +784,7 @@ def _verify_load(
 
     `problems` are those of the check, which were not written down.
     """
-    from reports.model.builder import RunLog
+    from reports.model.event_log import RunLog
 
     began, total = times
     problem: str | None = None
@@ -866,7 +869,7 @@ def _compared(harness: Harness, baseline: Stored | None) -> dict[str, Any] | Non
     if baseline is None:
         return None
     from reports.compare.rules import compare
-    from reports.model.builder import render, write_file
+    from reports.model.files import render, write_file
     from reports.model.store import read_run
 
     run = read_run(harness.out)
@@ -881,7 +884,8 @@ def _further_words(harness: Harness, report: Mapping[str, Any], comparison: Mapp
     import shutil
 
     from reports.compare import render as compare_show
-    from reports.model.builder import REPORT, LogError, write_file
+    from reports.model.event_log import LogError
+    from reports.model.files import REPORT, write_file
     from reports.render import statement
 
     words = ""
@@ -963,7 +967,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _of_runs(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    from reports.model.builder import LogError
+    from reports.model.event_log import LogError
 
     status = 0
     with _pipe():

@@ -36,7 +36,9 @@ from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES, Level
 from conformance.rulebook.findings import Finding
 from conformance.rulebook.model import AREAS
-from reports.model.builder import REPORT, LogError, RunLog, begin, exit_status, normal, write_report
+from reports.model.event_log import LogError, RunLog
+from reports.model.files import REPORT, begin, exit_status, write_report
+from reports.model.rule_results import normal
 from reports.model.store import known_findings, read_run
 from reports.render.terminal.progress import Progress
 

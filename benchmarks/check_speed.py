@@ -26,7 +26,7 @@ from conformance.engine.harness import EMBEDDED_PROFILE, Embedded, Harness, Requ
 from conformance.engine.markers import suite_tests
 from conformance.engine.payload_budget import SHARES
 from conformance.engine.runner import Options, Run
-from reports.model.builder import RunLog
+from reports.model.event_log import RunLog
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = ("quick", "standard")

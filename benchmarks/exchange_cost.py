@@ -23,7 +23,7 @@ from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook import RULES
-from reports.model.builder import RunLog
+from reports.model.event_log import RunLog
 
 ROUNDS = 5
 CALLS = 1000

@@ -26,7 +26,7 @@ from xml.etree import ElementTree
 
 from conformance.text import reveal
 from fixtures.hostile import HOSTILE, Server
-from reports.model.builder import validate
+from reports.model.files import validate
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "fixtures" / "service"

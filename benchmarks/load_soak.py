@@ -28,7 +28,7 @@ from load.metrics import locust_stats as aggregate
 from load.metrics.aggregation import Aggregator, table_of
 from load.metrics.health import Vitals
 from load.schedule import arrivals
-from reports.model import builder as reports
+from reports.model import event_log, files
 
 
 class _Clock:
@@ -52,7 +52,7 @@ def soak(
         "steady", arrivals.parse(f"{rate}/s for {seconds}s"), warmup=5.0, slos=("p95 < 300ms",), users=20
     )
     stats = RequestStats()
-    events = Events(folder / reports.EVENTS)
+    events = Events(folder / event_log.EVENTS)
     collector = ResultsCollector(plan, events, lambda: stats, names)
     collector.orders.append(Order(arrivals.parse(f"{rate}/s for {seconds}s"), 0))
     events.write(
@@ -95,7 +95,7 @@ def soak(
                 (
                     (at + 1) / 3600,
                     process.memory_info().rss / 1e6,
-                    (folder / reports.EVENTS).stat().st_size / 1e6,
+                    (folder / event_log.EVENTS).stat().st_size / 1e6,
                 )
             )
     collector.tick(end=True)
@@ -124,7 +124,7 @@ def main() -> None:
         for hour, memory, log in curve:
             print(f"  {hour:5.2f} h  memory {memory:7.1f} MB  events.jsonl {log:7.1f} MB")
         began = time.perf_counter()
-        report: dict[str, Any] = reports.write_report(folder)
+        report: dict[str, Any] = files.write_report(folder)
         spent = time.perf_counter() - began
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
         print(

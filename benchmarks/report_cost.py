@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from reports.model.builder import render
+from reports.model.files import render
 from reports.model.store import read_run
 from tests.support.browsing import browser
 from tests.support.reporting import large, load_part

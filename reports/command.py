@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.text import writable
-from reports.model.builder import LogError, render, write_file
+from reports.model.event_log import LogError
+from reports.model.files import render, write_file
 from reports.model.store import find_runs, read_run
 
 __all__ = ["add_arguments", "print_compare", "print_report"]

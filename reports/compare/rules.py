@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.rulebook.model import Verdict
-from reports.model.builder import normal
+from reports.model.rule_results import normal
 from reports.model.store import Stored
 from reports.text import plural
 

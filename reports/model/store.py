@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reports.model.builder import EVENTS, FORMAT, REPORT, LogError, build, read_events
+from reports.model.builder import FORMAT, build
+from reports.model.event_log import EVENTS, LogError, read_events
+from reports.model.files import REPORT
 
 __all__ = ["Stored", "find_runs", "known_findings", "read_run"]
 

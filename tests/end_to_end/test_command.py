@@ -24,7 +24,9 @@ from conformance.rulebook.model import AREAS
 from fixtures.faults import FAULTS
 from fixtures.faults.registry import Fault
 from fixtures.service.service import Service
-from reports.model.builder import build, read_events, validate
+from reports.model.builder import build
+from reports.model.event_log import read_events
+from reports.model.files import validate
 from tests.support.judging import ROOT, broken, foreign, judge, profile_of, serving, serving_here, verdicts
 from tests.support.recording import ran, ran_here
 from tests.support.signalling import obeys_signals

@@ -153,7 +153,7 @@ sys.exit(main(sys.argv[2:]))
 @pytest.mark.parametrize(
     "module",
     ["conformance.engine.harness", "hypothesis", "conformance.catalog.model", "load.options",
-    "reports.model.builder", "pytest",
+    "reports.model.event_log", "pytest",
      "_pytest.config", "conformance.engine.payload_budget", "conformance.suites.test_http"],
 )  # fmt: skip
 def test_an_interruption_while_modules_are_imported(module: str, tmp_path: Path) -> None:

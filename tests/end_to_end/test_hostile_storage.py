@@ -19,7 +19,9 @@ from typing import Any
 
 import pytest
 
-from reports.model.builder import build, read_events, validate, write_report
+from reports.model.builder import build
+from reports.model.event_log import read_events
+from reports.model.files import validate, write_report
 from tests.support.judging import serving
 from tests.support.recording import MAX_SECONDS, PROFILE, ROOT, command, ran, report_in, until
 from tests.support.signalling import ignores_hangups

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from reports.model.builder import exit_status
+from reports.model.files import exit_status
 from reports.model.store import Stored, known_findings
 from reports.render import junit, markdown
 from reports.render.html import page as html

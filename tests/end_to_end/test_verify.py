@@ -18,7 +18,8 @@ from conformance.errors import UsageError
 from conformance.protocol.profile import Profile
 from load.options import Wish
 from load.time_budget import AROUND, BUDGETS, fit
-from reports.model.builder import build, exit_status, validate
+from reports.model.builder import build
+from reports.model.files import exit_status, validate
 from reports.render import markdown, statement
 from reports.render.html import page as html
 from reports.render.terminal import closing_screen as screen

@@ -26,7 +26,8 @@ from conformance.protocol.client import OutOfTimeError
 from fixtures.faults import FAULTS
 from fixtures.service import server
 from fixtures.service.service import BASE, Service
-from reports.model.builder import build, validate
+from reports.model.builder import build
+from reports.model.files import validate
 from tests.servers import library
 from tests.support import evidence
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from conform import main
-from reports.model.builder import validate
+from reports.model.files import validate
 from tests.support.signalling import obeys_signals
 
 ROOT = Path(__file__).resolve().parent.parent.parent

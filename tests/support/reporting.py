@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from load.metrics.histogram import Histogram
-from reports.model.builder import build, validate
+from reports.model.builder import build
+from reports.model.files import validate
 from tests.reports.model.test_builder import END, a_rule, error, finding, header, judged, waiver
 
 Event = dict[str, Any]

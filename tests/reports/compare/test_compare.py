@@ -13,7 +13,9 @@ import conform
 from reports.compare import load as compare_load
 from reports.compare import render as compare_show
 from reports.compare.rules import compare, exit_status, normal
-from reports.model.builder import LogError, build, write_report
+from reports.model.builder import build
+from reports.model.event_log import LogError
+from reports.model.files import write_report
 from reports.model.store import Stored, find_runs, read_run
 from reports.render.html import index
 from tests.reports.model.test_builder import END, Event, finding, header, judged

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from reports.model.builder import LogError, RunLog, build, exit_status, read_events, validate, write_report
+from reports.model.builder import build
+from reports.model.event_log import LogError, RunLog, read_events
+from reports.model.files import exit_status, validate, write_report
 
 Event = dict[str, Any]
 
@@ -546,7 +548,7 @@ def test_a_full_disk_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def full(_file: int, _data: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("reports.model.builder.os.write", full)
+    monkeypatch.setattr("reports.model.event_log.os.write", full)
     with pytest.raises(LogError, match="No space left on device"):
         log.write(finding("ENV-1"))
     log.write(finding("ENV-1"))

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from load.metrics.histogram import Histogram
 from reports import text as shown_text
-from reports.model.builder import build, exit_status, validate, write_report, written
+from reports.model.builder import build
+from reports.model.files import exit_status, serialize, validate, write_report
 from reports.model.load_summary import LoadPart, overall
 from reports.render import junit, markdown
 from reports.render.html import load_section as shown_loads
@@ -518,5 +519,5 @@ def test_report_of_a_soak_has_every_second_on_a_line_and_a_page_of_bearable_size
 
 def test_series_is_stored_whatever_stands_around_it() -> None:
     report = of(a_load(), a_second(0), a_second(1), load_end())
-    assert json.loads(written(report)) == json.loads(json.dumps(report))
-    assert json.loads(written({**report, "load": None})) == {**json.loads(json.dumps(report)), "load": None}
+    assert json.loads(serialize(report)) == json.loads(json.dumps(report))
+    assert json.loads(serialize({**report, "load": None})) == {**json.loads(json.dumps(report)), "load": None}
