@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 from conformance import __version__
 from conformance.engine.harness import Harness, Request, duration, named_path, per_second, positive
 from conformance.errors import UsageError
+from conformance.units import format_duration
 
 if TYPE_CHECKING:
     import pytest
@@ -259,7 +260,7 @@ def _check_options(check: argparse.ArgumentParser) -> None:
         dest="generate_for",
         type=duration,
         metavar="DURATION",
-        help="time for generated payloads, as in 90s, 10m, 2h",
+        help="time for generated payloads, as in 90s, 10m, 1h30m",
     )
     check.add_argument(
         "--cases", type=named_path, metavar="DIR", help="play the case files of this folder first"
@@ -735,7 +736,7 @@ def _verify_run(
 
     began, total = times
     problems: list[str] = []
-    title = f"phase 1 of 2, check: {_told(harness.deadline or total)} of {_told(total)} at most"
+    title = f"phase 1 of 2, check: {format_duration(harness.deadline or total)} of {format_duration(total)} at most"
     with section("check", title, plain=True, quiet=harness.request.quiet):
         front, status = _run_suites(harness)
     report: Mapping[str, Any]
@@ -816,8 +817,8 @@ def _verify_phase(
 
     request = harness.request
     left = until - time.monotonic()
-    takes = "until the search ends" if math.isinf(settings.seconds) else _told(settings.seconds)
-    title = f"phase 2 of 2, load: {takes}; {_told(left)} left in all"
+    takes = "until the search ends" if math.isinf(settings.seconds) else format_duration(settings.seconds)
+    title = f"phase 2 of 2, load: {takes}; {format_duration(left)} left in all"
     ended = threading.Event()
 
     def take(event: Mapping[str, Any]) -> None:
@@ -856,12 +857,6 @@ def _verify_phase(
 
 #: What the end of a verification takes: the load's own, and the report.
 _CLOSING = 8.0
-
-
-def _told(seconds: float) -> str:
-    minutes, rest = divmod(round(max(0.0, seconds)), 60)
-    parts = [f"{minutes} min"] * (minutes > 0) + [f"{rest} s"] * (rest > 0 or not minutes)
-    return " ".join(parts)
 
 
 def _compared(harness: Harness, baseline: Stored | None) -> dict[str, Any] | None:

@@ -75,7 +75,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="generate_for",
         type=duration,
         metavar="DURATION",
-        help="time for generated payloads, as in 90s, 10m, 2h",
+        help="time for generated payloads, as in 90s, 10m, 1h30m",
     )
     group.addoption(
         "--cases", type=named_path, metavar="DIR", help="play the case files of this folder first"

@@ -35,6 +35,7 @@ from conformance.catalog.model import Catalog
 from conformance.errors import UsageError, suggestion
 from conformance.protocol.profile import Profile
 from conformance.protocol.profile_reader import load as load_profile
+from conformance.units import parse_duration
 
 if TYPE_CHECKING:
     # They import numpy, which no verb but the load need wait for: `settle` asks for them when it comes to that.
@@ -138,7 +139,7 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
         metavar="RATE",
         help="open arrivals, as in 200/s, 'poisson 50/s', 'ramp 10/s to 200/s' (default: 10/s)",
     )
-    add("--duration", metavar="DURATION", help="as in 90s, 10m, 2h (default: 60s)")
+    add("--duration", metavar="DURATION", help="as in 90s, 10m, 1h30m (default: 60s)")
     if not under_locust:
         add(
             "--users",
@@ -415,12 +416,10 @@ def _whole(value: Any, spot: str) -> int:
 
 
 def _duration(value: Any, spot: str, *, default: float) -> float:
-    from load.schedule import arrivals
-
     if value is None:
         return default
     with _at(spot):
-        return arrivals.parse_duration(str(value))
+        return parse_duration(str(value))
 
 
 def _warmup(value: Any, spot: str, seconds: float, search: Search | None, *, asked: bool) -> float:
@@ -439,8 +438,6 @@ def _warmup(value: Any, spot: str, seconds: float, search: Search | None, *, ask
 
 
 def _think(value: Any, spot: str) -> tuple[float, float]:
-    from load.schedule import arrivals
-
     if value is None:
         return THINK
     text = str(value).strip()
@@ -448,8 +445,8 @@ def _think(value: Any, spot: str) -> tuple[float, float]:
         return 0.0, 0.0
     low, dots, high = text.partition("..")
     with _at(spot):
-        first = 0.0 if dots and re.fullmatch(r"0\s*s?", low.strip()) else arrivals.parse_duration(low)
-        last = arrivals.parse_duration(high) if dots else first
+        first = 0.0 if dots and re.fullmatch(r"0\s*s?", low.strip()) else parse_duration(low)
+        last = parse_duration(high) if dots else first
     if last < first:
         raise UsageError(f"{spot}: {text!r} ends before it begins: write it as 1s..3s")
     return first, last

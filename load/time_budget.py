@@ -5,12 +5,12 @@ A rate that says itself how long it goes on is never cut: what is asked of such 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from conformance.errors import UsageError
 from conformance.protocol.profile import Profile
+from conformance.units import format_duration
 from load.command import expected, samples_short
 from load.metrics import slo
 from load.options import DURATION, Settings, Wish, settle
@@ -50,10 +50,15 @@ def fit(
     most = BUDGETS[budget].load
     if settings.seconds <= most:
         return *(_usual(wish, settings, profile, budget, functions) or (wish, settings)), []
+    allowed = format_duration(most, decimals=3)
     if settings.search is not None:
-        return wish, settings, [f"budget {budget}: the search is ended after {_told(most)} at the latest"]
-    asked = _told(settings.seconds)
-    too_long = f"a load of {asked} is more than the {_told(most)} that budget {budget} has for it"
+        return (
+            wish,
+            settings,
+            [f"budget {budget}: the search is ended after {allowed} at the latest"],
+        )
+    asked = format_duration(settings.seconds, decimals=3)
+    too_long = f"a load of {asked} is more than the {allowed} that budget {budget} has for it"
     if wish.duration is not None:
         raise UsageError(f"--duration {wish.duration}: {too_long}; ask for less, or for another --budget")
     shorter = replace(wish, duration=f"{most:.10g}s")
@@ -63,7 +68,11 @@ def fit(
         raise UsageError(
             f"{too_long}, and it cannot be shortened; give another --rate, or another --budget"
         ) from error
-    return shorter, settled, [f"budget {budget}: the load takes {_told(most)} instead of {asked}"]
+    return (
+        shorter,
+        settled,
+        [f"budget {budget}: the load takes {allowed} instead of {asked}"],
+    )
 
 
 def _usual(
@@ -85,12 +94,3 @@ def _usual(
     alone = any(slo.parse(text).function is not None for text in settled.slos)
     unknown = settled.slos and (alone or settled.scenario.tasks or expected(settled) is None)
     return None if unknown or samples_short(settled) else (shorter, settled)
-
-
-def _told(seconds: float) -> str:
-    if math.isinf(seconds):
-        return "no known end"
-    minutes, rest = divmod(round(seconds, 3), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0) + [f"{rest:g} s"] * (rest > 0)
-    return " ".join(parts) or "0 s"

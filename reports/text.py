@@ -16,7 +16,6 @@ __all__ = [
     "known_told",
     "latency",
     "merge_lines",
-    "milliseconds",
     "plural",
     "rerun_of",
     "slo_word",
@@ -37,18 +36,6 @@ def latency(counts: Mapping[str, Any], since: str, key: str) -> float | None:
     """Return a latency of a load's counts in ms, `since` "due" or "sent"; None where nothing is known of it."""
     found = (counts.get(since) or {}).get(key)
     return None if found is None else float(found)
-
-
-def milliseconds(value: float | None) -> str:
-    """Return a latency as it is shown: three digits, in ms below a second."""
-    if value is None:
-        return "·"
-    if value >= 1000:
-        return f"{value / 1000:.3g} s" if value < 100_000 else f"{value / 1000:.0f} s"
-    if 0 < value < 0.01:
-        return f"{value:.2g} ms"
-    digits = 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:.{digits}f} ms"
 
 
 def goodput(counts: Mapping[str, Any]) -> float:

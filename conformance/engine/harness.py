@@ -6,7 +6,6 @@ import argparse
 import datetime
 import hashlib
 import json
-import re
 import secrets
 import shlex
 import subprocess
@@ -22,6 +21,7 @@ from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
+from conformance.units import parse_duration, parse_rate
 
 __all__ = ["Embedded", "Harness", "Request", "duration", "named_path", "per_second", "positive"]
 
@@ -44,21 +44,22 @@ def positive(text: str) -> int:
 
 
 def per_second(text: str) -> float:
-    """Read a rate from the command line, as in 20, 0.5 or 20/s; return requests per second."""
-    found = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(?:/s)?", text)
-    rate = float(found[1]) if found else 0.0
+    """Read a rate from the command line, as in 20, 0.5 or 600/min; return requests per second."""
+    try:
+        rate = parse_rate(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     if not rate:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a rate in requests per second, as in 20 or 0.5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate: it must be more than 0/s")
     return rate
 
 
 def duration(text: str) -> float:
-    """Read a duration from the command line, as in 90s, 10m or 2h; return seconds."""
-    found = re.fullmatch(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)([smh])", text)
-    seconds = float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]] if found else 0.0
-    if not seconds:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration, as in 90s, 10m or 2h")
-    return seconds
+    """Read a duration from the command line, as in 90s, 10m or 1h30m; return seconds."""
+    try:
+        return parse_duration(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conformance.errors import UsageError, suggestion
+from conformance.units import DURATION, NUMBER, RATE, format_rate, format_seconds, parse_duration, parse_rate
 
 __all__ = [
     "Schedule",
@@ -31,8 +32,6 @@ __all__ = [
     "Trial",
     "constant",
     "parse",
-    "parse_duration",
-    "parse_rate",
     "parse_search",
     "poisson",
     "ramp",
@@ -293,7 +292,10 @@ def constant(rate: float, duration: float, *, spacing: str = "even") -> Schedule
     """Return the same rate throughout."""
     name = "Poisson " if spacing == "poisson" else ""
     return _made(
-        "constant", f"{name}{_rate(rate)} for {_seconds(duration)}", spacing, [(duration, rate, rate)]
+        "constant",
+        f"{name}{format_rate(rate)} for {format_seconds(duration)}",
+        spacing,
+        [(duration, rate, rate)],
     )
 
 
@@ -304,13 +306,15 @@ def poisson(rate: float, duration: float) -> Schedule:
 
 def ramp(begin: float, end: float, duration: float, *, spacing: str = "even") -> Schedule:
     """Return a rate that goes evenly from one value to another."""
-    text = f"ramp {_rate(begin)} to {_rate(end)} for {_seconds(duration)}"
+    text = f"ramp {format_rate(begin)} to {format_rate(end)} for {format_seconds(duration)}"
     return _made("ramp", _prefix(spacing) + text, spacing, [(duration, begin, end)])
 
 
 def steps(each: Sequence[tuple[float, float]], *, spacing: str = "even") -> Schedule:
     """Return rates that hold for so many seconds, one after the other: (rate, seconds) of each."""
-    text = "steps " + ", ".join(f"{_rate(rate)} for {_seconds(seconds)}" for rate, seconds in each)
+    text = "steps " + ", ".join(
+        f"{format_rate(rate)} for {format_seconds(seconds)}" for rate, seconds in each
+    )
     return _made("steps", _prefix(spacing) + text, spacing, [(seconds, rate, rate) for rate, seconds in each])
 
 
@@ -320,9 +324,13 @@ def spike(
     """Return a base rate with one spike, which begins at `at` and lasts `length` seconds."""
     if not (at >= 0 and length > 0 and at + length <= duration):
         raise UsageError(
-            f"a spike from {_seconds(at)} to {_seconds(at + length)} does not lie within {_seconds(duration)}"
+            f"a spike from {format_seconds(at)} to {format_seconds(at + length)} does not lie "
+            f"within {format_seconds(duration)}"
         )
-    text = f"spike {_rate(base)} to {_rate(peak)} at {_seconds(at)} for {_seconds(length)}, {_seconds(duration)} in all"
+    text = (
+        f"spike {format_rate(base)} to {format_rate(peak)} at {format_seconds(at)} for {format_seconds(length)}, "
+        f"{format_seconds(duration)} in all"
+    )
     after = float(_exact(duration) - _exact(at) - _exact(length)) if math.isfinite(duration) else duration
     parts = [(at, base, base), (length, peak, peak), (after, base, base)]
     return _made("spike", _prefix(spacing) + text, spacing, [part for part in parts if part[0]])
@@ -330,8 +338,10 @@ def spike(
 
 def soak(rate: float, duration: float = math.inf, *, spacing: str = "even") -> Schedule:
     """Return the same rate for hours, or until stopped."""
-    until = "until stopped" if math.isinf(duration) else f"for {_seconds(duration)}"
-    return _made("soak", f"{_prefix(spacing)}soak {_rate(rate)} {until}", spacing, [(duration, rate, rate)])
+    until = "until stopped" if math.isinf(duration) else f"for {format_seconds(duration)}"
+    return _made(
+        "soak", f"{_prefix(spacing)}soak {format_rate(rate)} {until}", spacing, [(duration, rate, rate)]
+    )
 
 
 def _prefix(spacing: str) -> str:
@@ -352,41 +362,9 @@ def _made(kind: str, text: str, spacing: str, parts: Sequence[tuple[float, float
     return Schedule(kind, text, tuple(Stretch(*part) for part in parts), spacing)
 
 
-def _rate(rate: float) -> str:
-    return f"{rate:.10g}/s"
-
-
-def _seconds(seconds: float) -> str:
-    if math.isinf(seconds):
-        return "ever"
-    for unit, name in ((3600, "h"), (60, "min")):
-        if seconds > unit and seconds % unit == 0:
-            return f"{seconds / unit:.10g} {name}"
-    return f"{seconds:.10g} s"
-
-
 # --- reading them ---------------------------------------------------------------------------------------------
 
-_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-_RATE = rf"({_NUMBER})\s*(?:/\s*(s|sec|second|m|min|minute|h|hour))?"
-_PER = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600}
-_UNITS = {
-    "ms": Fraction(1, 1000),
-    "s": Fraction(1),
-    "sec": Fraction(1),
-    "second": Fraction(1),
-    "seconds": Fraction(1),
-    "m": Fraction(60),
-    "min": Fraction(60),
-    "minute": Fraction(60),
-    "minutes": Fraction(60),
-    "h": Fraction(3600),
-    "hour": Fraction(3600),
-    "hours": Fraction(3600),
-}
-_PIECE = rf"{_NUMBER}\s*(?:{'|'.join(sorted(_UNITS, key=len, reverse=True))})(?![a-z])"
-_DURATION = rf"{_PIECE}(?:\s*{_PIECE})*"
-_FOR = rf"(?:for|over)\s+({_DURATION})"
+_FOR = rf"(?:for|over)\s+({DURATION})"
 _WORDS = ("ramp", "steps", "spike", "soak", "constant", "poisson", "search")
 _EXAMPLES = {
     "constant": "200/s for 60s",
@@ -396,31 +374,6 @@ _EXAMPLES = {
     "soak": "soak 50/s for 8h",
     "search": "search 10/s to 2000/s, 10s each",
 }
-
-
-def parse_rate(text: str) -> float:
-    """Read a rate, as in 200/s, 200 or 12000/min; return arrivals per second. Raises UsageError."""
-    found = re.fullmatch(_RATE, text.strip().lower())
-    if not found:
-        raise UsageError(f"{text!r} is no rate: write it as 200/s")
-    return float(Fraction(_number(found[1])) / _PER[found[2] or "s"])
-
-
-def parse_duration(text: str) -> float:
-    """Read a duration, as in 90s, 500ms, 10m, 2h or 1h30m; return seconds. Raises UsageError."""
-    lowered = text.strip().lower()
-    if not re.fullmatch(_DURATION, lowered):
-        raise UsageError(f"{text!r} is no duration: write it as 90s, 10m or 2h")
-    total = Fraction(0)
-    for number, unit in re.findall(rf"({_NUMBER})\s*([a-z]+)", lowered):
-        total += Fraction(_number(number)) * _UNITS[unit]
-    if not total:
-        raise UsageError(f"{text!r} is no duration: it must be more than 0 s")
-    return float(total)
-
-
-def _number(text: str) -> str:
-    return text + "0" if text.endswith(".") else text
 
 
 def parse(text: str, duration: float | None = None, *, spacing: str = "even") -> Schedule:
@@ -450,29 +403,29 @@ def parse(text: str, duration: float | None = None, *, spacing: str = "even") ->
         return parse_rate(f"{found[place]}/{found[place + 1] or 's'}")
 
     if kind == "constant":
-        if not (found := re.fullmatch(rf"{_RATE}(?:\s+{_FOR})?", rest)):
+        if not (found := re.fullmatch(rf"{RATE}(?:\s+{_FOR})?", rest)):
             wrong()
         return constant(rate_of(found, 1), lasting(found[3]), spacing=spacing)
     if kind == "soak":
-        if not (found := re.fullmatch(rf"{_RATE}(?:\s+{_FOR}|\s+until\s+stopped)?", rest)):
+        if not (found := re.fullmatch(rf"{RATE}(?:\s+{_FOR}|\s+until\s+stopped)?", rest)):
             wrong()
         if found[3] is None:
             return soak(rate_of(found, 1), math.inf if duration is None else duration, spacing=spacing)
         return soak(rate_of(found, 1), parse_duration(found[3]), spacing=spacing)
     if kind == "ramp":
-        if not (found := re.fullmatch(rf"(?:from\s+)?{_RATE}\s+to\s+{_RATE}(?:\s+{_FOR})?", rest)):
+        if not (found := re.fullmatch(rf"(?:from\s+)?{RATE}\s+to\s+{RATE}(?:\s+{_FOR})?", rest)):
             wrong()
         return ramp(rate_of(found, 1), rate_of(found, 3), lasting(found[5]), spacing=spacing)
     if kind == "steps":
-        pieces = [re.fullmatch(rf"{_RATE}\s+{_FOR}", piece.strip()) for piece in rest.split(",")]
+        pieces = [re.fullmatch(rf"{RATE}\s+{_FOR}", piece.strip()) for piece in rest.split(",")]
         if not all(pieces):
             wrong()
         return steps(
             [(rate_of(found, 1), parse_duration(found[3])) for found in pieces if found], spacing=spacing
         )
     if kind == "spike":
-        whole = rf"(?:\s*,\s*({_DURATION})\s+in\s+all)?"
-        pattern = rf"{_RATE}\s+to\s+{_RATE}\s+at\s+({_DURATION}|0\s*s?)\s+for\s+({_DURATION}){whole}"
+        whole = rf"(?:\s*,\s*({DURATION})\s+in\s+all)?"
+        pattern = rf"{RATE}\s+to\s+{RATE}\s+at\s+({DURATION}|0\s*s?)\s+for\s+({DURATION}){whole}"
         if not (found := re.fullmatch(pattern, rest)):
             wrong()
         at = 0.0 if re.fullmatch(r"0\s*s?", found[5]) else parse_duration(found[5])
@@ -535,14 +488,17 @@ class Search:
     @property
     def text(self) -> str:
         """The search in words."""
-        return f"search {_rate(self.low)} to {_rate(self.high)}, {_seconds(self.seconds)} each"
+        return (
+            f"search {format_rate(self.low)} to {format_rate(self.high)}, {format_seconds(self.seconds)} each"
+        )
 
     @property
     def stop(self) -> str:
         """The stop condition, in words."""
         return (
-            f"ends when {_rate(self.high)} held, when {_rate(self.low)} did not, when the highest rate that held "
-            f"and the lowest that did not are within {100 * self.tolerance:.3g} % of each other, "
+            f"ends when {format_rate(self.high)} held, when {format_rate(self.low)} did not, "
+            f"when the highest rate that held and the lowest that did not are within "
+            f"{100 * self.tolerance:.3g} % of each other, "
             f"or after {self.most} trials"
         )
 
@@ -599,11 +555,11 @@ class Search:
             return None if len(self.trials) < self.most else f"after {self.most} trials"
         best, bound = self.best, self._bound
         if best is not None and best >= self.high:
-            return f"{_rate(self.high)}, the highest rate that was to be tried, held"
+            return f"{format_rate(self.high)}, the highest rate that was to be tried, held"
         if bound is not None and bound <= self.low:
-            return f"{_rate(bound)}, the lowest rate that was to be tried, {self._word(bound)}"
+            return f"{format_rate(bound)}, the lowest rate that was to be tried, {self._word(bound)}"
         if best is not None and bound is not None and bound - best <= self.tolerance * best:
-            return f"{_rate(best)} held and {_rate(bound)} {self._word(bound)}"
+            return f"{format_rate(best)} held and {format_rate(bound)} {self._word(bound)}"
         if len(self.trials) >= self.most:
             return f"after {self.most} trials"
         return None
@@ -673,7 +629,7 @@ def parse_search(text: str) -> Search:
     What it may leave out: trials of 10 s, to within 5 %. Raises UsageError.
     """
     found = re.fullmatch(
-        rf"search\s+(?:from\s+)?{_RATE}\s+to\s+{_RATE}(?:\s*,\s*({_DURATION})\s+each)?(?:\s*,?\s*within\s+({_NUMBER})\s*%)?",
+        rf"search\s+(?:from\s+)?{RATE}\s+to\s+{RATE}(?:\s*,\s*({DURATION})\s+each)?(?:\s*,?\s*within\s+({NUMBER})\s*%)?",
         text.strip().lower(),
     )
     if not found:
@@ -683,5 +639,5 @@ def parse_search(text: str) -> Search:
         low,
         high,
         seconds=parse_duration(found[5]) if found[5] else 10.0,
-        tolerance=float(_number(found[6])) / 100 if found[6] else 0.05,
+        tolerance=float(found[6]) / 100 if found[6] else 0.05,
     )

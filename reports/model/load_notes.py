@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reports.text import milliseconds, plural
+from conformance.units import format_milliseconds
+from reports.text import plural
 
 __all__ = ["cause", "causes", "largest_cause", "moments", "rest_of_causes", "session_line", "slowest"]
 
@@ -73,8 +74,8 @@ def slowest(load: Mapping[str, Any]) -> list[list[str]]:
             [
                 entry["function"],
                 f"{entry['at']:.2f} s",
-                milliseconds(entry["due"]),
-                milliseconds(entry["sent"]),
+                format_milliseconds(entry["due"]),
+                format_milliseconds(entry["sent"]),
                 f"{entry['bytes']:,}",
                 "–" if entry["session"] is None else f"{entry['session']}{worker}",
                 "–" if not entry["connection"] else f"{entry['connection']}{worker}",

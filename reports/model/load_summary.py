@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from conformance.units import format_significant
 from reports.text import decided, plural
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["CUT_SHORT", "LoadPart", "measured", "overall", "requests"]
 
@@ -397,5 +395,5 @@ def measured(slo: Mapping[str, Any]) -> str:
     if value is None:
         return "nothing"
     if unit == "ms":
-        return f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
+        return format_significant(value)
     return f"{value:.4g}{unit}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut, reveal
+from conformance.units import format_significant
 from reports.model.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
 from reports.render.terminal.load_screen import STEP_HEADS, step_cells
 from reports.text import known_told, plural, rerun_of, slo_word
@@ -198,7 +199,8 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
     lines.append(
         f"{plural(total['requests'], 'request')}, {reached}{asked}, "
         f"{plural(total['failed'], 'error')}, {total['nonconformant']} nonconformant. From the moment due: "
-        f"p50 {_ms(due.get('p50'))}, p95 {_ms(due.get('p95'))}, p99 {_ms(due.get('p99'))}, max {_ms(due.get('max'))}."
+        + ", ".join(f"{name} {format_significant(due.get(name))}" for name in ("p50", "p95", "p99", "max"))
+        + "."
         + _others(total)
     )
     if load["slos"]:
@@ -246,7 +248,8 @@ def _others(total: Mapping[str, Any]) -> str:
     refused = total.get("refused") or {}
     parts = []
     if refused.get("count"):
-        parts.append(f"{refused['count']} refused (p50 {_ms(refused['p50'])}, p95 {_ms(refused['p95'])})")
+        p50, p95 = (format_significant(refused[name]) for name in ("p50", "p95"))
+        parts.append(f"{refused['count']} refused (p50 {p50}, p95 {p95})")
     for name, what in (
         ("unanswered", "without an answer"),
         ("dropped", "dropped"),
@@ -255,10 +258,6 @@ def _others(total: Mapping[str, Any]) -> str:
         if total.get(name):
             parts.append(f"{total[name]} {what}")
     return f" Not served: {', '.join(parts)}." if parts else ""
-
-
-def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"
 
 
 def _rest(report: Mapping[str, Any]) -> list[str]:

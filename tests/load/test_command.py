@@ -101,7 +101,7 @@ def test_users_alone_are_closed(tmp_path: Path) -> None:
         (("--scenario", "stedy"), "there is no scenario 'stedy'; did you mean \"steady\"?"),
         (("--rate", "fast"), "--rate: 'fast' is no schedule"),
         (("--rate", "0/s"), "--rate"),
-        (("--duration", "ten"), "--duration: 'ten' is no duration"),
+        (("--duration", "ten"), "--duration: 'ten' is not a duration"),
         (("--rate", "5/s for 3s", "--duration", "9s"), "says itself how long it goes on"),
         (("--rate", "5/s", "--search", "1/s to 2/s"), "give one of the two"),
         (("--search", "1/s"), "--search"),

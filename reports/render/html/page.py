@@ -19,6 +19,7 @@ from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut
+from conformance.units import format_duration
 from reports.compare import render as compare_show
 from reports.render.html import load_section as loads
 from reports.render.html.frame import environment, frame, lines
@@ -149,9 +150,7 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _span(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    return format_duration(seconds)
 
 
 def _alerts(report: Mapping[str, Any]) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any
 from rich.cells import cell_len
 
 from conformance.text import cut
+from conformance.units import format_milliseconds
 from reports.model.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
 from reports.model.load_summary import measured
 from reports.render.terminal.layout import Page
-from reports.text import decided, error_share, goodput, milliseconds, plural
+from reports.text import decided, error_share, goodput, plural
 
 __all__ = ["STEP_HEADS", "show", "step_cells"]
 
@@ -47,7 +48,7 @@ def step_cells(step: Mapping[str, Any]) -> tuple[str, ...]:
         f"{step['from']:g} to {step['to']:g} s",
         rate(step["asked"]),
         rate(step["rate"]),
-        *(milliseconds(step[name]) for name in ("p50", "p95", "p99")),
+        *(format_milliseconds(step[name]) for name in ("p50", "p95", "p99")),
         share(step["errors"], 1),
     )
 
@@ -82,7 +83,10 @@ def _cells(counts: Mapping[str, Any]) -> list[str]:
     return [
         f"{counts['requests']:,}",
         rate(goodput(counts)),
-        *(milliseconds(due.get(name) if due.get("count") else None) for name in ("p50", "p95", "p99", "max")),
+        *(
+            format_milliseconds(due.get(name) if due.get("count") else None)
+            for name in ("p50", "p95", "p99", "max")
+        ),
         share(error_share(counts), 1),
         share(counts["nonconformant"], counts["requests"]),
     ]
@@ -145,7 +149,7 @@ def _ended(load: Mapping[str, Any]) -> str:
     refused = total.get("refused") or {}
     if count := total["answered"] - total["served"]:
         beside = (
-            f" (p50 {milliseconds(refused['p50'])}, p95 {milliseconds(refused['p95'])})"
+            f" (p50 {format_milliseconds(refused['p50'])}, p95 {format_milliseconds(refused['p95'])})"
             if refused.get("count")
             else ""
         )
@@ -266,12 +270,12 @@ def _health(page: Page, load: Mapping[str, Any]) -> None:
     cpu, lag = health["cpu"], health["lag"]
     facts = [f"took {cpu['mean']:.0%} of a core (at most {cpu['most']:.0%})"]
     if load["arrivals"] == "open" and lag["p99"] is not None:
-        facts.append(f"took arrivals up {milliseconds(lag['p99'])} late at p99")
+        facts.append(f"took arrivals up {format_milliseconds(lag['p99'])} late at p99")
     facts.append(f"dropped {health['dropped']:,}" if health["dropped"] else "dropped none")
     gc = health["gc"]
     if gc and gc["count"]:
         facts.append(
-            f"collected garbage for {milliseconds(gc['total'])} (longest {milliseconds(gc['longest'])})"
+            f"collected garbage for {format_milliseconds(gc['total'])} (longest {format_milliseconds(gc['longest'])})"
         )
     style = "green" if health["valid"] else "bold yellow"
     page.field("generator", "fit" if health["valid"] else "not fit to say so", style=style)

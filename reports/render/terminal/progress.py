@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from conformance.rulebook.model import AREAS
 from conformance.text import cut, reveal, wants_color, writable
-from reports.text import milliseconds, plural
+from conformance.units import format_milliseconds
+from reports.text import plural
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -258,7 +259,7 @@ def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
     asked = [second["asked"] for second in seconds if second.get("asked") is not None]
     failed = sum(second["failed"] + second.get("no_connection", 0) for second in seconds)
     p50, p95, p99 = (
-        milliseconds(value / 1000) if due.count else "·" for value in due.percentiles((50, 95, 99))
+        format_milliseconds(value / 1000) if due.count else "·" for value in due.percentiles((50, 95, 99))
     )
     parts = [f"{seconds[-1]['at'] + 1:6.0f} s"]
     if asked:
@@ -274,7 +275,7 @@ def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
         if number := sum(second.get(name, 0) for second in seconds):
             parts.append(f"{name} {number}")
     if asked:
-        parts.append(f"lag {milliseconds(max(second['lag'] for second in seconds))}")
+        parts.append(f"lag {format_milliseconds(max(second['lag'] for second in seconds))}")
     return "  ".join(parts)
 
 

@@ -306,40 +306,6 @@ def test_impossible_numbers_are_refused(rate: float) -> None:
         arrivals.constant(1, 1, spacing="odd")
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90s", 90),
-        ("10m", 600),
-        ("2h", 7200),
-        ("1h30m", 5400),
-        ("1 h 30 min", 5400),
-        ("250ms", 0.25),
-        ("1.5s", 1.5),
-    ],
-)
-def test_durations_are_read(text: str, seconds: float) -> None:
-    assert arrivals.parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "90", "s", "0s", "-5s", "5 days", "1..5s", "5sec5"])
-def test_durations_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no duration"):
-        arrivals.parse_duration(text)
-
-
-def test_rates_are_read() -> None:
-    assert [arrivals.parse_rate(text) for text in ("200", "200/s", "6/min", "36/h", "0.5 / s")] == [
-        200,
-        200,
-        0.1,
-        0.01,
-        0.5,
-    ]
-    with pytest.raises(UsageError, match="is no rate"):
-        arrivals.parse_rate("many")
-
-
 # --- the search -----------------------------------------------------------------------------------------------
 
 
