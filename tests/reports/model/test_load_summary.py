@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conformance.units import format_milliseconds
 from load.metrics.histogram import Histogram
-from reports import text as shown_text
 from reports.model.builder import build
 from reports.model.files import exit_status, serialize, validate, write_report
 from reports.model.load_summary import LoadPart, overall
@@ -487,7 +487,7 @@ def test_quiet_says_nothing() -> None:
 def test_what_is_small_is_not_shown_as_nothing() -> None:
     shown = [shown_loads.milliseconds(value) for value in (0.0, 0.001, 0.8, 10.44, 512.2, 1250.0)]
     assert shown == ["0.00 ms", "0.001 ms", "0.80 ms", "10.4 ms", "512 ms", "1.25 s"]
-    assert shown_text.milliseconds(0.001) == "0.001 ms"
+    assert format_milliseconds(0.001) == "0.001 ms"
 
 
 # --- hours ------------------------------------------------------------------------------------------------------
