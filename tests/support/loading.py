@@ -20,7 +20,7 @@ from typing import Any, Self
 from tests.support.signalling import obeys_signals
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SCENE = ROOT / "tests" / "load_scene.py"
+SCENE = ROOT / "tests" / "support" / "load_scene.py"
 
 OK = b'{"isError":false,"errMsg":null,"data":{"rows":[]}}'
 REFUSED = b'{"isError":true,"errMsg":"Log in","data":null}'

@@ -52,7 +52,7 @@ def spend(
 def test_shares_are_those_of_the_conversations() -> None:
     marked: dict[str, frozenset[str]] = {}
     for module in SUITES:
-        for name, test in vars(importlib.import_module(f"conformance.{module}")).items():
+        for name, test in vars(importlib.import_module(f"conformance.suites.{module}")).items():
             marks: dict[str, Any] = {mark.name: mark for mark in getattr(test, "pytestmark", [])}
             if name in SHARES:
                 marked[name] = frozenset(marks["judges"].args)

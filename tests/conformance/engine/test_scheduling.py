@@ -197,7 +197,7 @@ def test_a_verdict_says_how_much_it_rests_on() -> None:
 
 
 def test_what_takes_many_calls_is_a_conversation() -> None:
-    modules = [importlib.import_module(f"conformance.{name}") for name in SUITES]
+    modules = [importlib.import_module(f"conformance.suites.{name}") for name in SUITES]
     assert [name for name in _MANY if not any(hasattr(module, name) for module in modules)] == []
 
 

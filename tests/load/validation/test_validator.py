@@ -185,8 +185,8 @@ def settings_of(exchange: Exchange, **options: Any) -> AnswerValidator:
 
 
 def call_of(exchange: Exchange) -> Call:
-    member = VirtualUser(exchange.user) if exchange.in_session else None
-    return Call(raw_of(exchange.request), member)
+    virtual_user = VirtualUser(exchange.user) if exchange.in_session else None
+    return Call(raw_of(exchange.request), virtual_user)
 
 
 @pytest.mark.parametrize(("rule", "exchange"), EXAMPLES, ids=[rule for rule, _ in EXAMPLES])
