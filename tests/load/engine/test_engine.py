@@ -744,7 +744,7 @@ def test_a_batch_is_as_good_as_locust_logging_each_request(tmp_path: Path) -> No
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(script.parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(script.parent.parent.parent)},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "the same"
