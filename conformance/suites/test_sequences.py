@@ -1,41 +1,44 @@
-"""STA-6: random sequences of calls of several users in several sessions, and a model that knows what they leave."""
+"""STA-6: random sequences of calls of several users in several sessions, compared with a model of the state."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from conformance.engine.markers import disturbs_sessions, judges
+from conformance.engine.payload_budget import BudgetSlice
 from conformance.engine.runner import LINES, TestContext
 from conformance.protocol.session import SetUpFailedError
-from conformance.stateful.domain import domain_of
+from conformance.stateful.case_export import case_of
+from conformance.stateful.classification import Verdict, verdict
+from conformance.stateful.domain import Domain, domain_of
 from conformance.stateful.entities import Disagreement, Knowledge
 from conformance.stateful.executor import ScriptExecutor
 from conformance.stateful.exploration import explore
 from conformance.stateful.script import StepResult
-from conformance.stateful.shrinking import Verdict, case_of, replay, shrink, verdict
+from conformance.stateful.shrinking import replay, shrink
 
-#: So many calls a walk sends at most, without its end; and the fewest that are worth beginning one.
-WALK = 60
-LEAST = 24
+#: Calls that an exploration sends, without those at its end, and the fewest for which one is started.
+CALLS_PER_EXPLORATION = 60
+MIN_CALLS = 24
 
-#: So many findings are enough: each costs a shrinking, and the walks go around what is known to be broken.
-MOST = 5
+#: Findings after which the test stops. Each is shrunk, and explorations avoid the areas that are known to be broken.
+MAX_FINDINGS = 5
 
-#: What finding the smallest script may cost: calls and seconds.
+#: Calls and seconds that shrinking one script may take.
 SHRINKING = {"quick": (150, 3.0), "standard": (250, 6.0), "deep": (900, 60.0)}
 
 
 @judges("STA-6")
 @disturbs_sessions
 def test_sequences_agree_with_a_model(ctx: TestContext) -> None:
-    """Walks over all kinds that can be made; where the target disagrees, the smallest script that shows it."""
+    """Explore all kinds that can be created; where the target disagrees with the model, report the smallest script."""
     if ctx.catalog.is_implicit:
         ctx.give_up("there is no catalogue of the target's functions", LINES["catalog"])
     ctx.need_users()
     knowledge = Knowledge()
     with ctx.budget_slice() as budget_slice:
         if ctx.only is not None:
-            _again(ctx, knowledge)
+            _run_again(ctx, knowledge)
             return
         domain = domain_of(ctx)
         if not domain.kinds:
@@ -44,70 +47,106 @@ def test_sequences_agree_with_a_model(ctx: TestContext) -> None:
                 if ctx.run.writable
                 else "no kind of object can be listed, and nothing may be written"
             )
-        number = found = idle = 0
-        reason: SetUpFailedError | None = None
-        # Where sessions are broken, nothing that is said in them can be trusted.
-        while budget_slice.more(LEAST) and found < MOST and "sessions" not in knowledge.broken_areas:
-            focuses = domain.focuses(knowledge.broken_areas)
-            if not focuses or idle >= 2 * len(focuses):
+        _Explorations(ctx, knowledge, domain, budget_slice).run()
+
+
+class _Explorations:
+    """Run explorations until the budget is spent, enough was found, or nothing more can be done."""
+
+    def __init__(
+        self, ctx: TestContext, knowledge: Knowledge, domain: Domain, budget_slice: BudgetSlice
+    ) -> None:
+        self.ctx = ctx
+        self.knowledge = knowledge
+        self.domain = domain
+        self.budget_slice = budget_slice
+        self.number = self.findings = 0
+        #: Explorations in a row that could not be set up, and the reason of the last one.
+        self.failures = 0
+        self.reason: SetUpFailedError | None = None
+
+    def run(self) -> None:
+        """Run the explorations.
+
+        Raises:
+            SetUpFailedError: none could be set up.
+
+        """
+        # Where sessions are broken, no result of a call in a session can be trusted.
+        while (
+            self.budget_slice.more(MIN_CALLS)
+            and self.findings < MAX_FINDINGS
+            and "sessions" not in self.knowledge.broken_areas
+        ):
+            focuses = self.domain.focuses(self.knowledge.broken_areas)
+            if not focuses or self.failures >= 2 * len(focuses):
                 break
-            focus = focuses[number % len(focuses)]
-            limit = min(WALK * (1 + number % 3 if ctx.deep else 1), budget_slice.left - 8)
-            before = ctx.client.sent
-            executor = ScriptExecutor(ctx, knowledge)
-            failed: SetUpFailedError | None = None
-            disagreement: Disagreement | None = None
-            try:
-                disagreement = explore(domain, executor, focus, number, limit, budget_slice.more)
-            except SetUpFailedError as error:
-                failed = error
-            finally:
-                executor.clean_up()
-            if (disagreement or failed) and ctx.run.renewed():
-                # A reset in the middle: this one walk was in vain, those before it were not.
-                knowledge.identities.clear()
-                knowledge.existing.clear()
-                if budget_slice.requests is not None:
-                    budget_slice.requests += ctx.client.sent - before
-                continue
-            if failed is not None:
-                if failed.exchange is not None and failed.exchange.status == 401:
-                    raise failed
-                reason = failed
-                idle += 1
-            else:
-                idle = 0
-            number += 1
-            ctx.run.observer.judged("STA-6", max(0, len(executor.transcript)))
-            if disagreement is not None:
-                sent = ctx.client.sent
-                found += _report(ctx, knowledge, disagreement, executor.transcript)
-                if budget_slice.requests is not None:
-                    budget_slice.requests += ctx.client.sent - sent
-            elif ctx.client.sent == before:
+            if not self._explore(focuses[self.number % len(focuses)]):
                 break
-        if not number or (idle >= number and reason is not None):
-            raise reason or SetUpFailedError("no sequence of calls could be begun")
+        if not self.number or (self.failures >= self.number and self.reason is not None):
+            raise self.reason or SetUpFailedError("no sequence of calls could be begun")
+
+    def _explore(self, focus: str) -> bool:
+        """Run one exploration; return whether another one may be useful."""
+        ctx, budget_slice = self.ctx, self.budget_slice
+        rounds = 1 + self.number % 3 if ctx.deep else 1
+        limit = min(CALLS_PER_EXPLORATION * rounds, budget_slice.left - 8)
+        before = ctx.client.sent
+        executor = ScriptExecutor(ctx, self.knowledge)
+        failed: SetUpFailedError | None = None
+        disagreement: Disagreement | None = None
+        try:
+            disagreement = explore(self.domain, executor, focus, self.number, limit, budget_slice.more)
+        except SetUpFailedError as error:
+            failed = error
+        finally:
+            executor.clean_up()
+        if (disagreement or failed) and ctx.run.renewed():
+            # The target was reset: this exploration is repeated, and those before it stay valid.
+            self.knowledge.identities.clear()
+            self.knowledge.existing.clear()
+            self._refund(before)
+            return True
+        if failed is not None:
+            if failed.exchange is not None and failed.exchange.status == 401:
+                raise failed
+            self.reason = failed
+            self.failures += 1
+        else:
+            self.failures = 0
+        self.number += 1
+        ctx.run.observer.judged("STA-6", max(0, len(executor.transcript)))
+        if disagreement is None:
+            return ctx.client.sent != before
+        sent = ctx.client.sent
+        self.findings += _report(ctx, self.knowledge, disagreement, executor.transcript)
+        self._refund(sent)
+        return True
+
+    def _refund(self, sent_before: int) -> None:
+        """Give back the calls that were sent since, so that they do not count against the budget."""
+        if self.budget_slice.requests is not None:
+            self.budget_slice.requests += self.ctx.client.sent - sent_before
 
 
 def _report(ctx: TestContext, knowledge: Knowledge, found: Disagreement, script: list[StepResult]) -> int:
-    """Shrink a disagreement, and take it down as a finding; return how many findings that makes."""
+    """Shrink a disagreement and report it; return the number of findings, 0 or 1."""
     calls, seconds = SHRINKING[ctx.run.options.budget]
     if found.check == "session refused":
-        # Were it a reset of the target, nothing of the script would come back; the run only_reads into it afterwards.
+        # If the cause was a reset of the target, the script would show nothing. The run looks into it afterwards.
         calls = 0
     shown, result, minimal = shrink(ctx, knowledge, found, script, calls=calls, seconds=seconds)
     judged = verdict(shown, result, minimal=minimal)
     if judged is None:
-        # Nothing in the script accounts for it: it moves by itself, or others are at work there.
+        # No call of the script is the cause: the value changes by itself, or somebody else changes it.
         if shown.member is None:
             knowledge.broken_areas.add(shown.area)
         knowledge.volatile.add((shown.area, shown.member or ""))
         return 0
     knowledge.broken_areas.add(found.area)
     _judge(ctx, judged, shown, result)
-    again = (shown.signature, [each.step for each in result], dict(knowledge.identities))
-    ctx.run.remembered[ctx.name, ("STA-6", judged.function, judged.kind)] = [again]
+    remembered = (shown.signature, [each.step for each in result], dict(knowledge.identities))
+    ctx.run.remembered[ctx.name, ("STA-6", judged.function, judged.kind)] = [remembered]
     return 1
 
 
@@ -124,17 +163,17 @@ def _judge(ctx: TestContext, judged: Verdict, shown: Disagreement, result: list[
     )
 
 
-def _again(ctx: TestContext, knowledge: Knowledge) -> None:
-    """Play the scripts of what was found once more, to confirm it."""
+def _run_again(ctx: TestContext, knowledge: Knowledge) -> None:
+    """Run the scripts of the findings again, to confirm them."""
     assert ctx.only is not None
     for key in sorted(ctx.only, key=str):
-        kept: list[Any] = ctx.run.remembered.get((ctx.name, key), [])
-        if not kept:
+        remembered: list[Any] = ctx.run.remembered.get((ctx.name, key), [])
+        if not remembered:
             continue
-        # Who a user is was learnt before the script began.
-        signature, script, knowledge.identities = kept[0]
-        chancy = signature[1] == "sessions" or any(step.at_once for step in script)
-        for _ in range(3 if chancy else 1):
+        # The identities of users were learned before the script was run.
+        signature, script, knowledge.identities = remembered[0]
+        unreliable = signature[1] == "sessions" or any(step.at_once for step in script)
+        for _ in range(3 if unreliable else 1):
             shown, result = replay(ctx, knowledge, script)
             if shown is None or shown.signature != signature:
                 continue

@@ -13,10 +13,10 @@ from conformance.engine import payload_budget as generation
 from conformance.protocol.client import compact
 from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.profile import Profile
+from conformance.stateful.case_export import case_of
 from conformance.stateful.entities import Disagreement, Entity, Knowledge
 from conformance.stateful.model import Model
 from conformance.stateful.script import Ref, Step, StepResult, numbered, put_in, render
-from conformance.stateful.shrinking import case_of
 from conformance.suites import test_sequences
 from fixtures.faults import FAULTS
 from fixtures.faults.registry import Fault
@@ -33,6 +33,8 @@ def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the requests decide how much is sent, however slow the machine is: the same seed finds the same."""
     costs = {name: (requests, 600.0) for name, (requests, _) in generation.COSTS.items() if requests}
     monkeypatch.setattr(generation, "COSTS", {**generation.COSTS, **costs})
+    shrinking = {budget: (calls, 600.0) for budget, (calls, _) in test_sequences.SHRINKING.items()}
+    monkeypatch.setattr(test_sequences, "SHRINKING", shrinking)
 
 
 def put_on_list(monkeypatch: pytest.MonkeyPatch, name: str, violation: Violation) -> str:
@@ -122,8 +124,8 @@ def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
     ],
 )
 def test_a_defect_of_sequences_is_found(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A seed misses one defect in fifty, so that a second one is tried before it counts as lost."""
-    monkeypatch.setattr(test_sequences, "MOST", 1)
+    """A seed misses one defect in fifty, so that a second one is tried before it counts as missed."""
+    monkeypatch.setattr(test_sequences, "MAX_FINDINGS", 1)
     put_on_list(monkeypatch, name, DEFECTS[name])
     found: list[dict[str, Any]] = []
     for seed in (3, 4):
