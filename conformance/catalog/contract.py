@@ -1,4 +1,4 @@
-"""What the catalogue promises of one function's answer."""
+"""Contracts: the promises of the catalogue about the result of a function."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["Contract"]
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What the catalogue promises of one function's answer, as far as a pure rule needs it.
+    """The promises of the catalogue about the result of one function, as far as the pure rules need them.
 
-    `result_types` are the JSON types that `data` of a success may have (None: any; ENV-7); `mismatch` says in
-    one line where `data` departs from the result schema (ENV-10), or None; `names` yields (JSON pointer,
+    `result_types` are the JSON types that `data` of a success may have (None: any; ENV-7). `mismatch` returns one line
+    about the first difference between `data` and the result schema, or None (ENV-10). `names` yields (JSON pointer,
     member name) for each member of `data` that is not a key of a declared map (NAM-1).
     """
 

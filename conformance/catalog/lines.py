@@ -1,4 +1,4 @@
-"""Where a JSON pointer leads in the text of a JSON or YAML document: the line, for error messages."""
+"""Line numbers of JSON pointers in the text of a JSON or YAML document, for error messages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def line_of(text: str, pointer: str, *, is_json: bool) -> int:
-    """Return the line, from 1 on, of what a pointer leads to: for a member, that of its name.
+    """Return the line number, from 1 on, of the value at a pointer; for a member, that of its name.
 
-    Where it leads to nothing, the line of the last thing on the way that there is.
+    If there is no such value, return the line number of its last ancestor that exists.
     """
     tokens = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     try:
@@ -26,11 +26,13 @@ def line_of(text: str, pointer: str, *, is_json: bool) -> int:
 
 
 def _skip(text: str, at: int) -> int:
+    """Return the offset after any white space."""
     found = _SPACE.match(text, at)
     return found.end() if found else at
 
 
 def _in_json(text: str, tokens: list[str]) -> int:
+    """Return the offset of the value at a pointer in a JSON text."""
     at = _skip(text, 0)
     decoder = JSONDecoder(strict=False)
     shown = at
@@ -48,7 +50,7 @@ def _in_json(text: str, tokens: list[str]) -> int:
 
 
 def _member(text: str, at: int, name: str, decoder: JSONDecoder) -> tuple[int, int] | None:
-    """Return where a member's name and its value begin."""
+    """Return the offsets of a member's name and value, or None."""
     at = _skip(text, at + 1)
     while text[at] == '"':
         begin = at
@@ -64,6 +66,7 @@ def _member(text: str, at: int, name: str, decoder: JSONDecoder) -> tuple[int, i
 
 
 def _item(text: str, at: int, index: int, decoder: JSONDecoder) -> tuple[int, int] | None:
+    """Return the offset of an item of an array, twice, or None."""
     at = _skip(text, at + 1)
     for _ in range(index):
         at = _skip(text, decoder.raw_decode(text, at)[1])
@@ -74,6 +77,7 @@ def _item(text: str, at: int, index: int, decoder: JSONDecoder) -> tuple[int, in
 
 
 def _in_yaml(text: str, tokens: list[str]) -> int:
+    """Return the line number of the value at a pointer in a YAML text."""
     node: Any = yaml.compose(text, yaml.SafeLoader)
     line = 0 if node is None else node.start_mark.line
     for token in tokens:

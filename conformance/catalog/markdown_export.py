@@ -1,4 +1,4 @@
-"""A catalogue as Markdown, for people: a section for each endpoint, a table for each function's parameters."""
+"""Export of a catalogue as Markdown: a section per endpoint, and a table of parameters per function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WHO = {"none": "anybody", "session": "in a session"}
 
 
 def document(catalog: Catalog, *, url: str | None = None) -> str:
-    """Return the whole document; `url` is the base URL to name."""
+    """Return a catalogue as a Markdown document; `url` is the base URL to show."""
     title = catalog.raw["info"]["title"] if isinstance(catalog.raw, dict) else "API"
     lines = [f"# {_plain(title)}", ""]
     base = url or "<base>/"
@@ -28,6 +28,7 @@ def document(catalog: Catalog, *, url: str | None = None) -> str:
 
 
 def _function(method: Method) -> Iterator[str]:
+    """Yield the lines of one function."""
     yield f"### {_plain(method.name)}"
     yield ""
     if method.description:
@@ -46,14 +47,16 @@ def _function(method: Method) -> Iterator[str]:
 
 
 def _row(param: Param) -> str:
+    """Return the table row of a parameter."""
     schema = param.schema if isinstance(param.schema, dict) else {}
     default = _code(json.dumps(schema["default"], ensure_ascii=False)) if "default" in schema else ""
-    told = " ".join(filter(None, [param.description, _limits(schema)]))
-    cells = (_code(param.name), _plain(_type(schema)), "yes" if param.required else "", default, _plain(told))
+    text = " ".join(filter(None, [param.description, _limits(schema)]))
+    cells = (_code(param.name), _plain(_type(schema)), "yes" if param.required else "", default, _plain(text))
     return "| " + " | ".join(cells) + " |"
 
 
 def _type(schema: dict[str, Any]) -> str:
+    """Return the type of a schema in words."""
     named = schema.get("type", "any")
     names = [named] if isinstance(named, str) else named
     items = schema.get("items")
@@ -63,22 +66,22 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _limits(schema: dict[str, Any]) -> str:
-    """Return the keywords that bound a value, as they stand."""
+    """Return the keywords that limit a value, in parentheses."""
     shown = (
         "enum", "const", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
         "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "uniqueItems",
     )  # fmt: skip
-    told = [f"{key} {json.dumps(schema[key], ensure_ascii=False)}" for key in shown if key in schema]
-    return f"({', '.join(told)})" if told else ""
+    text = [f"{key} {json.dumps(schema[key], ensure_ascii=False)}" for key in shown if key in schema]
+    return f"({', '.join(text)})" if text else ""
 
 
 def _plain(text: str) -> str:
-    """Return a text that Markdown shows as it stands, on one line."""
+    """Return a text on one line with all Markdown characters escaped."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(text.split()))
 
 
 def _code(text: str) -> str:
-    """Return a text as code inside a table's cell."""
+    """Return a text as inline code for a table cell."""
     fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|").replace("\n", " ")

@@ -21,8 +21,9 @@ from conformance.catalog import yaml_patch as yamltext
 from conformance.catalog.documentation_page import Changes, PageFunction
 from conformance.catalog.lines import line_of
 from conformance.catalog.markdown_export import document as markdown
-from conformance.catalog.model import Catalog, is_json, problems, read_document, read_text
+from conformance.catalog.model import Catalog, problems
 from conformance.catalog.openapi_export import describe
+from conformance.catalog.reader import is_json, read_document, read_text
 from conformance.engine.harness import EMBEDDED_PROFILE
 from conformance.errors import UsageError
 from conformance.generation.catalog_review import mistakes, remarks_on

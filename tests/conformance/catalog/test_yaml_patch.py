@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import conform
-from conformance.catalog.model import Catalog, read_text
+from conformance.catalog.model import Catalog
+from conformance.catalog.reader import read_text
 from conformance.catalog.yaml_patch import dump, patched, same
 from tests.conformance.catalog.test_documentation_page import page, row
 
