@@ -16,7 +16,8 @@ import jsonschema_rs
 from conformance.catalog.model import Catalog
 from conformance.generation import malformed as damage
 from conformance.generation import payloads
-from conformance.schema.validation import Json, Schema
+from conformance.schema.bundle import Json
+from conformance.schema.validation import Schema
 
 COUNT = 1000
 ROUNDS = 5

@@ -24,7 +24,8 @@ from urllib.parse import unquote, urlsplit
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from conformance.catalog.model import Catalog
-from conformance.schema.validation import Json, Schema
+from conformance.schema.bundle import Json
+from conformance.schema.validation import Schema
 
 __all__ = ["Changes", "PageFunction", "PageParam", "build", "merge", "read", "schema_of", "text_of"]
 

@@ -7,16 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from conformance.catalog.contract import Contract
-from conformance.schema.validation import (
-    Json,
-    Schema,
-    item_schemas,
-    json_type,
-    member_schemas,
-    places,
-    point,
-    resolve_pointer,
-)
+from conformance.schema.bundle import Json, json_type, places, point, resolve_pointer
+from conformance.schema.validation import Schema, item_schemas, member_schemas
 
 __all__ = ["Method", "ObjectRole", "Param", "refs"]
 

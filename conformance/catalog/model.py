@@ -13,7 +13,7 @@ from conformance.catalog.methods import Method, ObjectRole, Param, refs
 from conformance.catalog.reader import is_json, parse_document
 from conformance.catalog.validator import CatalogError, Validator
 from conformance.errors import UsageError
-from conformance.schema.validation import Json
+from conformance.schema.bundle import Json
 
 __all__ = ["DOCUMENTED", "Catalog", "CatalogError", "Method", "ObjectRole", "Param", "problems", "refs"]
 

@@ -35,7 +35,7 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.catalog.model import Catalog, Method, refs
-from conformance.schema.validation import LISTS, MAPS, SINGLE, Json
+from conformance.schema.bundle import LISTS, MAPS, SINGLE, Json
 
 __all__ = ["describe"]
 

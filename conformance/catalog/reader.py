@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import yaml
 
 from conformance.errors import UsageError
-from conformance.schema.validation import Json
+from conformance.schema.bundle import Json
 
 __all__ = ["is_json", "parse_document", "read_document", "read_text"]
 

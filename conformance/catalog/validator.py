@@ -9,16 +9,9 @@ from typing import NoReturn
 
 from conformance.catalog.methods import Method, ObjectRole, Param, refs
 from conformance.errors import UsageError, suggestion
+from conformance.schema.bundle import Json, SchemaError, bundle_object, places, point, resolve_pointer
 from conformance.schema.pointer import check_pointer
-from conformance.schema.validation import (
-    Json,
-    Schema,
-    SchemaError,
-    bundle_object,
-    places,
-    point,
-    resolve_pointer,
-)
+from conformance.schema.validation import Schema
 
 __all__ = ["CatalogError", "Validator"]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from conformance.schema.validation import Json
+from conformance.schema.bundle import Json
 
 __all__ = ["dump", "patched", "same"]
 

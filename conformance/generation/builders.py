@@ -31,7 +31,8 @@ from conformance.generation.strings import (
     settled,
     written,
 )
-from conformance.schema.validation import Json, Schema, json_type
+from conformance.schema.bundle import Json, json_type
+from conformance.schema.validation import Schema
 
 __all__ = ["Make", "Makers", "Step", "number_edges"]
 

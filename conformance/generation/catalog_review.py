@@ -15,7 +15,9 @@ from conformance.generation import payloads
 from conformance.generation.builders import Makers
 from conformance.generation.samples import unknown_format
 from conformance.schema import dialect
-from conformance.schema.validation import Json, Schema, SchemaError, matcher, places, point, resolve_pointer
+from conformance.schema.bundle import Json, SchemaError, places, point, resolve_pointer
+from conformance.schema.ecma import matcher
+from conformance.schema.validation import Schema
 
 __all__ = ["Remark", "mistakes", "remarks_on", "summary"]
 

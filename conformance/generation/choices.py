@@ -23,7 +23,7 @@ from hypothesis.errors import Flaky, InvalidArgument, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from conformance.generation.samples import CannotGenerate
-from conformance.schema.validation import Json
+from conformance.schema.bundle import Json
 
 __all__ = ["Fixed", "Source", "draw", "made", "smallest"]
 

@@ -37,8 +37,10 @@ from conformance.generation.strings import (
     plain_text,
     settled,
 )
+from conformance.schema.bundle import Json, SchemaError, places
 from conformance.schema.dialect import NUMBER_FORMATS, is_known_text
-from conformance.schema.validation import Json, Schema, SchemaError, ecma, places
+from conformance.schema.ecma import ecma
+from conformance.schema.validation import Schema
 
 __all__ = [
     "INJECTIONS",

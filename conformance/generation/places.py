@@ -15,7 +15,7 @@ from conformance.generation.payloads import Resolve, Spec, _Compiled, _compiled
 from conformance.generation.samples import CannotGenerate
 from conformance.generation.schema_cases import Place, put, sent
 from conformance.generation.shapes import Impossible, Shape
-from conformance.schema.validation import Json
+from conformance.schema.bundle import Json
 
 __all__ = ["Container", "FormatPlace", "Reference", "containers", "format_places", "references"]
 

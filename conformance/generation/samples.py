@@ -22,8 +22,10 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any, Literal, TypeAlias
 
 from conformance.catalog.model import Method
+from conformance.schema.bundle import Json, json_type, resolve_pointer
 from conformance.schema.dialect import INTEGER_FORMATS, is_format_bound, is_known_text
-from conformance.schema.validation import Json, Schema, ecma, json_type, matcher, resolve_pointer
+from conformance.schema.ecma import ecma, matcher
+from conformance.schema.validation import Schema
 
 __all__ = ["CannotGenerate", "Optional", "Sampler", "Violation", "alternatives", "other_than", "violations"]
 

@@ -35,7 +35,7 @@ from conformance.generation.samples import (
 )
 from conformance.generation.shapes import EVERY, Impossible, Shape, grid_bounds
 from conformance.generation.strings import FORMATS, UNUSUAL, WORDS, encode, extremes, settled, stretched
-from conformance.schema.validation import Json, json_type, point, resolve_pointer
+from conformance.schema.bundle import Json, json_type, point, resolve_pointer
 
 __all__ = ["Anatomy", "Place", "Way"]
 

@@ -12,8 +12,10 @@ from fractions import Fraction
 from typing import Any
 
 from conformance.generation.samples import CannotGenerate, _exact, _lcm, _same
+from conformance.schema.bundle import Json, json_type, point, resolve_pointer
 from conformance.schema.dialect import INTEGER_FORMATS, is_format_bound, is_known_text
-from conformance.schema.validation import Json, Schema, json_type, matcher, point, resolve_pointer
+from conformance.schema.ecma import matcher
+from conformance.schema.validation import Schema
 
 __all__ = ["EVERY", "Group", "Impossible", "Shape", "Shapes"]
 

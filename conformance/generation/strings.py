@@ -18,7 +18,8 @@ from hypothesis.strategies import SearchStrategy
 
 from conformance.generation.choices import Source
 from conformance.generation.samples import _FORMATS, CannotGenerate, _parsed, _Writer
-from conformance.schema.validation import Json, ecma, matcher
+from conformance.schema.bundle import Json
+from conformance.schema.ecma import ecma, matcher
 
 __all__ = [
     "FORMATS",

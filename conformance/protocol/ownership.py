@@ -17,7 +17,7 @@ from typing import Any
 
 from conformance.catalog.model import Catalog, Method
 from conformance.protocol.readings import EVERYTHING, calls, plain, readings, scanned
-from conformance.schema.validation import places
+from conformance.schema.bundle import places
 
 __all__ = ["Ownership", "UnownedTargetError"]
 

@@ -1,7 +1,7 @@
-"""Words of other JSON Schema dialects, read as JSON Schema 2020-12.
+"""Keywords of other JSON Schema dialects, translated to JSON Schema 2020-12.
 
-Catalogues are often made from OpenAPI 3.0, Draft-04 or Draft-07. Where such a word has one meaning in 2020-12 it is
-translated (`translated`); where it has none, or where it says nothing, `remarks` names it with the way to write it.
+Catalogues are often generated from OpenAPI 3.0, Draft-04 or Draft-07. A keyword with one meaning in 2020-12 is
+translated (`translated`). Any other keyword is reported by `remarks`, with the way to write it.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ Json: TypeAlias = Any
 MAX_FLOAT = 3.4028234663852886e38
 _MAX_DOUBLE = 1.7976931348623157e308
 
-#: What each integer format lets pass, both ends included.
+#: The minimum and maximum of each integer format.
 INTEGER_FORMATS: dict[str, tuple[int, int]] = {
     **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
     **{f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
 }
-#: Formats that bound numbers. Past 53 bits readers of JSON differ: the integers of 64 bits are no bounds to judge by.
+#: Formats that limit numbers. Beyond 53 bits JSON parsers differ, so the formats of 64 bits are not binding.
 BINDING_FORMATS: dict[str, tuple[int | float, int | float]] = {
     **{name: ends for name, ends in INTEGER_FORMATS.items() if not name.endswith("64")},
     "float": (-MAX_FLOAT, MAX_FLOAT),
     "double": (-_MAX_DOUBLE, _MAX_DOUBLE),
 }
 NUMBER_FORMATS = frozenset({*INTEGER_FORMATS, "float", "double"})
-#: Formats that say how a text is shown, not which texts are valid.
+#: Formats that describe how a text is displayed, not which texts are valid.
 FREE_TEXT_FORMATS = frozenset({"password", "textarea", "multiline", "markdown"})
 
-#: Formats whose texts can be made, and judged where 2020-12 has them.
+#: Formats for which texts can be generated, and validated if 2020-12 defines them.
 KNOWN_TEXT_FORMATS = frozenset(
     {"byte", "date", "date-time", "duration", "email", "hostname", "idn-email", "idn-hostname", "ipv4", "ipv6", "iri",
      "iri-reference", "json-pointer", "regex", "relative-json-pointer", "time", "uri", "uri-reference", "uri-template",
@@ -74,7 +74,7 @@ _TRIGGERS = frozenset(
 
 
 def translated_node(node: dict[str, Json]) -> dict[str, Json]:
-    """Return one schema in the words of 2020-12; the schemas inside it are left as they are."""
+    """Return one schema with keywords of 2020-12; its subschemas are not translated."""
     if _TRIGGERS.isdisjoint(node):
         return node
     out = dict(node)
@@ -95,13 +95,13 @@ def translated_node(node: dict[str, Json]) -> dict[str, Json]:
 
 
 def is_format_bound(node: dict[str, Json], key: str) -> bool:
-    """Whether minimum or maximum is only what `float` or `double` can hold: no number to make data around."""
+    """Return whether minimum or maximum is the limit of `float` or `double`, which is not a boundary to test."""
     name = node.get("format")
     return name in ("float", "double") and node.get(key) in BINDING_FORMATS[name]
 
 
 def is_known_text(name: str) -> bool:
-    """Whether anything is known about texts of a format, or nothing has to be."""
+    """Return whether texts of a format are known, or may be any text."""
     return name in FREE_TEXT_FORMATS or name in KNOWN_TEXT_FORMATS
 
 
@@ -110,6 +110,7 @@ def _is_number(value: Json) -> bool:
 
 
 def _items(out: dict[str, Json]) -> None:
+    """Translate a list of `items`, and `additionalItems`."""
     further = out.pop("additionalItems", None)
     if isinstance(out.get("items"), list) and "prefixItems" not in out:
         first = out.pop("items")
@@ -120,13 +121,14 @@ def _items(out: dict[str, Json]) -> None:
 
 
 def _dependencies(out: dict[str, Json]) -> None:
-    told = out.get("dependencies")
-    if not isinstance(told, dict):
+    """Translate `dependencies`."""
+    declared = out.get("dependencies")
+    if not isinstance(declared, dict):
         return
     del out["dependencies"]
-    names = {name: value for name, value in told.items() if isinstance(value, list)}
-    names |= {name: [value] for name, value in told.items() if isinstance(value, str)}
-    schemas = {name: value for name, value in told.items() if isinstance(value, dict | bool)}
+    names = {name: value for name, value in declared.items() if isinstance(value, list)}
+    names |= {name: [value] for name, value in declared.items() if isinstance(value, str)}
+    schemas = {name: value for name, value in declared.items() if isinstance(value, dict | bool)}
     if names:
         out["dependentRequired"] = {**names, **out.get("dependentRequired", {})}
     if schemas:
@@ -134,6 +136,7 @@ def _dependencies(out: dict[str, Json]) -> None:
 
 
 def _bounds(out: dict[str, Json]) -> None:
+    """Add the limits of a numeric format."""
     name = out.get("format")
     if not isinstance(name, str) or name not in BINDING_FORMATS:
         return
@@ -145,6 +148,7 @@ def _bounds(out: dict[str, Json]) -> None:
 
 
 def _with_null(out: dict[str, Json]) -> dict[str, Json]:
+    """Return a schema that also allows null."""
     if not _JOINING.isdisjoint(out):
         return {"anyOf": [out, {"type": "null"}]}
     if "type" in out:
@@ -158,7 +162,7 @@ def _with_null(out: dict[str, Json]) -> dict[str, Json]:
 
 
 def translated(schema: Json) -> Json:
-    """Return a schema, and all inside it, in the words of 2020-12."""
+    """Return a schema and all its subschemas with keywords of 2020-12."""
     if not isinstance(schema, dict):
         return schema
     out = dict(translated_node(schema))
@@ -175,7 +179,7 @@ def translated(schema: Json) -> Json:
 
 
 def original_path(schema: Json, path: list[str | int]) -> list[str | int]:
-    """Return where in a schema something stands that was found at a path of its translation."""
+    """Return the path in a schema for a path in its translation."""
     found: list[str | int] = []
     for key in path:
         if isinstance(schema, dict) and key not in schema:
@@ -202,7 +206,7 @@ def original_path(schema: Json, path: list[str | int]) -> list[str | int]:
 
 
 def remarks(schema: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Yield (path, remark) for each word of another dialect: how it is read, or that it says nothing."""
+    """Yield (path, remark) for each keyword of another dialect: how it is translated, or that it is ignored."""
     if not isinstance(schema, dict):
         return
     yield from (((*path, key), why) for key, why in _remarks_here(schema))
@@ -220,7 +224,7 @@ def remarks(schema: Json, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tu
 
 
 def _translations(schema: dict[str, Json]) -> Iterator[tuple[str, str]]:
-    """Yield (word, how it is read) for each word of one schema that is translated."""
+    """Yield (keyword, how it is translated) for each keyword of one schema that is translated."""
     if isinstance(schema.get("nullable"), bool):
         yield "nullable", 'is read as 2020-12 spells it: "type": ["string", "null"]'
     if isinstance(schema.get("items"), list):
@@ -234,14 +238,14 @@ def _translations(schema: dict[str, Json]) -> Iterator[tuple[str, str]]:
         yield "divisibleBy", "is read as multipleOf"
 
 
-_SAYS_NOTHING = {
+_IGNORED_KEYWORDS = {
     "extends": "is a word of Draft-03: write allOf",
     "disallow": 'is a word of Draft-03: write not, as in {"not": {"type": "string"}}',
     "optional": "is no word of JSON Schema: a parameter says required, an object lists its required members",
 }
 
 
-#: What Python's regular expressions have and ECMA-262's have not.
+#: Syntax of Python's regular expressions that ECMA-262 does not have.
 _PYTHON_PATTERNS = {
     "(?P<": "has a group as only Python spells it: ECMA-262 writes (?<name>…)",
     "(?P=": "refers to a group as only Python does: ECMA-262 writes \\k<name>",
@@ -255,13 +259,14 @@ _PYTHON_PATTERNS = {
 
 
 def _remarks_here(schema: dict[str, Json]) -> Iterator[tuple[str, str]]:
+    """Yield (keyword, remark) for each keyword of one schema that is from another dialect."""
     yield from _translations(schema)
     if "additionalItems" in schema and not isinstance(schema.get("items"), list):
         yield (
             "additionalItems",
             "says nothing unless items is a list: for a closed list write prefixItems and items: false",
         )
-    for key, why in _SAYS_NOTHING.items():
+    for key, why in _IGNORED_KEYWORDS.items():
         if key in schema:
             yield key, f"{why}; it is ignored"
     if isinstance(schema.get("pattern"), str):

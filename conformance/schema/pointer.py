@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901) into a target's answers."""
+"""JSON pointers (RFC 6901) into a target's responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["MISSING", "Missing", "assign", "check_pointer", "resolve"]
 
 
 class Missing:
-    """The type of `MISSING`: there is nothing at that place. It is false."""
+    """The type of `MISSING`, the result for a place that does not exist. It is false."""
 
     def __bool__(self) -> bool:
         return False
@@ -21,7 +21,7 @@ class Missing:
 MISSING: Final = Missing()
 
 
-#: An index has no sign, no leading zero and no digits but ASCII ones; no list is longer than this can say.
+#: An index consists of ASCII digits without a sign or leading zero; ten digits are enough for any list.
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
@@ -38,10 +38,10 @@ def _index(value: list[Any], token: str) -> int | None:
 
 
 def resolve(value: Any, pointer: str) -> Any:
-    """Return what stands at the pointer, or MISSING.
+    """Return the value at the pointer, or MISSING.
 
     Raises:
-        ValueError: the text is no pointer.
+        ValueError: the text is not a pointer.
 
     """
     for token in _tokens(pointer):
@@ -55,11 +55,11 @@ def resolve(value: Any, pointer: str) -> Any:
 
 
 def assign(value: Any, pointer: str, new: Any) -> Any:
-    """Return a copy of the value with `new` at the pointer; the place's parents must exist.
+    """Return a copy of the value with `new` at the pointer.
 
     Raises:
-        LookupError: they do not.
-        ValueError: the text is no pointer.
+        LookupError: the parent of the place does not exist.
+        ValueError: the text is not a pointer.
 
     """
     return _assign(value, _tokens(pointer), new)
@@ -79,7 +79,7 @@ def _assign(value: Any, tokens: list[str], new: Any) -> Any:
 
 
 def check_pointer(text: str) -> str | None:
-    """Return why a text is no JSON pointer (RFC 6901), or None when it is one."""
+    """Return why a text is not a JSON pointer (RFC 6901), or None if it is one."""
     if text and not text.startswith("/"):
         return f'{text!r} is no JSON pointer: begin it with "/", or leave it empty for the whole'
     if re.search(r"~(?![01])", text):

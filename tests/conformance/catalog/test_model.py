@@ -15,7 +15,9 @@ import yaml
 from conformance.catalog.model import Catalog, ObjectRole, refs
 from conformance.errors import UsageError
 from conformance.protocol.profile import Auth, KeyLogin, Login, Profile, Whoami
-from conformance.schema.validation import Schema, SchemaError, bundle, ecma, places
+from conformance.schema.bundle import SchemaError, bundle, places
+from conformance.schema.ecma import ecma
+from conformance.schema.validation import Schema
 
 DOCUMENT: dict[str, Any] = {
     "openrpc": "1.3.2",

@@ -17,7 +17,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from conformance.catalog.model import Catalog
 from conformance.catalog.openapi_export import describe
-from conformance.schema.validation import places, resolve_pointer
+from conformance.schema.bundle import places, resolve_pointer
 from tests.servers import library_catalog
 from tests.support.judging import ROOT, serving_here
 

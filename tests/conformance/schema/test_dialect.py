@@ -12,7 +12,8 @@ import conform
 from conformance.catalog.model import Catalog
 from conformance.generation import payloads
 from conformance.generation.samples import CannotGenerate, violations
-from conformance.schema.validation import Schema, SchemaError
+from conformance.schema.bundle import SchemaError
+from conformance.schema.validation import Schema
 from tests.servers import formats
 from tests.support.judging import broken, judge
 
