@@ -52,7 +52,7 @@ def main() -> None:
     names = [
         name
         for name, fault in FAULTS.items()
-        if getattr(fault.spoil, "__module__", "") in modules
+        if getattr(fault.change, "__module__", "") in modules
         and (not given.fault or any(part in name for part in given.fault))
     ]
     if not names:

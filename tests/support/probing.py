@@ -154,4 +154,4 @@ def trips_elsewhere(name: str, reply: Reply) -> None:
 
 def of_modules(*modules: str) -> set[str]:
     """Give the names of the faults that some modules declare."""
-    return {name for name, found in FAULTS.items() if found.spoil.__module__.rpartition(".")[2] in modules}
+    return {name for name, found in FAULTS.items() if found.change.__module__.rpartition(".")[2] in modules}
