@@ -132,6 +132,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "conformance.resources": (*_CALLS, "conformance.generation"),
     "conformance.cases": (*_CALLS, "conformance.resources", "conformance.rulebook"),
     "conformance.engine": _RUNS,
+    "conformance.engine.pytest_plugin": (*_RUNS, "conformance.engine", "reports"),
     "conformance.helpers": (*_RUNS, "conformance.engine"),
     "conformance.stateful": (*_RUNS, "conformance.engine", "conformance.helpers"),
     "conformance.suites": (*_RUNS, "conformance.engine", "conformance.helpers", "conformance.stateful"),
