@@ -22,10 +22,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.engine.conclusion import Options
 from conformance.engine.harness import EMBEDDED_PROFILE, Embedded, Harness, Request
 from conformance.engine.markers import suite_tests
 from conformance.engine.payload_budget import SHARES
-from conformance.engine.runner import Options, Run
+from conformance.engine.runner import Run
 from reports.model.event_log import RunLog
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 import pytest
 
 from conformance.catalog.model import Method
+from conformance.engine.context import FURTHER, TestContext
+from conformance.engine.not_judged import LINES
 from conformance.engine.payload_budget import SHARES
-from conformance.engine.runner import FURTHER, LINES, Run, TestContext
+from conformance.engine.runner import Run
 
 __all__ = [
     "Nothing",

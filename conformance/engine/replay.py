@@ -30,8 +30,11 @@ from conformance.cases.format import (
 )
 from conformance.cases.recording import identified, in_case
 from conformance.catalog.model import Catalog, Method
+from conformance.engine.conclusion import Options
+from conformance.engine.context import TestContext
 from conformance.engine.harness import Harness, Request
-from conformance.engine.runner import LINES, NotJudgedError, Options, Run, TargetDownError, TestContext
+from conformance.engine.not_judged import LINES, NotJudgedError, TargetDownError
+from conformance.engine.runner import Run
 from conformance.errors import UsageError
 from conformance.protocol.caller import OMIT
 from conformance.protocol.client import OutOfTimeError

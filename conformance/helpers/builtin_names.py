@@ -12,7 +12,7 @@ import json
 import random
 from typing import Any, TypeVar
 
-from conformance.engine.runner import TestContext
+from conformance.engine.context import TestContext
 
 __all__ = [
     "EMPTY_VALUES",

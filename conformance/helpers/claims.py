@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
-from conformance.engine.runner import TestContext
+from conformance.engine.context import TestContext
 from conformance.helpers.identities import learned
 
 __all__ = ["claiming_headers", "nested", "rights", "undeclared"]

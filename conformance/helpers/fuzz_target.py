@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from conformance.catalog.model import Method
-from conformance.engine.runner import TestContext
+from conformance.engine.context import TestContext
 from conformance.generation import payloads
 from conformance.helpers.comparison import equal, listers, read
 from conformance.protocol.exchange import Exchange

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from conformance.engine.runner import Run, TestContext
+from conformance.engine.context import TestContext
+from conformance.engine.runner import Run
 from conformance.helpers.comparison import read
 from conformance.protocol.session import SetUpFailedError
 

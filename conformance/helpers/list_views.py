@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
-from conformance.engine.runner import NotJudgedError, TestContext
+from conformance.engine.context import TestContext
+from conformance.engine.not_judged import NotJudgedError
 from conformance.helpers.comparison import Lister, canonical
 from conformance.protocol.session import SetUpFailedError
 from conformance.schema.pointer import MISSING, resolve

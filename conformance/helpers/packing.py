@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from conformance.engine.runner import TestContext
+from conformance.engine.context import TestContext
 from conformance.generation import payloads
 from conformance.generation.payloads import Carrier, Injection, Number, Text
 from conformance.helpers.fuzz_target import FuzzTarget

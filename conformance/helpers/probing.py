@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from conformance.engine.runner import LINES, NotJudgedError, TestContext
+from conformance.engine.context import TestContext
+from conformance.engine.not_judged import LINES, NotJudgedError
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange
 

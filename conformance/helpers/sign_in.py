@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.catalog.model import Method
-from conformance.engine.runner import LINES, TestContext
+from conformance.engine.context import TestContext
+from conformance.engine.not_judged import LINES
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import KeyLogin
 from conformance.protocol.session import Session, SetUpFailedError

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.catalog.model import Method
-from conformance.engine.runner import TestContext
+from conformance.engine.context import TestContext
 from conformance.generation import payloads
 from conformance.generation.samples import CannotGenerate
 from conformance.stateful.entities import Shape

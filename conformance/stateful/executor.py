@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from conformance.engine.runner import TestContext
+from conformance.engine.context import TestContext
 from conformance.helpers.comparison import bound
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange

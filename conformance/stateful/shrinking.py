@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from conformance.engine.runner import TestContext
+from conformance.engine.context import TestContext
 from conformance.protocol.session import SetUpFailedError
 from conformance.stateful.entities import Disagreement, Knowledge
 from conformance.stateful.executor import ScriptExecutor

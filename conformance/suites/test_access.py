@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_kind, judges
-from conformance.engine.runner import Run, TestContext
+from conformance.engine.runner import Run
 from conformance.helpers.comparison import Lister, act, bound, equal, listers, read, snapshot
 from conformance.helpers.list_views import filtered
 from conformance.protocol.exchange import Exchange

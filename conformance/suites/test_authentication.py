@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, each_function, each_user, judges
-from conformance.engine.runner import LINES, REFUSED, NotJudgedError, TestContext
+from conformance.engine.not_judged import LINES, REFUSED, NotJudgedError
 from conformance.helpers.builtin_names import (
     EMPTY_VALUES,
     PROTOTYPE_NAMES,

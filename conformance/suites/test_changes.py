@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.catalog.model import Method, Param
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_kind, judges
-from conformance.engine.runner import NotJudgedError, Run, TestContext
+from conformance.engine.not_judged import NotJudgedError
+from conformance.engine.runner import Run
 from conformance.generation.samples import CannotGenerate
 from conformance.helpers.comparison import Lister, bound, equal, listers, read, seen
 from conformance.protocol.exchange import Exchange

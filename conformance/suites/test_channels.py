@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, each_kind, judges
-from conformance.engine.runner import NotJudgedError, Run, TestContext
+from conformance.engine.not_judged import NotJudgedError
+from conformance.engine.runner import Run
 from conformance.helpers.builtin_names import PROTOTYPE_NAMES, rotated
 from conformance.helpers.comparison import equal, pairs, read, same_answer
 from conformance.protocol.client import compact

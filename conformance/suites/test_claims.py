@@ -8,8 +8,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_user, judges
-from conformance.engine.runner import ANSWERED, LINES, REFUSED, Run, TestContext
+from conformance.engine.not_judged import ANSWERED, LINES, REFUSED
+from conformance.engine.runner import Run
 from conformance.helpers.builtin_names import rotated
 from conformance.helpers.claims import nested, rights, undeclared
 from conformance.helpers.comparison import act, equal, read

@@ -6,8 +6,9 @@ import random
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
-from conformance.engine.runner import ANSWERED, LINES, NotJudgedError, TestContext
+from conformance.engine.not_judged import ANSWERED, LINES, NotJudgedError
 from conformance.generation.samples import CannotGenerate
 from conformance.helpers.comparison import bound
 from conformance.helpers.probing import prober, probing_status, send_probe

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_kind, judges
-from conformance.engine.runner import Run, TestContext
+from conformance.engine.runner import Run
 from conformance.helpers.comparison import bound, equal, listers, read
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError

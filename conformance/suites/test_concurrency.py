@@ -7,8 +7,8 @@ import functools
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_kind, judges
-from conformance.engine.runner import TestContext
 from conformance.helpers.comparison import equal, listers, read
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError

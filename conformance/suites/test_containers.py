@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.runner import TestContext
 from conformance.generation.payloads import CannotGenerate
 from conformance.generation.places import Container, containers
 from conformance.helpers.fuzz_target import FuzzTarget

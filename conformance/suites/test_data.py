@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext, as_answered
 from conformance.engine.markers import each_function, judges
+from conformance.engine.not_judged import ANSWERED
 from conformance.engine.payload_budget import BudgetSlice
-from conformance.engine.runner import ANSWERED, TestContext, as_answered
 from conformance.generation import payloads
 from conformance.generation.malformed import MalformedBody, any_bytes
 from conformance.generation.order import essential, telling_order

@@ -10,8 +10,8 @@ import json
 import random
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import Scope, each_endpoint, each_function, each_user, judges, on
-from conformance.engine.runner import TestContext
 from conformance.helpers.comparison import bound
 from conformance.rulebook import RULES
 from conformance.suites.test_codes import another, identifiers, strangers

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.runner import Run, TestContext
+from conformance.engine.runner import Run
 from conformance.generation.format_edges import FORBIDDEN, ORDINARY, TELLING, UNDECIDED
 from conformance.generation.payloads import CannotGenerate
 from conformance.generation.places import FormatPlace, format_places

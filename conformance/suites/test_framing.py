@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, judges
-from conformance.engine.runner import NotJudgedError, TestContext
+from conformance.engine.not_judged import NotJudgedError
 from conformance.helpers.builtin_names import rotated
 from conformance.helpers.framing import Ambiguous, Framing, statuses
 from conformance.helpers.probing import prober

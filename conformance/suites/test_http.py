@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.runner import TestContext
 from conformance.helpers.comparison import Trace, same_answer
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError

@@ -13,8 +13,9 @@ from collections.abc import Collection
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.runner import ANSWERED, NotJudgedError, TestContext
+from conformance.engine.not_judged import ANSWERED, NotJudgedError
 from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Carrier, Injection
 from conformance.helpers.fuzz_target import FuzzTarget, breadth

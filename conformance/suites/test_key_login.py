@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, judges
-from conformance.engine.runner import LINES, TestContext
+from conformance.engine.not_judged import LINES
 from conformance.helpers.builtin_names import PROTOTYPE_NAMES, accented, same_java_hash
 from conformance.helpers.comparison import equal
 from conformance.helpers.sign_in import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.runner import TestContext
 from conformance.helpers.probing import probing_status
 
 #: A name in camelCase: a small letter, then letters and digits.

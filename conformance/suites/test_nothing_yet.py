@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_kind, judges
-from conformance.engine.runner import TestContext
 from conformance.helpers.comparison import Lister, bound, listers, read
 from conformance.protocol.caller import OMIT
 from conformance.protocol.session import SetUpFailedError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.runner import TestContext
 from conformance.helpers.comparison import Lister
 from conformance.helpers.list_views import fill, keys, views
 from conformance.protocol.caller import OMIT

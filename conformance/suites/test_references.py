@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.runner import TestContext
 from conformance.generation.payloads import CannotGenerate
 from conformance.generation.places import Reference, references
 from conformance.helpers.comparison import act, equal, read

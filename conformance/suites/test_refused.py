@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.runner import TestContext
 from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Case
 from conformance.helpers.comparison import equal, listers, read

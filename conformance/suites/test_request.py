@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
-from conformance.engine.runner import REFUSED, NotJudgedError, TestContext
+from conformance.engine.not_judged import REFUSED, NotJudgedError
 from conformance.generation.samples import CannotGenerate, Violation
 from conformance.helpers.comparison import equal, same_answer
 from conformance.helpers.probing import probing_status, send_probe

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
-from conformance.engine.runner import TestContext
 from conformance.helpers.builtin_names import PROTOTYPE_NAMES, rotated
 from conformance.helpers.probing import probing_status, send_probe
 from conformance.protocol.client import compact

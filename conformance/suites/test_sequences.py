@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, judges
+from conformance.engine.not_judged import LINES
 from conformance.engine.payload_budget import BudgetSlice
-from conformance.engine.runner import LINES, TestContext
 from conformance.protocol.session import SetUpFailedError
 from conformance.stateful.case_export import case_of
 from conformance.stateful.classification import Verdict, verdict
@@ -101,7 +102,7 @@ class _Explorations:
             failed = error
         finally:
             executor.clean_up()
-        if (disagreement or failed) and ctx.run.renewed():
+        if (disagreement or failed) and ctx.run.recovery.start_over_after_reset():
             # The target was reset: this exploration is repeated, and those before it stay valid.
             self.knowledge.identities.clear()
             self.knowledge.existing.clear()

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_kind, judges
-from conformance.engine.runner import TestContext
 from conformance.generation.samples import Optional
 from conformance.helpers.comparison import Lister, bound, equal, listers, pairs, read, seen
 from conformance.protocol.exchange import Exchange

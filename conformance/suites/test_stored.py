@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.payload_budget import BudgetSlice
-from conformance.engine.runner import TestContext
 from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Carrier, Injection, Number
 from conformance.helpers.comparison import equal

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from conformance.engine.context import as_answered
 from conformance.engine.observer import RuleObserver, described
-from conformance.engine.runner import as_answered
 from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding

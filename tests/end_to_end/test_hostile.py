@@ -19,8 +19,9 @@ import pytest
 
 from benchmarks.hostile_table import FAULT, RULE, Ran, profile_in, run
 from conformance.engine import harness as harnesses
+from conformance.engine.conclusion import Options
 from conformance.engine.observer import RuleObserver
-from conformance.engine.runner import Options, Run
+from conformance.engine.runner import Run
 from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.protocol.strict_json import TOO_DEEP, read_json
@@ -398,7 +399,7 @@ def test_a_delete_with_data_too_deep_to_be_read_is_taken_note_of() -> None:
         told = json.dumps({"method": "remove", "data": {"courseId": gone.id}})[:-2]
         body = f'{told},"x":{"[" * 100_000}{"]" * 100_000}}}}}'.encode()
         answer = Response(200, (), b'{"isError":false,"errMsg":null,"data":{}}', b"")
-        run._account(
+        run.ledger._note_change(
             Exchange(Request("POST", f"{url}course", (), body), answer, function=method.name), method
         )
         assert list(run.resources.owned()) == [other]

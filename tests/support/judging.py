@@ -19,9 +19,11 @@ from typing import Any
 import uvicorn
 
 from conformance.catalog.model import Catalog
+from conformance.engine.conclusion import Options
 from conformance.engine.harness import Embedded, Harness, Request
 from conformance.engine.markers import suite_tests
-from conformance.engine.runner import Options, Run, TargetDownError
+from conformance.engine.not_judged import TargetDownError
+from conformance.engine.runner import Run
 from conformance.protocol.client import OutOfTimeError
 from fixtures.faults import FAULTS
 from fixtures.service import server

@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from conformance.engine.context import TestContext
 from conformance.engine.harness import Harness
 from conformance.engine.markers import Scope, describe, hold
+from conformance.engine.not_judged import TargetDownError
 from conformance.engine.payload_budget import SHARES
 from conformance.engine.pytest_plugin.items import (
     area_of,
@@ -29,7 +31,6 @@ from conformance.engine.pytest_plugin.items import (
 )
 from conformance.engine.pytest_plugin.options import add_options, request_of
 from conformance.engine.pytest_plugin.suite_run import SuiteRun
-from conformance.engine.runner import TargetDownError, TestContext
 from conformance.errors import UsageError
 from conformance.protocol.client import OutOfTimeError
 from conformance.rulebook import RULES

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from conformance.cases.format import Case
+from conformance.engine.context import FURTHER
 from conformance.engine.markers import SUITES, describe
-from conformance.engine.runner import FURTHER
 from conformance.rulebook.model import AREAS
 
 __all__ = [

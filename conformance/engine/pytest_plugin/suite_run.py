@@ -14,13 +14,15 @@ import pytest
 from conformance import __version__
 from conformance.cases.format import save
 from conformance.engine import dry_run
+from conformance.engine.conclusion import Options
+from conformance.engine.context import FURTHER
 from conformance.engine.dry_run import StandIn
 from conformance.engine.extent import Extent
 from conformance.engine.harness import Harness
 from conformance.engine.history import lately
 from conformance.engine.payload_budget import SHARES
 from conformance.engine.pytest_plugin.items import NOT_SHED, function_name, parameter_of, rules_of
-from conformance.engine.runner import FURTHER, Options, Run
+from conformance.engine.runner import Run
 from conformance.engine.scheduling import LoadShedding, Planned
 from conformance.engine.signals import Interruption
 from conformance.errors import UsageError

@@ -24,9 +24,11 @@ from conformance.cases.format import (
     symbols,
 )
 from conformance.cases.recording import Recorder
+from conformance.engine.conclusion import Options
+from conformance.engine.context import TestContext
 from conformance.engine.harness import Harness, Request
 from conformance.engine.replay import Player, writes
-from conformance.engine.runner import Options, Run, TestContext
+from conformance.engine.runner import Run
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding

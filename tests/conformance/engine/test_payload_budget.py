@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from conformance.engine.conclusion import Options
+from conformance.engine.context import FURTHER
 from conformance.engine.harness import Harness, Request
 from conformance.engine.markers import SUITES, suite_tests
 from conformance.engine.payload_budget import SHARES, PayloadBudget, held_for
-from conformance.engine.runner import FURTHER, Options, Run
+from conformance.engine.runner import Run
 from tests.support.judging import serving
 from tests.support.recording import MAX_SECONDS, PROFILE, ROOT
 

@@ -341,7 +341,8 @@ def test_another_domain_plays_what_it_has(tmp_path: Path) -> None:
 
 
 def opened_at(told: dict[str, str]) -> Any:
-    from conformance.engine.runner import Options, Run
+    from conformance.engine.conclusion import Options
+    from conformance.engine.runner import Run
 
     harness = Harness.prepare(Request(target=told["url"], profile=Path(told["profile"]), seed=1))
     return Run(harness.profile, harness.catalog, Options(deadline=60.0), lambda event: None, confirm=False)

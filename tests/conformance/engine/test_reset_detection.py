@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from conformance.engine.runner import Options, Run
+from conformance.engine.conclusion import Options
+from conformance.engine.runner import Run
 from conformance.protocol.session import Session
 from conformance.resources.registry import Resource
 from tests.support.judging import serving
