@@ -1,4 +1,4 @@
-"""`conform report` and `conform compare`: from runs that lie in folders to what is read of them."""
+"""`conform report` and `conform compare`: render stored runs again, and compare them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _effect(text: str) -> float:
 def add_arguments(
     verbs: Any, *, report: Callable[[argparse.Namespace], int], compare: Callable[[argparse.Namespace], int]
 ) -> None:
-    """Add the two verbs to the command; the functions run them."""
+    """Add the two verbs to the command, with the functions that run them."""
     parser = verbs.add_parser("report", allow_abbrev=False, help="render a run again, or an index of many")
     parser.add_argument(
         "path", nargs="?", type=_path, metavar="RUN", help="the folder of a run, or its report.json"
@@ -92,7 +92,7 @@ _FORMATS = {"html": "report.html", "markdown": "report.md", "junit": "junit.xml"
 
 
 def print_report(options: argparse.Namespace) -> int:
-    """Render a run again, or an index over many, and say what was written.
+    """Render a run again, or an index of many, and print the names of the files.
 
     Raises:
         LogError: a run cannot be read, or a file cannot be written.
@@ -130,7 +130,7 @@ def print_compare(options: argparse.Namespace) -> int:
         LogError: a run cannot be read, or a file cannot be written.
 
     """
-    from reports.compare import render as compare_show
+    from reports.compare import render as compare_render
     from reports.compare.rules import compare, exit_status
 
     earlier = [*options.baseline, *([options.base] if options.base is not None else [])]
@@ -142,10 +142,10 @@ def print_compare(options: argparse.Namespace) -> int:
         "json": lambda: (
             json.dumps(comparison, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace") + b"\n"
         ),
-        "markdown": lambda: ("\n".join(compare_show.markdown(comparison)) + "\n").encode(
+        "markdown": lambda: ("\n".join(compare_render.markdown(comparison)) + "\n").encode(
             "utf-8", "backslashreplace"
         ),
-        "html": lambda: compare_show.page(comparison),
+        "html": lambda: compare_render.page(comparison),
     }
     on_screen = False
     for name, make in made.items():
@@ -162,7 +162,7 @@ def print_compare(options: argparse.Namespace) -> int:
         shown = (
             f"{comparison['verdict']}: {comparison['reason']}\n"
             if options.quiet
-            else compare_show.text(comparison, width=shutil.get_terminal_size((100, 24)).columns)
+            else compare_render.text(comparison, width=shutil.get_terminal_size((100, 24)).columns)
         )
         sys.stdout.write(writable(shown, encoding))
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Text from a target, made safe to show, as a file can show it; and the lines of a profile, laid together."""
+"""Phrases and figures that several renderings of a report share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = [
     "decided",
     "error_share",
     "goodput",
-    "judged_on_told",
-    "known_told",
+    "judged_on_text",
+    "known_findings_text",
     "latency",
     "merge_lines",
     "plural",
@@ -27,72 +27,70 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def judged_on_told(judged_on: Mapping[str, Any]) -> str:
-    """Return how much of what a rule applies to it was judged on: `judged on 3 of 33 functions`."""
+def judged_on_text(judged_on: Mapping[str, Any]) -> str:
+    """Return what part of its functions (or the like) a rule was tested on: `judged on 3 of 33 functions`."""
     return f"judged on {judged_on['done']} of {judged_on['of']} {judged_on['what']}"
 
 
 def latency(counts: Mapping[str, Any], since: str, key: str) -> float | None:
-    """Return a latency of a load's counts in ms, `since` "due" or "sent"; None where nothing is known of it."""
+    """Return a latency from a load's counts in ms, measured `since` "due" or "sent"; None if it is unknown."""
     found = (counts.get(since) or {}).get(key)
     return None if found is None else float(found)
 
 
 def goodput(counts: Mapping[str, Any]) -> float:
-    """Return what was served per second; of an older run, what was answered."""
+    """Return the requests served per second; for an older run, those answered."""
     return float(counts.get("rate", counts["reached"]))
 
 
 def error_share(counts: Mapping[str, Any]) -> float:
-    """Return the share of the requests that count as errors, those that found no connection among them."""
+    """Return the share of requests that are errors, including those that found no free connection."""
     starved = counts.get("no_connection") or 0
     wanted = counts["requests"] + starved
     return (counts["failed"] + starved) / wanted if wanted else 0.0
 
 
 def decided(load: Mapping[str, Any], slo: Mapping[str, Any]) -> bool:
-    """Return whether an SLO's verdict stands: a run of an older version was judged by an unfit generator, too."""
+    """Return whether an SLO's verdict is valid: older versions also judged runs with an unfit generator."""
     return "default" in slo or bool((load.get("health") or {}).get("valid", True))
 
 
 def slo_word(load: Mapping[str, Any], slo: Mapping[str, Any]) -> str:
-    """Return what became of an SLO: held, missed, not judged, or not valid where the generator measured itself."""
+    """Return the state of an SLO: held, missed, not judged, or not valid if the generator was unfit."""
     if slo["verdict"] != "not judged" and not decided(load, slo):
         return "not valid"
     return {"pass": "held", "fail": "missed"}.get(slo["verdict"], "not judged")
 
 
 def rerun_of(report: Mapping[str, Any], rule: str) -> str | None:
-    """Return the command that judges one rule of a run again, or the load as a whole; None where none is known."""
+    """Return the command that judges one rule again, or the whole load; None if it is unknown."""
     if report["verb"] == "load":
-        # A load judges what comes back, whatever rule that is about.
+        # A load judges all rules on every answer; it cannot be limited to one.
         whole: str | None = report["rerun"]
         return whole
     command = report.get("rerun_rule") or report["rerun"]
     return f"{command} --rule {rule}" if command else None
 
 
-def known_told(report: Mapping[str, Any]) -> str | None:
-    """Say in one line what became of the findings that were known; None where no earlier run was named."""
+def known_findings_text(report: Mapping[str, Any]) -> str | None:
+    """Return one line on the findings of the named earlier run; None if no run was named."""
     known = report.get("known")
     if not known:
         return None
-    told = f"{plural(len(known['seen']), 'finding')} of {known['from']} again"
+    summary = f"{plural(len(known['seen']), 'finding')} of {known['from']} again"
     if known["open"]:
-        told += f"; of {len(known['open'])} nobody can say, their rules were not judged to the end"
+        summary += f"; of {len(known['open'])} nobody can say, their rules were not judged to the end"
     if not known["gone"]:
-        return told
+        return summary
     where = [f"{one['rule']} {one['function'] or 'the target'}" for one in known["gone"]]
     names = ", ".join(cut(name, 80) for name in dict.fromkeys(where[:6]))
     more = f" and {len(where) - 6} more" if len(where) > 6 else ""
     verb = "occurs" if len(where) == 1 else "occur"
-    return (
-        f"{told}; {len(where)} {verb} no more ({names}{more}): name this run next time, and the list shrinks"
-    )
+    return f"{summary}; {len(where)} {verb} no more ({names}{more}): name this run next time, and the list shrinks"
 
 
 def merge_lines(blocks: Iterable[str]) -> list[str]:
-    """Lay pieces of a profile together, so that each table and each key of a table stands there once."""
+    """Merge pieces of a profile, so that each table and each key of a table occurs once."""
     tables: dict[str, dict[str, str]] = {"": {}}
     for block in blocks:
         table = tables[""]
@@ -101,7 +99,7 @@ def merge_lines(blocks: Iterable[str]) -> list[str]:
             if re.fullmatch(r"\[[^\[].*\](\s*#.*)?", stripped):
                 table = tables.setdefault(stripped.split("#")[0].strip(), {})
             elif stripped.startswith("[["):
-                # An array's table may stand there many times; two that say the same are one.
+                # A table of an array may occur many times; identical ones are merged.
                 whole = block[block.index(line) :].strip()
                 table = tables.setdefault(f"{stripped}\0{whole}", {})
             elif stripped:

@@ -1,6 +1,6 @@
-"""Whether two loads were the same load: what forbids a comparison, what limits it, and what is named beside it.
+"""Decides whether two loads can be compared, and names what differs.
 
-What one of the two runs did not record, as runs of earlier versions, is not compared.
+Members that one of the runs did not record, as runs of earlier versions, are not compared.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from typing import Any
 
 __all__ = ["beside", "differences", "mix_note"]
 
-#: How far shares of a mix, rates (relatively) and a schedule's stretches (of its whole length) may lie apart.
+#: Differences that do not matter: of shares of the mix, of rates (relative) and of a stretch's share of its schedule.
 MAX_SHARE_APART = 0.02
 MAX_RATE_APART = 0.02
 MAX_STRETCH_APART = 0.02
-#: One load may be so many times as long as the other.
 MAX_DURATION_RATIO = 1.5
-#: Tasks draw what they call: their shares may lie so many standard errors apart, too.
-MAX_ERRORS_APART = 4.0
+#: Tasks draw their calls at random, so their shares may differ by this many standard errors.
+MAX_STANDARD_ERRORS_APART = 4.0
 
 _SAME = (
     ("users", "number of sessions"),
@@ -41,9 +40,9 @@ _BESIDE = (
 
 
 def differences(base: Mapping[str, Any], new: Mapping[str, Any], *, durations: bool = True) -> Iterator[str]:
-    """Yield why two loads were not the same load, a line for each reason; without `durations`, however long they were.
+    """Yield the differences that make two loads incomparable, one line each; `durations` includes their lengths.
 
-    How far apart the values of several earlier runs lie is known whatever their length.
+    The spread of several earlier runs can be used whatever their lengths.
     """
     for name in ("scenario", "arrivals"):
         if base.get(name) != new.get(name):
@@ -56,11 +55,11 @@ def differences(base: Mapping[str, Any], new: Mapping[str, Any], *, durations: b
         yield f"another rate was asked for: {asked[0]:.4g}/s, then {asked[1]:.4g}/s"
     for name, what in _SAME:
         if name == "think" and base.get("arrivals") != "closed":
-            continue  # nobody thinks
+            continue  # only closed users have a think time
         if name == "users" and base.get("arrivals") == "closed":
             what = "number of users"
         if base.get(name) is not None and new.get(name) is not None and base[name] != new[name]:
-            yield f"another {what}: {_told(base[name])}, then {_told(new[name])}"
+            yield f"another {what}: {_as_text(base[name])}, then {_as_text(new[name])}"
     for name, what in (("limit", "limit of connections"), ("policy", "policy of connections")):
         sides = [(load.get("connections") or {}).get(name) for load in (base, new)]
         if None not in sides and sides[0] != sides[1]:
@@ -73,7 +72,7 @@ def differences(base: Mapping[str, Any], new: Mapping[str, Any], *, durations: b
 
 
 def mix_note(base: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-    """Return why totals are not compared where the mix followed the catalogue and changed with it; None: they are."""
+    """Return why totals cannot be compared: the mix follows a catalogue that changed; None if they can."""
     if base.get("mix") and new.get("mix"):
         return None
     apart = _shares_apart(base, new)
@@ -90,31 +89,31 @@ def beside(
     builds: Sequence[Mapping[str, Any] | None] = (None, None),
     suites: Sequence[str | None] = (None, None),
 ) -> list[str]:
-    """Return what differs on the other side of the measurement: the target's build, the generator's machine."""
+    """Return the differences of the surroundings: the target's build and the generator's machine."""
     lines = []
     for name in sorted({*(builds[0] or {}), *(builds[1] or {})}):
         sides = [(build or {}).get(name) for build in builds]
         if None not in sides and sides[0] != sides[1]:
-            told = [", ".join(side) if isinstance(side, list) else str(side) for side in sides]
-            lines.append(f"the target's build ({name}): {told[0]}, then {told[1]}")
+            texts = [", ".join(side) if isinstance(side, list) else str(side) for side in sides]
+            lines.append(f"the target's build ({name}): {texts[0]}, then {texts[1]}")
     machines = [load.get("generator") or {} for load in (base, new)]
     for name, what in _BESIDE:
         sides = [machine.get(name) for machine in machines]
         if None not in sides and sides[0] != sides[1]:
-            told = [
-                f"{int(side or 0) / 2**30:.1f} GiB" if name == "memory" else _told(side) for side in sides
+            texts = [
+                f"{int(side or 0) / 2**30:.1f} GiB" if name == "memory" else _as_text(side) for side in sides
             ]
-            lines.append(f"{what}: {told[0]}, then {told[1]}")
+            lines.append(f"{what}: {texts[0]}, then {texts[1]}")
     if None not in suites and suites[0] != suites[1]:
         lines.append(f"the suite's version: {suites[0]}, then {suites[1]}")
     return lines
 
 
-def _told(value: object) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return " to ".join(_told(each) for each in dict.fromkeys(value)) + " s"
+        return " to ".join(_as_text(each) for each in dict.fromkeys(value)) + " s"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -122,8 +121,8 @@ def _told(value: object) -> str:
 
 
 def _shape_apart(base: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-    told = [_text(load) for load in (base, new)]
-    why = f"another shape: {told[0]}, then {told[1]}"
+    texts = [_text(load) for load in (base, new)]
+    why = f"another shape: {texts[0]}, then {texts[1]}"
     searches = [load.get("search") for load in (base, new)]
     if any(searches):
         if not all(searches):
@@ -167,7 +166,7 @@ def _alike(one: Sequence[Sequence[Any]], other: Sequence[Sequence[Any]]) -> bool
 
 
 def _shares_apart(base: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Return which functions had another share of the requests, the most different first; nothing where none had."""
+    """Return the functions whose share of the requests changed, largest change first; empty if none did."""
     counts = [
         {name: float(each["requests"]) for name, each in load["functions"].items()} for load in (base, new)
     ]
@@ -181,10 +180,10 @@ def _shares_apart(base: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         allowed = MAX_SHARE_APART
         if drawn:
             middle = sum(shares) / 2
-            allowed += MAX_ERRORS_APART * math.sqrt(
+            allowed += MAX_STANDARD_ERRORS_APART * math.sqrt(
                 middle * (1 - middle) * sum(1 / total for total in totals)
             )
         if abs(shares[0] - shares[1]) > allowed:
             apart.append((-abs(shares[0] - shares[1]), name, shares))
-    told = [f"{name} {shares[0]:.1%}, then {shares[1]:.1%}" for _, name, shares in sorted(apart)]
-    return "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
+    texts = [f"{name} {shares[0]:.1%}, then {shares[1]:.1%}" for _, name, shares in sorted(apart)]
+    return "; ".join(texts[:3]) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")

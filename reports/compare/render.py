@@ -1,4 +1,4 @@
-"""A comparison as text for a terminal, as Markdown, as a page, and as the part of a run's page."""
+"""Renders a comparison: as text for a terminal, as Markdown, as a page, and as part of a run's page."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _WORDS = {
 _MARKS = {"regression": "❌", "improvement": "✅", "same": "✅", "undecided": "⚪"}
 _METRICS = {"errors": "error rate", "rate": "rate reached"}
 
-#: So many of each are told on a screen or a summary page; the JSON has all.
-_SHORT, _LONG = 20, 500
+#: Entries of each list on a screen or a summary page, and on a page. The JSON has all of them.
+MAX_SHORT_LIST, MAX_LONG_LIST = 20, 500
 
 
 def _value(value: float, unit: str) -> str:
@@ -78,7 +78,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _told(change: Mapping[str, Any]) -> str:
+def _change_text(change: Mapping[str, Any]) -> str:
     where = f"{change['path']}: " if change["path"] else ""
     call = f" ({change['call']})" if change["call"] else ""
     if change["what"] == "member removed":
@@ -110,22 +110,23 @@ def text(comparison: Mapping[str, Any], *, width: int = 100) -> str:
             lines += ["", f"{head} ({len(rules[key])})"]
             lines += [
                 f"  {r['id']:<7} {r['before'] or 'new'} → {r['now']}  {r['title']}"
-                for r in rules[key][:_SHORT]
+                for r in rules[key][:MAX_SHORT_LIST]
             ]
-            lines += [f"  and {len(rules[key]) - _SHORT} more"] * (len(rules[key]) > _SHORT)
+            lines += [f"  and {len(rules[key]) - MAX_SHORT_LIST} more"] * (len(rules[key]) > MAX_SHORT_LIST)
     for key, head in (("new", "New findings"), ("gone", "Findings gone")):
         found = rules["findings"][key]
         if found:
             lines += ["", f"{head} ({len(found)})"]
             lines += [
-                f"  {f['rule']:<7} {f['function'] or 'the target'}  {f['kind']}" for f in found[:_SHORT]
+                f"  {f['rule']:<7} {f['function'] or 'the target'}  {f['kind']}"
+                for f in found[:MAX_SHORT_LIST]
             ]
-            lines += [f"  and {len(found) - _SHORT} more"] * (len(found) > _SHORT)
+            lines += [f"  and {len(found) - MAX_SHORT_LIST} more"] * (len(found) > MAX_SHORT_LIST)
     if comparison["behaviour"]:
         lines += ["", f"Changed, and left open by the rulebook ({len(comparison['behaviour'])})"]
-        lines += [f"  {c['function']}  {_told(c)}" for c in comparison["behaviour"][:_SHORT]]
-        lines += [f"  and {len(comparison['behaviour']) - _SHORT} more"] * (
-            len(comparison["behaviour"]) > _SHORT
+        lines += [f"  {c['function']}  {_change_text(c)}" for c in comparison["behaviour"][:MAX_SHORT_LIST]]
+        lines += [f"  and {len(comparison['behaviour']) - MAX_SHORT_LIST} more"] * (
+            len(comparison["behaviour"]) > MAX_SHORT_LIST
         )
     shown = [cut(reveal(line), max(40, 2 * width)) for line in lines]
     load = comparison["load"]
@@ -137,7 +138,7 @@ def text(comparison: Mapping[str, Any], *, width: int = 100) -> str:
             columns = [_COLUMNS[number] for number in (0, 1, 2, 3, 4, 5, 8)]
             rows = [
                 [reveal(cell) for cell in (*_cells(row)[:6], _cells(row)[8])]
-                for row in load["rows"][: 3 * _SHORT]
+                for row in load["rows"][: 3 * MAX_SHORT_LIST]
             ]
             widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
             for row in (columns, *rows):
@@ -161,14 +162,15 @@ def markdown(comparison: Mapping[str, Any]) -> list[str]:
     points = []
     for key, head in _HEADS:
         if rules[key]:
-            names = ", ".join(prose(rule["id"]) for rule in rules[key][:_SHORT])
-            more = f" and {len(rules[key]) - _SHORT} more" if len(rules[key]) > _SHORT else ""
+            names = ", ".join(prose(rule["id"]) for rule in rules[key][:MAX_SHORT_LIST])
+            more = f" and {len(rules[key]) - MAX_SHORT_LIST} more" if len(rules[key]) > MAX_SHORT_LIST else ""
             points.append(f"- {head.lower()}: {names}{more}")
-    for finding in rules["findings"]["new"][:_SHORT]:
+    for finding in rules["findings"]["new"][:MAX_SHORT_LIST]:
         where = code(finding["function"] or "the target", 60)
         points.append(f"- new finding: {prose(finding['rule'])} {where} {prose(finding['kind'], 150)}")
     points += [
-        f"- {code(c['function'], 60)} {prose(_told(c), 250)}" for c in comparison["behaviour"][:_SHORT]
+        f"- {code(c['function'], 60)} {prose(_change_text(c), 250)}"
+        for c in comparison["behaviour"][:MAX_SHORT_LIST]
     ]
     lines += ["", *points] if points else []
     load = comparison["load"]
@@ -183,8 +185,8 @@ def markdown(comparison: Mapping[str, Any]) -> list[str]:
             if row["function"] is None or row["claim"] != "same"
         ]
         if rows:
-            lines += ["", *table(_COLUMNS, rows[: 2 * _SHORT], numbers=range(2, 8))]
-        lines += [f"- {prose(_level(level))}" for level in load["levels"][:_SHORT]]
+            lines += ["", *table(_COLUMNS, rows[: 2 * MAX_SHORT_LIST], numbers=range(2, 8))]
+        lines += [f"- {prose(_level(level))}" for level in load["levels"][:MAX_SHORT_LIST]]
     return lines
 
 
@@ -194,9 +196,9 @@ def _view(comparison: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "comparison": comparison,
         "word": _WORDS[comparison["verdict"]],
-        "groups": [(head, rules[key][:_LONG]) for key, head in _HEADS if rules[key]],
+        "groups": [(head, rules[key][:MAX_LONG_LIST]) for key, head in _HEADS if rules[key]],
         "findings": [
-            (head, plural(len(found[key]), "finding"), found[key][:_LONG])
+            (head, plural(len(found[key]), "finding"), found[key][:MAX_LONG_LIST])
             for key, head in (
                 ("new", "New findings"),
                 ("gone", "Findings gone"),
@@ -204,7 +206,9 @@ def _view(comparison: Mapping[str, Any]) -> dict[str, Any]:
             )
             if found[key]
         ],
-        "behaviour": [(change["function"], _told(change)) for change in comparison["behaviour"][:_LONG]],
+        "behaviour": [
+            (change["function"], _change_text(change)) for change in comparison["behaviour"][:MAX_LONG_LIST]
+        ],
         "columns": _COLUMNS,
         "rows": [(row["claim"], _cells(row)) for row in load["rows"]] if load else [],
         "levels": [_level(level) for level in load["levels"]] if load else [],
@@ -213,7 +217,7 @@ def _view(comparison: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def part(comparison: Mapping[str, Any], *, alone: bool = False) -> Markup:
-    """Return the part of a run's page that says what changed; `alone` leaves out what such a page says above it."""
+    """Return the part of a run's page that shows what changed; `alone` omits what a page of its own already shows."""
     return Markup(environment().get_template("changes.html").render(**_view(comparison), alone=alone))  # noqa: S704  (it escapes)
 
 

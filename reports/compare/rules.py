@@ -1,8 +1,8 @@
-"""Two runs compared: what got better, what got worse, and whether it is more than noise.
+"""Compares two runs: what improved, what became worse, and whether the difference is more than noise.
 
-Rules and findings are matched by rule, function and kind, with numbers and quoted texts left out of the kind, so that
-another seed does not make everything look new. What the rulebook leaves open is compared from the recorded exchanges,
-and only what was always so before and never is now is told. How loads are compared says `reports.compare.load`.
+Findings are matched by rule, function and kind. Numbers and quoted texts in the kind are ignored, so that another seed
+does not make every finding new. Behaviour that the rulebook leaves open is compared by the recorded exchanges: only
+what always occurred before and never occurs now is reported. `reports.compare.load` compares loads.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ FORMAT = 1
 _BROKEN = (Verdict.FAIL, Verdict.WARN)
 _LEFT = (Verdict.NOT_JUDGED, Verdict.ERROR)
 
-#: Of what was sent so often at least something is said.
-_CALLS = 3
+#: Calls of one kind, in each run, that a comparison needs.
+MIN_CALLS = 3
 
-#: The conversations that draw by chance what they send.
-_DRAWN = ("test_data.", "test_sequences.")
+#: The tests that send random data.
+_RANDOM_TESTS = ("test_data.", "test_sequences.")
 
-#: "Always" and "never": at least, and at most, such a share of the calls.
-_ALWAYS = 0.9
+#: The share of calls that counts as "always"; the rest counts as "never".
+MIN_SHARE_ALWAYS = 0.9
 
-#: Paths in data are looked at down to this depth, and so many of one function at most.
-_DEPTH, _PATHS = 6, 400
+MAX_DEPTH = 6
+MAX_PATHS_PER_FUNCTION = 400
 
 
 def compare(
     base: Stored, new: Stored, *, min_effect: float = 0.05, earlier: Sequence[Stored] = ()
 ) -> dict[str, Any]:
-    """Compare a run with an earlier one; `earlier` are further ones before both, for the search for changes of level.
+    """Compare a run with an earlier one; `earlier` are further runs before both, to search for changes of level.
 
     `min_effect` is the smallest relative difference under load that matters.
     """
@@ -75,9 +75,9 @@ def compare(
         "format": FORMAT,
         "verdict": verdict,
         "reason": reason,
-        "base": _named(base),
-        "new": _named(new),
-        "earlier": [_named(run) for run in earlier],
+        "base": _run_header(base),
+        "new": _run_header(new),
+        "earlier": [_run_header(run) for run in earlier],
         "min_effect": min_effect,
         "rules": rules,
         "behaviour": changed,
@@ -86,13 +86,13 @@ def compare(
 
 
 def exit_status(comparison: Mapping[str, Any], fail_on: str | None) -> int:
-    """Return the exit status: 0, or with `fail_on` "regression" 1 for one, and 3 where nothing can be said."""
+    """Return the exit status: with `fail_on` "regression" 1 for a regression and 3 if undecided; otherwise 0."""
     if fail_on != "regression":
         return 0
     return {"regression": 1, "undecided": 3}.get(comparison["verdict"], 0)
 
 
-def _named(run: Stored) -> dict[str, Any]:
+def _run_header(run: Stored) -> dict[str, Any]:
     report = run.report
     return {
         "name": run.name,
@@ -200,7 +200,7 @@ def _findings(
         elif key in now:
             out["still"].append(entry)
         elif rule["verdict"] not in _LEFT:
-            # Where nothing was judged nothing is gone.
+            # A finding whose rule was not judged is not gone.
             out["gone"].append(entry)
 
 
@@ -212,8 +212,8 @@ def _keyed(rule: Mapping[str, Any]) -> dict[tuple[str | None, str], Mapping[str,
 
 
 @dataclass(slots=True)
-class _Heard:
-    """What was answered to one kind of call."""
+class _Answers:
+    """The answers to one kind of call."""
 
     calls: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
@@ -222,9 +222,9 @@ class _Heard:
 
 @dataclass(slots=True)
 class _Shape:
-    """What the data of a function's successes looks like: how often each path was there, and of which types.
+    """The paths in the data of a function's successes: how often each occurred, and with which types.
 
-    A path's share is that of the objects it could have stood in.
+    The share of a path is relative to its parent objects.
     """
 
     places: Counter[str] = field(default_factory=Counter)
@@ -233,30 +233,30 @@ class _Shape:
 
 
 def behaviour(base: Stored, new: Stored) -> Iterator[dict[str, Any]]:
-    """Yield what changed of what the rulebook leaves open; nothing where one of the two recorded no exchanges.
+    """Yield the changes of behaviour that the rulebook leaves open; nothing if a run recorded no exchanges.
 
-    A kind of call is what one conversation sends to one function in one verb: of the same rulebook that is the same
-    call, whatever the seed is; but where all is drawn by chance, the same seed is needed.
+    The calls that one test sends to one function with one verb are one kind of call. With the same rulebook they are
+    the same whatever the seed, except in tests that send random data, which need the same seed.
     """
-    before, now = _listen(base), _listen(new)
+    before, now = _collect_answers(base), _collect_answers(new)
     is_other = base.report.get("seed") != new.report.get("seed")
     for key in sorted(before[0].keys() & now[0].keys()):
-        old, heard = before[0][key], now[0][key]
-        if min(old.calls, heard.calls) < _CALLS or (key[2] and is_other):
+        old, answers = before[0][key], now[0][key]
+        if min(old.calls, answers.calls) < MIN_CALLS or (key[2] and is_other):
             continue
         where = {"function": key[0], "call": key[1]}
-        for status, after in _turned(old.statuses, heard.statuses, old.calls, heard.calls):
+        for status, after in _replaced_values(old.statuses, answers.statuses, old.calls, answers.calls):
             yield {**where, "what": "status", "before": status, "after": after, "path": None}
         for status in sorted(
-            {status for status, _ in old.messages} & {status for status, _ in heard.messages}
+            {status for status, _ in old.messages} & {status for status, _ in answers.messages}
         ):
             mine, theirs = (
                 Counter({text: count for (of, text), count in each.messages.items() if of == status})
-                for each in (old, heard)
+                for each in (old, answers)
             )
-            if min(mine.total(), theirs.total()) < _CALLS:
+            if min(mine.total(), theirs.total()) < MIN_CALLS:
                 continue
-            for text, after in _turned(mine, theirs, mine.total(), theirs.total()):
+            for text, after in _replaced_values(mine, theirs, mine.total(), theirs.total()):
                 yield {
                     **where,
                     "what": "message",
@@ -265,46 +265,46 @@ def behaviour(base: Stored, new: Stored) -> Iterator[dict[str, Any]]:
                     "path": None,
                 }
     for function in sorted(before[1].keys() & now[1].keys()):
-        yield from _reshaped(function, before[1][function], now[1][function])
+        yield from _shape_changes(function, before[1][function], now[1][function])
 
 
-def _turned(
+def _replaced_values(
     old: Counter[str], new: Counter[str], old_total: int, new_total: int
 ) -> Iterator[tuple[str, str]]:
-    """Yield what was always heard before and is hardly ever heard now, with what is heard instead."""
+    """Yield each value that always occurred before and hardly ever now, with its most frequent replacement."""
     for value, count in old.items():
-        if count >= _ALWAYS * old_total and new[value] <= (1 - _ALWAYS) * new_total:
+        if count >= MIN_SHARE_ALWAYS * old_total and new[value] <= (1 - MIN_SHARE_ALWAYS) * new_total:
             instead = Counter({other: n for other, n in new.items() if other != value}).most_common(1)
             yield value, instead[0][0] if instead else "nothing"
 
 
-def _reshaped(function: str, old: _Shape, new: _Shape) -> Iterator[dict[str, Any]]:
+def _shape_changes(function: str, old: _Shape, new: _Shape) -> Iterator[dict[str, Any]]:
     def always(shape: _Shape, path: str) -> bool:
         parent = shape.places[path.rpartition("/")[0]]
-        return parent >= _CALLS and shape.places[path] >= _ALWAYS * parent
+        return parent >= MIN_CALLS and shape.places[path] >= MIN_SHARE_ALWAYS * parent
 
     def never(shape: _Shape, path: str) -> bool:
-        return shape.places[path.rpartition("/")[0]] >= _CALLS and not shape.places[path]
+        return shape.places[path.rpartition("/")[0]] >= MIN_CALLS and not shape.places[path]
 
-    told: set[str] = set()
+    reported: set[str] = set()
     for path in sorted({*old.places, *new.places}):
-        if path.rpartition("/")[0] in told:
-            told.add(path)  # its parent says it
+        if path.rpartition("/")[0] in reported:
+            reported.add(path)  # covered by the change of its parent
             continue
         where = {"function": function, "call": None, "path": path}
         if always(old, path) and never(new, path):
-            told.add(path)
+            reported.add(path)
             yield {**where, "what": "member removed", "before": _types(old, path), "after": None}
         elif never(old, path) and always(new, path):
-            told.add(path)
+            reported.add(path)
             yield {**where, "what": "member added", "before": None, "after": _types(new, path)}
         else:
             mine, theirs = (
                 Counter({t: n for t, n in each.types[path].items() if t != "null"}) for each in (old, new)
             )
-            if min(mine.total(), theirs.total()) < _CALLS:
+            if min(mine.total(), theirs.total()) < MIN_CALLS:
                 continue
-            for kind, after in _turned(mine, theirs, mine.total(), theirs.total()):
+            for kind, after in _replaced_values(mine, theirs, mine.total(), theirs.total()):
                 if not theirs[kind]:
                     yield {**where, "what": "type", "before": kind, "after": after}
 
@@ -313,8 +313,8 @@ def _types(shape: _Shape, path: str) -> str:
     return " or ".join(sorted(shape.types[path]))
 
 
-def _listen(run: Stored) -> tuple[dict[tuple[str, str, bool], _Heard], dict[str, _Shape]]:
-    calls: defaultdict[tuple[str, str, bool], _Heard] = defaultdict(_Heard)
+def _collect_answers(run: Stored) -> tuple[dict[tuple[str, str, bool], _Answers], dict[str, _Shape]]:
+    calls: defaultdict[tuple[str, str, bool], _Answers] = defaultdict(_Answers)
     shapes: defaultdict[str, _Shape] = defaultdict(_Shape)
     for event in run.exchanges():
         function, request = event.get("function"), event.get("request") or {}
@@ -323,13 +323,13 @@ def _listen(run: Stored) -> tuple[dict[tuple[str, str, bool], _Heard], dict[str,
         response, failure = event.get("response"), event.get("failure")
         test = re.sub(r"\[.*", "", str(event.get("test") or ""))
         name = test.rpartition(".")[2] or "a call"
-        heard = calls[str(function), f"{request.get('verb')} in {name}", test.startswith(_DRAWN)]
-        heard.calls += 1
+        answers = calls[str(function), f"{request.get('verb')} in {name}", test.startswith(_RANDOM_TESTS)]
+        answers.calls += 1
         if response is None:
-            heard.statuses[str(failure).partition(":")[0]] += 1
+            answers.statuses[str(failure).partition(":")[0]] += 1
             continue
         status = str(response["status"])
-        heard.statuses[status] += 1
+        answers.statuses[status] += 1
         try:
             envelope = json.loads(response["body"])
         except (ValueError, RecursionError):
@@ -337,28 +337,28 @@ def _listen(run: Stored) -> tuple[dict[tuple[str, str, bool], _Heard], dict[str,
         if not isinstance(envelope, dict):
             continue
         if isinstance(envelope.get("errMsg"), str):
-            heard.messages[status, normal(envelope["errMsg"])[:200]] += 1
+            answers.messages[status, normal(envelope["errMsg"])[:200]] += 1
         if envelope.get("isError") is False and "data" in envelope:
             shape = shapes[str(function)]
             shape.places[""] += 1
-            _walk(shape, "/data", envelope["data"], 0)
+            _add_paths(shape, "/data", envelope["data"], 0)
     return dict(calls), dict(shapes)
 
 
-def _walk(shape: _Shape, path: str, value: Any, depth: int) -> None:
-    if path not in shape.places and len(shape.places) >= _PATHS:
+def _add_paths(shape: _Shape, path: str, value: Any, depth: int) -> None:
+    if path not in shape.places and len(shape.places) >= MAX_PATHS_PER_FUNCTION:
         return
     shape.places[path] += 1
     shape.types[path][_type(value)] += 1
-    if depth >= _DEPTH:
+    if depth >= MAX_DEPTH:
         return
     if isinstance(value, dict):
         for name, member in value.items():
-            # Keys with digits in them are data, more often than not.
-            _walk(shape, f"{path}/{normal(name)}", member, depth + 1)
+            # Keys with digits are usually data.
+            _add_paths(shape, f"{path}/{normal(name)}", member, depth + 1)
     elif isinstance(value, list):
         for member in value[:50]:
-            _walk(shape, f"{path}/*", member, depth + 1)
+            _add_paths(shape, f"{path}/*", member, depth + 1)
 
 
 def _type(value: Any) -> str:

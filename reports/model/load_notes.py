@@ -1,4 +1,4 @@
-"""What is reported of a load beside its figures, in words and rows that every rendering shares."""
+"""Sentences and rows about a load, apart from its figures, that all renderings share."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ __all__ = ["cause", "causes", "largest_cause", "moments", "rest_of_causes", "ses
 
 
 def session_line(load: Mapping[str, Any]) -> str | None:
-    """Return how many calls overlapped another call of their session; None where no call was in a session."""
+    """Return how many calls overlapped another call of their session; None if no call was in a session."""
     sessions = load.get("sessions")
     if not sessions or not sessions["calls"]:
         return None
     overlapped = sessions["overlapped"]
     if not overlapped:
         return "no call overlapped another call of its session"
-    told = (
+    text = (
         f"{overlapped:,} of {plural(sessions['calls'], 'call')} in sessions ({sessions['share']:.1%}) "
         "overlapped another call of their session"
     )
     if sessions["needed"]:
-        told += f": {plural(sessions['needed'], 'user')} would avoid it (--users {sessions['needed']})"
-    return told
+        text += f": {plural(sessions['needed'], 'user')} would avoid it (--users {sessions['needed']})"
+    return text
 
 
 def causes(load: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the rows of why requests failed, the largest first."""
+    """Return the causes of failed requests, the most frequent first."""
     return list((load.get("failures") or {}).get("rows") or ())
 
 
 def cause(row: Mapping[str, Any]) -> str:
-    """Return what a row of failures says, without its number."""
-    told = f"{row['function'] or 'no function yet'}: {row['kind']}"
-    return f"{told}, {row['message']}" if row["message"] else told
+    """Return a cause of failed requests in words, without its count."""
+    text = f"{row['function'] or 'no function yet'}: {row['kind']}"
+    return f"{text}, {row['message']}" if row["message"] else text
 
 
 def moments(row: Mapping[str, Any]) -> str:
-    """Return from when to when requests failed in this way; nothing where that is not known."""
+    """Return the time span in which requests failed in this way; empty if it is unknown."""
     if row["first"] is None:
         return ""
     return f"{row['first']:.1f} s" if row["count"] == 1 else f"{row['first']:.1f} to {row['last']:.1f} s"
 
 
 def rest_of_causes(load: Mapping[str, Any], shown: int) -> str | None:
-    """Return what is not among so many rows that are shown; None where nothing is left."""
+    """Return what lies beyond the first `shown` causes, in words; None if nothing does."""
     rows = causes(load)[shown:]
     beyond = (load.get("failures") or {}).get("beyond") or 0
     parts = [f"{plural(len(rows), 'more kind')} in report.json"] if rows else []
@@ -56,7 +56,7 @@ def rest_of_causes(load: Mapping[str, Any], shown: int) -> str | None:
 
 
 def largest_cause(load: Mapping[str, Any], function: str | None = None) -> str | None:
-    """Return the most frequent reason why requests failed, of one function or of all; None where none did."""
+    """Return the most frequent cause of failed requests, of one function or of all; None if none failed."""
     rows = [row for row in causes(load) if function is None or row["function"] == function]
     if not rows:
         return None
@@ -65,7 +65,7 @@ def largest_cause(load: Mapping[str, Any], function: str | None = None) -> str |
 
 
 def slowest(load: Mapping[str, Any]) -> list[list[str]]:
-    """Return the slowest served requests: function, moment, from due, from sent, bytes, session, connection."""
+    """Return the slowest served requests: function, time, from due, from sent, bytes, session, connection."""
     many = load["workers"] > 1
     rows = []
     for entry in load.get("slowest") or ():

@@ -1,7 +1,7 @@
-"""The load part of the report, made from a run's events: what was asked, what came of it, and what may be believed.
+"""Builds the load part of the report from the events of a run, and its verdict.
 
-A run that came to its end has told its totals in `load-end`. One that was killed has not; then they are put
-together from its seconds, whose histograms merge without loss, and what cannot be had in that way is left null.
+A complete run reports its totals in `load-end`. The totals of a run that was killed are computed from its seconds,
+whose histograms merge without loss. Members that cannot be computed in this way are null.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from reports.text import decided, plural
 __all__ = ["CUT_SHORT", "LoadPart", "measured", "overall", "requests"]
 
 
-#: Members of a second that are numbers, each with what it is where a second does not have it.
+#: Members of a second that are numbers; 0 if a second lacks them.
 _NUMBERS = ("sent", "done", "failed", "nonconformant", "dropped", "late", "users", "connections")
-#: The same of newer runs; an older one does not tell served from refused.
+#: The same for newer runs. Older ones do not distinguish served from refused.
 _MORE_NUMBERS = ("served", "answered", "renewed", "no_connection")
 _LATENCIES = ("p50", "p95", "p99", "max", "lag")
 
-#: Members of counts that tell how requests ended; an older run does not have them.
-_OF_ENDINGS = (
+#: Members of counts that say how requests ended. Older runs lack them.
+_ENDINGS = (
     "rate",
     "arrivals",
     "served",
@@ -35,8 +35,8 @@ _OF_ENDINGS = (
     "refused",
 )
 
-#: Why nothing is judged of a run whose end was not told.
-CUT_SHORT = "the run was cut short before its end was told"
+#: The reason why a run without an end is not judged.
+CUT_SHORT = "the run was cut short before its end was text"
 
 _PLANNED = (
     "scenario",
@@ -53,12 +53,12 @@ _PLANNED = (
     "abort_when",
     "ceiling",
 )
-#: The same of newer runs.
+#: The same for newer runs.
 _MORE_PLANNED = ("fail_fast", "steps", "per_session", "read_only", "generator")
 
 
 class LoadPart:
-    """Takes in the events of a load, one by one; `record` is the report's `load`, None where there was none."""
+    """Collects the events of a load; `record` returns the report's `load`, None if the run had none."""
 
     def __init__(self) -> None:
         self.plan: dict[str, Any] | None = None
@@ -71,22 +71,22 @@ class LoadPart:
         self.wish: Mapping[str, Any] = {}
 
     def on_run(self, event: Mapping[str, Any]) -> None:
-        """Take in what the front knows of the load."""
+        """Take the options of the load that the `run` event has."""
         self.wish = event.get("load") or {}
 
     def on_load(self, event: Mapping[str, Any]) -> None:
-        """Begin: what the run is to do."""
+        """Take the plan of the load."""
         if self.plan is None:
-            told = {name: value for name, value in event.items() if name not in ("event", "at")}
-            self.plan = {**self.wish, **told}
+            plan = {name: value for name, value in event.items() if name not in ("event", "at")}
+            self.plan = {**self.wish, **plan}
 
     def on_calibration(self, event: Mapping[str, Any]) -> None:
-        """Take in what this machine reached against a server that answers at once."""
+        """Take the rate that this machine reached against the calibration server."""
         if event.get("rate"):
             self.calibration = {"rate": float(event["rate"]), "cpu_us": float(event["cpu_us"])}
 
     def on_second(self, event: Mapping[str, Any]) -> None:
-        """Take in one second of the run."""
+        """Take one second of the run."""
         at = int(event.get("at", len(self.series)))
         asked = event.get("asked")
         self.series.append(
@@ -108,23 +108,21 @@ class LoadPart:
                     known[key] += value
 
     def on_mark(self, event: Mapping[str, Any]) -> None:
-        """Take in something to be seen on the time axis; `at` is the moment of the load, in seconds."""
+        """Take a mark on the time axis; `at` is in seconds from the start of the load."""
         self.marks.append(_mark(event))
 
     def on_failure(self, event: Mapping[str, Any]) -> None:
-        """Take in the first request that failed in a way."""
+        """Take a cause of failed requests, with its first example."""
         row = {name: event.get(name) for name in ("function", "kind", "message", "first", "last", "exchange")}
         self.failures.append({**row, "count": int(event.get("count") or 1)})
 
     def on_load_end(self, event: Mapping[str, Any]) -> None:
-        """Take in what the run came to."""
+        """Take the totals of the run."""
         self.end = event
 
     @property
     def _warmup(self) -> float:
         return _number((self.plan or {}).get("warmup"))
-
-    # --- what it comes to
 
     def record(self) -> dict[str, Any] | None:
         """Return the report's `load`."""
@@ -133,7 +131,7 @@ class LoadPart:
             return None
         end = self.end or {}
         series = sorted(self.series, key=lambda second: second["at"])
-        told = end if "total" in end else self._from_seconds(series)
+        totals = end if "total" in end else self._from_seconds(series)
         connections = end.get("connections") or plan.get("connections") or {}
         if not isinstance(connections, Mapping):
             connections = {"limit": connections}
@@ -144,7 +142,7 @@ class LoadPart:
         search = end.get("search") or plan.get("search")
         if schedule and schedule.get("kind") == "search":
             schedule, search = None, search or schedule
-        # What was told live stands in the end once more.
+        # `load-end` repeats the marks that were reported during the run.
         marks = [_mark(mark) for mark in end["marks"]] if end.get("marks") else self.marks
         more = {name: end.get(name, plan.get(name)) for name in _MORE_PLANNED}
         more = {name: value for name, value in more.items() if value is not None}
@@ -170,11 +168,11 @@ class LoadPart:
                 }
                 | ({"policy": connections["policy"]} if connections.get("policy") else {}),
                 "marks": sorted(marks, key=lambda mark: mark["at"]),
-                "total": _counts(told["total"]),
+                "total": _counts(totals["total"]),
                 "functions": {
-                    str(name): _counts(counts) for name, counts in sorted(told["functions"].items())
+                    str(name): _counts(counts) for name, counts in sorted(totals["functions"].items())
                 },
-                "warmed": _counts(told["warmed"]),
+                "warmed": _counts(totals["warmed"]),
                 "series": series,
                 "rules": {
                     str(rule): {"judged": int(of["judged"]), "broken": int(of["broken"])}
@@ -183,7 +181,7 @@ class LoadPart:
                 "schema": end.get("schema"),
                 "renewed": int(end.get("renewed") or 0),
                 "sessions": end.get("sessions"),
-                # A run that was cut short has told of each kind once.
+                # A run that was cut short has reported each cause once.
                 "failures": end.get("failures") or {"rows": self.failures, "beyond": 0},
                 "slowest": list(end.get("slowest") or ()),
                 "slos": self._slos(end),
@@ -226,7 +224,7 @@ class LoadPart:
         }
 
     def _from_seconds(self, series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Put the totals together of a run that was killed."""
+        """Compute the totals of a run that was killed."""
         warm = [second for second in series if second["at"] < self._warmup]
         rest = [second for second in series if second["at"] >= self._warmup]
         functions = {
@@ -248,7 +246,7 @@ def _mark(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unjudged(slo: object) -> dict[str, Any]:
-    """Return an SLO that was asked for and not judged, as the report has it."""
+    """Return the record of an SLO that was not judged."""
     given: Mapping[str, Any] = slo if isinstance(slo, Mapping) else {"text": str(slo)}
     absent = dict.fromkeys(("function", "metric", "op", "limit", "unit", "value", "margin", "needed"))
     return absent | dict(given) | {"samples": 0, "verdict": "not judged", "reason": CUT_SHORT}
@@ -260,7 +258,7 @@ def _number(value: object) -> float:
 
 
 def _counted(counts: object) -> dict[str, int]:
-    """Return one function's counts of a second: a mapping, or its three numbers in their order."""
+    """Return one function's counts in a second, given as a mapping or as three numbers."""
     names = ("requests", "failed", "nonconformant")
     if isinstance(counts, Mapping):
         errors = counts.get("errors")
@@ -274,7 +272,7 @@ def _counted(counts: object) -> dict[str, int]:
 
 
 def _counts(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return counts with every member that the report has."""
+    """Return counts with every member of the report's format."""
     errors = {str(kind): int(number) for kind, number in (counts.get("errors") or {}).items()}
     asked = counts.get("asked")
     return {
@@ -288,11 +286,11 @@ def _counts(counts: Mapping[str, Any]) -> dict[str, Any]:
         "bytes": counts.get("bytes"),
         "due": counts.get("due"),
         "sent": counts.get("sent"),
-    } | {name: counts[name] for name in _OF_ENDINGS if name in counts}
+    } | {name: counts[name] for name in _ENDINGS if name in counts}
 
 
 def _summed(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    from load.metrics.histogram import Histogram  # numpy, which a run without a load need not wait for
+    from load.metrics.histogram import Histogram  # imports numpy, which a run without a load does not need
 
     histogram = Histogram()
     errors: Counter[str] = Counter()
@@ -325,15 +323,15 @@ def _summed(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def requests(load: Mapping[str, Any] | None) -> int:
-    """Return how many requests a load came to, its warm-up's among them."""
+    """Return the number of requests of a load, including its warm-up."""
     return 0 if load is None else int(load["total"]["requests"] + load["warmed"]["requests"])
 
 
 def overall(load: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what the load comes to ("pass", "fail" or "undecided"), and why in one line.
+    """Return the verdict of the load ("pass", "fail" or "undecided"), and the reason in one line.
 
-    A generator that was the bottleneck has measured itself: then no SLO is held, and only those are missed that it
-    cannot have caused to be missed.
+    A generator that was the bottleneck has measured itself. Then no SLO is held, and only those are missed whose
+    violation the generator cannot have caused.
     """
     total = load["total"]
     if not load["complete"]:
@@ -350,9 +348,9 @@ def overall(load: Mapping[str, Any]) -> tuple[str, str]:
     slos = load["slos"]
     missed = [slo for slo in slos if slo["verdict"] == "fail" and decided(load, slo)]
     if missed:
-        told = ", ".join(f"{slo['text']}: {measured(slo)}" for slo in missed[:3])
+        text = ", ".join(f"{slo['text']}: {measured(slo)}" for slo in missed[:3])
         more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
-        return "fail", f"{plural(len(missed), 'SLO')} of {len(slos)} missed ({told}{more})"
+        return "fail", f"{plural(len(missed), 'SLO')} of {len(slos)} missed ({text}{more})"
     if not load["health"]["valid"]:
         why = list(load["health"]["why"]) or ["no reason was given"]
         more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
@@ -373,13 +371,13 @@ def overall(load: Mapping[str, Any]) -> tuple[str, str]:
 
 def _nothing_served(total: Mapping[str, Any]) -> str:
     kinds = sorted(total["errors"].items(), key=lambda pair: (-pair[1], pair[0]))
-    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds[:3])
+    text = ", ".join(f"{count:,} {kind}" for kind, count in kinds[:3])
     more = f" and {len(kinds) - 3} more kinds" if len(kinds) > 3 else ""
-    return f"nothing was served: every one of {plural(total['requests'], 'request')} failed ({told}{more})"
+    return f"nothing was served: every one of {plural(total['requests'], 'request')} failed ({text}{more})"
 
 
 def _searched(search: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what a search comes to. Trials judge their own generator; the last ones are there to fail."""
+    """Return the verdict of a search. Each trial checks its generator itself, and the last trials are meant to fail."""
     if search["result"] is not None:
         return "pass", f"{search['result']:.4g}/s is the highest rate that held ({search['why']})"
     if search["why"] is None:
@@ -390,7 +388,7 @@ def _searched(search: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def measured(slo: Mapping[str, Any]) -> str:
-    """Return what an SLO got, with its unit."""
+    """Return the measured value of an SLO, with its unit."""
     value, unit = slo["value"], slo["unit"] or ""
     if value is None:
         return "nothing"

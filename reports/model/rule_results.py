@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.rulebook.model import Level, Verdict
-from reports.text import judged_on_told, plural
+from reports.text import judged_on_text, plural
 
 __all__ = [
     "NO_REASON",
@@ -113,7 +113,7 @@ class RuleResult:
         of it is an error, unless the rule was left out for another reason.
         """
         standing = [key for key in self.findings if key not in waiver_of]
-        partly = judged_on_told(self.judged_on) if self.judged_on is not None else None
+        partly = judged_on_text(self.judged_on) if self.judged_on is not None else None
         if standing:
             return (Verdict.FAIL if self.rule["level"] == Level.MUST else Verdict.WARN), partly
         if self.crashed or (self.errors and not self.judged and not self.findings):

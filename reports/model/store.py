@@ -1,4 +1,4 @@
-"""Runs as they lie in folders: read again, also those of earlier versions, rendered again, and listed in an index."""
+"""Reads stored runs from their folders, including those of earlier versions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from reports.model.files import REPORT
 
 __all__ = ["Stored", "find_runs", "known_findings", "read_run"]
 
-#: What a report of an earlier version may lack, and what stands for it.
-_LACKING: Mapping[str, Any] = {
+#: Members that a report of an earlier version may lack, with their defaults.
+_REPORT_DEFAULTS: Mapping[str, Any] = {
     "suite": None,
     "seconds": 0.0,
     "seed": None,
@@ -40,7 +40,7 @@ _LACKING: Mapping[str, Any] = {
     "phases": None,
     "known": None,
 }
-_RULE: Mapping[str, Any] = {
+_RULE_DEFAULTS: Mapping[str, Any] = {
     "level": "must",
     "title": "",
     "clause": "",
@@ -52,7 +52,7 @@ _RULE: Mapping[str, Any] = {
     "left_out": (),
     "findings": (),
 }
-_FINDING: Mapping[str, Any] = {
+_FINDING_DEFAULTS: Mapping[str, Any] = {
     "function": None,
     "kind": "",
     "message": "",
@@ -74,40 +74,40 @@ _FINDING: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A run that was read: where it lies, and its report."""
+    """A run that was read: its folder and its report."""
 
     folder: Path
     report: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """What it is called where several are shown."""
+        """The name of the run where several are shown."""
         return self.folder.name or str(self.folder)
 
     def exchanges(self) -> Iterator[dict[str, Any]]:
-        """Yield the exchanges that were recorded; none where the log is not there."""
+        """Yield the recorded exchanges; nothing if there is no log."""
         path = self.folder / EVENTS
         if not path.is_file():
             return
         try:
             with path.open("rb") as file:
                 for line in file:
-                    # Most lines are exchanges; the others need not be read.
+                    # The other events are not needed, so their lines are not parsed.
                     if b'"event":"exchange"' not in line[:40]:
                         continue
                     try:
                         yield json.loads(line)
                     except ValueError:
-                        return  # the last line, cut off in the middle
+                        return  # the last line, cut off
         except OSError as error:
             raise LogError(f"cannot read {path}: {error.strerror}") from error
 
 
 def read_run(path: Path) -> Stored:
-    """Read the run in a folder (or its report.json): the report, or where there is none, what its events come to.
+    """Read the run in a folder, or its report.json. Without a report, one is built from the events.
 
     Raises:
-        LogError: there is no run, or it cannot be read; one line says what and where.
+        LogError: there is no run, or it cannot be read.
 
     """
     path = Path(path)
@@ -129,20 +129,22 @@ def read_run(path: Path) -> Stored:
 
 
 def _complete(report: Any, source: Path) -> dict[str, Any]:
-    """Return a report with everything that the current format has."""
+    """Return a report with every member of the current format."""
     if not isinstance(report, dict) or "rules" not in report or "verdict" not in report:
         raise LogError(f"{source}: not the report of a run")
     form = report.get("format", 1)
     if not isinstance(form, int) or form > FORMAT:
         raise LogError(f"{source}: of format {form}, and this version reads formats up to {FORMAT}")
     try:
-        whole = {**_LACKING, **report}
+        whole = {**_REPORT_DEFAULTS, **report}
         for name in ("rules", "waivers", "leftovers", "errors", "notes"):
             whole[name] = list(whole[name])
         whole["target"] = {"url": "", "environment": None, "embedded": False, **whole["target"]}
-        whole["rules"] = [{**_RULE, "area": rule["id"].split("-")[0], **rule} for rule in whole["rules"]]
+        whole["rules"] = [
+            {**_RULE_DEFAULTS, "area": rule["id"].split("-")[0], **rule} for rule in whole["rules"]
+        ]
         for rule in whole["rules"]:
-            rule["findings"] = [{**_FINDING, **finding} for finding in rule["findings"]]
+            rule["findings"] = [{**_FINDING_DEFAULTS, **finding} for finding in rule["findings"]]
         _ = whole["verb"], whole["started"]
     except (KeyError, TypeError, AttributeError) as error:
         raise LogError(f"{source}: not the report of a run ({type(error).__name__}: {error})") from error
@@ -150,8 +152,9 @@ def _complete(report: Any, source: Path) -> dict[str, Any]:
 
 
 def known_findings(run: Stored) -> tuple[tuple[str, str | None, str], ...]:
-    """Return what a run found, each as rule, function and kind: what was known to it already is among it, what is
-    waived is not, for a waiver has an end of its own.
+    """Return the findings of a run, each as rule, function and kind.
+
+    Findings that the run itself knew from an earlier one are included. Waived findings are not: a waiver expires.
     """
     return tuple(
         (str(rule["id"]), finding["function"], str(finding["kind"]))
@@ -162,7 +165,7 @@ def known_findings(run: Stored) -> tuple[tuple[str, str | None, str], ...]:
 
 
 def find_runs(folder: Path) -> tuple[list[Stored], list[str]]:
-    """Return the runs in a folder, the earliest first, and what was said of those that cannot be read."""
+    """Return the runs in a folder, the earliest first, and the messages of those that cannot be read."""
     folder = Path(folder)
     if not folder.is_dir():
         raise LogError(f"{folder}: there is no such folder")

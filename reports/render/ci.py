@@ -1,7 +1,7 @@
-"""What CI servers read from a job's output, where the environment says so: GitHub annotations, GitLab sections.
+"""Annotations and sections in the output of a CI job, for GitHub and GitLab.
 
-GitHub takes any line that begins with `::` for a command to itself. What a target sends stands in our output, so all
-of that is put between `::stop-commands::` and a word that nobody can guess.
+GitHub interprets every line that begins with `::` as a command. Our output contains text from the target, so it is
+written between `::stop-commands::` and a random word.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from reports.text import decided, plural
 
 __all__ = ["annotate", "commands", "guarded", "section"]
 
-#: GitHub shows so many annotations of each kind of one step.
-_MOST = 10
+#: Annotations of each kind that GitHub shows for one step.
+MAX_ANNOTATIONS_PER_KIND = 10
 
 
 def _github() -> bool:
@@ -33,32 +33,33 @@ def _gitlab() -> bool:
     return os.environ.get("GITLAB_CI") == "true"
 
 
-def _say(file: TextIO, text: str) -> None:
+def _write(file: TextIO, text: str) -> None:
     file.write(writable(text, getattr(file, "encoding", None)))
     file.flush()
 
 
 @contextlib.contextmanager
 def guarded(file: TextIO) -> Iterator[None]:
-    """Let nothing that is written there in the meantime be a command to GitHub."""
+    """Prevent GitHub from interpreting what is written to the file within this context."""
     if not _github():
         yield
         return
     word = secrets.token_hex(16)
-    _say(file, f"::stop-commands::{word}\n")
+    _write(file, f"::stop-commands::{word}\n")
     try:
         yield
     finally:
-        _say(file, f"::{word}::\n")
+        _write(file, f"::{word}::\n")
 
 
 @contextlib.contextmanager
 def section(
     name: str, title: str, file: TextIO | None = None, *, plain: bool = False, quiet: bool = False
 ) -> Iterator[None]:
-    """Put what is written in the meantime in a section of the job's log that folds.
+    """Put what is written within this context into a section of the job's log that can be folded.
 
-    `name` is of letters, for the server; `title` is for people, who read it elsewhere, too, if it is `plain`.
+    `name` consists of letters and identifies the section. `title` is for people; with `plain` it is also written
+    where there are no sections.
     """
     file = file or sys.stderr
     if quiet:
@@ -66,27 +67,27 @@ def section(
             yield
         return
     if _gitlab():
-        _say(file, f"\x1b[0Ksection_start:{int(time.time())}:conform_{name}\r\x1b[0K{reveal(title)}\n")
+        _write(file, f"\x1b[0Ksection_start:{int(time.time())}:conform_{name}\r\x1b[0K{reveal(title)}\n")
         try:
             yield
         finally:
-            _say(file, f"\x1b[0Ksection_end:{int(time.time())}:conform_{name}\r\x1b[0K\n")
+            _write(file, f"\x1b[0Ksection_end:{int(time.time())}:conform_{name}\r\x1b[0K\n")
         return
     if _github():
-        _say(file, f"::group::{_data(title)}\n")
+        _write(file, f"::group::{_data(title)}\n")
         try:
             with guarded(file):
                 yield
         finally:
-            _say(file, "::endgroup::\n")
+            _write(file, "::endgroup::\n")
         return
     if plain:
-        _say(file, f"{reveal(title)}\n")
+        _write(file, f"{reveal(title)}\n")
     yield
 
 
 def _data(text: str) -> str:
-    """Return a text as the data of a command: one line, and nothing in it that ends it."""
+    """Return a text as the data of a command, without characters that would end it."""
     return reveal(text, keep="\n").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -95,7 +96,7 @@ def _property(text: str) -> str:
 
 
 def commands(report: Mapping[str, Any]) -> list[str]:
-    """Return the commands by which GitHub marks what failed, warned, and could not be judged."""
+    """Return the GitHub commands that annotate what failed, warned, or could not be judged."""
     errors: list[tuple[str, str]] = []
     warnings: list[tuple[str, str]] = []
     for rule in report["rules"]:
@@ -106,8 +107,8 @@ def commands(report: Mapping[str, Any]) -> list[str]:
         first = standing[0]
         where = f"{first['function'] or 'the target'}"
         more = f", and {plural(len(standing) - 1, 'more finding')}" if len(standing) > 1 else ""
-        told = f"{where}{more}\nexpected: {cut(first['expected'], 300)}\ngot: {cut(first['actual'], 300)}"
-        (errors if failed else warnings).append((f"{rule['id']} {rule['title']}", told))
+        message = f"{where}{more}\nexpected: {cut(first['expected'], 300)}\ngot: {cut(first['actual'], 300)}"
+        (errors if failed else warnings).append((f"{rule['id']} {rule['title']}", message))
     load = report["load"]
     if load is not None:
         errors += [
@@ -128,8 +129,14 @@ def commands(report: Mapping[str, Any]) -> list[str]:
         warnings.append((f"Waiver of {waiver['rule']}", str(waiver["message"])))
     lines = []
     for kind, marks in (("error", errors), ("warning", warnings)):
-        shown, rest = (marks, []) if len(marks) <= _MOST else (marks[: _MOST - 1], marks[_MOST - 1 :])
-        lines += [f"::{kind} title={_property(cut(title, 200))}::{_data(told)}" for title, told in shown]
+        shown, rest = (
+            (marks, [])
+            if len(marks) <= MAX_ANNOTATIONS_PER_KIND
+            else (marks[: MAX_ANNOTATIONS_PER_KIND - 1], marks[MAX_ANNOTATIONS_PER_KIND - 1 :])
+        )
+        lines += [
+            f"::{kind} title={_property(cut(title, 200))}::{_data(message)}" for title, message in shown
+        ]
         if rest:
             names = "; ".join(cut(title, 80) for title, _ in rest[:20])
             lines.append(f"::{kind} title={_property(f'{len(rest)} more')}::{_data(names)}")
@@ -137,6 +144,6 @@ def commands(report: Mapping[str, Any]) -> list[str]:
 
 
 def annotate(report: Mapping[str, Any], file: TextIO | None = None) -> None:
-    """Write the annotations of a report, where it is GitHub that reads them."""
+    """Write the annotations of a report, if the job runs on GitHub."""
     if _github() and (lines := commands(report)):
-        _say(file or sys.stderr, "\n".join(lines) + "\n")
+        _write(file or sys.stderr, "\n".join(lines) + "\n")

@@ -1,4 +1,4 @@
-"""A run as JUnit XML: one test case a rule, one suite an area, and one for a load with its SLOs; for CI servers."""
+"""A run as JUnit XML for CI servers: a suite for each area, a test case for each rule, and a suite for a load."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["NAME", "render"]
 
 NAME = "junit.xml"
 
-#: A message stands in an attribute and on one line of a CI server's table; the body may be longer.
-_MESSAGE = 300
-_BODY = 4000
-_FINDINGS = 50
+#: A message is an attribute, and one line in a CI server's table. The body may be longer.
+MAX_MESSAGE_CHARACTERS = 300
+MAX_BODY_CHARACTERS = 4000
+MAX_FINDINGS = 50
 
 
-def _text(value: object, limit: int = _BODY) -> str:
-    """Return text that every XML parser accepts, whatever the target sent."""
+def _text(value: object, limit: int = MAX_BODY_CHARACTERS) -> str:
+    """Return a text that every XML parser accepts."""
     return cut(reveal(str(value), keep="\n"), limit)
 
 
@@ -72,7 +72,7 @@ def render(report: Mapping[str, Any]) -> bytes:
 
 
 def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Add a suite for the load: a test case for each SLO, and one for the generator's own health."""
+    """Add a suite for the load: a test case for each SLO, and one for the generator's health."""
     load = report["load"]
     suite = ET.SubElement(root, "testsuite", name="LOAD Load")
     suite.set("timestamp", str(report["started"]).removesuffix("Z"))
@@ -90,27 +90,31 @@ def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
     health = load["health"]
     for slo in load["slos"]:
         case = ET.SubElement(suite, "testcase", classname="LOAD", time="0", name=_text(slo["text"], 200))
-        told = f"{measured(slo)} on {plural(slo['samples'], 'sample')}"
+        measurement = f"{measured(slo)} on {plural(slo['samples'], 'sample')}"
         if slo["verdict"] == "not judged":
-            _say(case, "skipped", "not judged", f"not judged: {slo['reason']}", f"{slo['reason']}")
+            _add_outcome(case, "skipped", "not judged", f"not judged: {slo['reason']}", f"{slo['reason']}")
             skipped += 1
         elif not decided(load, slo):
-            # It measured the generator; that is neither a pass nor the target's failure.
-            _say(case, "skipped", "not valid", f"not valid: {told}", "; ".join(health["why"]))
+            # The generator measured itself, so this is neither a pass nor a failure of the target.
+            _add_outcome(case, "skipped", "not valid", f"not valid: {measurement}", "; ".join(health["why"]))
             skipped += 1
         elif slo["verdict"] == "fail":
             largest = largest_cause(load, slo["function"])
-            lines = [told, slo["reason"] or "", f"most failed requests: {largest}" if largest else ""]
-            _say(case, "failure", "SLO", f"{slo['text']}: {told}", "\n".join(filter(None, lines)))
+            lines = [measurement, slo["reason"] or "", f"most failed requests: {largest}" if largest else ""]
+            _add_outcome(
+                case, "failure", "SLO", f"{slo['text']}: {measurement}", "\n".join(filter(None, lines))
+            )
             failures += 1
         else:
             why = f"; {slo['reason']}" if slo["reason"] else ""
-            ET.SubElement(case, "system-out").text = _text(told + why)
+            ET.SubElement(case, "system-out").text = _text(measurement + why)
     case = ET.SubElement(
         suite, "testcase", classname="LOAD", time="0", name="the generator was fit to say so"
     )
     if not health["valid"]:
-        _say(case, "error", "generator", "; ".join(health["why"]) or "not valid", "\n".join(health["why"]))
+        _add_outcome(
+            case, "error", "generator", "; ".join(health["why"]) or "not valid", "\n".join(health["why"])
+        )
         errors = 1
     tests = len(load["slos"]) + 1
     for name, number in (("tests", tests), ("failures", failures), ("errors", errors), ("skipped", skipped)):
@@ -123,44 +127,44 @@ def _outcome(case: ET.Element, rule: Mapping[str, Any], report: Mapping[str, Any
     verdict = rule["verdict"]
     standing = [finding for finding in rule["findings"] if not finding["waived"]]
     if verdict == Verdict.FAIL or (verdict == Verdict.WARN and report["strict"]):
-        _say(case, "failure", rule["level"], _headline(standing), _findings(rule, standing, report))
+        _add_outcome(case, "failure", rule["level"], _headline(standing), _findings(rule, standing, report))
         return "failure"
     if verdict == Verdict.WARN:
         ET.SubElement(case, "system-out").text = _text(
-            "warning\n" + _findings(rule, standing, report), 20 * _BODY
+            "warning\n" + _findings(rule, standing, report), 20 * MAX_BODY_CHARACTERS
         )
         return None
     if verdict == Verdict.ERROR:
-        _say(case, "error", "error", rule["reason"], rule["reason"])
+        _add_outcome(case, "error", "error", rule["reason"], rule["reason"])
         return "error"
     if verdict in (Verdict.NOT_JUDGED, Verdict.WAIVED):
         known = verdict == Verdict.WAIVED and all(finding.get("known") for finding in rule["findings"])
         word = "known" if known else str(verdict)
         lines = f"\nto add to conform.toml:\n{rule['lines']}" if rule["lines"] else ""
-        _say(case, "skipped", word, f"{word}: {rule['reason']}", f"{rule['reason']}{lines}")
+        _add_outcome(case, "skipped", word, f"{word}: {rule['reason']}", f"{rule['reason']}{lines}")
         return "skipped"
     return None
 
 
-def _say(case: ET.Element, tag: str, kind: str, message: str, body: str) -> None:
+def _add_outcome(case: ET.Element, tag: str, kind: str, message: str, body: str) -> None:
     element = ET.SubElement(
-        case, tag, type=_text(kind, 40), message=_text(message, _MESSAGE).replace("\n", " ")
+        case, tag, type=_text(kind, 40), message=_text(message, MAX_MESSAGE_CHARACTERS).replace("\n", " ")
     )
-    element.text = _text(body, 20 * _BODY)
+    element.text = _text(body, 20 * MAX_BODY_CHARACTERS)
 
 
 def _headline(findings: Sequence[Mapping[str, Any]]) -> str:
     first = findings[0]
     where = f"{first['function']}: " if first["function"] else ""
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return cut(where + (first["message"] or first["expected"]), _MESSAGE - len(more)) + more
+    return cut(where + (first["message"] or first["expected"]), MAX_MESSAGE_CHARACTERS - len(more)) + more
 
 
 def _findings(
     rule: Mapping[str, Any], findings: Sequence[Mapping[str, Any]], report: Mapping[str, Any]
 ) -> str:
     blocks = []
-    for finding in findings[:_FINDINGS]:
+    for finding in findings[:MAX_FINDINGS]:
         times = f"{finding['count']} times" + (
             f", came back {finding['reproduced']}" if finding["reproduced"] else ""
         )
@@ -173,8 +177,8 @@ def _findings(
         if finding["curl"]:
             lines.append(f"repeat    {finding['curl']}")
         blocks.append("\n".join(_text(line) for line in lines))
-    if len(findings) > _FINDINGS:
-        blocks.append(f"and {len(findings) - _FINDINGS} more in report.json")
+    if len(findings) > MAX_FINDINGS:
+        blocks.append(f"and {len(findings) - MAX_FINDINGS} more in report.json")
     says = f"{rule['id']} {rule['level']}: {rule['title']}\nsays      {rule['clause']}"
     command = rerun_of(report, rule["id"])
     rerun = f"rerun     {command}" if command else ""

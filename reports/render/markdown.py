@@ -1,7 +1,7 @@
 """A run as Markdown, for the summary page of a CI job: `report.md`, well under 60 kB.
 
-What came from the target is text there and nothing else: every character that Markdown reads is escaped, and what
-does not print is shown as an escape.
+Text from the target is shown as plain text: characters that Markdown interprets are escaped, and characters that do
+not print become escapes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from conformance.text import cut, reveal
 from conformance.units import format_significant
 from reports.model.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
 from reports.render.terminal.load_screen import STEP_HEADS, step_cells
-from reports.text import known_told, plural, rerun_of, slo_word
+from reports.text import known_findings_text, plural, rerun_of, slo_word
 
 __all__ = ["LIMIT", "NAME", "code", "prose", "render", "table"]
 
 NAME = "report.md"
 
-#: So many bytes at most; CI servers refuse more.
+#: In bytes. CI servers refuse more.
 LIMIT = 60_000
 
 _FINDINGS = 10
@@ -41,13 +41,13 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&:@!$])")
 
 
 def prose(text: object, limit: int = 300) -> str:
-    """Return a text as Markdown that shows just that text, on one line."""
+    """Return Markdown that shows a text unchanged, on one line."""
     shown = _SPECIAL.sub(r"\\\1", cut(reveal(str(text)), limit))
     return re.sub(r"\bwww\.", r"www\\.", shown)
 
 
 def code(text: object, limit: int = 300) -> str:
-    """Return a text as a span of code, wherever it stands, in a table, too."""
+    """Return a text as a span of code that is also valid in a table."""
     shown = cut(reveal(str(text)), limit).replace("|", "\\|")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     pad = " " if shown.startswith("`") or shown.endswith("`") or not shown else ""
@@ -55,20 +55,20 @@ def code(text: object, limit: int = 300) -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> list[str]:
-    """Return the lines of a table; the columns in `numbers` stand at the right."""
+    """Return the lines of a table; the columns in `numbers` are aligned to the right."""
     rule = ["---:" if number in numbers else "---" for number in range(len(heads))]
     return [f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)]
 
 
 def render(report: Mapping[str, Any], *, changes: Sequence[str] = ()) -> bytes:
-    """Return the Markdown of a report; `changes` are the lines of a comparison, where there is one."""
+    """Return the Markdown of a report; `changes` are the lines of a comparison, if there is one."""
     lines = _head(report)
     if changes:
         lines += ["", "### What changed", "", *changes]
     lines += _load(report.get("load"))
     lines += _areas(report)
     tail = [*_known(report), *_rest(report)]
-    # The findings have what room is left.
+    # The findings get the room that is left.
     for most in (_FINDINGS, 5, 2, 0):
         whole = "\n".join([*lines, *_findings(report, most), *tail]) + "\n"
         data = whole.encode("utf-8", "backslashreplace")
@@ -128,7 +128,7 @@ def _weight(rule: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> tupl
 
 
 def _findings(report: Mapping[str, Any], most: int) -> list[str]:
-    """Show the findings that matter most: broken musts first, then what came back, in most functions."""
+    """Return the most important findings: broken must rules first, then reproduced ones, then by functions."""
     groups = []
     for rule in report["rules"]:
         kinds: dict[str, list[Mapping[str, Any]]] = {}
@@ -173,11 +173,11 @@ def _findings(report: Mapping[str, Any], most: int) -> list[str]:
 
 
 def _known(report: Mapping[str, Any]) -> list[str]:
-    """List what is known from an earlier run, and say what of it occurs no more."""
-    told = known_told(report)
-    if told is None:
+    """List the findings known from an earlier run, and those of them that no longer occur."""
+    summary = known_findings_text(report)
+    if summary is None:
         return []
-    lines = ["", "### Known findings", "", f"{prose(told, 900)}", ""]
+    lines = ["", "### Known findings", "", f"{prose(summary, 900)}", ""]
     seen = report["known"]["seen"]
     for one in seen[:_LISTED]:
         lines.append(
@@ -217,8 +217,8 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
         ]
         lines += ["", *table(["", "SLO", "value", "margin", "why"], rows, numbers=(2, 3))]
     lines += _causes(load)
-    if (told := session_line(load)) is not None and load["sessions"]["overlapped"]:
-        lines += ["", f"Sessions: {prose(told)}."]
+    if (summary := session_line(load)) is not None and load["sessions"]["overlapped"]:
+        lines += ["", f"Sessions: {prose(summary)}."]
     if steps := load.get("steps"):
         cells = [[prose(cell) for cell in step_cells(step)] for step in steps[:_LISTED]]
         lines += ["", *table(list(STEP_HEADS), cells, numbers=(1, 2, 3, 4, 5, 6))]
@@ -229,13 +229,13 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
 
 
 def _causes(load: Mapping[str, Any]) -> list[str]:
-    """Return why requests failed, and the slowest that were served."""
+    """Return the causes of failed requests, and the slowest served requests."""
     lines: list[str] = []
     if found := causes(load):
         rows = [[f"{row['count']:,}", prose(cause(row)), prose(moments(row))] for row in found]
         lines += ["", *table(["failed", "why", "when"], rows, numbers=(0,))]
-        if (told := rest_of_causes(load, len(found))) is not None:
-            lines += ["", f"Not in the table: {told}."]
+        if (summary := rest_of_causes(load, len(found))) is not None:
+            lines += ["", f"Not in the table: {summary}."]
     if slow := slowest(load):
         heads = ["slowest served", "at", "from due", "from sent", "bytes", "session", "connection"]
         rows = [[code(row[0]), *map(prose, row[1:])] for row in slow]
@@ -244,7 +244,7 @@ def _causes(load: Mapping[str, Any]) -> list[str]:
 
 
 def _others(total: Mapping[str, Any]) -> str:
-    """Say what became of the requests that were not served, and how fast refusals were."""
+    """Return the counts of requests that were not served, and the latencies of refusals."""
     refused = total.get("refused") or {}
     parts = []
     if refused.get("count"):

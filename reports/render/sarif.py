@@ -1,7 +1,7 @@
 """The findings of a run as SARIF 2.1.0, so that code hosts can list them: `report.sarif`.
 
-A finding is a result: its rule, its level, where it lies (the function, and the case file that plays it again), the
-request and the response that show it, and a fingerprint that is the same in every run that finds the same cause.
+Each finding is a result with its rule, its level, its location (the function, and the case file that replays it), the
+request and the response, and a fingerprint. The fingerprint of a cause is the same in every run.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def render(report: Mapping[str, Any]) -> bytes:
 
 def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:
     invocation: dict[str, Any] = {
-        # Whether the tool did its work, not whether the target did.
+        # Whether the tool succeeded, not whether the target did.
         "executionSuccessful": not report["interrupted"]
         and not any(error["ours"] for error in report["errors"]),
         "startTimeUtc": report["started"],
@@ -73,13 +73,15 @@ def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:
     invocation["endTimeUtc"] = f"{ended:%Y-%m-%dT%H:%M:%S}Z"
     if report["rerun"]:
         invocation["commandLine"] = _text(report["rerun"])
-    told = [
+    notifications = [
         {"level": "error", "message": {"text": _text(error["message"]) or "an error"}}
         for error in report["errors"]
     ]
-    told += [{"level": "note", "message": {"text": _text(note) or "a note"}} for note in report["notes"]]
-    if told:
-        invocation["toolExecutionNotifications"] = told
+    notifications += [
+        {"level": "note", "message": {"text": _text(note) or "a note"}} for note in report["notes"]
+    ]
+    if notifications:
+        invocation["toolExecutionNotifications"] = notifications
     return invocation
 
 
@@ -110,7 +112,7 @@ def _result(rule: Mapping[str, Any], finding: Mapping[str, Any], number: int) ->
         "locations": [
             {
                 "physicalLocation": {
-                    # Code hosts show nothing that lies in no file: the case that plays it, else the report.
+                    # Code hosts require a file: the case that replays the finding, or else the report.
                     "artifactLocation": {"uri": quote(str(finding["case"] or "report.json"))},
                     "region": {"startLine": 1},
                 },

@@ -1,7 +1,7 @@
-"""What a verification came to, in a few lines that can be pasted into a release note: `statement.txt`.
+"""The result of a verification in a few lines for a release note: `statement.txt`.
 
-It says only what the report says, and names that by its hash. What the target tells of its own build is quoted as it
-came; where it tells nothing, the statement says so.
+It contains only what the report contains, and identifies the report by its hash. The build is what the target reports
+of itself, or a remark that it reports none.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _WIDTH = 11
 
 
 def render(report: Mapping[str, Any], sha256: str, *, comparison: Mapping[str, Any] | None = None) -> str:
-    """Return the statement of a report whose file has this hash."""
+    """Return the statement on a report whose file has this hash."""
     target = report["target"]
-    told = [target["url"], target["environment"] or "environment not stated"]
-    told += ["the suite's own reference service"] if target["embedded"] else []
+    words = [target["url"], target["environment"] or "environment not stated"]
+    words += ["the suite's own reference service"] if target["embedded"] else []
     load = report["load"]
     rows = [
-        ("target", " · ".join(told)),
+        ("target", " · ".join(words)),
         ("build", _build(report.get("build"))),
         ("catalogue", _catalogue(report.get("catalogue"))),
         ("rules", _rules(report)),
@@ -48,15 +48,15 @@ def render(report: Mapping[str, Any], sha256: str, *, comparison: Mapping[str, A
     facts += [str(report["started"])]
     rows += [("suite", " · ".join(facts)), ("report", f"sha256 {sha256}")]
     lines = ["Verified with conform"]
-    # Nothing of the target's begins a line, and nothing of it moves a cursor.
+    # Text from the target never begins a line, and never moves a cursor.
     lines += [f"  {name:<{_WIDTH}}{cut(reveal(text), 600)}" for name, text in rows]
     return "\n".join(lines) + "\n"
 
 
-def _build(told: Mapping[str, Any] | None) -> str:
-    if not told:
+def _build(build: Mapping[str, Any] | None) -> str:
+    if not build:
         return "the target tells none"
-    return " · ".join(f"{name}: {', '.join(values)}" for name, values in told.items())
+    return " · ".join(f"{name}: {', '.join(values)}" for name, values in build.items())
 
 
 def _catalogue(catalogue: Mapping[str, Any] | None) -> str:

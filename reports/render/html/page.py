@@ -24,7 +24,7 @@ from reports.compare import render as compare_show
 from reports.render.html import load_section as loads
 from reports.render.html.frame import environment, frame, lines
 from reports.render.html.messages import show_request, show_response
-from reports.text import known_told, plural, rerun_of
+from reports.text import known_findings_text, plural, rerun_of
 
 __all__ = ["NAME", "anchor_of", "render"]
 
@@ -158,7 +158,7 @@ def _alerts(report: Mapping[str, Any]) -> list[str]:
     ours = sum(bool(error["ours"]) for error in report["errors"])
     if ours:
         alerts.append(f"The suite itself failed in {plural(ours, 'place')}; that is no fault of the target.")
-    if told := known_told(report):
+    if told := known_findings_text(report):
         alerts.append(f"Known findings: {told}.")
     if report["leftovers"]:
         left = plural(len(report["leftovers"]), "object")

@@ -1,7 +1,7 @@
-"""The closing screen: what a run comes to, on one page of a terminal.
+"""The closing screen: the result of a run on one page of a terminal.
 
-Whatever comes from the target is hostile. It is shown as text alone: control characters and those that turn
-or hide text stand there as escapes, nothing is read as markup, and long texts are cut.
+Text from the target is hostile, so it is shown as plain text. Control characters and characters that reorder or hide
+text become escapes, nothing is interpreted as markup, and long texts are cut.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from rich.cells import cell_len
 
 from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut, wants_color, writable
-from reports.render.terminal import load_screen as screen_load
+from reports.render.terminal import load_screen
 from reports.render.terminal.layout import LABEL, Page
-from reports.text import judged_on_told, known_told, merge_lines, plural, rerun_of
+from reports.text import judged_on_text, known_findings_text, merge_lines, plural, rerun_of
 
 __all__ = ["print_closing", "render", "wants_color", "writable"]
 
-#: How much of what is shown: findings in full, findings in one line, reasons, lines of a profile.
-_FULL, _BRIEF, _REASONS, _LINES = 12, 15, 12, 40
+MAX_FULL_FINDINGS = 12
+MAX_BRIEF_FINDINGS = 15
+MAX_REASONS = 12
+MAX_PROFILE_LINES = 40
 
 _HEADS = {
     Verdict.PASS: "passed",
@@ -56,14 +58,14 @@ def render(
 ) -> str:
     """Return the closing screen of a report.
 
-    `width` is 80 unless told otherwise; `folder` is where the report lies; `encoding` is the output's, and
-    what it cannot write is shown in ASCII.
+    `width` is 80 by default; `folder` is the folder of the report. Characters that the output's `encoding` lacks are
+    shown in ASCII.
     """
     page = Page(color=color, width=width or 80, encoding=encoding)
     _verdict(page, report)
     page.gap()
     if report["load"] is not None:
-        screen_load.show(page, report["load"])
+        load_screen.show(page, report["load"])
         if report["verb"] != "load":
             page.gap()
     if report["verb"] != "load":
@@ -84,7 +86,7 @@ def print_closing(
     width: int | None = None,
     folder: Path | None = None,
 ) -> None:
-    """Print the closing screen, as that file can show it."""
+    """Print the closing screen in the width, colours and encoding of the file."""
     file = file or sys.stdout
     if color is None:
         color = wants_color(file)
@@ -146,21 +148,21 @@ def _ids(rules: Iterable[str], order: Mapping[str, int]) -> str:
 
 
 def _partly_judged(page: Page, report: Mapping[str, Any]) -> None:
-    """Name the rules whose verdicts rest on less than they apply to."""
+    """Show the rules that were tested on fewer functions than they apply to."""
     order = {rule["id"]: number for number, rule in enumerate(report["rules"])}
     parts: dict[str, list[str]] = {}
     for rule in report["rules"]:
         if rule["judged_on"] is not None:
-            parts.setdefault(judged_on_told(rule["judged_on"]), []).append(rule["id"])
+            parts.setdefault(judged_on_text(rule["judged_on"]), []).append(rule["id"])
     if not parts:
         return
     page.gap()
     page.line((f"Judged in part ({plural(sum(map(len, parts.values())), 'rule')})", "bold"))
     ranked = sorted(parts.items(), key=lambda item: -len(item[1]))
-    for told, ids in ranked[:_REASONS]:
-        page.line((f"  {told}: {_ids(ids, order)}", ""), indent=4)
-    if len(ranked) > _REASONS:
-        more = sum(len(ids) for _, ids in ranked[_REASONS:])
+    for part, ids in ranked[:MAX_REASONS]:
+        page.line((f"  {part}: {_ids(ids, order)}", ""), indent=4)
+    if len(ranked) > MAX_REASONS:
+        more = sum(len(ids) for _, ids in ranked[MAX_REASONS:])
         page.line((f"  and {plural(more, 'more rule')} in report.json", "dim"))
 
 
@@ -175,22 +177,22 @@ def _not_judged(page: Page, report: Mapping[str, Any]) -> None:
     page.gap()
     page.line((f"Not judged ({plural(len(rules), 'rule')})", "bold"))
     ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
-    for reason, ids in ranked[:_REASONS]:
+    for reason, ids in ranked[:MAX_REASONS]:
         page.line(
             ("  " + cut(reason, 240), ""),
             (": ", ""),
             (_ids(ids, order), _STYLES[Verdict.NOT_JUDGED]),
             indent=4,
         )
-    if len(ranked) > _REASONS:
-        page.line((f"  and {plural(len(ranked) - _REASONS, 'more reason')} in report.json", "dim"))
+    if len(ranked) > MAX_REASONS:
+        page.line((f"  and {plural(len(ranked) - MAX_REASONS, 'more reason')} in report.json", "dim"))
     lines = merge_lines(rule["lines"] for rule in rules if rule["lines"])
     if lines:
         page.line(("  To have them judged, add to conform.toml:", ""))
-        for line in lines[:_LINES]:
+        for line in lines[:MAX_PROFILE_LINES]:
             page.line(("    " + line if line else "", "cyan"), wrap=False)
-        if len(lines) > _LINES:
-            page.line((f"    … ({len(lines) - _LINES} more lines in report.json)", "dim"))
+        if len(lines) > MAX_PROFILE_LINES:
+            page.line((f"    … ({len(lines) - MAX_PROFILE_LINES} more lines in report.json)", "dim"))
 
 
 def _errors(page: Page, report: Mapping[str, Any]) -> None:
@@ -212,7 +214,7 @@ def _errors(page: Page, report: Mapping[str, Any]) -> None:
 
 
 def _groups(rule: Mapping[str, Any], *, waived: bool) -> list[list[Mapping[str, Any]]]:
-    """Return a rule's findings with those of one kind together: one cause, in one or more functions."""
+    """Return the findings of a rule grouped by kind: one cause, in one or more functions."""
     kinds: dict[tuple[str, bool], list[Mapping[str, Any]]] = {}
     for finding in rule["findings"]:
         if finding["waived"] is waived:
@@ -232,13 +234,15 @@ def _share(group: Sequence[Mapping[str, Any]], judged: int) -> str:
     return f"{count} of {plural(judged, 'exchange')}" if judged >= count else plural(count, "time")
 
 
-def _came_back(group: Sequence[Mapping[str, Any]]) -> str:
-    told = list(dict.fromkeys(finding["reproduced"] for finding in group if finding["reproduced"]))
-    faint = [text for text in told if (m := re.fullmatch(r"(\d+)/(\d+)", text)) and int(m[1]) < int(m[2])]
-    if faint:
-        return f"intermittent {', '.join(faint[:3])}"
-    # Of a rule that many places break, only the first few are sent again.
-    again = [text for text in told if text != "1/1"]
+def _reproduction(group: Sequence[Mapping[str, Any]]) -> str:
+    ratios = list(dict.fromkeys(finding["reproduced"] for finding in group if finding["reproduced"]))
+    intermittent = [
+        text for text in ratios if (m := re.fullmatch(r"(\d+)/(\d+)", text)) and int(m[1]) < int(m[2])
+    ]
+    if intermittent:
+        return f"intermittent {', '.join(intermittent[:3])}"
+    # If many functions break a rule, only the first few are sent again.
+    again = [text for text in ratios if text != "1/1"]
     return f"came back {', '.join(again[:3])}" if again else ""
 
 
@@ -255,20 +259,22 @@ def _all_findings(page: Page, report: Mapping[str, Any]) -> None:
         if rule["verdict"] == verdict
         for group in _groups(rule, waived=False)
     ]
-    for rule, group in found[:_FULL]:
+    for rule, group in found[:MAX_FULL_FINDINGS]:
         page.gap()
-        _in_full(page, rule, group, report)
-    rest = found[_FULL:]
+        _show_finding(page, rule, group, report)
+    rest = found[MAX_FULL_FINDINGS:]
     if rest:
         page.gap()
-        for rule, group in rest[:_BRIEF]:
+        for rule, group in rest[:MAX_BRIEF_FINDINGS]:
             mark, style = _mark(rule)
             where = " · ".join(part for part in (_where(group), _share(group, rule["judged"])) if part)
             head = f"{mark} {rule['id']} {rule['level']}  "
             room = max(10, page.width - cell_len(head) - cell_len(where) - 2)
             page.line((head, style), (f"{cut(rule['title'], room)}  ", ""), (where, "dim"), indent=4)
-        if len(rest) > _BRIEF:
-            page.line((f"  and {plural(len(rest) - _BRIEF, 'more finding')} in report.json", "dim"))
+        if len(rest) > MAX_BRIEF_FINDINGS:
+            page.line(
+                (f"  and {plural(len(rest) - MAX_BRIEF_FINDINGS, 'more finding')} in report.json", "dim")
+            )
     set_aside = [(rule, group) for rule in report["rules"] for group in _groups(rule, waived=True)]
     for known, word in ((True, "Known"), (False, "Waived")):
         waived = [(rule, group) for rule, group in set_aside if bool(group[0].get("known")) is known]
@@ -276,7 +282,7 @@ def _all_findings(page: Page, report: Mapping[str, Any]) -> None:
             continue
         page.gap()
         page.line((f"{word} ({plural(len(waived), 'finding')})", "bold"))
-        for rule, group in waived[:_BRIEF]:
+        for rule, group in waived[:MAX_BRIEF_FINDINGS]:
             where = " · ".join(part for part in (_where(group), _share(group, rule["judged"])) if part)
             page.line(
                 (f"  {rule['id']} ", _STYLES[Verdict.WAIVED]),
@@ -284,20 +290,20 @@ def _all_findings(page: Page, report: Mapping[str, Any]) -> None:
                 (cut(group[0]["waiver"], 200), ""),
                 indent=4,
             )
-        if len(waived) > _BRIEF:
-            page.line((f"  and {len(waived) - _BRIEF} more in report.json", "dim"))
+        if len(waived) > MAX_BRIEF_FINDINGS:
+            page.line((f"  and {len(waived) - MAX_BRIEF_FINDINGS} more in report.json", "dim"))
 
 
 def _mark(rule: Mapping[str, Any]) -> tuple[str, str]:
     return ("✗" if rule["verdict"] == Verdict.FAIL else "!"), _STYLES[Verdict(rule["verdict"])]
 
 
-def _in_full(
+def _show_finding(
     page: Page, rule: Mapping[str, Any], group: Sequence[Mapping[str, Any]], report: Mapping[str, Any]
 ) -> None:
     mark, style = _mark(rule)
     head = f"{mark} {rule['id']} {rule['level']}  "
-    parts = (_where(group), _share(group, rule["judged"]), _came_back(group))
+    parts = (_where(group), _share(group, rule["judged"]), _reproduction(group))
     facts = " · ".join(part for part in parts if part)
     room = page.width - cell_len(page.safe(head + rule["title"])) - cell_len(page.safe(facts))
     if room >= 3:
@@ -335,16 +341,16 @@ def _footer(page: Page, report: Mapping[str, Any], folder: Path | None) -> None:
             page.field("waiver", f"{waiver['rule']}{where}: {waiver['message']}")
         if len(report["waivers"]) > 5:
             page.field("", f"and {len(report['waivers']) - 5} more waivers to look at, in report.json")
-    if told := known_told(report):
-        page.field("known", told)
+    if text := known_findings_text(report):
+        page.field("known", text)
     if report["leftovers"]:
         reasons: dict[str, Counter[str]] = {}
         for left in report["leftovers"]:
             why = str(left["reason"] or "it could not be removed")
             reasons.setdefault(why, Counter())[str(left["kind"])] += 1
         for why, kinds in sorted(reasons.items(), key=lambda pair: -pair[1].total())[:3]:
-            told = ", ".join(f"{count} {cut(kind, 40)}" for kind, count in kinds.most_common(8))
-            page.field("left over", f"{told}: {cut(why, 120)}")
+            text = ", ".join(f"{count} {cut(kind, 40)}" for kind, count in kinds.most_common(8))
+            page.field("left over", f"{text}: {cut(why, 120)}")
         if len(reasons) > 3:
             page.field("", "and more for other reasons, in report.json")
     _coverage(page, report.get("coverage"))
@@ -361,23 +367,23 @@ def _footer(page: Page, report: Mapping[str, Any], folder: Path | None) -> None:
 
 
 def _coverage(page: Page, coverage: Mapping[str, Any] | None) -> None:
-    """Say what became of generated data: how much was sent, and what was never accepted."""
+    """Show the coverage of generated data: how much was sent, and what was never accepted."""
     if not coverage:
         return
     functions = coverage["functions"]
     examples = sum(sum(heard["examples"].values()) for heard in functions.values())
     accepted = sum(heard["accepted"] for heard in functions.values())
     refused = sum(heard["refused"] for heard in functions.values())
-    told = [
+    text = [
         f"{plural(len(functions), 'function')}: {examples:,} {'example' if examples == 1 else 'examples'}, "
         f"of the valid {accepted:,} accepted and {refused:,} refused"
     ]
     both = [pair for heard in functions.values() for pair in heard["parameters"].values()]
     if both:
         ways = sum(pair["accepted"] > 0 and pair["refused"] > 0 for pair in both)
-        told.append(f"{ways} of {plural(len(both), 'parameter')} both ways")
+        text.append(f"{ways} of {plural(len(both), 'parameter')} both ways")
     never = [name for name, heard in functions.items() if heard["refused"] and not heard["accepted"]]
     if never:
         more = f" and {len(never) - 4} more" if never[4:] else ""
-        told.append("never accepted: " + ", ".join(cut(name, 40) for name in never[:4]) + more)
-    page.field("coverage", " · ".join(told))
+        text.append("never accepted: " + ", ".join(cut(name, 40) for name in never[:4]) + more)
+    page.field("coverage", " · ".join(text))

@@ -1,4 +1,4 @@
-"""Lines of a terminal that keep within a width, in colour or without; whatever they show is text and nothing else."""
+"""Lines for a terminal that keep within a width, with or without colour. Their content is never interpreted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from conformance.text import cut, reveal, writable
 
 __all__ = ["LABEL", "Page"]
 
-#: How wide the labels are.
+#: Columns of a label.
 LABEL = 13
 
 
 class Page:
-    """Lines that keep within a width, in colour or without."""
+    """A page of lines that keep within a width, with or without colour."""
 
     def __init__(self, *, color: bool, width: int, encoding: str | None) -> None:
         self.width = max(40, width)
@@ -37,11 +37,11 @@ class Page:
         )
 
     def safe(self, text: object) -> str:
-        """Return text as it can be shown here, and does nothing else."""
+        """Return text that is safe to show in this encoding."""
         return writable(reveal(str(text)), self._encoding)
 
     def line(self, *parts: tuple[str, str], wrap: bool = True, indent: int = 0) -> None:
-        """Write one line of styled parts; what does not fit goes on below, indented."""
+        """Write one line of styled parts; the rest of a long line follows below, indented."""
         text = Text.assemble(*((self.safe(part), style) for part, style in parts))
         if not wrap or text.cell_len <= self.width:
             self._console.print(text, soft_wrap=True)
@@ -58,7 +58,7 @@ class Page:
         self._console.print()
 
     def field(self, label: str, text: str, *, style: str = "", lines: int = 3) -> None:
-        """Write a labelled text, wrapped beside its label and cut after so many lines."""
+        """Write a labelled text, wrapped beside its label and cut after about `lines` lines."""
         room = self.width - LABEL
         shown = self.safe(text)
         wide = max(1.0, cell_len(shown[: 2 * room * lines]) / max(1, len(shown[: 2 * room * lines])))
@@ -71,9 +71,9 @@ class Page:
             self._console.print(start, soft_wrap=True)
 
     def raw(self, label: str, text: str) -> None:
-        """Write a labelled line that is there to be copied: the terminal breaks it, not we."""
+        """Write a labelled line for copying, without wrapping it."""
         self.line((f"  {label:<{LABEL - 2}}", "dim"), (text, ""), wrap=False)
 
     def text(self) -> str:
-        """Return all that was written."""
+        """Return the whole page."""
         return self._out.getvalue()

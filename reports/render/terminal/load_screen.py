@@ -1,4 +1,4 @@
-"""The load's part of the closing screen: what each function took, the SLOs with their margins, and the generator."""
+"""The load part of the closing screen: latencies per function, SLOs with their margins, and the generator's health."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from reports.text import decided, error_share, goodput, plural
 
 __all__ = ["STEP_HEADS", "show", "step_cells"]
 
-#: Functions in the table, kinds of errors, marks.
-_ROWS, _KINDS, _MARKS = 20, 4, 6
-#: Reasons why requests failed.
-_CAUSES = 5
+MAX_FUNCTIONS = 20
+MAX_ERROR_KINDS = 4
+MAX_MARKS = 6
+MAX_CAUSES = 5
 
 _HEADS = ("requests", "rate", "p50", "p95", "p99", "max", "errors", "broken")
-#: What stands in a table of steps, as `step_cells` has it.
+#: Column heads of the table of steps, in the order of `step_cells`.
 STEP_HEADS = ("step", "asked", "served", "p50", "p95", "p99", "errors")
 _SLO_STYLES = {"pass": ("✓", "green"), "fail": ("✗", "bold red"), "not judged": ("?", "magenta")}
 
 
 def rate(value: float | None) -> str:
-    """Return a rate per second as it is shown."""
+    """Return a rate per second for display."""
     if value is None:
         return "·"
     return f"{value:.1f}/s" if value < 1000 else f"{value:,.0f}/s"
 
 
 def share(part: float, whole: float) -> str:
-    """Return a share as it is shown: nothing is a point, and a few never look like none."""
+    """Return a share in percent for display; 0 is a dot, and a small share never looks like 0."""
     if not part:
         return "·"
     percent = 100 * part / whole if whole else 100.0
@@ -43,7 +43,7 @@ def share(part: float, whole: float) -> str:
 
 
 def step_cells(step: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the cells of a step of the schedule."""
+    """Return a step of the schedule as cells of a table."""
     return (
         f"{step['from']:g} to {step['to']:g} s",
         rate(step["asked"]),
@@ -54,7 +54,7 @@ def step_cells(step: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def show(page: Page, load: Mapping[str, Any]) -> None:
-    """Write the load's part."""
+    """Write the load part of the page."""
     _asked(page, load)
     page.gap()
     _table(page, load)
@@ -70,12 +70,14 @@ def show(page: Page, load: Mapping[str, Any]) -> None:
 def _asked(page: Page, load: Mapping[str, Any]) -> None:
     if load["arrivals"] == "open":
         what = (load["schedule"] or load["search"] or {"text": "a schedule"})["text"]
-        told = f"open arrivals, {what}"
+        description = f"open arrivals, {what}"
     else:
-        told = f"closed: {plural(load['users'], 'user')}, each waiting for its answer before it asks again"
+        description = (
+            f"closed: {plural(load['users'], 'user')}, each waiting for its answer before it asks again"
+        )
     workers = f" · {load['workers']} workers" if load["workers"] > 1 else ""
     warm = f" · the first {load['warmup']:g} s are warm-up, not counted" if load["warmup"] else ""
-    page.line((f"{load['scenario']}: {told}{workers}{warm}", "bold"), indent=2)
+    page.line((f"{load['scenario']}: {description}{workers}{warm}", "bold"), indent=2)
 
 
 def _cells(counts: Mapping[str, Any]) -> list[str]:
@@ -94,13 +96,13 @@ def _cells(counts: Mapping[str, Any]) -> list[str]:
 
 def _table(page: Page, load: Mapping[str, Any]) -> None:
     functions = sorted(load["functions"].items(), key=lambda pair: -pair[1]["requests"])
-    rows = [(cut(name, 40), _cells(counts)) for name, counts in functions[:_ROWS]]
+    rows = [(cut(name, 40), _cells(counts)) for name, counts in functions[:MAX_FUNCTIONS]]
     rows.append(("all", _cells(load["total"])))
     first = max(cell_len(page.safe(name)) for name, _ in rows)
     widths = [
         max(len(head), *(len(cells[column]) for _, cells in rows)) for column, head in enumerate(_HEADS)
     ]
-    # The last columns give way on a narrow terminal, but never the errors.
+    # A narrow terminal gets fewer columns, but always the errors.
     columns = list(range(len(_HEADS)))
     for spare in (5, 2, 7, 1, 0):
         if first + sum(widths[column] + 2 for column in columns) <= page.width:
@@ -118,29 +120,39 @@ def _table(page: Page, load: Mapping[str, Any]) -> None:
             bad = column > 5 and cells[column] != "·"
             parts.append((f"  {cells[column]:>{widths[column]}}", "bold red" if bad else style))
         page.line(*parts, wrap=False)
-        if number == len(rows) - 2 and len(functions) > _ROWS:
-            page.line((f"  and {plural(len(functions) - _ROWS, 'more function')} in report.json", "dim"))
+        if number == len(rows) - 2 and len(functions) > MAX_FUNCTIONS:
+            page.line(
+                (f"  and {plural(len(functions) - MAX_FUNCTIONS, 'more function')} in report.json", "dim")
+            )
     total = load["total"]
     if total["errors"]:
         kinds = sorted(total["errors"].items(), key=lambda pair: -pair[1])
-        told = ", ".join(f"{count:,} {cut(kind, 40)}" for kind, count in kinds[:_KINDS])
-        page.field("errors", told + (f" and {len(kinds) - _KINDS} more kinds" if len(kinds) > _KINDS else ""))
+        description = ", ".join(f"{count:,} {cut(kind, 40)}" for kind, count in kinds[:MAX_ERROR_KINDS])
+        page.field(
+            "errors",
+            description
+            + (f" and {len(kinds) - MAX_ERROR_KINDS} more kinds" if len(kinds) > MAX_ERROR_KINDS else ""),
+        )
     if "served" in total:
         page.field("ended", _ended(load))
-    told = "latencies run from the moment each request was due, of those served and those that timed out"
+    description = (
+        "latencies run from the moment each request was due, of those served and those that timed out"
+    )
     if "served" not in total:
-        told = "latencies run from the moment each request was due, failed ones included"
+        description = "latencies run from the moment each request was due, failed ones included"
     if load["arrivals"] == "closed":
-        told = (
+        description = (
             "closed users ask less while answers are slow: callers who do not wait for each other see worse"
         )
     elif load["executor"] == "tasks":
-        told = "each arrival is a task of a user; its first latency runs from the moment the arrival was due"
-    page.line((told, "dim"), indent=2)
+        description = (
+            "each arrival is a task of a user; its first latency runs from the moment the arrival was due"
+        )
+    page.line((description, "dim"), indent=2)
 
 
 def _ended(load: Mapping[str, Any]) -> str:
-    """Say how many requests were due, answered and served per second, and what became of the others."""
+    """Return the rates of requests due, answered and served, and the counts of the others."""
     total = load["total"]
     seconds = max(load["seconds"] - load["warmup"], 1e-9)
     asked = total.get("asked")
@@ -193,44 +205,45 @@ def _steps(page: Page, load: Mapping[str, Any]) -> None:
     if not steps:
         return
     page.gap()
-    rows = [step_cells(step) for step in steps[:_ROWS]]
+    rows = [step_cells(step) for step in steps[:MAX_FUNCTIONS]]
     widths = [max(len(head), *(len(row[place]) for row in rows)) for place, head in enumerate(STEP_HEADS)]
     for number, row in enumerate([STEP_HEADS, *rows]):
         text = "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
         page.line((text, "" if number else "dim"), wrap=False)
-    if len(steps) > _ROWS:
-        page.line((f"and {plural(len(steps) - _ROWS, 'more step')} in report.json", "dim"))
+    if len(steps) > MAX_FUNCTIONS:
+        page.line((f"and {plural(len(steps) - MAX_FUNCTIONS, 'more step')} in report.json", "dim"))
 
 
 def _margin(slo: Mapping[str, Any]) -> str:
-    told = f"{slo['samples']:,} {'seconds' if slo['metric'] == 'rate' else 'samples'}"
+    description = f"{slo['samples']:,} {'seconds' if slo['metric'] == 'rate' else 'samples'}"
     margin = slo["margin"]
     if margin is None:
-        return f"on {told}"
+        return f"on {description}"
     if margin < 0:
-        return f"{-margin:.0%} beyond the limit, on {told}"
-    return f"{margin:.0%} of the limit left, on {told}"
+        return f"{-margin:.0%} beyond the limit, on {description}"
+    return f"{margin:.0%} of the limit left, on {description}"
 
 
 def _causes(page: Page, load: Mapping[str, Any]) -> None:
-    """Write why requests failed, and which of those served were the slowest."""
+    """Write the causes of failed requests, and the slowest served request."""
     rows = causes(load)
     if rows:
         page.gap()
         page.line(("why requests failed", "bold"), indent=2)
-    for row in rows[:_CAUSES]:
+    for row in rows[:MAX_CAUSES]:
         page.line(
             (f"{row['count']:>9,}  ", "bold red"),
             (cut(cause(row), 160), ""),
             (f"  {moments(row)}", "dim"),
             indent=2,
         )
-    if rows and (told := rest_of_causes(load, _CAUSES)) is not None:
-        page.line((f"and {told}", "dim"))
+    if rows and (description := rest_of_causes(load, MAX_CAUSES)) is not None:
+        page.line((f"and {description}", "dim"))
     if slow := slowest(load):
         function, at, due, sent, _, session, connection = slow[0]
-        told = f"{function} at {at}, {due} from due, {sent} from sent, session {session}, connection {connection}"
-        page.field("slowest", f"{told}; the ten slowest are in report.html")
+        latencies = f"{due} from due, {sent} from sent"
+        line = f"session {session}, connection {connection}"
+        page.field("slowest", f"{function} at {at}, {latencies}, {line}; the ten slowest are in report.html")
 
 
 def _search(page: Page, load: Mapping[str, Any]) -> None:
@@ -253,15 +266,15 @@ def _marks(page: Page, load: Mapping[str, Any]) -> None:
     if not shown:
         return
     page.gap()
-    for mark in shown[:_MARKS]:
+    for mark in shown[:MAX_MARKS]:
         page.line(
             (f"at {mark['at']:.1f} s  ", "dim"),
             (f"{mark['kind']}: ", "yellow"),
             (cut(mark["text"], 200), ""),
             indent=4,
         )
-    if len(shown) > _MARKS:
-        page.line((f"and {len(shown) - _MARKS} more marks in report.json", "dim"))
+    if len(shown) > MAX_MARKS:
+        page.line((f"and {len(shown) - MAX_MARKS} more marks in report.json", "dim"))
 
 
 def _health(page: Page, load: Mapping[str, Any]) -> None:
@@ -297,8 +310,8 @@ def _health(page: Page, load: Mapping[str, Any]) -> None:
     limit = f" of {connections['limit']} at most" if connections["limit"] else ""
     most = plural(connections["most"], "connection")
     page.field("network", f"{most} at a time{limit}, {connections['opened']} opened in all")
-    if (told := session_line(load)) is not None and load["arrivals"] == "open":
-        page.field("sessions", told)
+    if (description := session_line(load)) is not None and load["arrivals"] == "open":
+        page.field("sessions", description)
     lost = [worker["name"] for worker in health["workers"] if worker["lost"]]
     if lost:
         page.field("lost", f"{plural(len(lost), 'worker')}: {', '.join(lost[:4])}", style="yellow")
@@ -309,10 +322,10 @@ def _rules(page: Page, load: Mapping[str, Any]) -> None:
     if not judged:
         return
     broken = [rule for rule, counts in judged.items() if counts["broken"]]
-    told = f"{plural(len(judged), 'rule')} judged on every answer"
-    told += f", {len(broken)} broken ({', '.join(broken[:5])})" if broken else ", none broken"
+    description = f"{plural(len(judged), 'rule')} judged on every answer"
+    description += f", {len(broken)} broken ({', '.join(broken[:5])})" if broken else ", none broken"
     schema = load["schema"]
     if schema and schema["of"]:
         part = schema["judged"] / schema["of"]
-        told += f" · declared results on {schema['judged']:,} of {schema['of']:,} ({part:.1%})"
-    page.field("rules", told, style="bold red" if broken else "")
+        description += f" · declared results on {schema['judged']:,} of {schema['of']:,} ({part:.1%})"
+    page.field("rules", description, style="bold red" if broken else "")

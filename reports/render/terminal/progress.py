@@ -1,4 +1,4 @@
-"""What is seen of a run while it goes: a bar on a terminal, plain lines anywhere else, nothing when quiet."""
+"""Shows the progress of a run: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from conformance.units import format_milliseconds
 from reports.text import plural
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bar
 
 __all__ = ["LoadProgress", "Progress", "bar_line", "load_line"]
 
-#: So many findings are told as they come; the closing screen and the report have them all.
-_TOLD = 40
+#: Findings that are shown during a run. The closing screen and the report have all of them.
+MAX_LIVE_FINDINGS = 40
 
 
-class _Teller:
-    """Writes lines, above a bar on a terminal, and nothing when quiet. Any thread may call it."""
+class _LineWriter:
+    """Writes lines, above a bar if there is one, and nothing when quiet. Thread-safe."""
 
     def __init__(self, quiet: bool, color: bool | None, file: TextIO | None) -> None:
         self._file = file or sys.stderr
@@ -41,14 +42,14 @@ class _Teller:
         self._task: Any = 0
 
     def _begin(self, text: str, total: int | None, *, share: bool = True) -> None:
-        """Draw a bar, where there is a terminal to draw it on."""
-        if not self._quiet and self._live():
+        """Show a bar if the output is a terminal that can show one."""
+        if not self._quiet and self._can_show_bar():
             self._bar = _bar(self._file, self._color, share=share)
             self._task = self._bar.add_task(text, total=total)
             self._bar.start()
 
-    def _live(self) -> bool:
-        """Whether it is a terminal that a bar can be drawn on."""
+    def _can_show_bar(self) -> bool:
+        """Return whether the output is a terminal that can show a bar."""
         try:
             terminal = self._file.isatty()
         except ValueError:
@@ -58,27 +59,27 @@ class _Teller:
     def finding(
         self, rule: str, function: str | None, message: str, area: str | None = None, *, fails: bool = True
     ) -> None:
-        """Report a finding once; `area` is the one to count it for, `fails` whether it fails the gate."""
+        """Show a finding once; it counts for `area`, and `fails` says whether it fails the gate."""
         with self._lock:
             key = (rule, function, message)
             if self._closed or key in self._seen:
                 return
             self._seen.add(key)
             self._count(area or rule.split("-")[0])
-            if len(self._seen) > _TOLD + 1:
+            if len(self._seen) > MAX_LIVE_FINDINGS + 1:
                 return
-            if len(self._seen) == _TOLD + 1:
-                self._say("… more findings; they are in the report", "yellow")
+            if len(self._seen) == MAX_LIVE_FINDINGS + 1:
+                self._write("… more findings; they are in the report", "yellow")
                 return
             where = f"  {cut(function, 60)}" if function else ""
             sign, style = ("✗", "red") if fails else ("!", "yellow")
-            self._say(f"{sign} {rule}{where}  {cut(message, 200)}", style)
+            self._write(f"{sign} {rule}{where}  {cut(message, 200)}", style)
 
     def _count(self, area: str) -> None:
         """Count a finding for an area."""
 
     def close(self) -> None:
-        """Take the bar away, or say what was not said yet; closing twice is fine."""
+        """Remove the bar, or write the remaining lines; closing twice is allowed."""
         with self._lock:
             if self._closed:
                 return
@@ -86,23 +87,23 @@ class _Teller:
             if self._bar is not None:
                 self._bar.stop()
                 return
-            self._rest()
+            self._write_remaining()
 
-    def _rest(self) -> None:
-        """Say what was not said yet."""
+    def _write_remaining(self) -> None:
+        """Write the lines that are still due."""
 
-    def _say(self, text: str, style: str = "") -> None:
+    def _write(self, text: str, style: str = "") -> None:
         if self._quiet:
             return
         text = writable(reveal(text), getattr(self._file, "encoding", None))
         if self._bar is not None:
             self._bar.console.print(text, style=style or None, soft_wrap=True)
             return
-        if style and self._color:
-            codes = {"red": "31", "yellow": "33"}
-            text = f"\x1b[{codes[style]}m{text}\x1b[0m"
-        with contextlib.suppress(OSError):  # a run does not depend on being watched
-            self._file.write(text + "\n")
+        with contextlib.suppress(OSError):  # a run goes on even if its output is closed
+            if style and self._color:
+                _console(self._file, self._color).print(text, style=style, soft_wrap=True)
+            else:
+                self._file.write(text + "\n")
             self._file.flush()
 
     def __enter__(self) -> Self:
@@ -114,11 +115,11 @@ class _Teller:
         self.close()
 
 
-class Progress(_Teller):
-    """Shows how far a run is.
+class Progress(_LineWriter):
+    """Shows how many tests of a run are finished.
 
-    `advance` counts one conversation as finished. `areas` says how many each area has, so that an area's line
-    is printed once its last one is done; without it, that is when another area begins.
+    `areas` has the number of tests of each area, so that an area's line is written when its last test is finished.
+    Without it, the line is written when a test of another area begins.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class Progress(_Teller):
         self._begin("starting", total)
 
     def advance(self, name: str, area: str | None = None) -> None:
-        """Count a conversation as finished; `area` (its name, unless told) is what the lines are about."""
+        """Count a test as finished; `area`, by default its name, is the area that it counts for."""
         with self._lock:
             if self._closed:
                 return
@@ -159,7 +160,7 @@ class Progress(_Teller):
     def _count(self, area: str) -> None:
         self._found[area] += 1
 
-    def _rest(self) -> None:
+    def _write_remaining(self) -> None:
         for area in list(self._open):
             self._finish(area)
 
@@ -170,17 +171,19 @@ class Progress(_Teller):
         every = sum(self._done.values())
         letters = next((short for short, name in AREAS.items() if name == area != short), None)
         found = self._found.get(area, 0) + (self._found.get(letters, 0) if letters else 0)
-        told = plural(found, "finding") if found else "nothing found"
+        findings = plural(found, "finding") if found else "nothing found"
         passed = time.monotonic() - self._began
-        self._say(f"{AREAS.get(area, area)}: {count} done, {told} ({every}/{self._total}, {passed:.1f} s)")
+        self._write(
+            f"{AREAS.get(area, area)}: {count} done, {findings} ({every}/{self._total}, {passed:.1f} s)"
+        )
 
 
-class LoadProgress(_Teller):
-    """Shows a load as it goes: a line now and then, or on a terminal a bar that says the same each second.
+class LoadProgress(_LineWriter):
+    """Shows a load: a line for every few seconds, or a bar on a terminal that is updated each second.
 
-    A line stands for the seconds since the one before it: what was asked for and reached per second, latencies from
-    the moment due, failed requests, and how late arrivals were taken up. `every` is how many seconds it stands for;
-    findings of `lenient` rules do not fail the gate.
+    A line covers the seconds since the one before: the rates asked for and reached, latencies from the moment due,
+    failed requests, and how late arrivals were taken up. `every` is the number of seconds that a line covers.
+    Findings of `lenient` rules do not fail the gate.
     """
 
     def __init__(
@@ -195,19 +198,19 @@ class LoadProgress(_Teller):
     ) -> None:
         super().__init__(quiet, color, file)
         self._lenient = lenient
-        # About sixty lines of a load, whether it takes a minute or a night.
+        # About sixty lines for a load of up to an hour, and one a minute for a longer one.
         self._every = every or max(1, math.ceil(min(seconds, 3600.0) / 60))
         self._waiting: list[Mapping[str, Any]] = []
         self._tasks = False
         self._begin("getting ready", None if math.isinf(seconds) else math.ceil(seconds), share=False)
 
     def say(self, text: str, style: str = "") -> None:
-        """Write a line of its own."""
+        """Write a line."""
         with self._lock:
-            self._say(text, style)
+            self._write(text, style)
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """Show an event of the load, if it is one that is shown."""
+        """Show an event of the load, if its kind is shown."""
         kind = event.get("event")
         with self._lock:
             if kind == "load":
@@ -216,7 +219,7 @@ class LoadProgress(_Teller):
                 self._second(event)
             elif kind == "mark":
                 text = f": {cut(str(event['text']), 160)}" if event.get("text") else ""
-                self._say(f"{float(event['at']):6.4g} s  {event['kind']}{text}", "yellow")
+                self._write(f"{float(event['at']):6.4g} s  {event['kind']}{text}", "yellow")
             elif kind == "finding":
                 rule, message = str(event["rule"]), str(event.get("message") or "")
                 self.finding(rule, event.get("function"), message, fails=rule not in self._lenient)
@@ -227,16 +230,16 @@ class LoadProgress(_Teller):
             self._bar.update(self._task, completed=int(event["at"]) + 1, description=bar_line(event))
             self._waiting.clear()
         elif len(self._waiting) >= self._every:
-            self._rest()
+            self._write_remaining()
 
-    def _rest(self) -> None:
+    def _write_remaining(self) -> None:
         if self._waiting:
-            self._say(load_line(self._waiting, self._tasks))
+            self._write(load_line(self._waiting, self._tasks))
             self._waiting.clear()
 
 
 def bar_line(second: Mapping[str, Any]) -> str:
-    """Return what a bar of 80 columns has room for, about one second of a load."""
+    """Return one second of a load as text that fits beside a bar in 80 columns."""
     asked = f"/{second['asked']:.0f}" if second.get("asked") is not None else ""
     names = ("p50", "p95", "p99", "lag")
     p50, p95, p99, late = (
@@ -248,8 +251,8 @@ def bar_line(second: Mapping[str, Any]) -> str:
 
 
 def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
-    """Return one line about some seconds of a load; with `tasks`, an arrival is several requests."""
-    from load.metrics.histogram import Histogram  # numpy, which a run without a load need not wait for
+    """Return one line on some seconds of a load; with `tasks`, an arrival makes several requests."""
+    from load.metrics.histogram import Histogram  # imports numpy, which a run without a load does not need
 
     count = len(seconds)
     due = Histogram()
@@ -280,7 +283,7 @@ def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
 
 
 def _rates(seconds: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what was answered and served per second."""
+    """Return the rates of answered and served requests."""
     count = len(seconds)
     if any("served" not in second for second in seconds):
         return [f"reached {sum(second['done'] for second in seconds) / count:7.1f}/s"]
@@ -289,13 +292,12 @@ def _rates(seconds: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _bar(file: TextIO, color: bool, *, share: bool = True) -> Bar:
-    # Rich takes a tenth of a second to import, which a run without a terminal need not wait for.
+def _console(file: TextIO, color: bool) -> Console:
+    """Return a console that writes plain text, in colour if asked, and interprets nothing in it."""
+    # Slow to import (a tenth of a second), and needed for colour and bars only.
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
 
-    console = Console(
+    return Console(
         file=file,
         force_terminal=True,
         no_color=not color,
@@ -304,12 +306,19 @@ def _bar(file: TextIO, color: bool, *, share: bool = True) -> Bar:
         highlight=False,
         emoji=False,
     )
+
+
+def _bar(file: TextIO, color: bool, *, share: bool = True) -> Bar:
+    # Slow to import (a tenth of a second), and needed on a terminal only.
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
     return Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None if share else 8),
         *((MofNCompleteColumn(),) if share else ()),
         *((TimeElapsedColumn(),) if share else ()),
-        console=console,
+        console=_console(file, color),
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
