@@ -1,10 +1,10 @@
-"""What `conform check` takes on the embedded service: wall time, start-up, CPU time of the suite, memory.
+"""Measure `conform check` on the embedded service: wall time, start-up, CPU time of the suite, memory.
 
 Run `python -m benchmarks.check_speed`. Each budget is run twice: as a user runs it, for the wall time, the part of it
 that generated payloads took, and the time from the start of the process to its first request; and against a service
 that was started apart, so that the CPU time and the memory are the suite's own. The CPU time of an exchange is that
 of a whole run, start-up and report included, over its requests; beside it stands what each further request costs,
-from the difference of two budgets. Then one process goes through all conversations once, and another one three times,
+from the difference of two budgets. Then one process runs all tests once, and another one three times,
 to show whether memory grows with the number of exchanges. Nothing here is asserted: the numbers belong to the machine
 that prints them.
 """
@@ -40,7 +40,7 @@ UNIT = 1 if sys.platform == "darwin" else 1024
 class Measured:
     """One run of the command: seconds, CPU seconds with and without its children, bytes.
 
-    `generated` is the part of the wall time that the conversations with generated payloads took, the confirmation of
+    `generated` is the part of the wall time that the tests with generated payloads took, the confirmation of
     what they found and all that was done around them included.
     """
 
@@ -109,7 +109,7 @@ def _first_exchange(events: Path) -> float:
 
 
 def _generated(events: Path) -> float:
-    """Return how many seconds passed in conversations with generated payloads."""
+    """Return how many seconds the tests with generated payloads took."""
     seconds, since, at = 0.0, None, 0.0
     with events.open(encoding="utf-8") as lines:
         for line in lines:
@@ -125,7 +125,7 @@ def _generated(events: Path) -> float:
 
 
 def hold(rounds: int, target: str) -> None:
-    """In a process of its own: go through all conversations so many times, in one run; print what it came to."""
+    """Run all tests several times in one run, in a process of its own; print what was measured."""
     harness = Harness.prepare(
         Request(target=target, profile=EMBEDDED_PROFILE, seed=int(SEED), budget="quick")
     )

@@ -1,4 +1,4 @@
-"""How often a comparison of loads claims a difference: where there is none, and where there is one.
+"""Measure how often a comparison of loads reports a difference, with and without a true one.
 
     python -m benchmarks.compare_claims                     200 pairs of runs of one service, 200 of one made slower
     python -m benchmarks.compare_claims --make 8            8 real loads of the embedded service, and every pair of them

@@ -1,7 +1,7 @@
-"""What one exchange costs the suite: CPU microseconds to send it, judge it by all pure rules, write it down.
+"""Measure what one exchange costs the suite: CPU microseconds to send it, check it by all pure rules, log it.
 
 Run `python -m benchmarks.exchange_cost`. The server is a trivial one in a process of its own, so its time
-does not count. The vault is as full as in the middle of a long run: passwords, and 48 sessions. Nothing here
+does not count. The secret registry is as full as in the middle of a long run: passwords, and 48 sessions. Nothing here
 is asserted: the numbers belong to the machine that prints them.
 """
 
@@ -44,7 +44,7 @@ def _answer() -> bytes:
 
 
 def _serve(pipe: Pipe) -> None:
-    """Give the same answer to whatever comes."""
+    """Give the same answer to every request."""
     listener = socket.create_server(("127.0.0.1", 0))
     pipe.send(listener.getsockname()[1])
     answer = _answer()

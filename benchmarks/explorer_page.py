@@ -1,4 +1,4 @@
-"""What the documentation page costs over a large catalogue: its size, the time to read it back, and, where there is a
+"""Measure the documentation page of a large catalogue: its size, the time to read it back, and, where there is a
 Chromium, the time until it can be used.
 
     python -m benchmarks.explorer_page [--endpoints 60] [--functions 10] [--no-browser]

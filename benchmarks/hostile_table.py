@@ -1,9 +1,9 @@
-"""What `conform check` makes of targets that misbehave: one line for each, from whole runs of the command.
+"""Show what `conform check` reports of each target that misbehaves: one line each, from whole runs of the command.
 
-Run `python -m benchmarks.hostile_table`. Each misbehaviour of `fixtures/hostile` is met twice: always, and, where the
-reference service can stand behind it, only at every 40th request of a run that finds something else before (the
-service has a fault, HTTP-2). A line holds the exit status, the seconds, the suite's peak memory, the size of what it
-wrote, and what the report says first. A second line stands where something is wrong: a traceback, `ours` (the suite
+Run `python -m benchmarks.hostile_table`. Each misbehaviour of `fixtures/hostile` is run twice: for every request, and
+(if the reference service can stand behind it) for every 40th request of a run that finds something else before (the
+service has a fault, HTTP-2). A line has the exit status, the seconds, the suite's peak memory, the size of what it
+wrote, and the first line of the report. A second line appears if something is wrong: a traceback, `ours` (the suite
 blames itself), `lost` (what the fault shows is not in the report), `status`, `words`, `memory` (over 500 MB).
 Names given as arguments select; `--timeout` is the profile's for one call, and `--budget` is the command's.
 """

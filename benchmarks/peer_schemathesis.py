@@ -1,4 +1,4 @@
-"""Side by side with Schemathesis 4: the same reference service, the same faults, the same wall time.
+"""Compare with Schemathesis 4: the same reference service, the same faults, the same wall time.
 
 Run `python -m benchmarks.peer_schemathesis --sample 12 --seconds 10`; without `--sample` and `--faults` all faults
 are run, which takes twice `--seconds` for each. Schemathesis is put into a throw-away environment with pip, unless
@@ -15,7 +15,7 @@ How the peer is run, so that it does its best (all of it is in `peer_command` an
   header. With one token given by `-H`, its first call of the logout function would leave it outside for the rest.
 
 Ours is `conform check` as a process, interrupted when the time is over; it is not told which rules the fault breaks.
-A machine that is busy with other things gives it too few seconds for all its conversations: then `--named-rules` asks
+A machine that is busy with other things gives it too few seconds for all its tests: then `--named-rules` asks
 it, for each fault, for the rules that the fault names alone (the clean service is judged by all of them still).
 `--together` runs the two at the same time. Each run has a fresh service, a process of its own. The seconds of ours
 count from the start of the process, those of the peer from the start of its engine, about a second later.
@@ -71,7 +71,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run came to: failures, test cases, wall and CPU seconds; `note` says why there is no report."""
+    """The result of one run: failures, test cases, wall and CPU seconds; `note` says why there is no report."""
 
     failures: frozenset[Failure]
     cases: int

@@ -1,4 +1,4 @@
-"""What judging one exchange costs: CPU microseconds of every pure rule, on a typical answer of 600 bytes.
+"""Measure what judging one exchange costs: CPU microseconds of every pure rule, for a typical answer of 600 bytes.
 
 Run `python -m benchmarks.rulebook_cost`. Reading the body as JSON is done once for each exchange, and shown
 apart. Nothing here is asserted: the numbers belong to the machine that prints them.

@@ -1,10 +1,10 @@
-"""Whether the same seed sends the same requests: two checks of the embedded service, compared byte by byte.
+"""Compare two checks with the same seed, byte by byte: do they send the same requests?
 
 Run `python -m benchmarks.same_seed [--seed N] [--budget quick]`. What a run records is compared: verb, path, headers
 and body of each request, in the order sent. Session identifiers are masked there already; what else cannot be the same
 is put aside: the service's port, identifiers that an earlier answer brought (numbered in order of appearance),
 and the time, the random text and the signature of a login by key. Requests that are sent at the same time may be
-recorded in another order, so each conversation is compared a second time without regard to order.
+recorded in another order, so each test is compared a second time without regard to order.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SIGNED = re.compile(r'((?:X-Coursio-|\\*"|&)(?:time|random|hmac)(?:\\*" *: *\\*
 
 
 def requests(seed: int, budget: str) -> list[tuple[str, str]]:
-    """Run a check and return its requests, each with the conversation that it was sent in."""
+    """Run a check and return its requests, each with the test that sent it."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "conform.py", "check", "--seed", str(seed), "--budget", budget, "--quiet"]
         done = subprocess.run([*command, "--out", folder], cwd=ROOT, stderr=subprocess.DEVNULL)
@@ -54,7 +54,7 @@ def _recorded(events: Path) -> Iterator[tuple[str, str]]:
             if event["event"] != "exchange":
                 continue
             request = event["request"]
-            # Identifiers are found whatever they are wrapped in: percent-encoding, or \\u escapes.
+            # Identifiers are found in any encoding: percent-encoding, or \\u escapes.
             text = json.dumps({**request, "url": unquote(request["url"])}, ensure_ascii=False)
             text = re.sub(r"\\+u00([0-7][0-9a-fA-F])", lambda match: chr(int(match[1], 16)), text)
             ours = {found.lower() for found in _DRAWN.findall(text)}
@@ -73,7 +73,7 @@ def _plain(text: str) -> str:
 
 
 def _unordered(sent: list[tuple[str, str]]) -> dict[str, Counter[str]]:
-    """Return how often each request was sent in each conversation; which object it names does not count."""
+    """Return how often each test sent each request; the object that it names does not count."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for test, text in sent:
         found[test][_plain(text)] += 1
@@ -106,7 +106,7 @@ def main() -> None:
         if first[test] != second[test]
     }
     count = sum(max(left.total(), right.total()) for left, right in apart.values())
-    print(f"  {count} differ without regard to order, in {len(apart)} conversations")
+    print(f"  {count} differ without regard to order, in {len(apart)} tests")
     for test, (left, right) in list(apart.items())[:SHOWN]:
         print(f"  {test}: {left.total()} and {right.total()}")
         for text in (*list(left)[:1], *list(right)[:1]):

@@ -1,4 +1,4 @@
-"""What holds for all the suite's own tests.
+"""Settings of all the suite's own tests.
 
 What Hypothesis draws is the same each time, Ctrl-C is heard, and nothing stays behind in the temporary folder.
 """

@@ -272,11 +272,11 @@ def _for_types(path: Path) -> set[str]:
     }
 
 
-# The rules and their judges
+# The rules and the tests that judge them
 
 
 def judged() -> dict[str, set[str]]:
-    """Return the rules that conversations name, each with the conversations that do."""
+    """Return the rules that suite tests name, each with the tests that do."""
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "conformance" / "suites").glob("test_*.py")):
         module = importlib.import_module(f"conformance.suites.{path.stem}")
@@ -298,10 +298,10 @@ def test_every_judge_names_rules_that_exist() -> None:
 @pytest.mark.parametrize("rule", list(RULES))
 def test_every_rule_has_a_judge(rule: str) -> None:
     has_one = RULES[rule].check is not None or rule in JUDGED
-    assert has_one, f"{rule} is neither judged on every exchange nor by a conversation"
+    assert has_one, f"{rule} is neither judged on every exchange nor by a suite test"
 
 
-def test_every_conversation_says_what_it_judges() -> None:
+def test_every_suite_test_names_its_rules() -> None:
     silent = []
     for path in sorted((ROOT / "conformance" / "suites").glob("test_*.py")):
         module = importlib.import_module(f"conformance.suites.{path.stem}")

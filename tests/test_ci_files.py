@@ -1,4 +1,4 @@
-"""What lies in `.ci/` for others: held against the servers' schemas, and its shell steps run as they stand.
+"""The files in `.ci/` for CI servers: validated against their schemas, and their shell steps run as they are.
 
 Only the installation is not what it is there: `python3 -m venv` makes a folder whose `pip` writes down what it was
 told and whose `conform` is this one.

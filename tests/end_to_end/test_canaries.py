@@ -1,4 +1,4 @@
-"""No secret is told by anything, whatever happens: planted in the profile, the environment, and the target's answers.
+"""No output contains a secret: planted in the profile, the environment, and the target's answers.
 
 The target repeats passwords and sessions in its error messages. What each command prints and writes, to its end or to
 whatever end it comes to, is searched for all of them, in every spelling.

@@ -1,4 +1,4 @@
-"""The command as a user meets it: exit statuses, one line for each mistake, nothing lost, no secret told."""
+"""The command as users see it: exit statuses, one line for each mistake, nothing lost, no secret shown."""
 
 from __future__ import annotations
 
@@ -516,7 +516,7 @@ def test_jobs_find_the_same(tmp_path: Path) -> None:
     assert set(broken(alone)) == set(broken(many)) == {"REQ-9"}
 
 
-#: The areas whose conversations have the most to lose in a reset: sessions, objects, lists.
+#: The areas whose tests are most affected by a reset: sessions, objects, lists.
 LOSING = ("AUT", "ACC", "PAG", "STA")
 
 
@@ -548,7 +548,7 @@ def test_reset_in_the_middle_is_overcome(
 
 
 def test_one_rule_that_every_exchange_is_judged_by(clean: str, tmp_path: Path) -> None:
-    """All conversations are held for it, those with generated payloads among them."""
+    """All tests are run for it, with those of generated payloads."""
     status, out, err = ran(
         "check", "--target", clean, "--profile", PROFILE, "--budget", "quick", "--rule", "ENV-8", "--out", "o",
         cwd=tmp_path,

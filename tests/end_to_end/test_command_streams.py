@@ -1,4 +1,4 @@
-"""How the command takes what it is given, and what becomes of it when its output has nowhere to go."""
+"""The spellings that the command accepts, and its behaviour when its output cannot be written."""
 
 from __future__ import annotations
 

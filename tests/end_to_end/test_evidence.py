@@ -1,4 +1,4 @@
-"""What a finding says comes from one exchange, whichever of several examples is shown in the end."""
+"""All parts of a finding come from one exchange, even if one of several examples is chosen."""
 
 from __future__ import annotations
 

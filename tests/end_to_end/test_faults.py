@@ -1,4 +1,4 @@
-"""Every deliberate fault of the reference service is caught, by each rule that it names; without one, none."""
+"""Every fault of the reference service is caught by each rule that it names; the clean service breaks none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The suite judges any target: servers of other domains and styles, right ones and subtly broken ones."""
+"""The suite judges any target: correct and subtly broken servers of other domains and styles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets that check the session, or the role, before they read the body or look for the function: no finding."""
+"""No finding on targets that check the session or the role before they read the body or find the function."""
 
 from __future__ import annotations
 

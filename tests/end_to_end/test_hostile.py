@@ -1,4 +1,4 @@
-"""Targets that misbehave below the protocol: each is outlived, told of, and blamed for no more than it did.
+"""Targets that misbehave below the protocol: a run survives each, and reports what it did and no more.
 
 The whole of it, every misbehaviour by itself and amid answers, with users and all functions, is
 `python -m benchmarks.hostile_table`; here each is met once, and the parts that hold it are looked at one by one.
@@ -342,7 +342,7 @@ def test_calls_of_one_kind_that_are_never_answered_are_found(
 
 
 @pytest.mark.parametrize("instead", [None, [], {}, {"course": []}])
-def test_an_object_that_reads_as_another_thing_now_and_then_stops_no_conversation(
+def test_an_object_that_reads_as_another_one_sometimes_stops_no_test(
     instead: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     numbers = itertools.count(1)

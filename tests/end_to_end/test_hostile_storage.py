@@ -1,4 +1,4 @@
-"""Where a run is written to: a disk that is full from the start or later, a place that cannot be, a run that is killed.
+"""Storage of a run: a disk that is full or fills up, a folder that cannot be made, a run that is killed.
 
 What was found by then is shown, and is in the report wherever one can be written. (Ctrl-C and SIGTERM by themselves
 are in test_command_interrupt.)

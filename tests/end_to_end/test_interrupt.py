@@ -1,4 +1,4 @@
-"""Ctrl-C and worse: what was found is written down, what was made is removed, and the status says what happened."""
+"""Ctrl-C and other signals: findings are written, created objects are removed, and the status is right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--baseline-findings`: what an earlier run found is known; what is new fails, what is gone is told."""
+"""`--baseline-findings`: findings of an earlier run are known; new ones fail, and those that are gone are listed."""
 
 from __future__ import annotations
 

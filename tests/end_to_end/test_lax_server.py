@@ -1,4 +1,4 @@
-"""The proof that a check leaves others' objects alone, on a server that takes nearly anything for an identifier."""
+"""A check leaves the objects of others alone, even on a server that accepts nearly any identifier."""
 
 from __future__ import annotations
 

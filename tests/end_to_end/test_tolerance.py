@@ -1,4 +1,4 @@
-"""What a correct target may do, and no rule may hold against it: the service, changed within what is allowed."""
+"""No finding on correct targets: the service, changed in ways that the rulebook allows."""
 
 from __future__ import annotations
 

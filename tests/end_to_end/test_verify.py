@@ -1,4 +1,4 @@
-"""`conform verify`: what its two phases come to together, what it states at the end, and whole verifications."""
+"""`conform verify`: the result of both phases together, the statement at the end, and whole verifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether all that a finding says comes from one exchange: what was expected and came, the curl line, and the case."""
+"""Compare the parts of a finding: all of them must come from one exchange."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`conform explore` as a process, and a target that keeps every request as it came."""
+"""`conform explore` as a process, and a target that retains every request."""
 
 from __future__ import annotations
 

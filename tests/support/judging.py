@@ -1,4 +1,4 @@
-"""Judging a target inside a test: the same conversations as `conform check`, without pytest around them."""
+"""Check a target inside a test: the same suite tests as `conform check`, without pytest around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test needs and a machine lacks: the test is left out there, but in CI it fails."""
+"""Skip a test when the machine lacks what it needs; in CI, fail it instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending a load's calls one after the other, for tests: as the engine would, without Locust and its event loop."""
+"""Send the calls of a load one after the other, as the engine would, without Locust and its event loop."""
 
 from __future__ import annotations
 

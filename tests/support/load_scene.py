@@ -1,4 +1,4 @@
-"""What Locust opens in the tests of the load's engine: a plan from the environment, calls without a catalogue."""
+"""A locustfile for the tests of the load's engine: a plan from the environment, calls without a catalogue."""
 
 from __future__ import annotations
 

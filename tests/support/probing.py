@@ -1,4 +1,4 @@
-"""A desk to probe one service from: calls in process, in several sessions, one by one or at the same time."""
+"""Call one service in process: in several sessions, one by one or at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recorder between a command and its target: passes bytes on, keeps them, and slows down what it is told to."""
+"""A recorder between a command and its target: it passes bytes on, retains them, and can delay some of them."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def ran(*arguments: str | Path, cwd: Path, **options: Any) -> tuple[int, str, st
 
 
 def ran_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
-    """Run `conform` in this process, as `ran` does in one of its own; for what holds no conversations.
+    """Run `conform` in this process, as `ran` does in one of its own; for commands that run no suite tests.
 
     It saves what a process needs to begin, which for a line about a mistake is all of the time.
     """

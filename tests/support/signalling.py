@@ -1,4 +1,4 @@
-"""Signals that tests send to what they start: a child inherits what whoever started the tests ignores."""
+"""Reset signals for processes that tests start: a child inherits the ignored signals of its parents."""
 
 from __future__ import annotations
 
