@@ -375,6 +375,14 @@ def _claims(ctx: TestContext, user: str | None) -> dict[str, Any]:
     return {name or "sub": value for name, value in reversed(learned(ctx).values.get(user, [])[:3])}
 
 
+#: Tokens of one cause are one finding: the text of each stands beside the status that is expected.
+_FAMILIES = {
+    **{f"the text {text}": "a name that every object of the language has" for text in PROTOTYPE_NAMES},
+    **{f"the text {text}": "a text that stands for no value" for text in EMPTY_VALUES},
+    **{f"the text {text}": "a wildcard" for text in WILDCARDS},
+}
+
+
 def _send_forged(ctx: TestContext, function: Method, user: str | None, chosen: int, standard: int) -> None:
     token = ctx.sessions.of(user).token if user else "0123456789abcdef0123456789abcdef"
     data = ctx.data_for(function, user) if ctx.resources.harmless(function) else {}
@@ -385,8 +393,13 @@ def _send_forged(ctx: TestContext, function: Method, user: str | None, chosen: i
         if forged == token:
             continue
         exchange = ctx.call(function, data, token=forged)
+        family = _FAMILIES.get(what, what)
         ctx.status(
-            "AUT-5", exchange, accepted, kind=f"a token that no login gave is not refused with 401: {what}"
+            "AUT-5",
+            exchange,
+            accepted,
+            kind=f"a token that no login gave is not refused with 401: {family}",
+            because=f"the token was {what}" if family != what else "",
         )
 
 

@@ -461,3 +461,19 @@ def test_an_echo_is_no_leak_and_a_leak_beside_it_is() -> None:
     assert refused(f"No course is called {long[:777]}… (ORA-00942)", sent)
     assert not refused("KEYERROR is no title", b'{"data":{"title":"\\u004beyError"}}')
     assert refused("sqlite3.OperationalError: 'KeyError'", b'{"data":{"title":"KeyError"}}')
+
+
+@pytest.mark.parametrize(
+    ("content_type", "judged"),
+    [
+        ("text/plain; charset=us-ascii", False),
+        ("application/json;Charset = 'iso-8859-1'", False),
+        ("application/json; charset=UTF-8", True),
+        ('application/json; charset="utf-8"', True),
+        ("text/plain", True),
+    ],
+)
+def test_a_refused_charset_is_a_matter_of_http_6_alone(content_type: str, judged: bool) -> None:
+    sent = (("Content-Type", content_type),)
+    refusal = reply(415, sent_headers=sent, isError=True, errMsg="No", data=None)
+    assert judge("COD-2", refusal).judged is judged
