@@ -1,23 +1,23 @@
-"""Case files: the smallest example of a finding as JSON, to be played again on any target that speaks the protocol.
+"""Case files: the smallest example of a finding as JSON, which can be replayed on any target of the protocol.
 
-A case names no identifier, session or password of the run in which it was found. In their places stand symbols,
-objects of one member whose name begins with a dollar sign:
+A case contains no identifier, session or password of the run in which it was found. They are replaced by symbols,
+objects with one member whose name begins with a dollar sign:
 
 - `{"$object": {"kind": "course", "of": "owner", "name": "course1"}}`: the identifier of an object that this user of
-  the profile made or found; the same name is the same object throughout a case. With `"state": "deleted"` it was made
-  and deleted before; `"with"` is the data that it was made with.
+  the profile created or found; the same name is the same object throughout a case. With `"state": "deleted"` it was
+  created and deleted before; `"with"` is the data that it was created with.
 - `{"$user": "owner"}`: the name with which this user signs in.
 - `{"$secret": "users.owner.secret"}`: this user's password (`{"of": …, "cut": 5}`: its first five characters,
   `{"of": …, "case": "upper"|"lower"|"swap"}`: in another case); `"auth.key_login.public"`; `"auth.key_login.apikey"`,
-  `"….time"`, `"….random"` and `"….hmac"`: the four values of a right key login; `"wrong"`: a secret of nobody.
+  `"….time"`, `"….random"` and `"….hmac"`: the four values of a correct key login; `"wrong"`: a secret of no user.
 - `{"$session": {"of": "owner", "session": 1}}`: the identifier of that session (`"cut"` and `"case"` as above;
-  `"from"`: from that character on); `{"$token": 32}`: one of so many characters that no login gave.
+  `"from"`: from that character on); `{"$token": 32}`: a token of this length that no login returned.
 - `{"$text": ["a", symbol, …]}`: these pieces as one text; `{"$bytes": "…"}`: bytes, in base64.
 - `{"$escaped": symbol}`: its text in JSON's escapes, `\\u0061` and so on.
 - `{"$base": "authority"}` and `{"$base": "path"}`: the target's host with its port, and its base path.
 - `{"$literal": …}`: a value that only looks like a symbol.
 
-Everything else is sent as it stands.
+Everything else is sent unchanged.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ __all__ = [
 
 FORMAT = 1
 
-#: Where a run's case files lie in its folder.
+#: The folder of the case files within the run's folder.
 FOLDER = "cases"
 
-#: No case is larger than this, in bytes: a request of ordinary size with room for what escapes add.
-_LARGEST = 16 * 1024 * 1024
+#: The maximum size of a case file: a request of ordinary size, with room for escapes.
+MAX_CASE_BYTES = 16 * 1024 * 1024
 
 _SYMBOLS = frozenset(
     {"$object", "$user", "$secret", "$session", "$token", "$text", "$bytes", "$escaped", "$base", "$literal"}
@@ -71,14 +71,14 @@ T = TypeVar("T")
 
 
 class CaseError(ValueError):
-    """A file is no case; the message says where and why, in one line."""
+    """A file is not a valid case; the message says where and why, in one line."""
 
 
 # --- symbols ---
 
 
 def symbol(value: Any) -> tuple[str, Any] | None:
-    """Return the name and the argument of a symbol, or None if the value is none."""
+    """Return the name and the argument of a symbol, or None if the value is not a symbol."""
     if isinstance(value, dict) and len(value) == 1:
         ((name, argument),) = value.items()
         if name in _SYMBOLS:
@@ -109,8 +109,8 @@ def symbols(value: Any) -> Iterator[tuple[str, Any]]:
 def _check_symbols(value: Any, where: str) -> None:
     for name, argument in symbols(value):
         if not _SHAPES[name](argument):
-            told = json.dumps(argument, ensure_ascii=False, default=str)
-            _wrong(where, f"{name} does not take {told[:80]}")
+            shown = json.dumps(argument, ensure_ascii=False, default=str)
+            _wrong(where, f"{name} does not take {shown[:80]}")
 
 
 def _is_count(value: Any) -> bool:
@@ -178,10 +178,10 @@ _SHAPES: Mapping[str, Callable[[Any], bool]] = {
 
 @dataclass(frozen=True)
 class Expect:
-    """What a step's answer has to be like; everything that is given has to hold.
+    """The expectation of a step's response; every given condition must hold.
 
-    `status` lists the accepted codes; `rule` is a rule that one exchange is enough to judge; `equals` gives values by
-    JSON pointers into `data`; `has` and `lacks` are identifiers of objects that a list's rows show, or do not.
+    `status` lists the accepted codes. `rule` is a rule that is checked on one exchange. `equals` gives values by JSON
+    pointers into `data`. `has` and `lacks` are identifiers of objects that must, or must not, be in a list's rows.
     """
 
     status: tuple[int, ...] = ()
@@ -194,7 +194,7 @@ class Expect:
         return bool(self.status or self.rule or self.equals or self.has or self.lacks)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as it stands in a file."""
+        """Return the expectation as JSON."""
         whole = {
             "status": list(self.status),
             "rule": self.rule,
@@ -206,10 +206,10 @@ class Expect:
 
     @classmethod
     def from_json(cls, value: Any, where: str = "expect") -> Expect:
-        """Read it.
+        """Read an expectation.
 
         Raises:
-            CaseError: it is not of this form.
+            CaseError: it is not valid.
 
         """
         members = _Members(value, where)
@@ -231,20 +231,19 @@ class Expect:
 
 @dataclass(frozen=True)
 class Step:
-    """One request of a case, and what is expected of the answer.
+    """One request of a case, and the expectation of its response.
 
-    `user` ("as" in a file) is a user of the profile, None for nobody; `session` is which of that user's sessions: 0 the
-    main one, from 1 on sessions apart, each made when it is first met and never made anew. `function` with `data`
-    (OMIT: left out), `page_start` and `page_length` is a plain call. Anything else has its whole `body` (a text, or a
-    symbol `$text` or `$bytes`; "body64" in a file), its `verb`, and its `target` where that is not the endpoint of
-    `function`: what is appended to the base URL, or a path that begins with a slash. `raw` is a request that is no
-    well-formed HTTP, as it goes over the wire.
+    `user` ("as" in a file) is a user of the profile, or None. `session` is the number of that user's session: 0 is the
+    main session, others are created at their first use and never renewed. `function` with `data` (OMIT: left out),
+    `page_start` and `page_length` is a plain call. Any other request has its whole `body` (a text, or a symbol `$text`
+    or `$bytes`; "body64" in a file), its `verb`, and its `target` if that is not the endpoint of `function`: a text
+    appended to the base URL, or a path that begins with a slash. `raw` holds the bytes of a malformed request.
 
-    `headers` are those that matter; `content_type` None leaves that header out; `token` is a symbol for what the Token
-    header holds where it is no session of `user`. `opens` is the number that the session of `user` has which this
-    login gives; such a step goes out without a token. `gives` is the name of the object which this call creates.
-    Steps in a row with the same `together` are sent at the same time. `saw` is what came when the case was made:
-    "status", "errMsg" and perhaps "data", or "failure".
+    `headers` are those that matter. `content_type` None leaves out that header. `token` is a symbol for the value of
+    the Token header if it is not a session of `user`. `opens` is the number of the session of `user` that this login
+    creates; such a step is sent without a token. `gives` is the name of the object that this call creates. Consecutive
+    steps with the same `together` are sent at the same time. `saw` summarizes the original response: "status", "errMsg"
+    and perhaps "data", or "failure".
     """
 
     user: str | None = None
@@ -270,11 +269,11 @@ class Step:
 
     @property
     def plain(self) -> bool:
-        """Whether it is a plain call of a function, which its data and paging say all of."""
+        """Whether the step is a plain call, which is fully described by its function, data and paging."""
         return self.body is None and self.raw is None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the step as it stands in a file; what is as usual is left out."""
+        """Return the step as JSON, without members that have their default value."""
         out: dict[str, Any] = {"as": self.user}
         found = symbol(self.body)
         is_bytes = found is not None and found[0] == "$bytes"
@@ -300,7 +299,7 @@ class Step:
             ("expect", self.expect.to_json(), {}),
             ("saw", dict(self.saw) if self.saw else None, None),
         ):
-            # By type, too: 0 is False to Python, and a page may begin at either.
+            # Types are compared, too: in Python 0 equals False, but pageStart may be either.
             if value is not usual and (type(value) is not type(usual) or value != usual):
                 out[name] = value
         return out
@@ -310,7 +309,7 @@ class Step:
         """Read a step.
 
         Raises:
-            CaseError: it is not of this form; the message says where.
+            CaseError: it is not valid; the message says where.
 
         """
         members = _Members(value, where)
@@ -373,10 +372,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Case:
-    """The smallest example of a finding: which rule it breaks, and the steps that show it.
+    """The smallest example of a finding: the rule that it breaks, and the steps that show it.
 
-    `rule`, `function`, `kind`, `message`, `expected` and `actual` are the finding's; `suite` is the version that made
-    it; `users` gives the roles that each user of the steps had. `path` is the file that it was read from.
+    `rule`, `function`, `kind`, `message`, `expected` and `actual` are those of the finding. `suite` is the version that
+    wrote the case. `users` gives the roles of each user of the steps. `path` is the file that the case was read from.
     """
 
     rule: str
@@ -392,11 +391,11 @@ class Case:
 
     @property
     def name(self) -> str:
-        """The name of its file without the ending."""
+        """The name of the file without the extension."""
         return (self.path.name if self.path else file_name(self.rule, self.function, self.kind))[:-5]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the case as it stands in its file."""
+        """Return the case as JSON."""
         return {
             "format": FORMAT,
             "rule": self.rule,
@@ -415,14 +414,14 @@ class Case:
         """Read a case.
 
         Raises:
-            CaseError: it is none; the message says where and why.
+            CaseError: it is not valid; the message says where and why.
 
         """
         members = _Members(value, "")
         form = members.any("format", None)
         if form != FORMAT or isinstance(form, bool):
-            told = "has no format" if form is None else f"is of format {form!r}"
-            raise CaseError(f"{told[:60]}; this version reads format {FORMAT}")
+            shown = "has no format" if form is None else f"is of format {form!r}"
+            raise CaseError(f"{shown[:60]}; this version reads format {FORMAT}")
         rule = members.take("rule", str, "")
         if rule not in RULES:
             _wrong("rule", f"there is no rule {rule[:40]!r}")
@@ -452,7 +451,7 @@ class Case:
 
 
 class _Members:
-    """The members of a JSON object, each taken once; what is left at the end is unknown."""
+    """The members of a JSON object, each taken once; members left at the end are unknown."""
 
     def __init__(self, value: Any, where: str) -> None:
         if not isinstance(value, dict):
@@ -499,7 +498,7 @@ def _wrong(where: str, why: str) -> NoReturn:
 
 
 def escaped(text: str) -> str:
-    """Return a text in JSON's escapes, every character of it."""
+    """Return a text with every character as a JSON escape."""
     units = text.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
@@ -508,14 +507,14 @@ def escaped(text: str) -> str:
 
 
 def file_name(rule: str, function: str | None, kind: str) -> str:
-    """Return the name of the file of a finding: safe on any file system, whatever the function is called."""
+    """Return the name of the case file of a finding; it is safe on any file system."""
     digest = hashlib.sha256("\0".join((rule, function or "", kind)).encode("utf-8", "surrogatepass"))
     shown = re.sub(r"[^A-Za-z0-9._]+", "_", function or "any")[:60].strip("._") or "any"
     return f"{rule}-{shown}-{digest.hexdigest()[:8]}.json"
 
 
 def save(path: Path, case: Mapping[str, Any]) -> None:
-    """Write a case (`Case.to_json`), so that whoever looks sees the old file or the new one, never half of it.
+    """Write a case (`Case.to_json`) atomically: a reader sees the old file or the new one.
 
     Raises:
         OSError: it cannot be written.
@@ -523,13 +522,13 @@ def save(path: Path, case: Mapping[str, Any]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(case, ensure_ascii=False, indent=1, allow_nan=False)
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        # Half a surrogate pair has no UTF-8; its escape is the same string to whoever reads the JSON.
-        passing.write_bytes(text.encode("utf-8", "backslashreplace") + b"\n")
-        passing.replace(path)
+        # UTF-8 cannot encode an unpaired surrogate; its JSON escape is the same string.
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace") + b"\n")
+        temporary.replace(path)
     except OSError:
-        passing.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -537,16 +536,16 @@ def load(path: Path) -> Case:
     """Read a case file.
 
     Raises:
-        CaseError: it cannot be read, or is no case; the message does not name the file.
+        CaseError: it cannot be read, or is not a valid case; the message does not name the file.
 
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = file.read(MAX_CASE_BYTES + 1)
     except OSError as error:
         raise CaseError(str(error.strerror)) from error
-    if len(data) > _LARGEST:
-        raise CaseError(f"is larger than {_LARGEST // 1024 // 1024} MB")
+    if len(data) > MAX_CASE_BYTES:
+        raise CaseError(f"is larger than {MAX_CASE_BYTES // 1024 // 1024} MB")
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_no_number)
     except UnicodeDecodeError as error:

@@ -43,7 +43,7 @@ class Ledger:
             if message is not None:
                 run.emit({"event": "note", "message": run.secret_registry.mask(message)})
             if resource is not None:
-                run.recorder.born(exchange, method, resource.id, resource.user, sent)
+                run.recorder.created(exchange, method, resource.id, resource.user, sent)
         elif method.object.does == "delete":
             kind, sent = method.object.kind, _sent_data(exchange)
             gone = [sent[method.object.id]] if isinstance(sent, dict) and method.object.id in sent else []
@@ -53,7 +53,7 @@ class Ledger:
                 gone = [name for name in named if json.dumps(name).encode() in exchange.request.body]
             for identifier in gone:
                 run.resources.forget(kind, identifier)
-                run.recorder.died(exchange, kind, identifier)
+                run.recorder.deleted(exchange, kind, identifier)
 
     def _note_identifiers(self, exchange: Exchange, method: Method) -> None:
         """Note which identifiers a list or a read shows to exist."""

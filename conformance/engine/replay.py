@@ -28,7 +28,7 @@ from conformance.cases.format import (
     symbol,
     symbols,
 )
-from conformance.cases.recording import identified, in_case
+from conformance.cases.symbol_writer import identified, in_case
 from conformance.catalog.model import Catalog, Method
 from conformance.engine.conclusion import Options
 from conformance.engine.context import TestContext

@@ -119,7 +119,7 @@ class Run:
 
     def _observe(self, exchange: Exchange) -> None:
         self.sessions.learn(exchange)
-        self.recorder.signed(exchange)
+        self.recorder.learn_session(exchange)
         self.ledger.observe(exchange)
         self.preconditions.observe(exchange)
         self.observer.observe(exchange)

@@ -1,8 +1,8 @@
-"""Which requests may be sent: none to a writing function that could act on an object that the run did not make.
+"""Ownership: no request may write to an object that the run did not create.
 
-A target that is lax about types takes `"5"`, `5.7`, `true`, `[5]` or `null` for an identifier. What a request names is
-therefore decided by every reading that some target could make of its bytes (`conformance.protocol.readings`), and a
-request is refused unless each reading is an object that the run made, or is known to name nothing.
+A target that is lax about types accepts `"5"`, `5.7`, `true`, `[5]` or `null` as an identifier. Therefore the target of
+a request is decided by every reading that any target could make of its bytes (`conformance.protocol.readings`). A
+request is refused unless each reading is an object that the run created, or is known to identify nothing.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from conformance.schema.bundle import places
 
 __all__ = ["Ownership", "UnownedTargetError"]
 
-#: Numbers this far above every identifier that was seen are nobody's.
+#: A number this far above every observed identifier identifies nothing.
 FAR_FROM_EVERY_IDENTIFIER = 1_000_000
-#: Texts of this length are not counted up or chosen by people.
+#: Identifiers of this length are neither counters nor chosen by people.
 MIN_OPAQUE_LENGTH = 16
-#: Two opaque identifiers that agree in so many leading characters may differ in a counter alone.
+#: Opaque identifiers that share more leading characters may differ only in a counter.
 MAX_SHARED_PREFIX = 7
 
 
 class UnownedTargetError(Exception):
-    """A request was refused before it was sent: it could act on an object that the run did not make."""
+    """A request was refused before it was sent: it could act on an object that the run did not create."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class _Place:
 
 
 class Ownership:
-    """Knows the objects that the run made, and judges requests by them. Any thread may ask."""
+    """Knows the objects that the run created, and decides which requests may be sent; thread-safe."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._lock = threading.RLock()
@@ -59,58 +59,58 @@ class Ownership:
             if _guarded(method)
         }
         self._guarded = [method for method in catalog.methods.values() if self._places.get(method.name)]
-        #: Whether a request that has to be refused by the client is a crash of the suite: so in its own tests.
+        #: Whether a refused request is an internal error of the suite, as it is in the suite's own tests.
         self.strict = bool(os.environ.get("CONFORM_UNOWNED_IS_A_CRASH"))
-        #: How many requests were refused, by function.
+        #: The number of refused requests by function.
         self.refused: Counter[str] = Counter()
 
     # -- what is known -------------------------------------------------------------------------------------
 
     def made(self, kind: str, identifier: Any) -> None:
-        """Record an object that the run made."""
+        """Record an object that the run created."""
         with self._lock:
             self._made.setdefault(kind, set()).add(plain(identifier))
             self._seen.setdefault(kind, set()).add(plain(identifier))
             self._nothing.get(kind, set()).discard(plain(identifier))
 
     def seen(self, kind: str, identifier: Any) -> None:
-        """Record an identifier that an answer showed, whoever made the object."""
+        """Record an identifier in a response, whoever created the object."""
         if isinstance(identifier, str | int) and not isinstance(identifier, bool):
             with self._lock:
                 self._seen.setdefault(kind, set()).add(plain(identifier))
                 self._nothing.get(kind, set()).discard(plain(identifier))
 
     def found(self, kind: str, identifier: Any) -> None:
-        """Record an object of a kind that the run cannot make: new objects may refer to it, by this very value."""
+        """Record an object of a kind that the run cannot create; new objects may refer to it by exactly this value."""
         with self._lock:
             self._found.setdefault(kind, set()).add(plain(identifier))
         self.seen(kind, identifier)
 
     def nothing(self, kind: str, identifier: Any) -> None:
-        """Record an identifier that was looked up and names nothing."""
+        """Record an identifier that was looked up and identifies nothing."""
         with self._lock:
             if plain(identifier) not in self._seen.get(kind, ()):
                 self._nothing.setdefault(kind, set()).add(plain(identifier))
 
     def reset(self) -> None:
-        """Forget every object: the target's data was replaced, and the identifiers may be others' now."""
+        """Forget every object: the target's data was replaced, and an identifier may belong to another object."""
         with self._lock:
             for known in (self._made, self._nothing, self._found):
                 known.clear()
 
     def owns(self, kind: str, identifier: Any) -> bool:
-        """Return whether the run made the object of this identifier."""
+        """Return whether the run created the object with this identifier."""
         return plain(identifier) in self._made.get(kind, ())
 
     def highest(self, kind: str) -> int | None:
-        """Return the highest number that was seen as an identifier of a kind; None where there is none."""
+        """Return the highest number observed as an identifier of a kind, or None."""
         numbers = [int(text) for text in self._seen.get(kind, ()) if _DECIMAL.fullmatch(text)]
         return max(numbers, default=None)
 
     # -- what may be sent ----------------------------------------------------------------------------------
 
     def value(self, kind: str, value: Any) -> str | None:
-        """Return why a value must not identify an object of a kind in a call that writes; None where it may."""
+        """Return why a value must not identify an object of a kind in a writing call; None if it may."""
         with self._lock:
             if not isinstance(value, bool | float | list | dict | None) and self.owns(kind, value):
                 return None
@@ -123,13 +123,13 @@ class Ownership:
         return None
 
     def data(self, method: Method, data: Any) -> str | None:
-        """Return why data must not be sent to a function, as "parameter: reason"; None where it may."""
+        """Return why data must not be sent to a function, as "parameter: reason"; None if it may."""
         return self._sources(method, [data if isinstance(data, dict) else {}])
 
     def request(self, target: str, body: bytes, *, raw: bool = False) -> tuple[str, str] | None:
-        """Return (function, why) where a request must not be sent; None where it may.
+        """Return (function, reason) if a request must not be sent, or None.
 
-        `target` is the request's path and query; with `raw` the body is a whole request, or several, as bytes.
+        `target` is the request's path and query; with `raw`, `body` contains one or several whole requests.
         """
         if not self._guarded:
             return None
@@ -150,10 +150,10 @@ class Ownership:
         return None
 
     def check(self, target: str, body: bytes, *, raw: bool = False) -> None:
-        """Refuse a request that could act on an object that the run did not make.
+        """Refuse a request that could act on an object that the run did not create.
 
         Raises:
-            UnownedTargetError: it could; the message says on which one, and how.
+            UnownedTargetError: the request is refused; the message names the object and the reason.
 
         """
         if (refusal := self.request(target, body, raw=raw)) is not None:
@@ -166,7 +166,7 @@ class Ownership:
             self.refused[function] += 1
 
     def note(self) -> str | None:
-        """Return what a report says of the calls that were not sent; None where all were."""
+        """Return the note about calls that were not sent; None if all were sent."""
         if not self.refused:
             return None
         shown = ", ".join(f"{name} ({count})" for name, count in self.refused.most_common(8))
@@ -184,7 +184,7 @@ class Ownership:
         return not known or any(_DECIMAL.fullmatch(text) for text in known)
 
     def _nameless(self, kind: str, text: str) -> bool:
-        """Return whether nothing can have this identifier: it was looked up, or is far from every one that was seen."""
+        """Return whether no object can have this identifier: it was looked up, or is far from every observed one."""
         if text in self._nothing.get(kind, ()):
             return True
         known = self._seen.get(kind)
@@ -199,14 +199,14 @@ class Ownership:
         lowered = text.casefold()
         for other in known:
             if other.casefold() == lowered:
-                # Nobody else has the run's own identifier in another case.
+                # No other object has the run's own identifier in another letter case.
                 return self.owns(kind, other)
             if other.casefold()[: MAX_SHARED_PREFIX + 1] == lowered[: MAX_SHARED_PREFIX + 1]:
                 return False
         return True
 
     def _sources(self, method: Method, sources: list[Mapping[str, Any]]) -> str | None:
-        """Judge every object that a target could take for the function's data."""
+        """Return why any object that a target could read as the function's data must not be sent, or None."""
         creates = method.object is not None and method.object.does == "create"
         for place in self._places.get(method.name, ()):
             given = [value for source in sources for value in _at(source, place.path)]
@@ -222,14 +222,14 @@ class Ownership:
         return None
 
     def _referable(self, method: Method, place: _Place, value: Any) -> bool:
-        """Return whether a new or a changed object may refer to this one, which was found and cannot be made."""
+        """Return whether a created or changed object may refer to this one, which the run cannot create."""
         if place.own or method.effect == "delete" or isinstance(value, bool | float | list | dict | None):
             return False
         changes = method.object is not None and method.object.does in ("create", "update")
         return changes and plain(value) in self._found.get(place.kind, ())
 
     def _scanned(self, method: Method, values: Mapping[str, list[Any]]) -> str | None:
-        """Judge the values that stand beside identifiers' names in bytes that cannot be read for certain."""
+        """Return why values next to identifiers' names in ambiguous bytes must not be sent, or None."""
         creates = method.object is not None and method.object.does == "create"
         for place in self._places[method.name]:
             name = place.path[-1] if place.path[-1] != "*" else place.path[0]
@@ -251,7 +251,7 @@ def _guarded(method: Method) -> bool:
 
 
 def _identifier_places(catalog: Catalog, method: Method) -> tuple[_Place, ...]:
-    """Return the places that identify an object: the function's own one first."""
+    """Return the places in a function's data that identify an object, the function's own object first."""
     role = method.object
     own = role.id if role is not None and role.does in ("read", "update", "delete") else None
     required = {param.name for param in method.params if param.required}
@@ -265,7 +265,7 @@ def _identifier_places(catalog: Catalog, method: Method) -> tuple[_Place, ...]:
                 path, kind, False, path[0] in required and len(path) == 1, _nullable(method, pointer)
             )
     if role is not None and role.does == "create":
-        # An identifier of the caller's choosing: a target that takes it may write over the object that has it.
+        # A target that accepts an identifier in a create may overwrite the object that has it.
         for name in _own_names(catalog, role.kind, role.id):
             if method.param(name) is None:
                 found.setdefault((name,), _Place((name,), role.kind, True, False, False))
@@ -299,7 +299,7 @@ def _nullable(method: Method, pointer: str) -> bool:
 
 
 def _at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
-    """Yield what stands at a path, `*` for any item; names are compared as lax readers compare them."""
+    """Yield the values at a path, `*` for any item; names are compared as lax parsers compare them."""
     if not path:
         yield value
     elif isinstance(value, dict):
@@ -311,7 +311,7 @@ def _at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
         for item in value:
             yield from _at(item, path[1:] if path[0] == "*" else path)
     elif path == ("*",):
-        # A scalar where a list belongs may be taken for a list of one.
+        # A scalar in place of a list may be read as a list of one item.
         yield value
 
 

@@ -1,8 +1,8 @@
-"""What lax targets make of a request's bytes: which function it calls, with which data, what an identifier names.
+"""Readings of a request by lax targets: the function it may call, its data, and the objects it may identify.
 
-Languages and databases coerce: PHP and MySQL read `"5abc"` as 5, JavaScript reads `[5]` as 5, Python takes `true` for
-1, a conversion cuts `5.7` to 5 and 4294967301 to 5, an ORM drops `null` from a condition. All of it is gathered here,
-so that the decision about what may be sent (`conformance.protocol.ownership`) rests on one list.
+Languages and databases convert values: PHP and MySQL read `"5abc"` as 5, JavaScript reads `[5]` as 5, Python reads
+`true` as 1, a conversion truncates `5.7` to 5 and 4294967301 to 5, and an ORM drops `null` from a condition. All
+conversions are listed here, for the decision about what may be sent (`conformance.protocol.ownership`).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class _Every(Enum):
     EVERYTHING = "everything"
 
 
-#: The reading of what may be taken for every object, for the first or for the last one.
+#: The reading of a value that may identify every object, or the first or last one.
 EVERYTHING: Final = _Every.EVERYTHING
-#: An identifier as text, or everything.
+#: An identifier as text, or `EVERYTHING`.
 Reading: TypeAlias = str | _Every
 
-#: Words that some targets take for no condition, for a truth value or for a place in a list.
+#: Words that some targets read as no condition, as a truth value or as a position in a list.
 _WORDS = frozenset(
     re.findall(
         "[a-z]+",
@@ -45,14 +45,14 @@ _WORDS = frozenset(
 )
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _LEADING = re.compile(r"[+-]?[0-9]+")
-#: Signs that some query language acts on, in texts that stand for numbers, and in others.
+#: Characters with a meaning in some query language, in texts of numbers and in other texts.
 _UNSAFE_NUMBER, _UNSAFE_TEXT = re.compile(r"[^\w.+\- ]"), re.compile(r"[^\w\-:]|_")
-#: Operators that stand for equality in a query object.
+#: Operators for equality in a query object.
 _EQUAL = frozenset({"$eq", "eq", "equals", "$in", "in"})
 
 
 def plain(identifier: Any) -> str:
-    """Return an identifier as text: numbers that are equal give one text."""
+    """Return an identifier as text; equal numbers have the same text."""
     if isinstance(identifier, bool):
         return str(identifier).lower()
     if isinstance(identifier, float) and identifier.is_integer():
@@ -61,12 +61,12 @@ def plain(identifier: Any) -> str:
 
 
 def readings(value: Any, *, numeric: bool) -> Iterator[Reading]:
-    """Yield what a value may be taken for as an identifier; with `numeric` identifiers of its kind are numbers."""
+    """Yield the readings of a value as an identifier; `numeric` says whether identifiers of its kind are numbers."""
     if value is None or isinstance(value, bool):
         yield EVERYTHING
     elif isinstance(value, int | float | Decimal):
         if not numeric:
-            # MySQL compares a text with a number by the number that the text begins with.
+            # MySQL compares a text with a number by the number at the beginning of the text.
             yield EVERYTHING
             return
         yield from _of_number(value)
@@ -113,7 +113,7 @@ def _of_text(value: str, *, numeric: bool) -> Iterator[Reading]:
         return
     if not numeric:
         if _FLOAT.fullmatch(text):
-            # Numbers as texts are compared as numbers by PHP ("0e1" == "0").
+            # PHP compares texts of numbers as numbers ("0e1" == "0").
             yield EVERYTHING
         yield text
         return
@@ -133,7 +133,7 @@ def _of_text(value: str, *, numeric: bool) -> Iterator[Reading]:
             yield str(int(ascii_text, 8))
         return
     if leading is None:
-        # PHP and MySQL read 0, which many programs take for "no condition".
+        # PHP and MySQL read 0, which many programs treat as "no condition".
         yield EVERYTHING
         return
     runs = re.findall(r"[0-9]{1,4000}", ascii_text)
@@ -145,13 +145,13 @@ def _of_text(value: str, *, numeric: bool) -> Iterator[Reading]:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """The members of a JSON object in their order, names that stand twice included."""
+    """The members of a JSON object in their order, including repeated names."""
 
 
 def calls(
     target: str, body: bytes, methods: Collection[Method]
 ) -> list[tuple[Method, list[Mapping[str, Any]]]] | None:
-    """Return (function, what may be its data) for each function that a request could call; None: unreadable."""
+    """Return (function, objects that may be its data) for each function that a request could call; None: unreadable."""
     path, _, query = target.partition("?")
     here = [method for method in methods if _addressed(path, method)]
     if not here:
@@ -186,7 +186,7 @@ _ENVELOPE = frozenset({"method", "data", "pagestart", "pagelength"})
 
 
 def _addressed(path: str, method: Method) -> bool:
-    """Return whether a path may lead to the function's endpoint, however it is spelled."""
+    """Return whether a path may lead to the function's endpoint, in any spelling."""
     for _ in range(3):
         if method.entity.casefold() in re.split(r"[^\w-]+", path.casefold()):
             return True
@@ -212,7 +212,7 @@ def _letters(text: str) -> str:
 
 
 def _parsed(text: str) -> Any:
-    """Return what a text in a query stands for where it is a JSON array or object, else the text."""
+    """Return the value of a text in a query if it is a JSON array or object, else the text."""
     if text.lstrip()[:1] in ("{", "["):
         with contextlib.suppress(ValueError, RecursionError):
             return json.loads(text, object_pairs_hook=_Pairs)
@@ -220,7 +220,7 @@ def _parsed(text: str) -> Any:
 
 
 def _as_data(value: Any) -> list[Mapping[str, Any]]:
-    """Return the objects that a target may take for `data`: itself, one in an array, one written as text."""
+    """Return the objects that a target may read as `data`: the value itself, items of an array, JSON in a text."""
     if isinstance(value, _Pairs):
         return [_object(value)]
     if isinstance(value, list):
@@ -234,11 +234,11 @@ def _as_data(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _object(pairs: _Pairs) -> dict[str, Any]:
-    """Return an object; the values of a name that stands twice stand beside each other under odd spellings of it."""
+    """Return an object; further values of a repeated name are stored under other spellings of it."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         while name in found:
-            # Names are compared without signs, so that this one is looked at, too.
+            # Names are compared without punctuation, so this value is found, too.
             name += "_"
         found[name] = _value(value)
     return found
@@ -259,9 +259,9 @@ _HEADER = re.compile(r"(?m)^[!#$%&'*+.^`|~\w-]+[ \t]*:[^\r\n]*\r?\n?")
 def scanned(
     target: str, body: bytes, method: Method, names: Collection[str]
 ) -> Iterator[Mapping[str, list[Any]]]:
-    """Yield the values that stand beside names in bytes, for each way to decode them that may call the function."""
+    """Yield the values next to names in bytes, for each decoding that may call the function."""
     for text in dict.fromkeys(_texts(body)):
-        # In bytes that are a whole request a header is no name of a function, as in "Accept: …".
+        # In the bytes of a whole request the name of a header ("Accept: …") is not the name of a function.
         text = text if target else _HEADER.sub("", text)
         words = {_letters(word) for word in re.split(r"[^\w.]+", text)}
         if not words & {_letters(method.function), _letters(method.name)}:
@@ -272,7 +272,7 @@ def scanned(
 
 
 def _texts(body: bytes) -> Iterator[str]:
-    """Yield the body as text: as it is, without NULs (UTF-16), unescaped, unpacked, joined from chunks."""
+    """Yield the body as text: plain, without NULs (UTF-16), unescaped, decompressed, and joined from chunks."""
     every = [body, re.sub(rb"\r\n[0-9a-fA-F]+(?:;[^\r\n]*)?\r\n", b"", body)]
     for wbits in (zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS):
         try:
@@ -290,7 +290,7 @@ def _texts(body: bytes) -> Iterator[str]:
 
 
 def _beside(text: str, name: str) -> Iterator[Any]:
-    """Yield the values behind a name: JSON where it is, else the bare word."""
+    """Yield the values after a name: as JSON if possible, else as a word."""
     loose = r"[\W_]?".join(re.escape(part) for part in name if part.isalnum())
     pattern = rf"(?i)(?<!\w){loose}(?!\w)[\"'\\\s\]]*[:=]+>?\s*"
     decoder = json.JSONDecoder()
@@ -305,5 +305,5 @@ def _beside(text: str, name: str) -> Iterator[Any]:
         yield value
         tail = re.match(r"[\w.+-]+", rest[end:])
         if tail:
-            # A number that goes on, as in 5_0 or 5abc, is another one to who reads on.
+            # A number with further characters, as in 5_0 or 5abc, may be read as another number.
             yield rest[:end] + tail[0]

@@ -1,7 +1,7 @@
-"""Clean-up: removes what a run made, and looks afterwards whether it is gone.
+"""Clean-up: remove the objects that a run created, and verify that they are gone.
 
-A delete function that answers 200 proves nothing. What a list or a read function still shows is left over, and reported
-by kind and identifier.
+A delete function that returns 200 proves nothing. An object that a list or read function still returns is a leftover,
+which is reported by kind and identifier.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from conformance.protocol.session import SetUpFailedError
 from conformance.resources.registry import Resource, Resources
 from conformance.schema.pointer import MISSING, resolve
 
-__all__ = ["CleanUp", "still_there"]
+__all__ = ["CleanUp", "still_present"]
 
-#: How often removal is tried, and verified.
+#: Attempts to remove all objects, each followed by verification.
 MAX_PASSES = 3
-#: How long a target that put a removal off (429, 503) without saying for how long is waited for.
+#: The pause after a target postponed a removal (429, 503) without `Retry-After`.
 SECONDS_BETWEEN_PASSES = 1.0
-#: Objects removed during the run that are read again, per kind, where none of them turns out to be still there.
+#: Removed objects that are read again, per kind, if none of them is still present.
 MAX_SAMPLED_READS = 12
-#: Objects that are read again at most, per kind.
+#: Removed objects that are read again, per kind, if one of them is still present.
 MAX_READS = 400
 
-#: A removal that the target put off, as `Resources.remove` reports it.
+#: A postponed removal, as `Resources.remove` reports it.
 _NOT_NOW = re.compile(r"\b(?:429|503)\b")
 
 
@@ -40,19 +40,19 @@ class CleanUp:
     def __init__(self, resources: Resources, leftover: Callable[[Resource, str], None]) -> None:
         self.resources = resources
         self.leftover = leftover
-        #: Creates that succeeded without an identifier, or got no answer, by function and user.
+        #: Creates that succeeded without an identifier, or had no response, by function and user.
         self.unidentified: Counter[tuple[str, str]] = Counter()
-        #: The answer to the first of them without an identifier, by function.
+        #: The first response without an identifier, by function.
         self.without_identifier: dict[str, Exchange] = {}
-        #: Identifiers in the lists that were read before anything was made, by (function, user).
+        #: Identifiers in the lists before the run created anything, by (function, user).
         self._inventory: dict[tuple[str, str], set[str]] = {}
 
-    # -- before anything is made ---------------------------------------------------------------------------
+    # -- before the first create ---------------------------------------------------------------------------
 
     def take_inventory(self) -> None:
-        """List what is there before the run makes anything, so that nothing of it is ever taken for the run's.
+        """Record the existing objects, so that none of them is ever mistaken for an object of the run.
 
-        One user's lists are enough: objects of others are not taken for the run's at all.
+        The lists of one user are enough, since objects of other users are never adopted.
         """
         for kind in self.resources.catalog.kinds:
             create = self.resources.catalog.create(kind)
@@ -65,7 +65,7 @@ class CleanUp:
     # -- during the run ------------------------------------------------------------------------------------
 
     def created(self, exchange: Exchange, method: Method, *, identified: bool) -> str | None:
-        """Record a create that may have made an object nobody knows; return a report of the first one of its kind."""
+        """Record a create whose object is unknown; return a message for the first one of each function."""
         role, user = method.object, exchange.user
         if role is None or role.does != "create" or user is None or identified:
             return None
@@ -84,7 +84,7 @@ class CleanUp:
     # -- at the end ----------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Remove what the run made, the latest first; report each object that stays."""
+        """Remove the objects of the run, the latest first; report each leftover."""
         failed: dict[Resource, str] = {}
         for attempt in range(MAX_PASSES):
             if not attempt:
@@ -116,7 +116,7 @@ class CleanUp:
         self.resources.clear_ledger()
 
     def _adopt_tagged(self) -> None:
-        """Enter objects that a create made without telling: they carry the run's tag, and were not there before."""
+        """Record objects of creates without an identifier: they have the run's tag and did not exist before."""
         for (name, user), count in list(self.unidentified.items()):
             role = self.resources.catalog[name].object
             if role is None:
@@ -135,7 +135,7 @@ class CleanUp:
         self.unidentified = +self.unidentified
 
     def _standing(self) -> Iterator[Resource]:
-        """Yield the removed objects that a list or a read function still shows."""
+        """Yield the removed objects that a list or read function still returns."""
         by_kind: dict[str, list[Resource]] = {}
         for resource in self.resources.removed():
             by_kind.setdefault(resource.kind, []).append(resource)
@@ -143,7 +143,7 @@ class CleanUp:
             found = dict.fromkeys(self._listed(kind, resource_list))
             yield from found
             rest = [resource for resource in reversed(resource_list) if resource not in found]
-            yield from still_there(self.resources, rest)
+            yield from still_present(self.resources, rest)
 
     def _listed(self, kind: str, resource_list: list[Resource]) -> Iterator[Resource]:
         known = {repr(resource.id): resource for resource in resource_list}
@@ -154,13 +154,13 @@ class CleanUp:
                         yield resource
 
     def _lists(self, kind: str, user: str) -> Iterator[Method]:
-        """Yield the lists of a kind that the user may call without an argument."""
+        """Yield the list functions of a kind that the user may call without arguments."""
         for method in self.resources.catalog.lists(kind):
             if self.resources.may_call(user, method) and not any(param.required for param in method.params):
                 yield method
 
     def _rows(self, method: Method, user: str) -> list[tuple[Any, Any]] | None:
-        """Return (identifier, row) for each row of a list; None where it cannot be read."""
+        """Return (identifier, row) for each row of a list; None if it cannot be read."""
         try:
             exchange = self.resources.call(method, {}, user)
         except SetUpFailedError:
@@ -171,8 +171,8 @@ class CleanUp:
         return [(identifier, row) for identifier, row in found if identifier is not MISSING]
 
 
-def still_there(resources: Resources, resource_list: Sequence[Resource]) -> Iterator[Resource]:
-    """Yield the objects that their read functions still show: a few are looked at, and all where one is there."""
+def still_present(resources: Resources, resource_list: Sequence[Resource]) -> Iterator[Resource]:
+    """Yield the objects that their read functions still return: check a sample, and all if one is present."""
     sample = list(_read_again(resources, resource_list[:MAX_SAMPLED_READS]))
     yield from sample
     if sample:

@@ -1,7 +1,7 @@
-"""The objects of a run: made through the target's own functions, entered in a ledger, removed in reverse order.
+"""The objects of a run: created by the target's functions, recorded in a ledger, removed in reverse order.
 
-Which function makes, reads, changes, lists and deletes objects of a kind is told by the catalogue's `x-object`.
-Free text of whatever is made carries the run's tag, so that a person who finds it knows where it came from.
+The catalogue's `x-object` declares which function creates, reads, updates, lists and deletes objects of a kind. Free
+text in created objects contains the run's tag, so that a person who finds one knows its origin.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from conformance.schema.pointer import MISSING, resolve
 
 __all__ = ["Resource", "Resources"]
 
-#: Standing objects of one kind that are replaced in a run, where no function deletes such objects.
+#: Shared objects of one kind that are replaced in a run, if no function deletes such objects.
 MAX_RENEWALS_WITHOUT_DELETE = 6
 
 
 @dataclass(eq=False)
 class Resource:
-    """An object of the target: its kind and identifier, who it belongs to, and what it was made with."""
+    """An object of the target: its kind, identifier and owner, and the data that it was created with."""
 
     kind: str
     id: Any
@@ -43,10 +43,10 @@ class Resource:
 
 
 class Resources:
-    """Makes valid data and the objects it refers to.
+    """Creates valid data and the objects that it refers to.
 
-    `rng` decides every choice, so that the same seed gives the same data; `writable` says whether the target may be
-    written to at all.
+    `rng` makes every choice, so that the same seed gives the same data. `writable` says whether the target may be
+    written to.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Resources:
         writable: bool,
         fresh: Callable[[], str] | None = None,
     ) -> None:
-        """Take `fresh` for what makes texts that this run has not used; by default they are numbered."""
+        """Create the registry; `fresh` returns a text that this run has not used, by default a numbered one."""
         self.caller = caller
         self.sessions = sessions
         self.profile = profile
@@ -69,7 +69,7 @@ class Resources:
         self.tag = tag
         self.rng = rng
         self.writable = writable
-        #: Knows what the run made, and what must therefore not be sent.
+        #: Knows the objects that the run created, and decides which requests must not be sent.
         self.ownership = Ownership(catalog)
         self._counter = itertools.count(1)
         self._fresh = fresh
@@ -87,22 +87,22 @@ class Resources:
     # -- who may call what -----------------------------------------------------------------------------------
 
     def may_call(self, user: str, method: Method) -> bool:
-        """Whether the catalogue lets this user of the profile call the function."""
+        """Return whether the catalogue allows this user of the profile to call the function."""
         if method.auth in ("none", "session"):
             return True
         return method.auth in self.profile.users[user].roles
 
     def callers(self, method: Method) -> list[str]:
-        """Return the users who may call a function, those with the fewest special rights first."""
+        """Return the users who may call a function, those with the fewest privileges first."""
         users = [name for name in self.profile.users if self.may_call(name, method)]
         return sorted(users, key=lambda name: len(self.privileges(name)))
 
     def privileges(self, user: str) -> frozenset[str]:
-        """Return the user's roles that some function asks for."""
+        """Return the user's roles that any function requires."""
         return frozenset(self.profile.users[user].roles) & frozenset(self.catalog.roles)
 
     def harmless(self, method: Method) -> bool:
-        """Whether the suite may let this function run: reads always; what deletes, only on what the run made."""
+        """Return whether the suite may run this function: reads always, deletes only on objects of the run."""
         if method.effect == "read":
             return True
         if not self.writable:
@@ -118,7 +118,7 @@ class Resources:
         return {name for name in (auth.logout,) if name}
 
     def locks_out(self, method: Method, name: str) -> bool:
-        """Whether giving this parameter may lock the user of the profile out: his own name, his own password."""
+        """Return whether this parameter may lock a user of the profile out: their own name or password."""
         auth = self.profile.auth
         if auth.login is None or method.effect == "read" or name not in (auth.login.user, auth.login.secret):
             return False
@@ -131,7 +131,7 @@ class Resources:
         return kinds
 
     def spends(self, method: Method) -> list[str]:
-        """Return the kinds of objects that a call of a function may use up, its own kind first."""
+        """Return the kinds of objects that a call of a function may consume, its own kind first."""
         role = method.object
         if method.effect == "read" or (role is not None and role.does in ("create", "update", "list")):
             return []
@@ -140,11 +140,11 @@ class Resources:
     # -- data ------------------------------------------------------------------------------------------------
 
     def fresh(self) -> str:
-        """Return a text that this run has not used: its tag and a number."""
+        """Return a text that this run has not used: the tag and a number."""
         return self._fresh() if self._fresh is not None else f"{self.tag}-{next(self._counter)}"
 
     def sampler(self, user: str | None, *, avoid: frozenset[str] = frozenset()) -> Sampler:
-        """Return a builder of values; identifiers are of objects that the user may use."""
+        """Return a sampler whose identifiers are of objects that the user may use."""
 
         def refer(kind: str) -> Any:
             if user is None:
@@ -154,7 +154,7 @@ class Resources:
         return self._sampler.bound(self.rng, refer)
 
     def violations(self, method: Method) -> list[Violation]:
-        """Return the ways to spoil a function's data, in an order that is always the same (REQ-7, REQ-8, REQ-9)."""
+        """Return the violations of a function's schema, always in the same order (REQ-7, REQ-8, REQ-9)."""
         if method.name not in self._violations:
             self._violations[method.name] = list(violations(method))
         return self._violations[method.name]
@@ -162,12 +162,12 @@ class Resources:
     def valid(
         self, method: Method, user: str | None, *, optional: Optional = "all", **fixed: Any
     ) -> dict[str, Any]:
-        """Return data that the function's schema allows; what it acts on was made for this call where need be.
+        """Return valid data for a function; the object it acts on is created if necessary.
 
-        `optional` says which members that are not required are given: "all", "some" or "none".
+        `optional` says which optional members are included: "all", "some" or "none".
 
         Raises:
-            SetUpFailedError: no object to act on can be had, or the schema cannot be sampled.
+            SetUpFailedError: there is no object to act on, or the schema cannot be sampled.
 
         """
         auth = self.profile.auth
@@ -215,14 +215,14 @@ class Resources:
                 if param.required:
                     raise
         if not method.data.valid(data):
-            # Members may exclude one another; what is required alone is the next best.
+            # Optional members may exclude one another; then use the required members alone.
             if optional != "none":
                 return self.valid(method, user, optional="none", **fixed)
             raise SetUpFailedError(f"no sample of {method.name} fits its schema")
         return data
 
     def breakable(self, method: Method, user: str | None) -> dict[str, Any]:
-        """Return data to break in one place: valid, but for texts of unknown formats, for which any text stands.
+        """Return data to make invalid in one place: it is valid, except for placeholders in unknown formats.
 
         Raises:
             SetUpFailedError: as `valid` does, for any other reason.
@@ -248,17 +248,17 @@ class Resources:
     # -- objects ---------------------------------------------------------------------------------------------
 
     def creator(self, kind: str, user: str) -> Method | None:
-        """Return the function with which this user can make objects of a kind, if there is one."""
+        """Return the function by which this user can create objects of a kind, or None."""
         method = self.catalog.create(kind)
         if method is None or not self.writable or not self.may_call(user, method):
             return None
         return method
 
     def new(self, kind: str, user: str, *, optional: Optional = "all", **fixed: Any) -> Resource:
-        """Make an object of a kind as this user; where it cannot be made, find one.
+        """Create an object of a kind as this user; find one if it cannot be created.
 
         Raises:
-            SetUpFailedError: it can be neither made nor found.
+            SetUpFailedError: it can be neither created nor found.
 
         """
         method = self.creator(kind, user)
@@ -268,7 +268,7 @@ class Resources:
             raise SetUpFailedError(f"a {kind} needs another {kind} before it can be made")
         self._making.append(kind)
         try:
-            # What a rule beyond the schema refuses is tried with other data before it counts as refused.
+            # A function with rules beyond the schema may refuse valid data, so other data is tried.
             choices: list[Optional] = [optional, "none"]
             choices += ["none"] * (4 if method.beyond_schema else 0)
             for choice in choices:
@@ -292,7 +292,7 @@ class Resources:
         return resource
 
     def any(self, kind: str, user: str) -> Resource:
-        """Return an object of a kind that this user may use: one made before, else a new one, else one found."""
+        """Return an object of a kind that this user may use: a shared one, else a new one, else one found."""
         with self._lock:
             resource = self._standing.get((kind, user))
             if resource is None or resource.gone:
@@ -300,7 +300,7 @@ class Resources:
             return resource
 
     def learn(self, exchange: Exchange, method: Method, data: Any, user: str | None) -> Resource | None:
-        """Enter what a call created in the ledger; None where it created nothing."""
+        """Record the object that a call created and return it; None if it created nothing."""
         role = method.object
         if role is None or role.does != "create" or user is None or not exchange.succeeded:
             return None
@@ -318,27 +318,27 @@ class Resources:
             return resource
 
     def resource(self, kind: str, identifier: Any, user: str) -> Resource:
-        """Return what is known of an object, by its identifier."""
+        """Return the object with this identifier, recorded or not."""
         return self._known.get((kind, repr(identifier))) or Resource(kind, identifier, user, made=False)
 
     def enter(self, kind: str, identifier: Any, user: str | None) -> None:
-        """Enter an object in the ledger that came to be where none should have."""
+        """Record an object that a call created although it should not have."""
         if user is not None and (kind, repr(identifier)) not in self._known:
             resource = self._known[(kind, repr(identifier))] = Resource(kind, identifier, user)
             self._ledger[resource] = None
             self.ownership.made(kind, identifier)
 
     def adopt(self, resource: Resource) -> None:
-        """Enter an object in the ledger that another process made, which cannot remove it any more."""
+        """Record an object that another process created and can no longer remove."""
         with self._lock:
             self._known[(resource.kind, repr(resource.id))] = resource
             self._ledger[resource] = None
             self.ownership.made(resource.kind, resource.id)
 
     def renew(self) -> None:
-        """Use none of the standing objects any more: what was done to them may have changed whose they are.
+        """Stop using the shared objects, since a test may have changed their owner.
 
-        They stay in the ledger. Of a kind that no function deletes only a few are replaced.
+        They remain in the ledger. For a kind that no function deletes, only a few are replaced.
         """
         with self._lock:
             for kind, user in list(self._standing):
@@ -349,11 +349,11 @@ class Resources:
                 del self._standing[kind, user]
 
     def standing(self, resource: Resource) -> bool:
-        """Whether an object is kept to be used again."""
+        """Return whether an object is shared between tests."""
         return resource in self._standing.values()
 
     def forget(self, kind: str, identifier: Any) -> None:
-        """Strike an object off the ledger: it is deleted."""
+        """Remove a deleted object from the ledger."""
         with self._lock:
             resource = self._known.get((kind, repr(identifier)))
             if resource is not None:
@@ -397,7 +397,7 @@ class Resources:
         return next(found, None)
 
     def rows(self, method: Method, exchange: Exchange) -> list[Any]:
-        """Return the rows of a list's answer; none where there are none to be read."""
+        """Return the rows in the response of a list function; an empty list if there are none."""
         if exchange.status != 200 or not isinstance(exchange.envelope, dict):
             return []
         pointer = method.rows if method.rows is not None else ""
@@ -405,14 +405,14 @@ class Resources:
         return rows if isinstance(rows, list) else []
 
     def call(self, method: Method, data: Any, user: str | None, **options: Any) -> Exchange:
-        """Call a function as a user, in the main session."""
+        """Call a function in the main session of a user."""
         token = self.sessions.of(user).token if user is not None else None
         return self.caller.call(method, data, user=user, token=token, **options)
 
     # -- the end ---------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Forget everything: the target's data is not ours any more (a reset), nor are the identifiers."""
+        """Forget every object after a reset of the target's data: the identifiers are no longer valid."""
         with self._lock:
             self._ledger.clear()
             self._removed.clear()
@@ -422,11 +422,11 @@ class Resources:
             self.ownership.reset()
 
     def owned(self) -> Iterator[Resource]:
-        """Yield what the run made and has not removed."""
+        """Yield the objects that the run created and has not removed."""
         yield from list(self._ledger)
 
     def remove(self, resource: Resource) -> str | None:
-        """Delete an object; return why it could not be done, or None."""
+        """Delete an object; return None, or the reason why it failed."""
         method = self.catalog.delete(resource.kind)
         if method is None or method.object is None:
             return "the catalogue has no function that deletes it"
@@ -447,12 +447,12 @@ class Resources:
 
     @staticmethod
     def acting_on(method: Method, resource: Resource) -> dict[str, Any]:
-        """Return the members of a function's data that say which object it acts on: its own, and its parents'."""
+        """Return the members of a function's data that identify the object to act on, and its parents."""
         assert method.object is not None
         return {method.object.id: resource.id, **_shared(method, resource)}
 
     def removed(self) -> Iterator[Resource]:
-        """Yield what the run made and the target said it deleted, whose identifiers no later object was given."""
+        """Yield the objects that the target reported as deleted, unless a later object has the same identifier."""
         with self._lock:
             yield from [
                 resource
@@ -461,14 +461,14 @@ class Resources:
             ]
 
     def restore(self, resource: Resource) -> None:
-        """Enter an object in the ledger again: it was said to be deleted, and is still there."""
+        """Record an object again that was reported as deleted, but is still present."""
         with self._lock:
             resource.gone = False
             self._removed.pop(resource, None)
             self._ledger[resource] = None
 
     def clear_ledger(self) -> None:
-        """Strike every object off the ledger: what is left of them was reported."""
+        """Remove every object from the ledger after the leftovers are reported."""
         self._ledger.clear()
 
 
@@ -477,7 +477,7 @@ def _nobody(kind: str) -> Any:
 
 
 def _shared(method: Method, resource: Resource) -> dict[str, Any]:
-    """Return the members that an object was made with and that a function asks for by the same name."""
+    """Return the members that an object was created with and that a function requires by the same name."""
     own = method.object.id if method.object else None
     return {
         param.name: resource.sent[param.name]

@@ -12,7 +12,7 @@ from typing import Any
 from conformance.catalog.model import Catalog, Method
 from conformance.protocol.caller import Caller
 from conformance.protocol.session import Sessions, SetUpFailedError
-from conformance.resources.clean_up import still_there
+from conformance.resources.clean_up import still_present
 from conformance.resources.registry import Resource, Resources
 from conformance.schema.pointer import MISSING, resolve
 from load.workload.created import Created, leftover
@@ -126,7 +126,7 @@ class CleanUp:
             with ThreadPoolExecutor(_MAX_REQUESTS) as pool:
                 results = list(pool.map(remove, objects))
         removed = [resource for resource, why in zip(objects, results, strict=True) if why is None]
-        standing = set(still_there(self._resources, removed)) if time.monotonic() < until else set()
+        standing = set(still_present(self._resources, removed)) if time.monotonic() < until else set()
         for resource, why in zip(objects, results, strict=True):
             if resource in standing:
                 why = f"its removal succeeded, but the {resource.kind} is still there"
