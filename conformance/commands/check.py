@@ -1,0 +1,132 @@
+"""`conform check`: run the suites with pytest, and close with the report on one page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.commands.output import tolerate_closed_pipe
+from conformance.commands.request import request_of
+from conformance.engine.harness import Harness
+from conformance.text import writable
+from reports.model.files import REPORT, exit_status
+from reports.render.ci import annotate, guarded, section
+from reports.render.terminal.closing_screen import print_closing
+
+__all__ = ["check", "close", "report_problem", "run_check", "run_suites"]
+
+#: The folder that holds the package and conftest.py.
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def check(options: argparse.Namespace) -> int:
+    """Check a target; return the exit status."""
+    return run_check(Harness.prepare(request_of(options)))
+
+
+def run_check(harness: Harness) -> int:
+    """Run the suites with pytest, and close with the report on one page."""
+    with section("check", f"conform check {harness.shown_url}", quiet=harness.request.quiet):
+        front, status = run_suites(harness)
+    report = harness.report
+    if report is not None:
+        close(harness, report)
+        if harness.problem:
+            print(f"conform check: {harness.problem}", file=sys.stderr)
+        return exit_status(report)
+    if harness.interrupted or front.interrupted:
+        return 130
+    if harness.plan is not None:
+        with tolerate_closed_pipe():
+            print(harness.plan, flush=True)
+        return 0
+    return report_problem(harness, front, status)
+
+
+def report_problem(harness: Harness, front: PytestFront, status: int) -> int:
+    """Say in one line why the suites came to no report; return the exit status."""
+    verb = harness.request.verb
+    problem = (front.problem or harness.problem or f"pytest ended with status {status}").strip()
+    if problem.startswith("conform: "):
+        print(f"conform {verb}: {problem.removeprefix('conform: ').splitlines()[0]}", file=sys.stderr)
+        return 2
+    told = problem.splitlines()[-1]
+    print(
+        f"conform {verb}: {told if harness.problem else f'the suite itself failed: {told}'}", file=sys.stderr
+    )
+    return 3
+
+
+def close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
+    """Print the closing screen, and `more` after it; or the verdict alone."""
+    with tolerate_closed_pipe(), guarded(sys.stdout):
+        if harness.request.quiet:
+            print(f"{report['verdict']}: {report['reason']}", flush=True)
+        else:
+            # Where there was no room for the report, its name would lead nowhere.
+            folder = harness.out if (harness.out / REPORT).is_file() else None
+            print_closing(report, color=harness.request.color, folder=folder)
+            if more:
+                sys.stdout.write(writable(more, getattr(sys.stdout, "encoding", None)))
+                sys.stdout.flush()
+    annotate(report)
+
+
+class PytestFront:
+    """Hands the harness to the suites, and keeps pytest's own words off the screen."""
+
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+        self.problem: str | None = None
+        self.interrupted = False
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.register(self.harness, "conform-harness")
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self.problem = str(excrepr)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if isinstance(excinfo.value, pytest.exit.Exception):
+            self.problem = str(excinfo.value)
+        elif excinfo.type is KeyboardInterrupt:
+            self.interrupted = True
+
+
+def run_suites(harness: Harness) -> tuple[PytestFront, int]:
+    """Run the suites with pytest; return what it said, and its status."""
+    front = PytestFront(harness)
+    arguments = [
+        str(ROOT / "conformance" / "suites"),
+        "--disable-plugin-autoload",
+        "-p", "no:terminal",
+        "-p", "no:cacheprovider",
+        "-p", "no:doctest",
+        "-p", "no:junitxml",
+        "-p", "no:unittest",
+        "-p", "no:logging",
+        "-p", "no:warnings",
+        "-p", "no:threadexception",
+        "-p", "no:unraisableexception",
+        "--capture=no",
+        f"--rootdir={ROOT}",
+        f"--confcutdir={ROOT}",
+        "-c", str(ROOT / "pyproject.toml") if (ROOT / "pyproject.toml").is_file() else os.devnull,
+        "--override-ini=addopts=",
+        "--import-mode=importlib",
+        "--assert=plain",
+    ]  # fmt: skip
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        # They are meant for the tests of whoever calls us, not for ours.
+        os.environ.pop(name, None)
+    try:
+        return front, int(pytest.main(arguments, plugins=[front]))
+    finally:
+        if not harness.goes_on:
+            harness.close()

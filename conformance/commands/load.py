@@ -1,0 +1,189 @@
+"""`conform load`: put a load on the target, show it as it goes, and close with the report on one page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from conformance import __version__
+from conformance.commands.check import close
+from conformance.commands.output import tolerate_closed_pipe
+from conformance.commands.request import request_of
+from conformance.engine.harness import Harness, Request
+from conformance.errors import UsageError
+from conformance.rulebook import RULES
+from conformance.rulebook.model import Level
+from load.command import LOG, Interrupts, Locust, calibrate, carry_out, plan_text, samples_short, work
+from load.options import Settings, Wish, settle, target_of
+from load.workload.mix import mix_of
+from load.workload.scenarios import PARTS, cast
+from load.workload.workload import Work
+from reports.model.event_log import LogError
+from reports.model.files import begin, exit_status, write_report
+from reports.render.ci import section
+from reports.render.terminal.progress import LoadProgress
+
+__all__ = ["header_of_load", "lenient_rules", "load", "put_load", "report_of_broken_log", "shares_of"]
+
+
+def load(options: argparse.Namespace) -> int:
+    """Put a load on the target, show it as it goes, and close with the report on one page."""
+    wish = Wish.of(options)
+    if options.worker:
+        return _load_worker(options, wish)
+    harness = Harness.prepare(request_of(options))
+    try:
+        profile, catalog = harness.profile, harness.catalog
+        if harness.embedded is None:
+            profile.refuse_load()
+        elif options.master:
+            raise UsageError(
+                "--master: its workers need a target that they reach, too: give --target or --profile"
+            )
+        settings = settle(wish, profile, None if catalog.is_implicit else catalog.methods)
+        harness.connect()
+        shares, left_out = shares_of(harness, settings)
+        if options.plan:
+            with tolerate_closed_pipe():
+                print(plan_text(settings, catalog, harness.shown_url, shares, left_out))
+            return 0
+        return _load_run(harness, options, wish, settings, samples_short(settings, shares))
+    finally:
+        harness.close()
+
+
+def shares_of(harness: Harness, settings: Settings) -> tuple[dict[str, float], list[tuple[str, str]]]:
+    """Return what is sent, and how much of each where that is known, without sending anything."""
+    profile, catalog, read_only = harness.profile, harness.catalog, harness.request.read_only
+    if settings.scenario.name in PARTS:
+        writable = profile.may_write and not read_only
+        cast(settings.scenario.name, profile, catalog, writable=writable)
+        return {}, []
+    work = Work(profile, catalog, seed=harness.seed, read_only=read_only)
+    try:
+        shares, left_out = mix_of(profile, catalog, work.resources, settings.mix)
+    finally:
+        work.client.close()
+    return {name: float(share) for name, share in shares.items()}, left_out
+
+
+def _load_worker(options: argparse.Namespace, wish: Wish) -> int:
+    if options.master:
+        raise UsageError("--worker and --master: a process is one of the two")
+    profile, _ = target_of(options.profile, options.target)
+    path = options.profile or (Path("conform.toml") if Path("conform.toml").is_file() else None)
+    host = options.master_host or "127.0.0.1"
+    log = sys.stderr if not options.quiet else None
+    return work(wish, path, profile.url, host, options.master_port, options.workers or 1, log)
+
+
+def _load_run(
+    harness: Harness, options: argparse.Namespace, wish: Wish, settings: Settings, notes: Sequence[str]
+) -> int:
+    """Carry a load out, and make its report; a folder that cannot be written is a usage error."""
+    request = harness.request
+    try:
+        harness.claim()
+        log = begin(harness.out)
+    except (OSError, LogError) as error:
+        raise UsageError(f"--out {harness.out}: {getattr(error, 'strerror', None) or error}") from error
+    began = time.monotonic()
+    try:
+        with (
+            section("load", f"conform load {harness.shown_url}", quiet=request.quiet),
+            log,
+            LoadProgress(
+                settings.seconds, request.quiet, request.color, lenient=lenient_rules(request)
+            ) as progress,
+        ):
+
+            def take(event: Mapping[str, Any]) -> None:
+                log.write(event)
+                progress.take(event)
+
+            with Interrupts() as interrupts:
+                harness.about = header_of_load(settings, harness.request)
+                take(harness.header(__version__))
+                problem = put_load(harness, options, wish, settings, notes, take, progress, interrupts)
+            log.write({"event": "end", "seconds": time.monotonic() - began})
+        report = write_report(harness.out)
+    except LogError as error:
+        problem = str(error)
+        report = report_of_broken_log(harness, problem, {"event": "end", "seconds": time.monotonic() - began})
+    if problem is not None and not report["interrupted"]:
+        print(f"conform load: {problem}", file=sys.stderr)
+    close(harness, report)
+    return exit_status(report)
+
+
+def report_of_broken_log(harness: Harness, problem: str, end: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report of a run whose log or report could not be written; keep it where there is room for it."""
+    told = {"event": "error", "rule": None, "whose": "this machine", "message": problem}
+    more: list[Mapping[str, Any]] = [told, {"event": "cut"}, end]
+    try:
+        return write_report(harness.out, more)
+    except LogError:
+        return write_report(harness.out, more, kept=False)
+
+
+def lenient_rules(request: Request) -> frozenset[str]:
+    """Return the rules that do not fail the gate when they are broken."""
+    return frozenset(
+        rule.id for rule in RULES.values() if rule.level is not Level.MUST and not request.strict
+    )
+
+
+def header_of_load(settings: Settings, request: Request) -> dict[str, Any]:
+    """Return what the log's first event says of a load."""
+    return {"load": {"mix": settings.mix, "think": list(settings.think), "read_only": request.read_only}}
+
+
+def put_load(
+    harness: Harness,
+    options: argparse.Namespace,
+    wish: Wish,
+    settings: Settings,
+    notes: Sequence[str],
+    take: Callable[[Mapping[str, Any]], None],
+    progress: LoadProgress,
+    interrupts: Interrupts,
+) -> str | None:
+    """Put the load on the target, and tell all of it; return what went wrong with it, in one line, or None."""
+    problem: str | None = None
+    for note in notes:
+        take({"event": "note", "message": note})
+        progress.say(f"note: {note}", "yellow")
+    try:
+        calibration = None
+        if not options.no_calibration:
+            calibration = calibrate(settings)
+            take({"event": "calibration", **calibration.to_json()})
+        if not interrupts.seen:
+            locust = Locust(
+                wish,
+                settings,
+                harness.profile.path,
+                harness.profile.url,
+                harness.seed,
+                harness.out / LOG,
+                read_only=harness.request.read_only,
+                calibration=calibration,
+                master=options.master,
+                port=options.master_port,
+                further=tuple(options.locust),
+            )
+            if locust.awaited is not None:
+                take({"event": "note", "message": locust.awaited})
+                progress.say(locust.awaited)
+            problem = carry_out(locust, take, interrupts)
+    except OSError as error:
+        problem = str(error)
+    if interrupts.seen:
+        take({"event": "interrupted"})
+    elif problem is not None:
+        take({"event": "error", "rule": None, "message": problem, "ours": True})
+    return problem

@@ -1,0 +1,236 @@
+"""`conform verify`: a check, then a load, in one folder and with one report."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.commands.check import close, report_problem, run_suites
+from conformance.commands.load import header_of_load, lenient_rules, put_load, report_of_broken_log, shares_of
+from conformance.commands.output import tolerate_closed_pipe
+from conformance.commands.request import request_of, stored_run
+from conformance.engine.harness import Harness
+from conformance.errors import UsageError
+from conformance.units import format_duration
+from load.command import Interrupts, plan_text, samples_short
+from load.options import Settings, Wish
+from load.time_budget import AROUND, BUDGETS, fit
+from reports.compare import render as compare_show
+from reports.compare import rules as compare_rules
+from reports.model.event_log import LogError, RunLog
+from reports.model.files import REPORT, exit_status, render, write_file, write_report
+from reports.model.store import Stored, read_run
+from reports.render import statement
+from reports.render.ci import section
+from reports.render.terminal.progress import LoadProgress
+
+__all__ = ["verify"]
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check the target, then put a load on it; close with one report, one exit status and a statement.
+
+    The load's place in the budget is kept free from the beginning, and the check has the rest of it; what the check
+    does not use is not given to the load. Whatever becomes of the check, the load follows, unless a person breaks the
+    run off or there is no log any more to write it down in.
+    """
+    began = time.monotonic()
+    if options.fail_on is not None and options.baseline is None:
+        raise UsageError("--fail-on regression: give the earlier run with --baseline")
+    baseline = stored_run("--baseline", options.baseline) if options.baseline is not None else None
+    harness = Harness.prepare(request_of(options))
+    try:
+        profile, catalog, request = harness.profile, harness.catalog, harness.request
+        if harness.embedded is None:
+            profile.refuse_load()
+        elif options.master:
+            raise UsageError(
+                "--master: its workers need a target that they reach, too: give --target or --profile"
+            )
+        functions = None if catalog.is_implicit else catalog.methods
+        wish, settings, notes = fit(Wish.of(options), profile, options.budget, functions)
+        total, most = BUDGETS[options.budget].total, BUDGETS[options.budget].load
+        harness.deadline = total - min(settings.seconds, most) - AROUND
+        if (request.generate_for or 0.0) > harness.deadline:
+            raise UsageError(
+                f"--for {request.generate_for:g}s: beside the load, budget {options.budget} has "
+                f"{harness.deadline:.0f} s for the check; ask for less, or for another --budget"
+            )
+        harness.connect()
+        shares, left_out = shares_of(harness, settings)
+        notes += samples_short(settings, shares)
+        if options.plan:
+            front, status = run_suites(harness)
+            if harness.plan is None:
+                return report_problem(harness, front, status)
+            with tolerate_closed_pipe():
+                print(harness.plan)
+                print(plan_text(settings, catalog, harness.shown_url, shares, left_out))
+            return 0
+        harness.goes_on = True
+        harness.about = header_of_load(settings, harness.request)
+        return _verify_run(harness, options, wish, settings, notes, baseline, (began, total))
+    finally:
+        harness.close()
+
+
+def _verify_run(
+    harness: Harness,
+    options: argparse.Namespace,
+    wish: Wish,
+    settings: Settings,
+    notes: Sequence[str],
+    baseline: Stored | None,
+    times: tuple[float, float],
+) -> int:
+    began, total = times
+    problems: list[str] = []
+    title = f"phase 1 of 2, check: {format_duration(harness.deadline or total)} of {format_duration(total)} at most"
+    with section("check", title, plain=True, quiet=harness.request.quiet):
+        front, status = run_suites(harness)
+    report: Mapping[str, Any]
+    if harness.report is not None:
+        # The log could not be written to its end; what it says until then is all that can be had.
+        report = harness.report
+        problems += [harness.problem] if harness.problem is not None else []
+    elif not harness.done:
+        if harness.interrupted or front.interrupted:
+            return 130
+        return report_problem(harness, front, status)
+    else:
+        try:
+            if front.problem is not None:
+                problems.append(f"the suite itself failed: {front.problem.strip().splitlines()[-1]}")
+            problem = _verify_load(harness, options, wish, settings, [*notes], times, problems[:1])
+            problems += [problem] if problem is not None else []
+            report = write_report(harness.out)
+        except LogError as error:
+            problems.append(str(error))
+            end = {"event": "end", "seconds": time.monotonic() - began, "requests": harness.sent}
+            report = report_of_broken_log(harness, problems[-1], end)
+    comparison = _comparison_with(harness, baseline) if harness.report is None else None
+    for problem in problems:
+        print(f"conform verify: {problem}", file=sys.stderr)
+    close(harness, report, _closing_words(harness, report, comparison))
+    status = exit_status(report)
+    if comparison is None or status in (1, 130):
+        return status
+
+    # A regression fails the gate; where nothing can be said of one, that stands only before a pass.
+    return compare_rules.exit_status(comparison, options.fail_on) or status
+
+
+def _verify_load(
+    harness: Harness,
+    options: argparse.Namespace,
+    wish: Wish,
+    settings: Settings,
+    notes: Sequence[str],
+    times: tuple[float, float],
+    problems: Sequence[str],
+) -> str | None:
+    """Put the load of a verification on the target, and end the log; return what went wrong with it, or None.
+
+    `problems` are those of the check, which were not written down.
+    """
+    began, total = times
+    problem: str | None = None
+    with RunLog(harness.out, append=True, since=began) as log:
+        for told in problems:
+            log.write({"event": "error", "rule": None, "message": told, "ours": True})
+        try:
+            if not harness.interrupted:
+                problem = _verify_phase(harness, options, wish, settings, notes, log, began + total)
+        except KeyboardInterrupt:
+            # It came between the phases, where nobody else takes it.
+            log.write({"event": "interrupted"})
+        log.write({"event": "end", "seconds": time.monotonic() - began, "requests": harness.sent})
+    return problem
+
+
+def _verify_phase(
+    harness: Harness,
+    options: argparse.Namespace,
+    wish: Wish,
+    settings: Settings,
+    notes: Sequence[str],
+    log: RunLog,
+    until: float,
+) -> str | None:
+    request = harness.request
+    left = until - time.monotonic()
+    takes = "until the search ends" if math.isinf(settings.seconds) else format_duration(settings.seconds)
+    title = f"phase 2 of 2, load: {takes}; {format_duration(left)} left in all"
+    ended = threading.Event()
+
+    def take(event: Mapping[str, Any]) -> None:
+        log.write(event)
+        progress.take(event)
+
+    def stop() -> None:
+        # What it has then it tells, and what it made it removes.
+        ended.set()
+        if interrupts.locust is not None:
+            interrupts.locust.interrupt()
+
+    with (
+        section("load", title, plain=True, quiet=request.quiet),
+        Interrupts() as interrupts,
+        LoadProgress(
+            settings.seconds, request.quiet, request.color, lenient=lenient_rules(request)
+        ) as progress,
+    ):
+        log.write({"event": "phase", "name": "load"})
+        timer = threading.Timer(max(1.0, left - CLOSING_SECONDS), stop)
+        timer.daemon = True
+        timer.start()
+        try:
+            problem = put_load(harness, options, wish, settings, notes, take, progress, interrupts)
+        except UsageError as error:
+            # Only now it shows that the load cannot be put so; what the check found stays.
+            problem = str(error)
+            take({"event": "error", "rule": None, "whose": "what was asked for", "message": problem})
+        finally:
+            timer.cancel()
+    if not ended.is_set() or interrupts.seen:
+        return problem
+    message = f"the time of budget {options.budget} had passed before the load's end"
+    log.write({"event": "error", "rule": None, "whose": "out of time", "message": message})
+    return None
+
+
+#: What the end of a verification takes: the load's own, and the report.
+CLOSING_SECONDS = 8.0
+
+
+def _comparison_with(harness: Harness, baseline: Stored | None) -> dict[str, Any] | None:
+    """Compare the run with an earlier one, and say in its pages what changed."""
+    if baseline is None:
+        return None
+
+    run = read_run(harness.out)
+    comparison = compare_rules.compare(baseline, run)
+    for name, data in render(run.report, comparison=comparison).items():
+        write_file(harness.out / name, data)
+    return comparison
+
+
+def _closing_words(harness: Harness, report: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:
+    """Return what stands below a verification's closing screen; the statement is written beside the report, too."""
+    words = ""
+    if comparison is not None:
+        words += "\n" + compare_show.text(comparison, width=shutil.get_terminal_size((100, 24)).columns)
+    try:
+        digest = hashlib.sha256((harness.out / REPORT).read_bytes()).hexdigest()
+        told = statement.render(report, digest, comparison=comparison)
+        write_file(harness.out / statement.NAME, told.encode("utf-8", "backslashreplace"))
+    except (OSError, LogError):
+        return words  # of a report that could not be kept nothing is to be stated
+    return f"{words}\n{told}"
