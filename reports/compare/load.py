@@ -1,30 +1,29 @@
-"""Two loads compared: is one slower, or is it the same within noise?
+"""Compares two loads: is one slower, or are they the same within noise?
 
-Neighbouring requests are not independent: a slow second is slow for all of them. So nothing here is tested over single
-requests.
+Neighbouring requests are not independent: a slow second is slow for all its requests. So no test treats single requests
+as a sample.
 
-- Whether a *percentile* differs is asked of shares: at the percentile of both runs together, are as many requests of
-  one above it as of the other? The shares' seconds are a series, and the long-run variance of its mean counts what one
-  second says of those after it: it is the mean of the squares of the series' first few cosine transforms (EWC), which
-  leaves a Student's t with as many degrees of freedom. E. Lazarus, D. Lewis, J. Stock and M. Watson, «HAR Inference:
-  Recommendations for Practice», Journal of Business & Economic Statistics 36 (2018). No density has to be guessed, and
-  no window to be chosen. Inverted at the percentile (R. Woodruff, «Confidence Intervals for Medians and Other Position
-  Measures», Journal of the American Statistical Association 47, 1952), the same variance says how far off the
-  percentile itself may be.
-- The measured time is also cut into windows, long enough that one says little of the next. A *difference* (of p50, p95,
-  p99, the error rate, the rate reached) has a confidence interval by bootstrap over whole windows, whose histograms
-  merge exactly; for a percentile it is made as wide as the long-run variance says. The windows' percentiles are put to
-  Mann-Whitney (is one side mostly higher?) and Kolmogorov-Smirnov (are the two distributions the same?).
-- A *claim* needs a difference of at least the smallest effect that matters, a p-value that stands after Holm's
-  correction for everything that is compared, and, for a latency, Mann-Whitney on its side. All else is «same within
+- A *percentile* is compared by shares: at the percentile of both runs together, do both have the same share of requests
+  above it? The shares per second are a time series. The long-run variance of its mean includes the dependence between
+  seconds. It is estimated by the mean of the squares of the series' first cosine transforms (EWC), which gives a
+  Student's t with as many degrees of freedom: E. Lazarus, D. Lewis, J. Stock and M. Watson, «HAR Inference:
+  Recommendations for Practice», Journal of Business & Economic Statistics 36 (2018). No density is estimated and no
+  window is chosen. Inverted at the percentile, the same variance gives the error of the percentile itself: R. Woodruff,
+  «Confidence Intervals for Medians and Other Position Measures», Journal of the American Statistical Association 47
+  (1952).
+- The measured time is also cut into windows that are long enough to be nearly independent. The confidence interval of a
+  *difference* (of p50, p95, p99, the error rate, the rate reached) is a bootstrap over whole windows, whose histograms
+  merge exactly. For a percentile it is widened to the long-run variance. The percentiles of the windows are compared by
+  Mann-Whitney (is one side mostly higher?) and Kolmogorov-Smirnov (are the distributions the same?).
+- A *claim* needs a difference of at least the smallest effect that matters, a p-value that is significant after Holm's
+  correction for all comparisons, and, for a latency, a significant Mann-Whitney test. Everything else is «same within
   noise».
 
-Of a function there is the histogram of the whole run alone. Its interval is that of its own requests, widened by what
-the windows of the total show beyond that of theirs: what moves the service from one second to the next moves all of
-its functions.
+A function has only the histogram of the whole run. Its interval is that of independent requests, widened by the excess
+variance of the total's windows: what changes the service from one second to the next changes all its functions.
 
-The windows of a run know nothing of what differs between two runs of one service: another day, another neighbour on the
-machine. Where there are three earlier runs or more, a claim needs a value that is unlikely among theirs, too.
+The windows of one run do not show the variation between runs, on another day or beside other load on the machine. With
+three or more earlier runs, a claim also needs a value that is unlikely among theirs.
 
 Changes of level over several runs are searched with ruptures (PELT, a change of mean in the logarithm).
 """
@@ -50,33 +49,34 @@ Floats = npt.NDArray[np.float64]
 
 PERCENTILES = ((50.0, "p50"), (95.0, "p95"), (99.0, "p99"))
 
-#: So many windows are made at first, and no fewer than that at last.
-_WINDOWS = (24, 18, 14)
-_FEWEST = 8
+#: Numbers of windows to try, until the windows are independent.
+WINDOW_COUNTS = (24, 18, 14)
+#: Seconds of measured time that a comparison needs.
+MIN_SECONDS = 8
 
-#: Windows that say less of the next one than this count as independent.
-_DEPENDENT = 0.2
+#: Correlation of neighbouring windows up to which they count as independent.
+MAX_CORRELATION = 0.2
 
 _RESAMPLES = 1000
 
-#: What is claimed falsely at most, of the totals and of the functions, each corrected for all of its comparisons.
+#: Probability of any false claim, for the totals and for the functions.
 _ALPHA, _ALPHA_FUNCTIONS = 0.04, 0.01
 
-#: An error rate has to differ by so much at least, whatever it was before.
-_LEAST_ERRORS = 0.001
+#: The smallest difference of error rates that matters.
+MIN_ERROR_RATE_DIFFERENCE = 0.001
 
-#: From so many earlier runs on, a claim needs a value that is unlikely among theirs, too.
-_SEVERAL, _ALONE = 3, 0.05
+#: With this many earlier runs, a claim needs a value that is unlikely among theirs.
+MIN_EARLIER_RUNS, MAX_P_AMONG_RUNS = 3, 0.05
 
-#: So many runs at least for a search for changes of level.
-_RUNS = 5
+#: Runs that a search for changes of level needs.
+MIN_RUNS_FOR_LEVELS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class _Windows:
-    """The measured time of a run in windows: counts of cells a window, and what was done in it.
+    """The measured time of a run in windows, each with the counts of its histogram's cells.
 
-    `finest` is the same in seconds, or, of a long run, in hundredths of it.
+    `finest` has the smallest windows: seconds, or hundredths of a long run.
     """
 
     counts: Floats  # windows x cells
@@ -87,7 +87,7 @@ class _Windows:
     finest: _Windows | None = None
 
     def percentiles(self, wanted: Sequence[float], weights: Floats | None = None) -> Floats:
-        """Return percentiles of each row of weights over the windows (each window alone where there are none)."""
+        """Return the percentiles for each row of weights of the windows; without weights, for each window."""
         sums = np.cumsum(self.counts if weights is None else weights @ self.counts, axis=1)
         total = sums[:, -1]
         out = np.full((len(sums), len(wanted)), np.nan)
@@ -100,12 +100,12 @@ class _Windows:
 
 
 def _windows(load: Mapping[str, Any]) -> _Windows | None:
-    """Cut the measured time into windows; None where it is too short."""
+    """Cut the measured time into windows; None if it is too short."""
     warmup = float(load.get("warmup") or 0)
     seconds = [each for each in load.get("series") or [] if float(each["at"]) >= warmup and each.get("due")]
-    if len(seconds) < _FEWEST:
+    if len(seconds) < MIN_SECONDS:
         return None
-    # A long run is taken in pieces from the start: no window is ever shorter than a hundredth of it.
+    # The smallest windows of a long run are hundredths of it.
     piece = max(1, len(seconds) // 100)
     pieces = [seconds[begin : begin + piece] for begin in range(0, len(seconds) - piece + 1, piece)]
     cells = []
@@ -129,15 +129,15 @@ def _windows(load: Mapping[str, Any]) -> _Windows | None:
         ),
         float(piece),
     )
-    for most in _WINDOWS:
+    for most in WINDOW_COUNTS:
         made = _joined(finest, max(1, len(pieces) // most))
-        if _dependence(made) <= _DEPENDENT:
+        if _max_correlation(made) <= MAX_CORRELATION:
             break
     return made
 
 
 def _joined(finest: _Windows, width: int) -> _Windows:
-    """Join so many windows to one, each."""
+    """Join each `width` neighbouring windows to one."""
     number = len(finest.done) // width
 
     def joined(values: Floats) -> Floats:
@@ -154,19 +154,19 @@ def _joined(finest: _Windows, width: int) -> _Windows:
     )
 
 
-def _dependence(windows: _Windows) -> float:
-    """Return how much a window says of the next one, by the percentile for which that is most."""
+def _max_correlation(windows: _Windows) -> float:
+    """Return the correlation of neighbouring windows, for the percentile with the highest."""
     logs = np.log(np.maximum(windows.percentiles([percentile for percentile, _ in PERCENTILES]), 1e-9))
-    return max(_next_alike(logs[:, column]) for column in range(len(PERCENTILES)))
+    return max(_correlation(logs[:, column]) for column in range(len(PERCENTILES)))
 
 
-def _next_alike(values: Floats) -> float:
-    """Return how much a window says of the next one: the correlation of neighbours."""
+def _correlation(values: Floats) -> float:
+    """Return the correlation of neighbouring values."""
     values = values[np.isfinite(values)]
     if len(values) < 4 or np.ptp(values) == 0:
         return 0.0
     centred = values - values.mean()
-    # With few windows the estimate lies about 1/n too low.
+    # The estimate is too low by about 1/n.
     found = float((centred[1:] * centred[:-1]).sum() / (centred**2).sum()) + 1 / len(values)
     return min(max(found, 0.0), 0.8)
 
@@ -174,38 +174,38 @@ def _next_alike(values: Floats) -> float:
 # --- percentiles, by shares
 
 
-def _terms(pieces: int) -> int:
-    """Return how many cosines the long-run variance of so many pieces' mean is made of.
+def _cosine_count(pieces: int) -> int:
+    """Return the number of cosines for the long-run variance of the mean of `pieces` values.
 
-    Few see slow dependence best, many leave more degrees of freedom: 0.4 n^(2/3) is what the authors recommend for a
-    test that is all size. Here a difference has to matter, too, and half n^(2/3) finds more.
+    Few cosines show slow dependence, many give more degrees of freedom. The authors recommend 0.4 n^(2/3) for a test
+    of exact size. Here a difference must also have a minimum size, and 0.5 n^(2/3) has more power.
     """
     return max(2, round(0.5 * math.pow(pieces, 2 / 3)))
 
 
 def _below(side: _Windows, value: float) -> Floats:
-    """Return how many requests of each piece took no longer than that."""
+    """Return the number of requests in each window that took at most `value`."""
     below: Floats = side.counts[:, : np.searchsorted(side.values, value, side="right")].sum(axis=1)
     return below
 
 
 def _share_error(side: _Windows, value: float, share: float) -> float:
-    """Return the standard error of the share of requests that took no longer than a value.
+    """Return the standard error of the share of requests that took at most `value`.
 
-    It is never less than what it were if all requests were independent of each other.
+    It is at least that of independent requests.
     """
     below, all_of = _below(side, value), side.counts.sum(axis=1)
     total = float(all_of.sum())
     series = below - below.sum() / total * all_of
     pieces = len(series)
     places = np.arange(pieces) + 0.5
-    cosines = np.cos(np.pi * np.outer(np.arange(1, _terms(pieces) + 1), places) / pieces)
+    cosines = np.cos(np.pi * np.outer(np.arange(1, _cosine_count(pieces) + 1), places) / pieces)
     long_run = float(((math.sqrt(2 / pieces) * cosines @ series) ** 2).mean())
     return max(math.sqrt(pieces * long_run), math.sqrt(share * (1 - share) * total)) / total
 
 
-def _both(before: _Windows, now: _Windows, percentile: float) -> float:
-    """Return the percentile of both runs together, each counting for half."""
+def _pooled_percentile(before: _Windows, now: _Windows, percentile: float) -> float:
+    """Return the percentile of both runs together, with equal weights."""
     values = np.concatenate([before.values, now.values])
     weights = np.concatenate([side.counts.sum(axis=0) / side.counts.sum() for side in (before, now)])
     order = np.argsort(values, kind="stable")
@@ -213,12 +213,9 @@ def _both(before: _Windows, now: _Windows, percentile: float) -> float:
     return float(values[order][min(int(place), len(order) - 1)])
 
 
-def _differs(before: _Windows, now: _Windows, percentile: float) -> tuple[float, list[float]]:
-    """Return how likely shares this far apart are where there is no difference, and each percentile's own error.
-
-    The errors are those of the percentiles' logarithms.
-    """
-    value, share = _both(before, now, percentile), percentile / 100
+def _percentile_test(before: _Windows, now: _Windows, percentile: float) -> tuple[float, list[float]]:
+    """Return the p-value of the difference of a percentile, and the standard errors of its logarithm in both runs."""
+    value, share = _pooled_percentile(before, now, percentile), percentile / 100
     parts, errors, own = [], [], []
     for side in (before, now):
         parts.append(float(_below(side, value).sum()) / float(side.counts.sum()))
@@ -226,7 +223,7 @@ def _differs(before: _Windows, now: _Windows, percentile: float) -> tuple[float,
         sums = np.cumsum(side.counts.sum(axis=0))
         at = side.percentiles([percentile], np.ones((1, len(side.done))))[0, 0]
         own.append(_log_error(side.values, sums, percentile, _share_error(side, float(at), share)))
-    sizes = [_terms(len(side.done)) + 1 for side in (before, now)]
+    sizes = [_cosine_count(len(side.done)) + 1 for side in (before, now)]
     return _p(parts[1] - parts[0], errors, sizes), own
 
 
@@ -245,7 +242,9 @@ def compare(
     why = _incomparable(base, new)
     before, now = _windows(base), _windows(new)
     if before is None or now is None:
-        why.append(f"fewer than {_FEWEST} seconds were measured: too short to tell a difference from noise")
+        why.append(
+            f"fewer than {MIN_SECONDS} seconds were measured: too short to tell a difference from noise"
+        )
         nothing: dict[str, Any] = {"windows": None, "grain": None, "rows": [], "claims": []}
         return {"comparable": False, "why": why, "notes": [], **nothing}
     rng = np.random.default_rng(seed)
@@ -258,16 +257,16 @@ def compare(
         )
     other_mix = mix_note(base, new)
     if other_mix is None:
-        _correct(rows, _ALPHA)
-    _correct(parts, _ALPHA_FUNCTIONS)
+        _mark_significant(rows, _ALPHA)
+    _mark_significant(parts, _ALPHA_FUNCTIONS)
     rows += parts
-    grain = _grain(base, new)
+    grain = _lag_error(base, new)
     claims = []
     for row in rows:
-        row["runs"] = _among(row, [load for load in (*earlier, base) if _same_load(load, new)])
+        row["runs"] = _p_among_runs(row, [load for load in (*earlier, base) if _same_load(load, new)])
         compared = not why and (other_mix is None or row["function"] is not None)
         row["claim"] = "same" if compared else "not compared"
-        if compared and _claimed(row, min_effect, grain):
+        if compared and _is_claimed(row, min_effect, grain):
             worse = (row["after"] > row["before"]) != (row["metric"] == "rate")
             row["claim"] = "worse" if worse else "better"
             claims.append(
@@ -290,11 +289,11 @@ def compare(
     }
 
 
-def _grain(base: Mapping[str, Any], new: Mapping[str, Any]) -> float:
-    """Return how much of a difference of two latencies, in ms, may be the generators' own: what they were late (p99).
+def _lag_error(base: Mapping[str, Any], new: Mapping[str, Any]) -> float:
+    """Return the difference of two latencies, in ms, that the lags of the generators (p99) may explain.
 
-    A latency runs from the moment due, so that the lag of its generator is in it; and how late a generator is differs
-    from run to run with what else its machine does, which the windows of one run cannot tell.
+    A latency is measured from the moment due, so it includes the lag of the generator. The lag depends on what else
+    the machine does during a run, which the windows of one run do not show.
     """
     lags = [((load.get("health") or {}).get("lag") or {}).get("p99") for load in (base, new)]
     return float(sum(lag for lag in lags if lag is not None))
@@ -345,7 +344,7 @@ def _totals(
     sizes = (len(before.done), len(now.done))
     assert before.finest is not None
     assert now.finest is not None
-    freedom = _terms(len(before.finest.done)) + _terms(len(now.finest.done))
+    freedom = _cosine_count(len(before.finest.done)) + _cosine_count(len(now.finest.done))
     spread = [
         np.log(np.maximum(side.percentiles(wanted, draw), 1e-9))
         for side, draw in zip(sides, draws, strict=True)
@@ -357,10 +356,10 @@ def _totals(
         first, second = float(whole[0][column]), float(whole[1][column])
         if not (first > 0 and second > 0):
             continue
-        p, errors = _differs(before.finest, now.finest, percentile)
+        p, errors = _percentile_test(before.finest, now.finest, percentile)
         apart = math.log(second / first)
         drawn = spread[1][:, column] - spread[0][:, column]
-        # As wide as Student's t makes it with the long-run variance, and as lopsided as the windows make it.
+        # The width is that of Student's t with the long-run variance; the asymmetry is that of the windows.
         student = float(stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975))
         wider = student * math.hypot(*errors) / max(float(np.nanstd(drawn, ddof=1)), 1e-9)
         middle = float(np.nanmedian(drawn))
@@ -398,13 +397,13 @@ def _share(before: _Windows, now: _Windows, draws: Sequence[Floats], sizes: Sequ
         drawn.append(each)
         errors.append(float(each.std(ddof=1)))
     low, high = (float(q) for q in np.quantile(drawn[1] - drawn[0], (0.025, 0.975)))
-    # Where nothing failed nothing is tested, and nothing has to be corrected for.
+    # Without failures there is no test, and so no correction for it.
     p = _p(shares[1] - shares[0], errors, sizes) if any(shares) else None
     return _row(None, "errors", "%", 100 * shares[0], 100 * shares[1], interval=[100 * low, 100 * high], p=p)
 
 
 def _p(apart: float, errors: Sequence[float], sizes: Sequence[int]) -> float:
-    """Return how likely a difference this large is where there is none (Welch's t-test, two sides)."""
+    """Return the two-sided p-value of a difference by Welch's t-test."""
     from scipy import stats
 
     error = math.hypot(*errors)
@@ -417,7 +416,7 @@ def _p(apart: float, errors: Sequence[float], sizes: Sequence[int]) -> float:
 def _excess(
     errors: Sequence[float], before: _Windows, now: _Windows, percentile: float, first: float, second: float
 ) -> tuple[float, float]:
-    """Return the variance, on each side, that the total's windows show beyond that of independent requests."""
+    """Return, for each run, the variance of the total beyond that of independent requests."""
     out = []
     for error, side in zip(errors, (before, now), strict=True):
         counts = side.counts.sum(axis=0)
@@ -427,13 +426,13 @@ def _excess(
 
 
 def _own_error(values: Floats, sums: Floats, percentile: float) -> float:
-    """Return the standard error of a percentile's logarithm, were the requests independent: from their order alone."""
+    """Return the standard error of a percentile's logarithm for independent requests, from order statistics."""
     total, share = float(sums[-1]), percentile / 100
     return _log_error(values, sums, percentile, math.sqrt(share * (1 - share) / max(total, 1.0)))
 
 
 def _log_error(values: Floats, sums: Floats, percentile: float, sway: float) -> float:
-    """Return the standard error of a percentile's logarithm, given that of the share of requests below it."""
+    """Return the standard error of a percentile's logarithm from that of the share below it."""
     total, share = float(sums[-1]), percentile / 100
     if total < 1:
         return math.inf
@@ -459,7 +458,7 @@ def _function(
         sums = [np.cumsum([float(count) for _, _, count in each]) for each in cells]
         for percentile, metric in PERCENTILES:
             if min(side.count for side in sides) * (1 - percentile / 100) < 5:
-                continue  # too few lie above it
+                continue  # too few requests above it
             first, second = (side.percentile(percentile) / 1000 for side in sides)
             errors = [
                 math.sqrt(_own_error(high, total, percentile) ** 2 + more)
@@ -478,27 +477,27 @@ def _function(
     if min(done):
         table = [[bad, total - bad] for bad, total in zip(failed, done, strict=True)]
         before, after = (100 * bad / total for bad, total in zip(failed, done, strict=True))
-        # Errors come in flocks: Fisher's p-value is for independent ones, so a hundredth of it is asked for.
+        # Errors occur in clusters, and Fisher's test assumes independence: so p must be a hundred times smaller.
         p = min(1.0, 100 * float(stats.fisher_exact(table).pvalue)) if any(failed) else None
         rows.append(_row(name, "errors", "%", before, after, p=p))
     return rows
 
 
-def _correct(rows: Sequence[dict[str, Any]], alpha: float) -> None:
-    """Say which p-values stand after Holm's correction for all of them."""
+def _mark_significant(rows: Sequence[dict[str, Any]], alpha: float) -> None:
+    """Mark the rows that are significant after Holm's correction for all rows."""
     still = True
     ordered = sorted((row for row in rows if row["p"] is not None), key=lambda row: float(row["p"]))
     for number, row in enumerate(ordered):
         still = still and row["p"] < alpha / (len(ordered) - number)
-        row["_stands"] = still
+        row["_significant"] = still
 
 
-def _claimed(row: Mapping[str, Any], min_effect: float, grain: float) -> bool:
-    if not row.get("_stands") or (row["runs"] is not None and row["runs"] >= _ALONE):
+def _is_claimed(row: Mapping[str, Any], min_effect: float, grain: float) -> bool:
+    if not row.get("_significant") or (row["runs"] is not None and row["runs"] >= MAX_P_AMONG_RUNS):
         return False
     if row["metric"] == "errors":
         apart = abs(row["after"] - row["before"]) / 100
-        return bool(apart >= max(_LEAST_ERRORS, min_effect * row["before"] / 100))
+        return bool(apart >= max(MIN_ERROR_RATE_DIFFERENCE, min_effect * row["before"] / 100))
     if row["change"] is None or abs(row["change"]) < min_effect:
         return False
     if row["unit"] == "ms" and abs(row["after"] - row["before"]) <= grain:
@@ -506,11 +505,11 @@ def _claimed(row: Mapping[str, Any], min_effect: float, grain: float) -> bool:
     return row["mann_whitney"] is None or bool(row["mann_whitney"] < 0.05)
 
 
-def _among(row: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return how likely a value this far off is among those of earlier loads; None where there are too few.
+def _p_among_runs(row: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the p-value of a value among those of earlier loads; None if there are too few loads.
 
-    The windows of one run cannot tell how far apart two runs of one service lie, on another day or beside another
-    neighbour; several runs can. (The logarithm of a new value against Student's prediction interval of the old ones.)
+    Several runs show the variation between runs, which the windows of one run do not. The test compares the logarithm
+    of the new value with Student's prediction interval of the earlier ones.
     """
     from scipy import stats
 
@@ -520,7 +519,7 @@ def _among(row: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) -> float 
         each["reached"] if metric == "rate" else latency(each, "due", metric) for each in counts if each
     ]
     logs = np.log([float(value) for value in values if value]) if metric != "errors" else np.zeros(0)
-    if len(logs) < _SEVERAL or not row["after"] > 0:
+    if len(logs) < MIN_EARLIER_RUNS or not row["after"] > 0:
         return None
     error = float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
     return float(
@@ -543,9 +542,9 @@ def _text(row: Mapping[str, Any]) -> str:
 def levels(runs: Sequence[Stored], *, min_effect: float = 0.05) -> list[dict[str, Any]]:
     """Search a series of runs, the earliest first, for changes of level in p50, p95, p99 and the rate reached.
 
-    Returns one record for each change; none where there are too few runs to see one.
+    Returns one record for each change; none if there are too few runs.
     """
-    if len(runs) < _RUNS:
+    if len(runs) < MIN_RUNS_FOR_LEVELS:
         return []
     import ruptures
 
@@ -555,11 +554,11 @@ def levels(runs: Sequence[Stored], *, min_effect: float = 0.05) -> list[dict[str
         if not np.all(values > 0):
             continue
         logs = np.log(values)
-        # The noise from one run to the next, told from neighbours, so that a change of level does not count as noise.
+        # The noise between runs is estimated from neighbours, so that a change of level does not count as noise.
         noise = float(np.median(np.abs(np.diff(logs)))) / (0.6745 * math.sqrt(2))
         noise = max(noise, min_effect / 4)
         signal = (logs / noise).reshape(-1, 1)
-        # BIC for a change of mean of unit noise, doubled: a change that is not there costs more than one missed late.
+        # Twice the BIC penalty for a change of mean with unit noise: a false change is worse than a late one.
         ends = ruptures.Pelt(model="l2", min_size=2, jump=1).fit(signal).predict(pen=4 * math.log(len(runs)))
         starts = [0, *ends[:-1]]
         for before, (start, end) in zip(starts, zip(starts[1:], ends[1:], strict=True), strict=False):

@@ -102,9 +102,9 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
 
     changes: list[str] = []
     if comparison is not None:
-        from reports.compare import render as compare_show
+        from reports.compare import render as compare_render
 
-        changes = compare_show.markdown(comparison)
+        changes = compare_render.markdown(comparison)
     return {
         junit.NAME: junit.render(report),
         html.NAME: html.render(report, comparison=comparison),

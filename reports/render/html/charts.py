@@ -1,11 +1,11 @@
-"""Charts as SVG, drawn when a page is made.
+"""Draws charts as SVG when a page is rendered.
 
-No chart library is carried along: those that are well kept need a script to draw anything, so nothing would be seen
-where a content security policy forbids scripts, nor before one has run, and each is larger than a whole report. What
-is drawn here is markup: it prints, scales, has a title, and its values stand below it as a table, too. Lines differ
-by their dashes as well as by their colours, and say their names at their ends. The page's script reads off values.
+No chart library is used: the maintained ones draw with a script, so nothing would be shown where a content security
+policy forbids scripts, and each of them is larger than a whole report. An SVG prints, scales and has a title, and its
+values follow it as a table. Lines differ by their dashes as well as by their colours, and have their names at their
+ends. The script of the page only reads off values.
 
-This module computes places; `chart.html` writes them down, so that escaping stays in one place.
+This module computes positions. The template `chart.html` writes them, so that escaping stays in one place.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ __all__ = ["Mark", "Series", "chart", "nice_ticks", "spark"]
 WIDTH, HEIGHT = 640, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 78, 22, 28
 
-#: How lines are told apart without colour; the fill of their names and their width go with it.
+#: The dashes by which lines differ without colour.
 _DASHES = ("", "7 4", "2 3", "11 3 2 3", "1 5", "14 5")
 
-#: So many rows has the table of values below a chart.
-_ROWS = 40
+#: Rows of the table of values below a chart.
+MAX_ROWS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line: its name, its values (None where there is none), and how a value is told."""
+    """A line of a chart: its name, its values (None if one is missing), and the formatter of a value."""
 
     name: str
     values: Sequence[float | None]
@@ -43,7 +43,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened, at a place on the axis; `label` is short, as a number that a list explains."""
+    """An event on the x axis; `label` is short, such as a number that a list explains."""
 
     at: float
     label: str
@@ -63,19 +63,19 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return powers of ten, with 2 and 5 between them where there are few, from below `low` to above `high`."""
+    """Return powers of ten from below `low` to above `high`; if they are few, also 2 and 5 times each."""
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     last = max(last, first + 1)
     factors = (1, 2, 5) if last - first <= 2 else (1,)
     ticks = [factor * 10.0**power for power in range(first, last + 1) for factor in factors]
-    # No more of the axis than is needed at either end.
+    # Drop the ticks that neither end needs.
     below = [tick for tick in ticks if tick <= low * 1.000001]
     above = [tick for tick in ticks if tick >= high * 0.999999]
     return [tick for tick in ticks if below[-1] <= tick <= above[0]]
 
 
 def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
-    """Return the path through points; where one is missing the line is broken, and a lone point is a dot."""
+    """Return the path through points; a missing point breaks the line, and a lone point becomes a dot."""
     parts: list[str] = []
     down = False
     for number, (x, y) in enumerate(zip(xs, ys, strict=True)):
@@ -94,8 +94,8 @@ def chart(
     xs: Sequence[float],
     series: Sequence[Series],
     *,
-    tell_x: Callable[[float], str],
-    tell_y: Callable[[float], str],
+    format_x: Callable[[float], str],
+    format_y: Callable[[float], str],
     x_ticks: Sequence[tuple[float, str]] | None = None,
     log: bool = False,
     marks: Sequence[Mark] = (),
@@ -104,10 +104,10 @@ def chart(
     floor: float | None = 0.0,
     limit: tuple[float, str] | None = None,
 ) -> Markup:
-    """Return the figure of a chart; "" where there is nothing to draw.
+    """Return the figure of a chart; empty if there is nothing to draw.
 
-    `log` draws values on a logarithmic axis where they are far apart; `x_ticks` places the ticks of the x axis
-    (otherwise round ones are chosen); `limit` is a value to hold, with its name.
+    `log` allows a logarithmic y axis if the values are far apart. `x_ticks` are the ticks of the x axis, by default
+    round values. `limit` is a value to draw as a line, with its name.
     """
     known = [value for each in series for value in each.values if value is not None and math.isfinite(value)]
     if not xs or not known:
@@ -154,16 +154,16 @@ def chart(
         )
     _part_names(lines)
     if x_ticks is None:
-        x_ticks = [(value, tell_x(value)) for value in nice_ticks(left, right, 6) if left <= value <= right]
+        x_ticks = [(value, format_x(value)) for value in nice_ticks(left, right, 6) if left <= value <= right]
     told = [["–" if value is None else each.told(value) for value in each.values] for each in series]
-    at = [tell_x(value) for value in xs]
+    at = [format_x(value) for value in xs]
     data = {
         "width": WIDTH,
         "x": [round(place, 1) for place in places],
         "at": at,
         "series": [{"name": each.name, "told": values} for each, values in zip(series, told, strict=True)],
     }
-    step = max(1, math.ceil(len(xs) / _ROWS))
+    step = max(1, math.ceil(len(xs) / MAX_ROWS))
     rows = [[at[number], *(values[number] for values in told)] for number in range(0, len(xs), step)]
     return Markup(  # noqa: S704  (of the template, which escapes)
         environment()
@@ -179,7 +179,7 @@ def chart(
             bottom=HEIGHT - _BOTTOM,
             lines=lines,
             x_ticks=[(round(px(value), 1), text) for value, text in x_ticks],
-            y_ticks=[(round(py(value), 1), tell_y(value)) for value in ticks],
+            y_ticks=[(round(py(value), 1), format_y(value)) for value in ticks],
             marks=[
                 (round(px(mark.at), 1), mark.label, mark.text) for mark in marks if left <= mark.at <= right
             ],
@@ -196,7 +196,7 @@ def chart(
 
 
 def _part_names(lines: list[dict[str, Any]]) -> None:
-    """Move the names at the ends of lines apart, so that none covers another."""
+    """Move the names at the ends of lines apart, so that they do not overlap."""
     ended = sorted((line for line in lines if line["end"] is not None), key=lambda line: float(line["end"]))
     lowest = float(_TOP)
     for line in ended:
@@ -209,7 +209,7 @@ def _part_names(lines: list[dict[str, Any]]) -> None:
 
 
 def spark(values: Sequence[float | None], told: str, *, width: int = 120, height: int = 26) -> Markup:
-    """Return a line without axes, for a cell of a table; `told` says in words what it shows."""
+    """Return a line without axes, for a cell of a table; `told` describes it in words."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return Markup("")

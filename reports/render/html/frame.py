@@ -1,7 +1,7 @@
-"""What every page is made with: the one place where values become markup, and the head that all pages share.
+"""The template environment and the head of all pages. Values become markup only here.
 
-What does not print is shown as an escape (`reports.text.reveal`), and then escaped for HTML; a page's policy lets
-nothing run but the one script and the one style whose hashes it names.
+Characters that do not print become escapes (`conformance.text.reveal`), and the text is then escaped for HTML. The
+policy of a page allows only the script and the style whose hashes it names.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _GLYPHS = {
 
 
 def _shown(value: object) -> object:
-    """Prepare a value for the page: what does not print becomes an escape; the escaping for HTML follows."""
+    """Replace characters that do not print by escapes; the environment escapes for HTML afterwards."""
     if isinstance(value, Markup):
         return value
     return reveal(value) if isinstance(value, str) else value
 
 
 def lines(text: str) -> Markup:
-    """Prepare a text of several lines."""
+    """Return a text of several lines with escapes for all that does not print, but for line ends."""
     return Markup("\n").join(reveal(line) for line in str(text).split("\n"))
 
 
@@ -49,14 +49,14 @@ def _glyph(verdict: str, tile: bool = False) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Return a text as a sentence; what begins as a name (p95) keeps its letter."""
+    """Return a text as a sentence; a name at its beginning (p95) keeps its case."""
     begin = text[:1].upper() if text[:2].isalpha() else text[:1]
     return f"{begin}{text[1:]}."
 
 
 @functools.cache
 def environment() -> Environment:
-    """Return what every page is made with; nothing else in the house turns text into HTML."""
+    """Return the environment of all pages; nothing else in the project turns text into HTML."""
     made = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -71,14 +71,14 @@ def environment() -> Environment:
 
 @functools.cache
 def _piece(name: str) -> tuple[Markup, str]:
-    """Return our own style or script, and its hash as a policy names it."""
+    """Return our style or script, and its hash in the form of a content security policy."""
     text = (_HERE / name).read_text("utf-8").replace("\r\n", "\n")
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Markup(text), f"'sha256-{digest}'"  # noqa: S704  (our own file)
 
 
 def frame(title: str) -> dict[str, Any]:
-    """Return what the head of every page needs: title, style, script, and the policy that lets only them in."""
+    """Return the values of a page's head: title, style, script, and the policy that allows only these."""
     css, css_hash = _piece("page.css")
     script, script_hash = _piece("page.js")
     policy = f"default-src 'none'; style-src {css_hash}; script-src {script_hash}; base-uri 'none'; form-action 'none'"

@@ -1,4 +1,4 @@
-"""Many runs on one page: what each came to, and how rules failing, p95 and rate went over time."""
+"""An index of many runs: their verdicts, and failing rules, p95 and rate over time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "index.html"
 
 
 def render(runs: Sequence[Stored], problems: Sequence[str] = ()) -> bytes:
-    """Return the page over these runs, the earliest first; `problems` are said of folders that could not be read."""
+    """Return the index page of runs, given the earliest first; `problems` are messages on unreadable folders."""
     rows = [_row(run) for run in reversed(runs)]
     latest = rows[0] if rows else None
     reason = (
@@ -53,7 +53,7 @@ def _row(run: Stored) -> dict[str, Any]:
     more = f" and {len(failing) - 12} more" if len(failing) > 12 else ""
     return {
         "name": run.name,
-        # A name may have a colon in it, which would begin a scheme; and it may be anything else.
+        # Quoted, and relative to this folder: a colon in a name would begin a scheme.
         "link": f"./{quote(run.name)}/{html.NAME}" if (run.folder / html.NAME).is_file() else None,
         "started": str(report["started"]).replace("T", " ").replace("Z", " UTC"),
         "verb": report["verb"],
@@ -84,8 +84,8 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
             note,
             places,
             values,
-            tell_x=lambda n: of[int(n)].name,
-            tell_y=tell,
+            format_x=lambda n: of[int(n)].name,
+            format_y=tell,
             x_ticks=ticks,
             head="run",
         )

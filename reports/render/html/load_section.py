@@ -1,4 +1,4 @@
-"""The load of a run as a page shows it: what was held and what not, over time and as a whole, per function."""
+"""The load section of a page: SLOs, charts over time, and a table per function."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ __all__ = ["LATENCIES", "duration", "milliseconds", "percentage", "rate", "rate_
 
 LATENCIES = (("p50", "p50"), ("p95", "p95"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
 
-#: A line has at most so many points; of more seconds several are taken together.
-_POINTS = 300
+#: Points of a line. Seconds of a longer load are grouped.
+MAX_POINTS = 300
 
-#: Kinds of errors with a line of their own; the others share one.
-_KINDS = 4
+#: Kinds of errors with a line of their own. The others share one.
+MAX_ERROR_LINES = 4
 
-#: Characters of a message's body that are shown.
-MAX_SHOWN = 2_000
+MAX_BODY_CHARACTERS = 2_000
 
-#: The lines of the chart of rates, each with the member of a second that it shows.
+#: Lines of the throughput chart, each with its member of a second.
 _RATES = (
     ("asked", "asked"),
     ("done", "done"),
@@ -39,12 +38,12 @@ _RATES = (
     ("served", "served"),
 )
 
-#: Where the percentile plot has its ticks.
+#: Ticks of the percentile plot.
 _PERCENTILES = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 99.9999)
 
 
 def milliseconds(value: float | None) -> str:
-    """Tell a duration that is given in milliseconds."""
+    """Return a latency in ms for a table: `1.20 ms`, `1.25 s`."""
     if value is None:
         return "–"
     if value >= 10_000:
@@ -58,29 +57,29 @@ def milliseconds(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Tell a rate."""
+    """Return a rate per second for a table."""
     return "–" if value is None else f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s"
 
 
 def tick(value: float) -> str:
-    """Tell a duration in milliseconds at a tick of an axis."""
+    """Return a latency in ms for a tick of an axis."""
     return f"{value / 1000:g} s" if value >= 1000 else f"{value:g} ms"
 
 
 def rate_tick(value: float) -> str:
-    """Tell a rate at a tick of an axis."""
+    """Return a rate for a tick of an axis."""
     return f"{value:,g}/s"
 
 
 def percentage(value: float | None) -> str:
-    """Tell a share, from 0 to 1."""
+    """Return a share, from 0 to 1, in percent."""
     if value is None:
         return "–"
     return f"{100 * value:.0f} %" if value in (0, 1) else f"{100 * value:.3g} %"
 
 
 def duration(seconds: float) -> str:
-    """Tell a moment of a run, as on its axis."""
+    """Return a time in a run for its axis: `1:02:05`."""
     if seconds < 120:
         return f"{seconds:.4g} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -89,10 +88,10 @@ def duration(seconds: float) -> str:
 
 
 def render(load: Mapping[str, Any]) -> Markup:
-    """Return the part of a page that is about a load."""
+    """Return the load section of a page."""
     total = load["total"]
     marks = _marks(load)
-    steps = _gather(load.get("series") or [])
+    steps = _group_seconds(load.get("series") or [])
     asked = total.get("asked")
     requests = total["requests"]
     facts = [
@@ -109,8 +108,8 @@ def render(load: Mapping[str, Any]) -> Markup:
         ("p95", milliseconds(latency(total, "due", "p95"))),
         ("p99", milliseconds(latency(total, "due", "p99"))),
     ]
-    if (told := session_line(load)) is not None:
-        facts.append(("Sessions", told))
+    if (sessions := session_line(load)) is not None:
+        facts.append(("Sessions", sessions))
     return Markup(  # noqa: S704  (of the template, which escapes)
         environment()
         .get_template("load.html")
@@ -136,7 +135,7 @@ def render(load: Mapping[str, Any]) -> Markup:
 
 
 def _reached(load: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what was answered and served per second, and what became of the rest."""
+    """Return the rates of requests answered and served, and the counts of the others."""
     total = load["total"]
     if "served" not in total:
         return [("Reached", rate(total["reached"]))]
@@ -162,8 +161,8 @@ def _cause(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **row,
         "when": moments(row),
-        "request": show_request(exchange, MAX_SHOWN),
-        "response": show_response(exchange, MAX_SHOWN),
+        "request": show_request(exchange, MAX_BODY_CHARACTERS),
+        "response": show_response(exchange, MAX_BODY_CHARACTERS),
         "failure": exchange.get("failure"),
         "curl": exchange.get("curl"),
     }
@@ -182,9 +181,9 @@ def _marks(load: Mapping[str, Any]) -> list[Mark]:
 # --- over time
 
 
-def _gather(series: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Take seconds together, so that a line has no more points than can be seen; histograms merge exactly."""
-    width = max(1, math.ceil(len(series) / _POINTS))
+def _group_seconds(series: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Group seconds, so that a line has at most MAX_POINTS points; histograms merge exactly."""
+    width = max(1, math.ceil(len(series) / MAX_POINTS))
     steps = []
     for begin in range(0, len(series), width):
         part = series[begin : begin + width]
@@ -205,7 +204,7 @@ def _gather(series: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _latencies(part: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     if len(part) == 1:
-        # Where nothing was done there is no latency, though a figure stands there.
+        # A second without requests has no latency, although its members are numbers.
         something = bool(part[0].get("done"))
         return {name: part[0].get(name) if something else None for name in ("p50", "p95", "p99")}
     whole = Histogram()
@@ -229,9 +228,11 @@ def _charts(
     warmup = float(load.get("warmup") or 0)
 
     def over_time(
-        title: str, note: str, lines: Sequence[Series], tell: Callable[[float], str], **more: Any
+        title: str, note: str, lines: Sequence[Series], format_y: Callable[[float], str], **more: Any
     ) -> Markup:
-        return chart(title, note, xs, lines, tell_x=duration, tell_y=tell, marks=marks, warmup=warmup, **more)
+        return chart(
+            title, note, xs, lines, format_x=duration, format_y=format_y, marks=marks, warmup=warmup, **more
+        )
 
     def of(name: str) -> list[float | None]:
         return [step[name] for step in steps]
@@ -276,22 +277,26 @@ def _errors(steps: Sequence[Mapping[str, Any]], over_time: Callable[..., Markup]
     renewed = [step["renewed"] for step in steps]
     if not kinds and not any(renewed):
         return Markup("")
-    shown, rest = (kinds, []) if len(kinds) <= _KINDS + 1 else (kinds[:_KINDS], kinds[_KINDS:])
+    shown, rest = (
+        (kinds, [])
+        if len(kinds) <= MAX_ERROR_LINES + 1
+        else (kinds[:MAX_ERROR_LINES], kinds[MAX_ERROR_LINES:])
+    )
     lines = [Series(cut(kind, 60), [step["errors"].get(kind, 0.0) for step in steps], rate) for kind in shown]
     if rest:
         lines.append(
             Series("others", [sum(step["errors"].get(kind, 0.0) for kind in rest) for step in steps], rate)
         )
     if any(renewed):
-        # They are no errors, but calls that were refused since their session had ended.
+        # These are not errors: the calls were refused because their session had ended.
         lines.append(Series("renewed", renewed, rate))
     title = "Errors over time" if kinds else "Renewed sessions over time"
     return over_time(title, f"by kind; {each}", lines, rate_tick)
 
 
 def _distribution(total: Mapping[str, Any]) -> Markup:
-    """Draw the percentiles on an axis that gives each further nine the same room."""
-    # Of a load that was killed only the latencies from the moment due are known.
+    """Draw the percentiles on an axis on which each further nine has the same width."""
+    # A load that was killed has only the latencies from the moment due.
     due, sent = (
         Histogram.decode(total[name]["histogram"]) if total[name] else Histogram() for name in ("due", "sent")
     )
@@ -311,8 +316,8 @@ def _distribution(total: Mapping[str, Any]) -> Markup:
         "by percentile, each further nine as wide as the one before; from the moment due and from the moment sent",
         at,
         lines,
-        tell_x=lambda place: f"{100 * (1 - 10**-place):.6g} %",
-        tell_y=tick,
+        format_x=lambda place: f"{100 * (1 - 10**-place):.6g} %",
+        format_y=tick,
         x_ticks=[(place, text) for place, text in ticks if place <= last],
         log=True,
         head="percentile",
@@ -335,7 +340,7 @@ def _slo(load: Mapping[str, Any], slo: Mapping[str, Any]) -> dict[str, Any]:
         "value": _with_unit(value, unit),
         "limit": f"{slo['op']} {_with_unit(slo['limit'], unit)}",
         "margin": "–" if margin is None else f"{100 * margin:+.1f} %",
-        # A bar of 100 units: how much of the limit is used up.
+        # Length of a bar of 100 units: the used part of the limit.
         "used": None if margin is None else max(1.0, min(100.0, 100 * (1 - margin))),
         "reason": reason,
         "samples": "" if samples is None else f"{samples:,}",
@@ -387,8 +392,8 @@ def _health(health: Mapping[str, Any]) -> dict[str, Any]:
         )
         facts.append(("Cores", str(cpu.get("cores"))))
     if lag:
-        told = ", ".join(milliseconds(lag.get(name)) for name in ("p50", "p99", "max"))
-        facts.append(("Behind its schedule: p50, p99, most", told))
+        lags = ", ".join(milliseconds(lag.get(name)) for name in ("p50", "p99", "max"))
+        facts.append(("Behind its schedule: p50, p99, most", lags))
     facts.append(
         ("Arrivals dropped", f"{health.get('dropped', 0):,} ({percentage(health.get('dropped_share'))})")
     )

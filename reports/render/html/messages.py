@@ -1,7 +1,7 @@
-"""A request and a response as a person reads them: laid out, cut, and marked where the finding lies.
+"""Formats a request and a response for reading: indented, cut, and marked at the place of the finding.
 
-JSON is laid out by its tokens and never decoded and written anew, so that a member that stands there twice, an
-escape or a number of thirty digits is shown as it came.
+JSON is formatted token by token and not decoded and encoded again, so duplicate members, escapes and numbers of thirty
+digits are shown as they were sent.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 
 from conformance.text import reveal
 
-__all__ = ["Shown", "lay_out", "show_request", "show_response"]
+__all__ = ["Shown", "indent_json", "show_request", "show_response"]
 
-#: A container that fits on so much of a line stays on it.
-_FLAT = 64
+#: Characters of a container that is written on one line.
+MAX_INLINE_CHARACTERS = 64
 
-#: Of a container that the finding names, so many lines are marked.
-_MARKED = 12
+#: Marked lines of a container that the finding names.
+MAX_MARKED_LINES = 12
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _STATUS = re.compile(r"\bstatus (\d{3})\b")
-#: A place in an answer as findings name it: /errMsg, /data/rows/0, or data/user in the words of a schema's error.
+#: A JSON pointer into an answer as findings write it: /errMsg, /data/rows/0, or data/user in the error of a schema.
 _POINTER = re.compile(
     r"(?:^|(?<=[\s'\"(]))(?:/?((?:errMsg|isError|data)(?:/[^\s:'\",;()]+)+)"
     r"|/(errMsg|isError|data)\b|(?:^)(errMsg|isError|data)(?=:))"
@@ -37,7 +37,7 @@ _WHOLE = re.compile(r"… \((\d+) bytes in all\)$")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a message, and whether the finding lies there."""
+    """One line of a message; `marked` if the finding is about it."""
 
     text: str
     marked: bool = False
@@ -46,14 +46,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A message in lines; `note` says what was left out of its body."""
+    """A message in lines; `note` says what was cut from its body."""
 
     lines: tuple[Line, ...]
     note: str | None
 
 
-def lay_out(text: str) -> list[tuple[str, str]] | None:
-    """Lay out JSON in lines, each with the JSON pointer of what begins on it; None where it is no JSON."""
+def indent_json(text: str) -> list[tuple[str, str]] | None:
+    """Return indented JSON as lines, each with the JSON pointer of its first value; None if it is not JSON."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -75,12 +75,12 @@ def lay_out(text: str) -> list[tuple[str, str]] | None:
         line = "  " * len(path)
 
     while position < len(tokens):
-        # The outermost container is always laid out, so that each of its members can be marked.
+        # The outermost container is never written on one line, so that each member can be marked.
         piece = tokens[position]
         follows = tokens[position + 1] if position + 1 < len(tokens) else ""
         if piece in "{[":
             flat = (
-                _flat(tokens, position, closes[position])
+                _inline(tokens, position, closes[position])
                 if path or closes[position] == position + 1
                 else None
             )
@@ -127,15 +127,15 @@ def _closes(tokens: list[str]) -> dict[int, int]:
     return closes
 
 
-def _flat(tokens: list[str], begin: int, end: int) -> str | None:
-    if end - begin > _FLAT:
+def _inline(tokens: list[str], begin: int, end: int) -> str | None:
+    if end - begin > MAX_INLINE_CHARACTERS:
         return None
     text = ""
     for piece in tokens[begin : end + 1]:
         text += {",": ", ", ":": ": "}.get(piece, piece)
-        if len(text) > _FLAT:
+        if len(text) > MAX_INLINE_CHARACTERS:
             return None
-    # A list of lists, or of objects, is read better when it is laid out; what has nothing in it is not.
+    # A list that contains containers is easier to read on several lines.
     return text if not any(piece in "{[" for piece in tokens[begin + 1 : end]) else None
 
 
@@ -147,10 +147,10 @@ def _name(piece: str) -> str:
 
 
 def _body(text: str, limit: int, marks: Collection[str], quoted: Collection[str]) -> Shown:
-    """Lay out a body, cut after `limit` characters, and mark it where a pointer or a quoted text says."""
+    """Return a body in lines, cut after `limit` characters, and marked at the pointers or the quoted texts."""
     note = None
-    # What was cut when it was recorded is no JSON any more.
-    rows = [] if not text else None if text.endswith(" bytes in all)") else lay_out(text)
+    # A body that was cut when it was recorded is not JSON any more.
+    rows = [] if not text else None if text.endswith(" bytes in all)") else indent_json(text)
     if rows is None:
         shown = text[:limit]
         lines = [(line, "") for line in shown.split("\n")]
@@ -174,18 +174,18 @@ def _body(text: str, limit: int, marks: Collection[str], quoted: Collection[str]
 def _cut_note(text: str, shown: int) -> str:
     whole = _WHOLE.search(text)
     digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
-    told = (
+    part = (
         f"the first {shown:,} of {len(text):,} characters"
         if shown < len(text)
         else "cut when it was recorded"
     )
     length = f"; {int(whole[1]):,} bytes in all" if whole else ""
-    return f"{told}{length}; SHA-256 of what report.json holds: {digest[:16]}"
+    return f"{part}{length}; SHA-256 of what report.json holds: {digest[:16]}"
 
 
 def _mark(lines: list[tuple[str, str]], marks: Collection[str], quoted: Collection[str]) -> Iterator[Line]:
     places = {where for _, where in lines}
-    # Where nothing stands at a place, the finding is that it is missing from what stands around it.
+    # If there is nothing at a pointer, the finding is about a missing member: mark its parent.
     wanted = {_nearest(mark, places) for mark in marks} - {None, ""}
     counts: dict[str, int] = {}
     for line, where in lines:
@@ -194,7 +194,7 @@ def _mark(lines: list[tuple[str, str]], marks: Collection[str], quoted: Collecti
             assert mark is not None
             if where == mark or where.startswith(mark + "/"):
                 counts[mark] = counts.get(mark, 0) + 1
-                marked = counts[mark] <= _MARKED
+                marked = counts[mark] <= MAX_MARKED_LINES
         if not marked and not wanted:
             marked = any(text in line for text in quoted)
         yield Line(line, marked)
@@ -209,12 +209,12 @@ def _nearest(pointer: str, places: Collection[str]) -> str | None:
 
 
 def _places(text: str) -> set[str]:
-    """Return the places in an answer that a text names, the deepest of each way."""
+    """Return the JSON pointers that a text names, without those that others extend."""
     found = {"/" + next(part for part in groups if part).rstrip("/") for groups in _POINTER.findall(text)}
     return {place for place in found if not any(other.startswith(place + "/") for other in found)}
 
 
-def _said(finding: Mapping[str, Any]) -> str:
+def _finding_text(finding: Mapping[str, Any]) -> str:
     return "\n".join(str(finding.get(part) or "")[:1000] for part in ("kind", "expected", "actual"))
 
 
@@ -223,15 +223,17 @@ def _quotes(text: str) -> set[str]:
 
 
 def show_request(finding: Mapping[str, Any], limit: int) -> Shown | None:
-    """Return the request of a finding, with what the finding quotes of it marked."""
+    """Return the request of a finding; what the finding quotes is marked."""
     request = finding.get("request")
     if not request:
         return None
-    quoted = _quotes(_said(finding)) - {"OK"}
+    quoted = _quotes(_finding_text(finding)) - {"OK"}
     head = [Line(f"{request['verb']} {request['url']}", head=True)]
     head += [
         Line(
-            f"{name}: {value}", name.lower() in _said(finding).lower() and name.lower() == "token", head=True
+            f"{name}: {value}",
+            name.lower() in _finding_text(finding).lower() and name.lower() == "token",
+            head=True,
         )
         for name, value in request["headers"].items()
     ]
@@ -240,11 +242,11 @@ def show_request(finding: Mapping[str, Any], limit: int) -> Shown | None:
 
 
 def show_response(finding: Mapping[str, Any], limit: int) -> Shown | None:
-    """Return the response of a finding: its status, its headers, its body; marked where the finding lies."""
+    """Return the response of a finding: status, headers and body, marked at the place of the finding."""
     response = finding.get("response")
     if not response:
         return None
-    said, actual = _said(finding), str(finding.get("actual") or "")
+    said, actual = _finding_text(finding), str(finding.get("actual") or "")
     status = str(response["status"])
     expected = str(finding.get("expected") or "")
     marks = _places(actual)
@@ -265,5 +267,5 @@ def show_response(finding: Mapping[str, Any], limit: int) -> Shown | None:
 
 
 def plain(shown: Shown) -> str:
-    """Return a message as text alone, with what does not print as escapes."""
+    """Return a message as plain text, with escapes for characters that do not print."""
     return "\n".join(reveal(line.text) for line in shown.lines)

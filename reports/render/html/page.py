@@ -1,12 +1,11 @@
-"""A run as one page: `report.html`, for who decides, who mends and who tunes.
+"""A run as one page: `report.html`.
 
-The page holds everything it needs and fetches nothing. All that is to be read stands in the markup, in elements
-that open without a script, and charts are drawn when the page is made; so it can be read where a strict content
-security policy forbids scripts, or styles, too. The script in it filters, copies and reads values off charts.
+The page contains everything it needs and fetches nothing. Its content is in the markup, in elements that open without
+a script, and its charts are drawn when it is rendered. So it is readable where a content security policy forbids
+scripts or styles. Its script only filters, copies, and reads values off charts.
 
-What came from the target is hostile. There is one place where values become markup: the environment of
-`reports.render.html.frame`. The page's own policy lets nothing run but the one script and the one style whose hashes
-it names.
+Text from the target is hostile. Values become markup only in the environment of `reports.render.html.frame`, and the
+policy of the page allows only the script and the style whose hashes it names.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from typing import Any
 from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut
 from conformance.units import format_duration
-from reports.compare import render as compare_show
-from reports.render.html import load_section as loads
+from reports.compare import render as compare_render
+from reports.render.html import load_section
 from reports.render.html.frame import environment, frame, lines
 from reports.render.html.messages import show_request, show_response
 from reports.text import known_findings_text, plural, rerun_of
@@ -30,7 +29,7 @@ __all__ = ["NAME", "anchor_of", "render"]
 
 NAME = "report.html"
 
-#: In this order verdicts are shown, the worst first.
+#: Verdicts in the order of display, the worst first.
 _VERDICTS = (
     Verdict.FAIL,
     Verdict.ERROR,
@@ -41,25 +40,25 @@ _VERDICTS = (
 )
 _WORDS = {"conformant": "Conformant", "nonconformant": "Nonconformant", "undecided": "Undecided"}
 
-#: Characters of bodies on a whole page; each message gets its share, within these bounds.
-_BODIES = 1_600_000
-_BODY_LEAST, _BODY_MOST = 300, 6000
-_TEXT, _CURL = 1200, 4000
+#: Characters of all bodies on a page. Each message gets an equal share, within the two bounds below.
+MAX_BODIES_CHARACTERS = 1_600_000
+MIN_BODY_CHARACTERS, MAX_BODY_CHARACTERS = 300, 6000
+MAX_TEXT_CHARACTERS, MAX_CURL_CHARACTERS = 1200, 4000
 
 
 def anchor_of(rule: str, function: str | None, kind: str) -> str:
-    """Return the name of a finding's place in the page; the same cause has the same name in every run."""
+    """Return the anchor of a finding in the page, which is the same for the same cause in every run."""
     digest = hashlib.sha256(f"{function or ''}\0{kind}".encode("utf-8", "backslashreplace")).hexdigest()
     return f"{_id(rule)}-{digest[:8]}"
 
 
 def _id(text: str) -> str:
-    """Return a rule's id as it can stand in an attribute and an address."""
+    """Return a rule's id in characters that an attribute and a URL allow."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", text) or "rule"
 
 
 def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = None) -> bytes:
-    """Return the page of a report; with a comparison (of `reports.compare.rules`) it says what changed, too."""
+    """Return the page of a report; with a comparison (of `reports.compare.rules`) it also shows what changed."""
     rules = _rules(report)
     found = sum(len(group["findings"]) for rule in rules for group in rule["groups"])
     areas: dict[str, list[dict[str, Any]]] = {}
@@ -74,15 +73,15 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
         }
         for area, members in areas.items()
     ]
-    # What has to be mended stands before what holds.
+    # Broken rules come before rules that hold.
     by_verdict = {str(verdict): number for number, verdict in enumerate(_VERDICTS)}
     for_reading = [
         {**area, "rules": sorted(area["rules"], key=lambda rule: by_verdict[rule["verdict"]])}
         for area in table
     ]
-    load = loads.render(report["load"]) if report.get("load") else None
+    load = load_section.render(report["load"]) if report.get("load") else None
     coverage = _coverage(report.get("coverage"))
-    changes = None if comparison is None else compare_show.part(comparison)
+    changes = None if comparison is None else compare_render.part(comparison)
     parts = [
         {"id": "changes", "name": "What changed", "count": "", "there": changes is not None},
         {"id": "load", "name": "Load", "count": "", "there": load is not None},
@@ -180,7 +179,7 @@ def _findings_told(found: int, rules: Sequence[Mapping[str, Any]]) -> str:
 
 def _rules(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     messages = 2 * sum(len(rule["findings"]) for rule in report["rules"])
-    limit = max(_BODY_LEAST, min(_BODY_MOST, _BODIES // max(1, messages)))
+    limit = max(MIN_BODY_CHARACTERS, min(MAX_BODY_CHARACTERS, MAX_BODIES_CHARACTERS // max(1, messages)))
     return [_rule(rule, report, limit) for rule in report["rules"]]
 
 
@@ -206,7 +205,7 @@ def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dic
         "judged_told": judged,
         "told": told,
         "left_out": [
-            {"function": left["function"], "reason": cut(str(left["reason"]), _TEXT)}
+            {"function": left["function"], "reason": cut(str(left["reason"]), MAX_TEXT_CHARACTERS)}
             for left in rule["left_out"][:200]
         ],
         "lines": lines(rule["lines"]) if rule["lines"] else None,
@@ -227,9 +226,9 @@ def _finding(rule: Mapping[str, Any], finding: Mapping[str, Any], limit: int) ->
     return {
         "function": finding["function"],
         "anchor": anchor_of(rule["id"], finding["function"], finding["kind"]),
-        "message": cut(finding["message"], _TEXT),
-        "expected": cut(finding["expected"], _TEXT),
-        "actual": cut(finding["actual"], 2 * _TEXT),
+        "message": cut(finding["message"], MAX_TEXT_CHARACTERS),
+        "expected": cut(finding["expected"], MAX_TEXT_CHARACTERS),
+        "actual": cut(finding["actual"], 2 * MAX_TEXT_CHARACTERS),
         "often": ", ".join(often),
         "intermittent": bool(parts and parts[1] != parts[2]),
         "waived": finding["waived"],
@@ -238,8 +237,8 @@ def _finding(rule: Mapping[str, Any], finding: Mapping[str, Any], limit: int) ->
         "exchange": finding["exchange"],
         "request": show_request(finding, limit),
         "response": show_response(finding, limit),
-        "failure": cut(finding["failure"], _TEXT) if finding["failure"] else None,
-        "curl": curl if len(curl) <= _CURL else None,
+        "failure": cut(finding["failure"], MAX_TEXT_CHARACTERS) if finding["failure"] else None,
+        "curl": curl if len(curl) <= MAX_CURL_CHARACTERS else None,
         "curl_note": None,
         "replay": f"conform replay {finding['case']}" if finding["case"] else None,
     }
@@ -249,18 +248,18 @@ def _coverage(coverage: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not coverage or not coverage["functions"]:
         return None
     rows = []
-    for name, heard in sorted(coverage["functions"].items()):
+    for name, counts in sorted(coverage["functions"].items()):
         parameters = [
             {"name": parameter, "accepted": pair["accepted"], "refused": pair["refused"]}
-            for parameter, pair in sorted(heard["parameters"].items())
+            for parameter, pair in sorted(counts["parameters"].items())
         ]
         rows.append(
             {
                 "name": name,
-                "examples": f"{sum(heard['examples'].values()):,}",
-                "accepted": f"{heard['accepted']:,}",
-                "refused": f"{heard['refused']:,}",
-                "never": bool(heard["refused"] and not heard["accepted"]),
+                "examples": f"{sum(counts['examples'].values()):,}",
+                "accepted": f"{counts['accepted']:,}",
+                "refused": f"{counts['refused']:,}",
+                "never": bool(counts["refused"] and not counts["accepted"]),
                 "parameters": parameters,
                 "both": sum(bool(p["accepted"] and p["refused"]) for p in parameters),
             }
@@ -283,5 +282,5 @@ def _leftovers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         kinds = Counter(str(left["kind"]) for left in lefts)
         ids = ", ".join(f"{left['kind']} {left['id']}" for left in lefts[:200] if left["id"] is not None)
         told = ", ".join(f"{count} {cut(kind, 60)}" for kind, count in kinds.most_common(20))
-        rows.append({"told": told, "why": cut(why, _TEXT), "ids": cut(ids, 4000)})
+        rows.append({"told": told, "why": cut(why, MAX_TEXT_CHARACTERS), "ids": cut(ids, 4000)})
     return rows

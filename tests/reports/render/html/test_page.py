@@ -13,7 +13,7 @@ import pytest
 from conformance.text import reveal
 from reports.model.builder import build
 from reports.render.html import page as html
-from reports.render.html.messages import lay_out, show_request, show_response
+from reports.render.html.messages import indent_json, show_request, show_response
 from tests.reports.model.test_builder import END, a_rule, finding, header, report_of
 from tests.support.reporting import HOSTILE, PAYLOADS, hostile, large, sample
 
@@ -179,7 +179,7 @@ def marked(shown: Any) -> list[str]:
     ],
 )
 def test_laid_out_json_is_the_same_json(text: str) -> None:
-    rows = lay_out(text)
+    rows = indent_json(text)
     assert rows is not None
 
     def bare(json_text: str) -> list[str]:
@@ -189,7 +189,7 @@ def test_laid_out_json_is_the_same_json(text: str) -> None:
 
 
 def test_laid_out_lines_know_their_places() -> None:
-    rows = lay_out('{"a":{"b":[{"c":1,"d":"' + "x" * 70 + '"},2]},"e":null}')
+    rows = indent_json('{"a":{"b":[{"c":1,"d":"' + "x" * 70 + '"},2]},"e":null}')
     assert rows is not None
     assert [(line.strip()[:5], where) for line, where in rows] == [
         ("{", ""),
@@ -209,7 +209,7 @@ def test_laid_out_lines_know_their_places() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "<html>", "[" * 100_000, '{"a":}'])
 def test_what_is_no_json_is_not_laid_out(text: str) -> None:
-    assert lay_out(text) is None
+    assert indent_json(text) is None
 
 
 @pytest.mark.parametrize(
