@@ -49,7 +49,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _LONGEST = 16 * 1024 * 1024
 _SHOWN = 2_000_000
 
-#: So many exchanges are kept, so that case files can be made of them.
+#: Exchanges retained, so that case files can be made of them.
 _KEPT = 200
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -1,4 +1,4 @@
-"""The referee: puts every exchange of a run to the pure rules, gathers what broke, and keeps the counts.
+"""Check every exchange of a run against the pure rules; collect the findings and the counts.
 
 It holds no exchange longer than the attempt in which it was seen; what is found goes out as events.
 """

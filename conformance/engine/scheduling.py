@@ -56,7 +56,7 @@ EVIDENCE_PARTS = (0.1, 0.2)
 MIN_FUNCTION_CALLS = 3
 #: What the tests of a kind take is told from so many on.
 MIN_KIND_TESTS = 3
-#: So many run in any case, unless they have taken more than this part of the time.
+#: Share of the time that the tests which are run in any case may take.
 MAX_LEARNING_PART = 0.02
 #: Tests of so few calls are not postponed while generated payloads have time.
 MAX_SINGLE_CALLS = 6.0

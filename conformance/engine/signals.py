@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = ["Interruption"]
 
-#: So long an interruption waits for the answer of the call under way, in seconds.
+#: Seconds that an interruption waits for the answer of the call under way.
 _PATIENCE = 2.0
 
 #: A second Ctrl-C that comes sooner than this is the same one, pressed by an impatient hand.

@@ -24,7 +24,7 @@ ORDINARY: Mapping[str, str] = {
     "json-pointer": "/a/0",
 }
 
-#: So many of each format, the first ones, are what parsers take most often.
+#: Texts per format, from the start of its list, that parsers accept most often.
 TELLING = 4
 
 #: Per format: (what is wrong, the text). Each is forbidden by the grammar of the standard, whoever reads it.

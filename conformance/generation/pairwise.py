@@ -16,10 +16,10 @@ from conformance.catalog.model import Method
 
 __all__ = ["Choice", "choices", "covering"]
 
-#: So many values of an enumeration are told apart.
+#: Values of an enumeration that count as different.
 _VALUES = 4
 
-#: So many rows are put together for each that is kept; the one with the most new pairs is.
+#: Candidate rows for each row that is chosen; the one with the most new pairs is chosen.
 _TRIES = 12
 
 

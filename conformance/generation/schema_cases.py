@@ -287,7 +287,7 @@ class Anatomy:
                 told = "empty" if length == 0 else f"{length} long"
                 yield from self._way("DAT-1", place, keyword, told, put(text))
         if not shape.patterns and not shape.formats and top is not None and 0 < top <= 5000:
-            # So many characters, not so many bytes or halves of characters.
+            # The limit counts characters, not bytes or halves of characters.
             for told, sign in (("astral characters", "😀"), ("characters of 2 bytes", "ö")):
                 yield from self._way("DAT-1", place, "maxLength", f"{top} {told} long", put(sign * top))
         for pattern in shape.patterns:

@@ -21,7 +21,7 @@ __all__ = ["EVERY", "Group", "Impossible", "Shape", "Shapes"]
 
 #: The JSON types, the simplest first.
 EVERY = ("null", "boolean", "number", "string", "array", "object")
-#: So many ways through the branches of one place are followed.
+#: Paths through the branches of one place that are followed.
 MOST_WAYS = 48
 _DEEPEST = 12
 _NEVER = 99

@@ -22,7 +22,7 @@ __all__ = ["Batch", "apply", "batch"]
 #: Per function: what `apply` adds; times in milliseconds, seconds since the run's beginning.
 Batch: TypeAlias = dict[str, dict[str, Any]]
 
-#: So many seconds are kept of those that Locust counts one by one: it reads no more than the last 12.
+#: Seconds retained of those that Locust counts one by one: it reads only the last 12.
 _SECONDS = 60
 
 

@@ -81,7 +81,7 @@ class Occupancy:
         #: Calls that were sent in a session, and those that overlapped another call of theirs.
         self.calls = 0
         self.overlapped = 0
-        #: So many sessions, dealt to the same users in the same way, would have avoided every overlap.
+        #: Sessions, shared among the same users, that would have avoided every overlap.
         self.needed = 0
         self._limit = math.inf if per_session is None else per_session
         self._groups: dict[tuple[int, ...], Group] = {}
