@@ -48,7 +48,7 @@ __all__ = ["Played", "Player", "UnplayableError", "play_in_check", "print_replay
 #: What nobody's password is.
 _WRONG = "conform-nobodys-secret"
 
-#: So many characters of a step are shown.
+#: Characters of a step that are shown.
 _SHOWN = 400
 
 

@@ -31,7 +31,7 @@ _NOT_REFUSED = "forbidden data is not refused"
 #: Keywords of numbers, of which a target may hold several bounds.
 _BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 
-#: So many examples of one conversation may fail before it is enough.
+#: Failing examples of one test after which it stops.
 _ENOUGH = 24
 
 

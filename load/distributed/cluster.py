@@ -49,7 +49,7 @@ PATIENCE = 30
 TIDY = 70.0
 #: How long it is, in seconds, from when all are ready to the run's beginning.
 LEAD = 0.5
-#: So many workers report four times a second; where there are more, each does so less often, down to once a second.
+#: Workers that report four times a second; if there are more, each reports less often, down to once a second.
 _OFTEN = 20
 
 

@@ -21,7 +21,7 @@ class Plan:
 
     `warmup`, `timeout` (for one request), `patience` (how long a request may wait for a connection) and `drain`
     (how long answers are waited for in the end) are in seconds; `connections` and `waiting` are for the whole run, and
-    `ceiling` is the rate that is never exceeded, per second. `more` is what the crew needs to know; it has to be JSON.
+    `ceiling` is the rate that is never exceeded, per second. `more` is for the virtual users; it must be JSON.
     """
 
     scenario: str

@@ -1,4 +1,4 @@
-"""What sends, in one process: a clockwork with its sender, or users, and what they report a few times a second."""
+"""Send the requests of one process: a scheduler with its sender, or users, and their reports a few times a second."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 #: How often rows are folded, in seconds.
 PERIOD = 0.25
-#: So many new objects are let be before garbage is looked for among them; that takes less than a millisecond.
+#: New objects before a garbage collection, which takes less than a millisecond then.
 _GARBAGE = 10_000
 #: By how much a worker's beginning may be later than the master's, in seconds.
 LATER = 2.0
@@ -211,8 +211,8 @@ class Generator:
     def report(self, *, final: bool = False, far: bool = True) -> dict[str, Any]:
         """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it.
 
-        Not `far`, in the process that leads the run, the delta is as it is: it shares the tally with the account. What
-        the judge has found is told once a second.
+        Not `far`, in the process that leads the run, the delta is as it is: it shares the aggregator with the results
+        collector. What the validator has found is reported once a second.
         """
         self.sender.pump()  # connections may have been given back by others
         now = self.now

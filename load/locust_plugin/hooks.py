@@ -50,9 +50,9 @@ def install(
 ) -> Engine:
     """Hang the load on an environment whose runner is made.
 
-    `plan` is asked at each start, where the run is led; `crew`, in each process that sends, is given the plan (its
-    limits those of this process), and the process's place among how many. `heir`, in the process that leads workers,
-    removes what a worker made that is gone. `events` names the file for JSON lines.
+    `plan` is called at each start, in the process that leads the run. `worker_resources` is called in each process that
+    sends, with the plan (its limits are those of this process) and the number of this process among all. `takeover`
+    removes, in the process that leads workers, what a lost worker created. `events` names the file for JSON lines.
     """
     engine = Engine(
         environment,

@@ -29,10 +29,10 @@ from load.validation.validator import exchange_of
 
 __all__ = ["Lease", "Mark", "VirtualUser", "VirtualUsers", "lease"]
 
-#: So many members sign in, or out, at the same time.
+#: Virtual users that sign in, or out, at the same time.
 _AT_ONCE = 16
 
-#: So many greenlets renew sessions and tidy up while the load runs.
+#: Greenlets that renew sessions and clean up while the load runs.
 _KEEPERS = 8
 
 #: After a renewal that failed, so many seconds go by before the next is tried for the same member.
@@ -41,7 +41,7 @@ _PAUSE = 1.0
 #: Renewals with no longer gap than this, in seconds, are one reset of the target and get one mark.
 _BURST = 5.0
 
-#: So many different answers are remembered, with whom they are for.
+#: Different answers remembered, with the user of each.
 _READ = 1_024
 
 #: The same remark is put on the time axis once in so many seconds; and so many marks there are at most.
