@@ -21,10 +21,11 @@ from locust import argument_parser, stats
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from load.distributed.cluster import Remote, Takeover, Worker
 from load.distributed.coordinator import Local, Run, Workers, exit_status
+from load.distributed.master import Master, Takeover
 from load.distributed.results import Events
 from load.distributed.run_plan import Plan
+from load.distributed.worker import Worker
 from load.engine.process import Generator, WorkerResources
 
 __all__ = ["EVENTS", "Engine", "engine_of", "install"]
@@ -113,7 +114,7 @@ class Engine:
             self.worker = Worker(runner, worker_resources, self._made)
             hooks.test_stopping.add_listener(lambda environment, **more: self._stop_worker())
         else:
-            self.remote = Remote(runner, takeover) if isinstance(runner, MasterRunner) else None
+            self.master = Master(runner, takeover) if isinstance(runner, MasterRunner) else None
             hooks.test_start.add_listener(lambda environment, **more: self._start())
             hooks.test_stopping.add_listener(lambda environment, **more: self._finish("stopped"))
         # Locust fires this one backwards: it comes before its own listeners have closed anything.
@@ -151,16 +152,16 @@ class Engine:
         except Exception as error:  # a wrong option, a file that cannot be written: it ends in one line
             self._refuse(str(error))
             return
-        template_sets: Workers
-        if self.remote is not None:
-            self.remote.prepare_for(plan)
+        workers: Workers
+        if self.master is not None:
+            self.master.prepare_for(plan)
             if not plan.open and self.environment.parsed_options is not None:
                 # Users of a worker that is gone are spawned anew by Locust on the others.
                 self.environment.parsed_options.enable_rebalancing = True
-            template_sets = self.remote
+            workers = self.master
         else:
-            template_sets = Local(plan, self._worker_resources, lambda: runner.user_count, self._made)
-        self.run = Run(plan, template_sets, events, lambda: self.environment.stats)
+            workers = Local(plan, self._worker_resources, lambda: runner.user_count, self._made)
+        self.run = Run(plan, workers, events, lambda: self.environment.stats)
         self._greenlet = gevent.spawn(self._main, self.run)
 
     def _main(self, run: Run) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from load.metrics.aggregation import Counts, Second
 from load.metrics.slo import Doubt, Result, Slo, counts_of, judge, measured_text
-from load.schedule.arrivals import Schedule
+from load.schedule.profiles import Schedule
 
 __all__ = ["MAX_MISSED", "Recovery", "Step", "TimedSlos", "steps_of"]
 

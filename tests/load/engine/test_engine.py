@@ -25,7 +25,7 @@ from load.distributed.run_plan import Order, Plan
 from load.engine.rate_limit import RateLimit
 from load.engine.scheduler import ArrivalQueue, ClosedLoopUser, OpenLoopScheduler, Reply, Sender
 from load.metrics.aggregation import Aggregator
-from load.schedule import arrivals
+from load.schedule import parsing
 from tests.support.loading import Locust, Target, free_port, soon
 
 # --- the clockwork ----------------------------------------------------------------------------------------------
@@ -447,7 +447,7 @@ def test_greenlets_take_turns_at_arrivals() -> None:
 def test_a_plan_and_its_orders_travel_as_json() -> None:
     plan = Plan(
         "mix",
-        arrivals.parse("poisson 200/s for 30s"),
+        parsing.parse("poisson 200/s for 30s"),
         warmup=2.0,
         rate_limit=50.0,
         slos=("p95 < 300ms",),
@@ -459,7 +459,7 @@ def test_a_plan_and_its_orders_travel_as_json() -> None:
     closed = Plan("visit", users=5)
     assert Plan.from_json(json.loads(json.dumps(closed.to_json()))) == closed
     assert (plan.arrivals, closed.arrivals) == ("open", "closed")
-    order = Order(arrivals.parse("200/s for 30s"), 7, begin=2.0, since=4.0).share(1, 3)
+    order = Order(parsing.parse("200/s for 30s"), 7, begin=2.0, since=4.0).share(1, 3)
     assert Order.from_json(json.loads(json.dumps(order.to_json()))) == order
 
 
@@ -657,7 +657,7 @@ def test_a_search_finds_what_the_target_bears(tmp_path: Path) -> None:
         end = locust.end
     trials = end["search"]["trials"]
     # On a machine that is too busy a trial cannot be judged; the search goes on by its own rules all the same.
-    search = arrivals.parse_search(text)
+    search = parsing.parse_search(text)
     for trial in trials:
         assert (trial["rate"], trial["seconds"]) == (search.next_rate, search.next_seconds)
         assert trial["held"] is not True or trial["rate"] < 160
