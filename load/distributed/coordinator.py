@@ -18,7 +18,7 @@ from load.distributed.results import Events, ResultsCollector
 from load.distributed.run_plan import Order, Plan
 from load.engine.process import PERIOD, Generator, WorkerResources
 from load.metrics import slo
-from load.metrics.aggregation import Delta
+from load.metrics.counts import Delta
 
 __all__ = ["Local", "Run", "Workers", "exit_status"]
 

@@ -19,7 +19,8 @@ from locust.stats import RequestStats
 from load.distributed.run_plan import Order, Plan
 from load.metrics import locust_stats as aggregate
 from load.metrics import slo
-from load.metrics.aggregation import Aggregator, Counts, Delta, Second
+from load.metrics.aggregation import Aggregator
+from load.metrics.counts import Counts, Delta, Second
 from load.metrics.endings import NO_CONNECTION
 from load.metrics.failures import FailureTable
 from load.metrics.health import LIMITS, Calibration, Facts, Fitness, Vitals, fitness

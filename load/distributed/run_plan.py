@@ -22,7 +22,7 @@ class Plan:
 
     `warmup`, `timeout` (for one request), `patience` (how long a request may wait for a connection) and `drain`
     (how long answers are waited for in the end) are in seconds; `connections` and `waiting` are for the whole run, and
-    `rate_limit` is the rate that is never exceeded, per second. `more` is for the worker's resources; it has to be JSON.
+    `rate_limit` is the rate that is never exceeded, per second. `more` is for the worker's resources, as JSON.
     """
 
     scenario: str

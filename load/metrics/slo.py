@@ -29,7 +29,7 @@ from fractions import Fraction
 from typing import Any
 
 from conformance.errors import UsageError, suggestion
-from load.metrics.aggregation import Counts, Second
+from load.metrics.counts import Counts, Second
 from load.metrics.histogram import Histogram
 
 __all__ = [

@@ -25,7 +25,7 @@ from conformance.protocol.redaction import SecretRegistry
 from conformance.protocol.session import Sessions, SetUpFailedError
 from conformance.protocol.strict_json import read_json
 from conformance.schema.pointer import MISSING, resolve
-from load.validation.validator import exchange_of
+from load.validation.exchange import exchange_of
 
 __all__ = ["Lease", "Mark", "VirtualUser", "VirtualUsers", "lease"]
 

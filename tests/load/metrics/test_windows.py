@@ -8,7 +8,7 @@ import pytest
 
 from conformance.errors import UsageError
 from load.metrics import slo
-from load.metrics.aggregation import Counts, Second
+from load.metrics.counts import Counts, Second
 from load.metrics.histogram import Histogram
 from load.metrics.slo import Doubt, Result
 from load.metrics.windows import TimedSlos, steps_of
