@@ -17,8 +17,9 @@ from gevent.event import Event  # type: ignore[import-untyped]
 from locust.exception import StopUser
 
 from load.distributed.run_plan import Order, Plan
+from load.engine.open_loop import ArrivalQueue, OpenLoopScheduler
 from load.engine.rate_limit import RateLimit
-from load.engine.scheduler import ArrivalQueue, ClosedLoopUser, OpenLoopScheduler, Reply, Sender
+from load.engine.sender import ClosedLoopUser, Reply, Sender
 from load.metrics import locust_stats as aggregate
 from load.metrics.aggregation import Aggregator, Row, table_of
 from load.metrics.failures import Failures

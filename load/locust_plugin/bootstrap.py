@@ -21,7 +21,7 @@ from load.distributed.master import RemoteResources
 from load.distributed.run_plan import Plan
 from load.engine.process import WorkerResources
 from load.engine.rate_limit import RateLimit
-from load.engine.scheduler import Reply
+from load.engine.sender import Reply
 from load.http.endpoint import Endpoint
 from load.http.pool import Pool
 from load.locust_plugin.hooks import Engine, install

@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from load.distributed.run_plan import Order, Plan
+from load.engine.open_loop import ArrivalQueue, OpenLoopScheduler
 from load.engine.rate_limit import RateLimit
-from load.engine.scheduler import ArrivalQueue, ClosedLoopUser, OpenLoopScheduler, Reply, Sender
+from load.engine.sender import ClosedLoopUser, Reply, Sender
 from load.metrics.aggregation import Aggregator
 from load.schedule import parsing
 from tests.support.loading import Locust, Target, free_port, soon
@@ -401,7 +402,7 @@ def test_a_circle_without_a_call_tells_and_asks_again() -> None:
     ClosedLoopUser(office.sender, supply, lambda: 0.0).go()
     until(lambda: bool(office.lines.used))
     assert office.sender.trouble == ["LookupError: nothing to be had"] * 2
-    assert tries[1] >= tries[0] + ClosedLoopUser.PAUSE / 2
+    assert tries[1] >= tries[0] + ClosedLoopUser.PAUSE_SECONDS / 2
 
 
 def test_many_circles_that_are_dropped_in_a_row_do_not_lie_within_each_other() -> None:
