@@ -518,7 +518,7 @@ class Watch:
 
     @property
     def functions(self) -> frozenset[str]:
-        """The functions whose latencies are to be watched second by second (Tally's `watch`)."""
+        """The functions whose latencies are recorded per second (`Aggregator.watch`)."""
         return frozenset(
             each.condition.function
             for each in self.conditions

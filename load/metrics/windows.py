@@ -334,7 +334,7 @@ class TimedSlos:
 
     @property
     def functions(self) -> frozenset[str]:
-        """The functions whose latencies are to be watched second by second (Tally's `watch`)."""
+        """The functions whose latencies are recorded per second (`Aggregator.watch`)."""
         named = (each.slo for each in self._each.values())
         return frozenset(slo.function for slo in named if slo.function is not None and slo.is_latency)
 
