@@ -27,7 +27,7 @@ from load.distributed.run_plan import Order, Plan
 from load.metrics import locust_stats as aggregate
 from load.metrics.aggregation import Aggregator, table_of
 from load.metrics.health import Vitals
-from load.schedule import arrivals
+from load.schedule import parsing
 from reports.model import event_log, files
 
 
@@ -49,12 +49,12 @@ def soak(
     seconds = round(hours * 3600)
     names = [f"entity{number}.find" for number in range(functions)]
     plan = Plan(
-        "steady", arrivals.parse(f"{rate}/s for {seconds}s"), warmup=5.0, slos=("p95 < 300ms",), users=20
+        "steady", parsing.parse(f"{rate}/s for {seconds}s"), warmup=5.0, slos=("p95 < 300ms",), users=20
     )
     stats = RequestStats()
     events = Events(folder / event_log.EVENTS)
     collector = ResultsCollector(plan, events, lambda: stats, names)
-    collector.orders.append(Order(arrivals.parse(f"{rate}/s for {seconds}s"), 0))
+    collector.orders.append(Order(parsing.parse(f"{rate}/s for {seconds}s"), 0))
     events.write(
         {
             "event": "run", "format": 1, "verb": "load", "suite": "0", "started": "2026-01-01T00:00:00Z", "seed": seed,

@@ -16,7 +16,7 @@ from load.http.endpoint import Endpoint
 from load.http.pool import Pool
 from load.locust_plugin import hooks as engine
 from load.locust_plugin.users import Idle
-from load.schedule import arrivals
+from load.schedule import parsing
 
 URL = os.environ["TRUTH_URL"]
 FUNCTION = "course.find"
@@ -83,7 +83,7 @@ class AnswerValidator:
 
 
 def _plan() -> Plan:
-    return Plan("truth", schedule=arrivals.parse(os.environ["TRUTH_SCHEDULE"]))
+    return Plan("truth", schedule=parsing.parse(os.environ["TRUTH_SCHEDULE"]))
 
 
 def _worker_resources(plan: Plan, index: int, of: int) -> WorkerResources:

@@ -134,7 +134,7 @@ def measure(url: str, seconds: float = 1.0, connections: int = 32) -> dict[str, 
     from conformance.catalog.model import Catalog
     from conformance.protocol.profile import Profile
     from conformance.protocol.redaction import SecretRegistry
-    from load.engine.scheduler import Sender
+    from load.engine.sender import Sender
     from load.http.endpoint import Endpoint
     from load.http.pool import Pool
     from load.metrics.aggregation import Aggregator

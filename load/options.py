@@ -39,7 +39,8 @@ from conformance.units import parse_duration
 
 if TYPE_CHECKING:
     # They import numpy, which no verb but the load need wait for: `settle` asks for them when it comes to that.
-    from load.schedule.arrivals import Schedule, Search
+    from load.schedule.profiles import Schedule
+    from load.schedule.search import Search
 
 __all__ = [
     "SCENARIOS",
@@ -366,7 +367,7 @@ def _arrivals(
     wish: Wish, load: Mapping[str, Any], place: str, duration: float
 ) -> tuple[Schedule | None, Search | None, str]:
     """Return the schedule or the search, and how it is written: that of the command line, or else the profile's."""
-    from load.schedule import arrivals
+    from load.schedule import parsing
 
     text, spot = wish.search, "--search"
     if text is None and wish.rate is None and "search" in load and "rate" not in load:
@@ -375,11 +376,11 @@ def _arrivals(
         words = text.strip()
         with _at(spot):
             words = words if words.startswith("search") else f"search {words}"
-            return None, arrivals.parse_search(words), words
+            return None, parsing.parse_search(words), words
     rate, spot = (wish.rate, "--rate") if wish.rate is not None else (load.get("rate", RATE), f"{place} rate")
     with _at(spot):
         wording = rate if isinstance(rate, str) else f"{_number(rate, spot):.10g}/s"
-        schedule = arrivals.parse(wording, duration)
+        schedule = parsing.parse(wording, duration)
     if wish.duration is not None and schedule.duration != duration:
         raise UsageError(
             f"--duration {wish.duration}: {str(rate)!r} says itself how long it goes on; leave one out"

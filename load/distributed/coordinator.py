@@ -1,4 +1,4 @@
-"""One run from beginning to end, in the process that leads it: orders out, reports in, the search, the verdict."""
+"""A run from start to end, in the process that leads it: it gives orders, collects reports, searches and judges."""
 
 from __future__ import annotations
 
@@ -18,53 +18,52 @@ from load.distributed.results import Events, ResultsCollector
 from load.distributed.run_plan import Order, Plan
 from load.engine.process import PERIOD, Generator, WorkerResources
 from load.metrics import slo
-from load.metrics.aggregation import Delta
+from load.metrics.counts import Delta
 
 __all__ = ["Local", "Run", "Workers", "exit_status"]
 
 log = logging.getLogger(__name__)
 
-#: How long, in seconds, from the last word of the preparations to the run's beginning.
-LEAD = 0.2
+#: The time from the end of the set-up to the start of the run.
+LEAD_SECONDS = 0.2
 
-
-#: How long it may take, in seconds, until what was made on the target is removed from it, what workers left included.
-TIDYING = 150.0
+#: The time to remove what the run created on the target, including what lost workers created.
+MAX_CLEAN_UP_SECONDS = 150.0
 
 
 class Workers(Protocol):
-    """Those who send: this process, or workers."""
+    """The processes that send: this one, or workers."""
 
     def names(self) -> list[str]:
         """Return the names of the processes that send."""
 
     def prepare(self) -> list[str]:
-        """Get ready, and return the names of the functions; raises UsageError when that cannot be done."""
+        """Get ready, and return the names of the functions; raises UsageError where that fails."""
 
     def begin(self, collector: ResultsCollector) -> float:
-        """Set the beginning, as a moment of `perf_counter`, and return it."""
+        """Set the start of the run, as a moment of `perf_counter`, and return it."""
 
     def order(self, order: Order) -> None:
-        """Have an order followed."""
+        """Give an order to the processes."""
 
     def collect(self) -> None:
-        """See to it that what was reported is in the account."""
+        """Collect the reports of the processes."""
 
     def open(self) -> int:
-        """Return how much has begun and has not come to its end."""
+        """Return how many arrivals have begun and have not ended."""
 
     def alive(self) -> int:
         """Return how many processes send."""
 
     def stop(self, seconds: float, until: float) -> None:
-        """Have nothing taken up that is due from a moment on, wait for what has begun, and take account of it all."""
+        """Begin nothing that is due from `until` on, wait for what is under way, and collect the last reports."""
 
     def close(self) -> Sequence[Mapping[str, Any]]:
-        """Let go of everything, and return what is left over of it on the target."""
+        """Clean up, and return events for what is left over on the target."""
 
 
 class Local:
-    """This very process sends."""
+    """Sends from this process."""
 
     def __init__(
         self,
@@ -92,7 +91,7 @@ class Local:
     def begin(self, collector: ResultsCollector) -> float:  # noqa: D102
         assert self.generator is not None
         self._collector = collector
-        zero = perf_counter() + LEAD + self.plan.calm
+        zero = perf_counter() + LEAD_SECONDS + self.plan.calm
         self.generator.start(zero, watch=collector.watched)
         collector.aggregator = self.generator.aggregator
         self._ready(self.generator)
@@ -126,16 +125,16 @@ class Local:
 
 
 class Run:
-    """A run; `main` is to be run in a greenlet, and `finish` ends it early from another one."""
+    """A run; `main` is called in a greenlet, and `finish` ends the run early from another one."""
 
-    def __init__(self, plan: Plan, template_sets: Workers, events: Events, stats: Callable[[], Any]) -> None:
+    def __init__(self, plan: Plan, workers: Workers, events: Events, stats: Callable[[], Any]) -> None:
         self.plan = plan
-        self.template_sets = template_sets
+        self.workers = workers
         self.events = events
         self.collector: ResultsCollector | None = None
         #: The `load` part of the report, once the run has ended.
         self.result: dict[str, Any] | None = None
-        #: Why it could not be begun, in a line.
+        #: Why it could not begin, in a line.
         self.refused: str | None = None
         self.ended = Event()
         self._stats = stats
@@ -143,20 +142,20 @@ class Run:
         self._why: str | None = None
         self._drain = plan.drain
         self._search = plan.search
-        self._kept: list[slo.Result] | None = None
+        self._judged_results: list[slo.Result] | None = None
 
     @property
     def now(self) -> float:
-        """Seconds since the run's beginning."""
+        """Seconds since the start of the run."""
         return perf_counter() - self._zero
 
     def finish(self, why: str, drain: float | None = None) -> None:
-        """End the run early, and wait until everything is folded and written."""
+        """End the run early, and wait until everything is aggregated and written."""
         if self._why is None:
             self._why = why
         if drain is not None:
             self._drain = min(self._drain, drain)
-        self.ended.wait(timeout=self._drain + TIDYING + 2 * self.plan.slowed(self.plan.users))
+        self.ended.wait(timeout=self._drain + MAX_CLEAN_UP_SECONDS + 2 * self.plan.slowed(self.plan.users))
 
     def main(self) -> None:
         """Carry the run out."""
@@ -170,8 +169,8 @@ class Run:
             self._refuse(f"the load cannot be begun: {error}", "machine")
         finally:
             try:
-                for told in self.template_sets.close():
-                    self.events.write(dict(told))
+                for event in self.workers.close():
+                    self.events.write(dict(event))
                 self.events.close()
             finally:
                 self.ended.set()
@@ -183,15 +182,15 @@ class Run:
 
     def _main(self) -> None:
         plan = self.plan
-        functions = self.template_sets.prepare()
+        functions = self.workers.prepare()
         self.collector = collector = ResultsCollector(plan, self.events, self._stats, functions)
-        names = self.template_sets.names()
-        for name in names:  # in this order they are shown, whoever reports first
-            collector.virtual_user(name)
+        names = self.workers.names()
+        for name in names:  # they are shown in this order, whichever reports first
+            collector.process(name)
         if self._why is not None:
             return
         self.events.write({"event": "load", **collector.plan_event(names), "functions": list(functions)})
-        self._zero = self.template_sets.begin(collector)
+        self._zero = self.workers.begin(collector)
         if self._search is not None:
             self._try()
         elif plan.schedule is not None:
@@ -207,10 +206,10 @@ class Run:
     def _order(self, order: Order) -> None:
         assert self.collector is not None
         self.collector.orders.append(order)
-        self.template_sets.order(order)
+        self.workers.order(order)
 
     def _until(self, moment: float) -> bool:
-        """Keep the account until a moment of the run; return whether it came to that."""
+        """Collect reports until a moment of the run; return whether it was reached."""
         collector = self.collector
         assert collector is not None
         while self._why is None:
@@ -218,27 +217,27 @@ class Run:
             if left <= 0:
                 return True
             gevent.sleep(min(PERIOD, left))
-            self._keep(collector)
+            self._collect(collector)
         return False
 
-    def _keep(self, collector: ResultsCollector) -> None:
-        self.template_sets.collect()
+    def _collect(self, collector: ResultsCollector) -> None:
+        self.workers.collect()
         collector.tick()
         if self._why is None and collector.stop is not None:
             self._why = f"{'fail-fast' if collector.failed_fast else 'abort'}: {collector.stop}"
-        if self._why is None and not self.template_sets.alive():
+        if self._why is None and not self.workers.alive():
             self._why = "no worker is left"
             collector.mark(self.now, "abort", self._why)
 
     # --- the search -----------------------------------------------------------------------------------------
 
     def _try(self) -> None:
-        """Try rates until the search knows its result."""
+        """Try rates until the search has ended."""
         collector = self.collector
         assert collector is not None
         while self._search is not None and not self._search.over and self._why is None:
             rate, seconds = self._search.next_rate, self._search.next_seconds
-            begin = self.now + LEAD
+            begin = self.now + LEAD_SECONDS
             collector.mark(begin, "step", f"{rate:.6g}/s is tried for {seconds:.6g} s")
             collector.lately = Delta()
             self._order(
@@ -251,9 +250,9 @@ class Run:
             self._search = self._search.tried(held)
 
     def _settled(self) -> bool:
-        """Wait until all that has begun has come to its end, and is in the account."""
+        """Wait until everything that has begun has ended and is reported."""
         end = self.now + self.plan.drain
-        while self.template_sets.open() and self.now < end:
+        while self.workers.open() and self.now < end:
             if not self._until(self.now + 0.05):
                 return False
         return self._until(self.now + 2 * PERIOD)
@@ -264,33 +263,33 @@ class Run:
         results = collector.judged(counts, collector.lately.functions, seconds, fit)
         missed = [each for each in results if each.verdict == "fail"]
         if missed:
-            if self._kept is None:
-                self._kept = results
+            if self._judged_results is None:
+                self._judged_results = results
             return False, f"did not hold: {', '.join(each.slo.text for each in missed)}"
         if not fit.valid:
             return None, f"could not be judged: {fit.why[0]}"
         unsaid = [each for each in results if each.verdict != "pass"]
         if unsaid:
             return None, f"could not be judged: {unsaid[0].slo.text}: {unsaid[0].reason}"
-        self._kept = results
+        self._judged_results = results
         return True, "held"
 
     # --- the end --------------------------------------------------------------------------------------------
 
     def _end(self, collector: ResultsCollector, names: Sequence[str]) -> None:
         seconds = self.now if self._why is not None or math.isinf(self.plan.duration) else self.plan.duration
-        if self._why is not None and collector.stop is None and self.template_sets.alive():
+        if self._why is not None and collector.stop is None and self.workers.alive():
             collector.mark(seconds, "stopped", self._why)
-        # What is due until then was asked for, and nothing after it.
+        # Only arrivals that are due until then were asked for.
         for place, order in enumerate(collector.orders):
             collector.orders[place] = Order(
                 order.schedule, order.seed, order.begin, order.since, min(order.until, seconds)
             )
-        stopping = gevent.spawn(self.template_sets.stop, self._drain, seconds)
+        stopping = gevent.spawn(self.workers.stop, self._drain, seconds)
         while not stopping.ready():
             stopping.join(timeout=PERIOD)
             if not stopping.ready():
-                self.template_sets.collect()
+                self.workers.collect()
                 collector.tick()
         stopping.get()
         collector.tick(end=True)
@@ -298,7 +297,7 @@ class Run:
         self.result = collector.ended(
             names,
             seconds,
-            slos=self._kept if self.plan.search is not None else None,
+            slos=self._judged_results if self.plan.search is not None else None,
             search=search,
             ended=self._why,
         )
@@ -306,7 +305,7 @@ class Run:
 
 
 def exit_status(result: dict[str, Any] | None) -> int:
-    """Return the status that a result comes to: 1 where an SLO was missed, 3 where nothing can be said, else 0."""
+    """Return the exit status of a result: 1 where an SLO was missed, 3 where nothing can be judged, otherwise 0."""
     if result is None:
         return 3
     total, search = result["total"], result["search"]

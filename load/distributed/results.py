@@ -1,7 +1,7 @@
-"""The run's account, where it is led: what all processes report comes together here, and goes out as JSON lines.
+"""Collects the results of a run: the reports of all processes come in, events go out as JSON lines.
 
-Reports are taken once each, whatever way and however often they come. Every second that is over goes out as an event at
-once; the conditions to stop early are looked at; in the end there is the `load` part of the report.
+Each report counts once, however often it arrives. Every second that has ended is written as an event at once, and the
+conditions to stop early are checked. At the end of the run this makes the `load` part of the report.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from locust.stats import RequestStats
 from load.distributed.run_plan import Order, Plan
 from load.metrics import locust_stats as aggregate
 from load.metrics import slo
-from load.metrics.aggregation import Aggregator, Counts, Delta, Second
+from load.metrics.aggregation import Aggregator
+from load.metrics.counts import Counts, Delta, Second
 from load.metrics.endings import NO_CONNECTION
 from load.metrics.failures import FailureTable
 from load.metrics.health import LIMITS, Calibration, Facts, Fitness, Vitals, fitness
@@ -30,8 +31,8 @@ from load.metrics.windows import TimedSlos
 __all__ = ["Events", "ResultsCollector"]
 
 
-#: Resets, and other marks alike, with no longer gap than this, in seconds, are one.
-_BURST = 5.0
+#: Resets and other equal marks whose gap is not longer than this are one mark.
+_MAX_GAP_SECONDS = 5.0
 
 
 class Events:
@@ -44,7 +45,7 @@ class Events:
             self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115  # for as long as the run goes on
 
     def write(self, event: Mapping[str, Any]) -> None:
-        """Write a line."""
+        """Write an event as a line."""
         if self._file is not None:
             self._file.write(
                 json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
@@ -58,8 +59,8 @@ class Events:
             self._file = None
 
 
-class _Member:
-    """What is known of one process."""
+class _Process:
+    """What the reports of one process say."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -72,17 +73,17 @@ class _Member:
         self.asked = 0
         self.open = 0
         self.renewed = 0
-        #: Calls in sessions, those that overlapped another of theirs, and the sessions that would have avoided it.
+        #: Calls in sessions, calls that overlapped another in their session, and the sessions that would avoid that.
         self.sessions: Sequence[int] | None = None
         #: The slowest requests that it served.
         self.slowest: Sequence[Mapping[str, Any]] = ()
-        #: Opened, the most at a time, found closed and opened anew, and those on which more came than was asked for.
+        #: Opened; the most at a time; found closed and reopened; on which more arrived than was requested.
         self.connections = (0, 0, 0, 0)
         self.final = False
         self.lost = False
 
     def new(self, number: int) -> bool:
-        """Return whether a report with this number has not come before, and remember it."""
+        """Return whether a report with this number is new, and remember the number."""
         if number < self.all_below or number in self.numbers:
             return False
         self.numbers.add(number)
@@ -93,7 +94,7 @@ class _Member:
 
 
 class ResultsCollector:
-    """What the run has come to so far."""
+    """The results of the run so far."""
 
     def __init__(
         self, plan: Plan, events: Events, stats: Callable[[], RequestStats], functions: Sequence[str]
@@ -105,74 +106,74 @@ class ResultsCollector:
         self.watch = slo.Watch([slo.parse_abort(text) for text in plan.aborts], start=plan.warmup)
         self.timed = TimedSlos(self.slos, plan.warmup, plan.schedule)
         self.aggregator = Aggregator(functions, warmup=plan.warmup, name="account")
-        #: What came in since the last `since_now`: the trial of a search.
+        #: The results of the current trial of a search.
         self.lately = Delta()
-        self.virtual_users: dict[str, _Member] = {}
+        self.processes: dict[str, _Process] = {}
         self.marks: list[dict[str, Any]] = []
         self.findings: set[str] = set()
         self.failures = FailureTable()
-        #: The orders for the whole run, as they were given.
+        #: The orders for the whole run.
         self.orders: list[Order] = []
-        #: What was lost with workers, per worker: arrivals that nobody accounts for.
+        #: By worker that was lost: the arrivals that were never reported.
         self.lost: dict[str, int] = {}
-        #: Why it is to be stopped.
+        #: Why the run has to stop.
         self.stop: str | None = None
-        #: Whether that is since an SLO cannot be held any more.
+        #: Whether it stops because an SLO can no longer be kept.
         self.failed_fast = False
         self._renewal = -math.inf
         self._marked: dict[str, float] = {}
         self._trouble: set[str] = set()
         self._warm = plan.warmup <= 0
 
-    # --- what comes in --------------------------------------------------------------------------------------
+    # --- reports of processes -------------------------------------------------------------------------------
 
-    def virtual_user(self, name: str) -> _Member:
-        """Return what is known of a process."""
-        found = self.virtual_users.get(name)
+    def process(self, name: str) -> _Process:
+        """Return the state of a process, created at its first use."""
+        found = self.processes.get(name)
         if found is None:
-            found = self.virtual_users[name] = _Member(name)
+            found = self.processes[name] = _Process(name)
         return found
 
     def take(self, name: str, report: Mapping[str, Any], age: float) -> bool:
-        """Take in a report of a process; return whether it was new. `age` is how long the run has gone on."""
-        virtual_user = self.virtual_user(name)
+        """Add a report of a process; return whether it was new. `age` is the time since the start of the run."""
+        process = self.process(name)
         number = report["number"]
-        if not virtual_user.new(number):
+        if not process.new(number):
             return False
         delta = report["delta"]
         if not isinstance(delta, Delta):
             delta = Delta.from_json(delta)
-            if virtual_user.lost:
-                delta.until.clear()  # nobody waits for it any more
+            if process.lost:
+                delta.until.clear()  # nothing waits for it any more
             self.aggregator.merge(delta)
         if self.plan.search is not None:
             self.lately.merge(replace(delta, seconds={}))
         aggregate.apply(self.stats(), report["locust"], method=self.plan.arrivals, age=age)
-        if number > virtual_user.latest:
-            virtual_user.latest = number
-            virtual_user.vitals = Vitals.from_json(report["vitals"])
+        if number > process.latest:
+            process.latest = number
+            process.vitals = Vitals.from_json(report["vitals"])
             if report["told"] is not None:
-                virtual_user.told = dict(report["told"])
-            virtual_user.reach = report["reach"]
-            virtual_user.asked, virtual_user.open = report["asked"], report["open"]
-            virtual_user.renewed = report["renewed"]
-            virtual_user.sessions = report.get("sessions")
+                process.told = dict(report["told"])
+            process.reach = report["reach"]
+            process.asked, process.open = report["asked"], report["open"]
+            process.renewed = report["renewed"]
+            process.sessions = report.get("sessions")
             if (slowest := report.get("slowest")) is not None:
-                virtual_user.slowest = slowest
+                process.slowest = slowest
             opened, most, reopened, strays = report["connections"]
-            virtual_user.connections = (opened, most, reopened, strays)
-            virtual_user.final = virtual_user.final or report["final"]
+            process.connections = (opened, most, reopened, strays)
+            process.final = process.final or report["final"]
         for row in self.failures.take(report["failures"]) if report.get("failures") else ():
             self.events.write({"event": "failure", **row})
         for at, kind, text in report["marks"]:
-            # What several processes or users meet at the same time is one thing.
-            if at - self._marked.get(text, -math.inf) > _BURST:
+            # The same mark of several processes or users at the same time is one mark.
+            if at - self._marked.get(text, -math.inf) > _MAX_GAP_SECONDS:
                 self.mark(at, kind, text)
             self._marked[text] = max(at, self._marked.get(text, at))
             if kind in ("reset", "renewal"):
                 self._renewal = max(self._renewal, at)
         for at in report["renewals"]:
-            if at - self._renewal > _BURST:
+            if at - self._renewal > _MAX_GAP_SECONDS:
                 self.mark(at, "renewal", "sessions had ended, and are renewed")
             self._renewal = max(self._renewal, at)
         for begun, ended in report["pauses"]:
@@ -199,23 +200,23 @@ class ResultsCollector:
         self.events.write({"event": "mark", **mark})
 
     def lose(self, name: str, number: int) -> None:
-        """Take in that a process is gone, and with it so many arrivals that nobody accounts for."""
-        virtual_user = self.virtual_user(name)
-        virtual_user.lost = True
+        """Record that a process is lost, with the number of arrivals that it never reported."""
+        process = self.process(name)
+        process.lost = True
         self.aggregator.lose(name)
         self.lost[name] = number
 
-    # --- what goes out --------------------------------------------------------------------------------------
+    # --- events and conditions ------------------------------------------------------------------------------
 
     def asked(self, t: float) -> float:
-        """Return how many arrivals were asked for until a moment of the run."""
+        """Return the number of scheduled arrivals until a moment of the run."""
         return sum(order.asked(t) for order in self.orders)
 
     def tick(self, *, end: bool = False) -> None:
-        """Write out the seconds that are over, and look whether the run is to be stopped."""
+        """Write the seconds that have ended, and check whether the run has to stop."""
         seconds = self.aggregator.finished(end=end)
         while end and seconds and seconds[-1].at >= self.plan.duration and not seconds[-1].tells:
-            seconds.pop()  # answers were waited for, and none came
+            seconds.pop()  # the time of waiting for responses, in which none arrived
         for second in seconds:
             self._second(second)
         if self.plan.fail_fast and self.stop is None and seconds and not end:
@@ -241,7 +242,7 @@ class ResultsCollector:
             self.mark(at + 1.0, "abort", why)
 
     def fitness(self, seconds: float, counts: Counts | None = None, asked: float | None = None) -> Fitness:
-        """Say whether the generator was fit, over so many seconds; without `counts`, over the whole run."""
+        """Return whether the generator was fit over some seconds; without `counts`, over the whole run."""
         plan = self.plan
         whole = counts is None
         total = self.aggregator.total if counts is None else counts
@@ -254,8 +255,8 @@ class ResultsCollector:
             rate = plan.schedule.peak
         facts = Facts(
             workers=[
-                virtual_user.vitals.gone() if virtual_user.lost else virtual_user.vitals
-                for virtual_user in self.virtual_users.values()
+                process.vitals.gone() if process.lost else process.vitals
+                for process in self.processes.values()
             ],
             lag=self.aggregator.sum.lag if whole else self.lately.lag,
             asked=asked,
@@ -266,17 +267,13 @@ class ResultsCollector:
             starved=total.starved.count,
             limit=min((each.limit / 1000 for each in self.slos if each.is_latency), default=None),
             p99=total.due.percentile(99) / 1e6 if total.due.count else None,
-            reopened=sum(virtual_user.connections[2] for virtual_user in self.virtual_users.values())
-            if whole
-            else 0,
-            strays=sum(virtual_user.connections[3] for virtual_user in self.virtual_users.values())
-            if whole
-            else 0,
+            reopened=sum(process.connections[2] for process in self.processes.values()) if whole else 0,
+            strays=sum(process.connections[3] for process in self.processes.values()) if whole else 0,
         )
         return fitness(facts)
 
     def _more_reasons(self, lost: int, requests: int) -> Iterator[str]:
-        """Yield what forbids to believe the run beside what a generator's health does."""
+        """Yield reasons why the run is not valid, other than the generator's health."""
         if lost > LIMITS.dropped * (lost + requests):
             share = lost / (lost + requests)
             yield f"{lost:,} arrivals, {share:.2%} of those due, went down with workers: nobody accounts for them"
@@ -291,7 +288,7 @@ class ResultsCollector:
         fit: Fitness,
         why: Sequence[str] = (),
     ) -> list[slo.Result]:
-        """Judge the SLOs, the default one included; `why` adds to what makes the generator unfit."""
+        """Return the verdicts of the SLOs, including the default one; `why` adds reasons for an unfit generator."""
         reasons = [*fit.why, *why]
         asked = fit.facts.asked
         sent = counts.requests + counts.renewed + counts.dropped
@@ -311,16 +308,16 @@ class ResultsCollector:
 
     @property
     def watched(self) -> list[str]:
-        """The functions whose latencies are wanted second by second."""
+        """The functions whose latencies are recorded per second."""
         return sorted(self.watch.functions | self.timed.functions)
 
     def _hopeless(self, now: float) -> str | None:
-        """Return which SLO cannot be held any more and is missed by now, in words, or None."""
+        """Return which SLO is missed and can no longer be kept, in words; None where there is none."""
         plan, counts, functions = self.plan, self.aggregator.total, self.aggregator.sum.functions
         known = plan.open and not plan.tasks and not math.isinf(plan.duration)
         expected = self.asked(plan.duration) - self.asked(plan.warmup) if known else None
         if expected is not None and plan.schedule is not None and plan.schedule.spacing == "poisson":
-            # It may bring more than are expected; five standard deviations are hardly ever brought.
+            # There may be more arrivals than expected; five standard deviations more are very unlikely.
             expected += 5 * expected**0.5
         seconds = plan.duration - plan.warmup
         lost = set(self.timed.missed())
@@ -344,34 +341,30 @@ class ResultsCollector:
     def rules(self) -> dict[str, dict[str, int]]:
         """Return how often each rule was judged and broken, in all processes."""
         sums: dict[str, list[int]] = {}
-        for virtual_user in self.virtual_users.values():
-            for rule, (judged, broken) in virtual_user.told.get("rules", {}).items():
+        for process in self.processes.values():
+            for rule, (judged, broken) in process.told.get("rules", {}).items():
                 found = sums.setdefault(rule, [0, 0])
                 found[0] += judged
                 found[1] += broken
         return {rule: {"judged": judged, "broken": broken} for rule, (judged, broken) in sorted(sums.items())}
 
     def counts(self) -> list[dict[str, Any]]:
-        """Return how often each finding was seen in the end; it was told when it was seen first."""
+        """Return how often each finding was observed; its event was written at the first observation."""
         sums: dict[str, dict[str, Any]] = {}
-        for virtual_user in self.virtual_users.values():
-            for finding in virtual_user.told.get("findings", ()):
+        for process in self.processes.values():
+            for finding in process.told.get("findings", ()):
                 which = {name: finding.get(name) for name in ("rule", "function", "kind")}
                 found = sums.setdefault(json.dumps(which), {**which, "count": 0})
                 found["count"] += int(finding.get("count") or 1)
         return list(sums.values())
 
     def schema(self) -> dict[str, int]:
-        """Return how many answers were judged by their declared result, and of how many."""
-        pairs = [
-            virtual_user.told["schema"]
-            for virtual_user in self.virtual_users.values()
-            if "schema" in virtual_user.told
-        ]
+        """Return how many responses were checked by their declared result, and of how many."""
+        pairs = [process.told["schema"] for process in self.processes.values() if "schema" in process.told]
         return {"judged": sum(pair[0] for pair in pairs), "of": sum(pair[1] for pair in pairs)}
 
     def _unsent(self) -> Iterator[tuple[str | None, str, int]]:
-        """Yield how many arrivals of each function found no connection; None: of those that had no function yet."""
+        """Yield how many arrivals of each function found no connection; None stands for those without a function."""
         total = self.aggregator.sum
         for name, counts in (*total.functions.items(), (None, total.nameless)):
             if counts.starved.count:
@@ -379,15 +372,11 @@ class ResultsCollector:
 
     def _sessions(self) -> dict[str, Any] | None:
         """Return how many calls overlapped another call of their session; None where there were no sessions."""
-        counts = [
-            virtual_user.sessions
-            for virtual_user in self.virtual_users.values()
-            if virtual_user.sessions is not None
-        ]
+        counts = [process.sessions for process in self.processes.values() if process.sessions is not None]
         if not counts:
             return None
         calls, overlapped = (sum(each[place] for each in counts) for place in (0, 1))
-        # Users are dealt evenly to the workers.
+        # Virtual users are divided evenly among the workers.
         needed = max(each[2] for each in counts) * len(counts)
         many = self.plan.per_session
         return {
@@ -399,7 +388,7 @@ class ResultsCollector:
         }
 
     def plan_event(self, names: Sequence[str], *, interrupted: bool = False) -> dict[str, Any]:
-        """Return what is known of the run before it begins."""
+        """Return the facts of the run that are known before it begins."""
         plan = self.plan
         schedule: dict[str, Any] | None = None
         if plan.search is not None:
@@ -436,16 +425,14 @@ class ResultsCollector:
         search: Mapping[str, Any] | None = None,
         ended: str | None = None,
     ) -> dict[str, Any]:
-        """Return the `load` part of the report, without the series, whose seconds went out as events."""
+        """Return the `load` part of the report, without the series: its seconds were written as events."""
         plan = self.plan
         reported = self.aggregator.report(self.asked if plan.open else None, seconds)
         lost = sum(self.lost.values())
         reported["total"]["dropped"] += lost
         if lost:
-            # What was under way when a worker was lost is among what is lost, and had begun.
-            under_way = sum(
-                virtual_user.open for virtual_user in self.virtual_users.values() if virtual_user.lost
-            )
+            # Requests that were under way when a worker was lost had begun, and count as lost.
+            under_way = sum(process.open for process in self.processes.values() if process.lost)
             reported["total"]["arrivals"] = (reported["total"]["arrivals"] or 0) + max(0, lost - under_way)
         measured = max(0.0, seconds - plan.warmup)
         fit = self.fitness(seconds)
@@ -455,7 +442,7 @@ class ResultsCollector:
             slos = self.judged(self.aggregator.total, self.aggregator.sum.functions, measured, fit, why)
         health["why"] += why
         health["valid"] = health["valid"] and not why
-        known = self.virtual_users.values()
+        known = self.processes.values()
         return {
             **self.plan_event(names),
             "seconds": seconds,
@@ -463,17 +450,15 @@ class ResultsCollector:
             "connections": {
                 "limit": plan.connections,
                 "policy": "kept open",
-                "opened": sum(virtual_user.connections[0] for virtual_user in known),
-                "most": sum(virtual_user.connections[1] for virtual_user in known),
+                "opened": sum(process.connections[0] for process in known),
+                "most": sum(process.connections[1] for process in known),
             },
             "marks": sorted(self.marks, key=lambda mark: mark["at"]),
             **reported,
-            "renewed": sum(virtual_user.renewed for virtual_user in known),
+            "renewed": sum(process.renewed for process in known),
             "sessions": self._sessions(),
             "failures": self.failures.to_json(self._unsent()),
-            "slowest": slowest_of(
-                {name: virtual_user.slowest for name, virtual_user in self.virtual_users.items()}
-            ),
+            "slowest": slowest_of({name: process.slowest for name, process in self.processes.items()}),
             "lost": lost,
             "rules": self.rules(),
             "findings": self.counts(),

@@ -1,4 +1,4 @@
-"""What a run is to do: made once, in the process that leads it, and sent to the workers as JSON."""
+"""The plan of a run and its orders: made in the process that leads the run, and sent to the workers as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from load.schedule.arrivals import Schedule, Search
+from load.schedule.profiles import Schedule
+from load.schedule.search import Search
 
 __all__ = ["Order", "Plan"]
 
@@ -21,7 +22,7 @@ class Plan:
 
     `warmup`, `timeout` (for one request), `patience` (how long a request may wait for a connection) and `drain`
     (how long answers are waited for in the end) are in seconds; `connections` and `waiting` are for the whole run, and
-    `ceiling` is the rate that is never exceeded, per second. `more` is for the virtual users; it must be JSON.
+    `rate_limit` is the rate that is never exceeded, per second. `more` is for the worker's resources, as JSON.
     """
 
     scenario: str
@@ -53,27 +54,27 @@ class Plan:
 
     @property
     def arrivals(self) -> str:
-        """How the report calls it: open or closed."""
+        """The kind of arrivals, as the report names it: open or closed."""
         return "open" if self.open else "closed"
 
     @property
     def duration(self) -> float:
-        """How long it goes on, in seconds; inf where that is not known beforehand."""
+        """The duration in seconds; inf where it is not known beforehand."""
         if self.schedule is not None:
             return min(self.schedule.duration, self.seconds)
         return math.inf if self.search is not None else self.seconds
 
     @property
     def calm(self) -> float:
-        """How long it takes, in seconds, until what was sent before does not count under the ceiling any more."""
+        """The time, in seconds, after which earlier requests no longer count towards the rate limit."""
         return 0.0 if self.rate_limit is None else max(1, math.floor(self.rate_limit)) / self.rate_limit
 
     def slowed(self, requests: float) -> float:
-        """Return how many seconds so many requests around the load take at least, for the ceiling."""
+        """Return the least time, in seconds, that a number of requests beside the load takes under the rate limit."""
         return 0.0 if self.rate_limit is None else requests / self.rate_limit
 
     def part(self, of: int) -> Plan:
-        """Return what one of so many workers may take of what is limited for the whole run."""
+        """Return the plan for one of `of` workers, with its share of what is limited for the whole run."""
         return replace(
             self,
             connections=max(1, self.connections // of),
@@ -82,7 +83,7 @@ class Plan:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it as JSON."""
         return {
             "scenario": self.scenario,
             "schedule": None if self.schedule is None else self.schedule.to_json(),
@@ -125,9 +126,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Order:
-    """A schedule to be followed, which begins at `begin`; only what is due from `since` and before `until` is meant.
+    """A schedule to follow that begins at `begin`, limited to arrivals due from `since` and before `until`.
 
-    All are seconds since the run's beginning.
+    All are seconds since the start of the run.
     """
 
     schedule: Schedule
@@ -137,16 +138,16 @@ class Order:
     until: float = math.inf
 
     def asked(self, t: float) -> float:
-        """Return how many arrivals it asks for until a moment of the run."""
+        """Return the number of its arrivals until a moment of the run."""
         begun = self.schedule.expected(max(0.0, self.since - self.begin))
         return max(0.0, self.schedule.expected(min(t, self.until) - self.begin) - begun)
 
     def share(self, index: int, of: int) -> Order:
-        """Return the part of one of so many workers."""
+        """Return the share of worker `index` of `of`."""
         return replace(self, schedule=self.schedule.share(index, of))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it as JSON."""
         return {
             "schedule": self.schedule.to_json(),
             "seed": self.seed,

@@ -1,4 +1,4 @@
-"""Send the requests of one process: a scheduler with its sender, or users, and their reports a few times a second."""
+"""The generator of one process: a scheduler with its sender, or users, and their reports a few times per second."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from gevent.event import Event  # type: ignore[import-untyped]
 from locust.exception import StopUser
 
 from load.distributed.run_plan import Order, Plan
+from load.engine.open_loop import ArrivalQueue, OpenLoopScheduler
 from load.engine.rate_limit import RateLimit
-from load.engine.scheduler import ArrivalQueue, ClosedLoopUser, OpenLoopScheduler, Reply, Sender
+from load.engine.sender import ClosedLoopUser, Reply, Sender
 from load.metrics import locust_stats as aggregate
 from load.metrics.aggregation import Aggregator, Row, table_of
 from load.metrics.failures import Failures
@@ -30,12 +31,12 @@ __all__ = ["Generator", "WorkerResources", "moments"]
 
 log = logging.getLogger(__name__)
 
-#: How often rows are folded, in seconds.
+#: The time between two aggregations of rows, in seconds.
 PERIOD = 0.25
-#: New objects before a garbage collection, which takes less than a millisecond then.
-_GARBAGE = 10_000
-#: By how much a worker's beginning may be later than the master's, in seconds.
-LATER = 2.0
+#: The number of new objects before a garbage collection, which then takes less than a millisecond.
+_GC_THRESHOLD = 10_000
+#: The longest time by which a worker may start later than the master.
+MAX_START_DELAY_SECONDS = 2.0
 
 
 def _nothing() -> None:
@@ -47,7 +48,7 @@ def _none_left() -> Sequence[Mapping[str, Any]]:
 
 
 def _warm_up() -> None:
-    """Fold once what stands for nothing: numpy imports parts of itself when they are asked for first."""
+    """Aggregate once without a result: numpy imports parts of itself at their first use."""
     aggregator = Aggregator(["warm.up"])
     aggregator.rows += [(0, 0.0, 0.0, 0.001, 0, 1), (0, 0.0, 0.0, 1.001, 0, 1)]
     aggregator.starts.append((0.0, 0.0))
@@ -61,17 +62,17 @@ def _untold() -> dict[str, Any]:
 
 
 class RequestFailedError(Exception):
-    """What listeners of Locust's event `request` are told of a request that failed."""
+    """The exception that listeners of Locust's event `request` receive for a request that failed."""
 
 
 @dataclass
 class WorkerResources:
-    """What one process sends with: the connections, where calls come from, and who judges the answers.
+    """The resources of one process: the connections, the source of calls, and the validator of responses.
 
-    `prepare` is called in a greenlet before the run begins (to sign in), `close` when it is over; that returns what
-    it made on the target and could not remove. `told` returns what the judge has found since the beginning: `rules`
-    as {id: [judged, broken]}, `schema` as [judged, of], `findings`. What `prepare`, `close` and the source send takes
-    its place under the same `ceiling` as the calls.
+    `prepare` is called in a greenlet before the run begins (to sign in), `close` at its end; it returns what was
+    created on the target and could not be removed. `told` returns the validator's results since the start: `rules` as
+    {id: [judged, broken]}, `schema` as [judged, of], and `findings`. Requests of `prepare`, `close` and the source are
+    under the same `rate_limit` as the calls.
     """
 
     functions: Sequence[str]
@@ -81,21 +82,21 @@ class WorkerResources:
     prepare: Callable[[], None] = _nothing
     close: Callable[[], Sequence[Mapping[str, Any]]] = _none_left
     told: Callable[[], dict[str, Any]] = _untold
-    #: How many virtual users there are, where the source has its own.
+    #: The number of virtual users, where the source has its own.
     virtual_users: Callable[[], int] | int = 0
     rate_limit: RateLimit | None = None
     #: Which sessions have a call under way, where calls are sent in sessions.
     occupancy: Occupancy | None = None
-    #: What failed requests are told to.
+    #: The table that failed requests are added to.
     failures: Failures | None = None
-    #: What was made on the target, and what is gone of it, since this was last asked (`Work.news`).
+    #: Returns which objects were created on the target, and which are gone, since the last call (`Work.news`).
     news: Callable[[], dict[str, Any]] | None = None
-    #: What belongs on the time axis, put there since it was last read: whoever reads it takes it away.
+    #: New marks of the time axis; a reader removes them.
     marks: list[Mark] = field(default_factory=list)
 
 
 def moments(order: Order) -> Iterator[float]:
-    """Return the moments of an order, in seconds since the run's beginning."""
+    """Return the moments of an order, in seconds since the start of the run."""
     begin = order.begin
     times = order.schedule.times(order.seed, max(0.0, order.since - begin))
     if begin:
@@ -108,7 +109,7 @@ def moments(order: Order) -> Iterator[float]:
 
 @dataclass
 class Generator:
-    """Sends what it is ordered to, and tells what came of it."""
+    """Sends what it is ordered to, and reports the results."""
 
     plan: Plan
     worker_resources: WorkerResources
@@ -120,9 +121,9 @@ class Generator:
         self.begun = Event()
         self.closing = False
         self.zero = math.inf
-        #: Who listens to Locust's event `request`, beside Locust's own statistics, which are fed in batches.
+        #: Listeners of Locust's event `request`, without Locust's own statistics, which are updated in batches.
         self.listeners: Sequence[Callable[..., Any]] = ()
-        #: The moments at which sessions were found to have ended.
+        #: The moments at which ended sessions were noticed.
         self.renewals: list[float] = []
         self._number = 0
         self._over = False
@@ -135,7 +136,7 @@ class Generator:
         self.clock: OpenLoopScheduler | None = None
 
     def start(self, zero: float, *, lease: float = math.inf, watch: Sequence[str] = ()) -> None:
-        """Begin; `zero` is the run's beginning, a moment of `perf_counter` that may lie ahead."""
+        """Begin; `zero` is the start of the run, a moment of `perf_counter` that may be in the future."""
         plan = self.plan
         self.zero = zero
         self.aggregator = Aggregator(
@@ -171,12 +172,12 @@ class Generator:
             self.clock = OpenLoopScheduler(zero, arrive, self._drop, lease=lease)
             self.sender.clock = self.clock
         _warm_up()
-        # What is there by now stays; looking through it again and again would only make pauses.
+        # Objects that exist now stay; collecting them repeatedly would only cause pauses.
         gc.collect()
         gc.freeze()
-        # Rows are kept until they are folded: looked through at every 700, they cost more than they could ever free.
+        # Rows live until they are aggregated: a collection at every 700 objects would cost more than it frees.
         self._thresholds = gc.get_threshold()
-        gc.set_threshold(max(_GARBAGE, self._thresholds[0]), *self._thresholds[1:])
+        gc.set_threshold(max(_GC_THRESHOLD, self._thresholds[0]), *self._thresholds[1:])
         self.meter = Meter(self.name)
         self.meter.pauses.start()
         self.begun.set()
@@ -187,34 +188,34 @@ class Generator:
 
     @property
     def now(self) -> float:
-        """Seconds since the run's beginning."""
+        """Seconds since the start of the run."""
         return perf_counter() - self.zero
 
     def follow(self, orders: Sequence[Order]) -> None:
-        """Follow orders, beside those that are followed already."""
+        """Follow orders, in addition to earlier ones."""
         assert self.clock is not None
         for order in orders:
             self.clock.add(moments(order))
 
     @property
     def asked(self) -> int:
-        """How many arrivals have been due."""
+        """The number of arrivals that were due."""
         return 0 if self.clock is None else self.clock.asked
 
     @property
     def open(self) -> int:
-        """How much has begun and has not come to its end: arrivals, or, with users, requests."""
+        """The number of arrivals, or of users' requests, that have begun and have not ended."""
         if not self.begun.is_set():
             return 0
         return self.sender.open + (0 if self.turns is None else self.turns.open)
 
     def report(self, *, final: bool = False, far: bool = True) -> dict[str, Any]:
-        """Fold what has come about since the last report; return it, and what else there is to say, as JSON has it.
+        """Aggregate what happened since the last report; return a report as JSON.
 
-        Not `far`, in the process that leads the run, the delta is as it is: it shares the aggregator with the results
-        collector. What the validator has found is reported once a second.
+        Without `far`, in the process that leads the run, the delta is not encoded: this process and the collector of
+        results share an aggregator. The validator's results are reported once per second.
         """
-        self.sender.pump()  # connections may have been given back by others
+        self.sender.pump()  # others may have returned connections
         now = self.now
         pool = self.worker_resources.pool
         rows = self.aggregator.rows
@@ -223,9 +224,9 @@ class Generator:
             max(0.0, now), users=self._users(), connections=len(pool), cpu=self.meter.sample(), table=table
         )
         if far:
-            self.aggregator.finished()  # whoever leads the run hands them out
+            self.aggregator.finished()  # the process that leads the run returns them
         self._number += 1
-        tells = final or self._number % round(1 / PERIOD) == 1
+        with_results = final or self._number % round(1 / PERIOD) == 1
         renewals, self.renewals[:] = self.renewals[:], []
         pauses: list[tuple[float, float]] = []
         if self.clock is not None:
@@ -255,17 +256,17 @@ class Generator:
             "marks": [[mark.at - self.zero, mark.kind, mark.text] for mark in marks],
             "connections": [pool.opened, pool.most, pool.reopened, pool.strays],
             "trouble": list(self.sender.trouble),
-            "told": self.worker_resources.told() if tells else None,
+            "told": self.worker_resources.told() if with_results else None,
             "news": self.worker_resources.news() if far and self.worker_resources.news is not None else None,
             "final": final,
         }
 
     def _fire(self, rows: Sequence[Row]) -> None:
-        """Tell those who asked for each request by itself, as Locust's event `request` does."""
+        """Call the listeners for each request, as Locust's event `request` does."""
         functions, outcomes = self.aggregator.functions, self.aggregator.outcomes
         for function, due, sent, done, code, size in rows:
             error = outcomes[code].error if code else None
-            told = {
+            request = {
                 "request_type": self.plan.arrivals,
                 "name": functions[function],
                 "response_time": 1000 * (done - due),
@@ -276,11 +277,11 @@ class Generator:
             }
             for listener in list(self.listeners):
                 try:
-                    listener(**told)
-                except Exception as error:  # somebody else's, and no reason to stop the run
+                    listener(**request)
+                except Exception as error:  # an error of the listener does not stop the run
                     self.listeners = [each for each in self.listeners if each is not listener]
                     log.warning(
-                        "a listener to requests is not told any more: %s: %s", type(error).__name__, error
+                        "a listener to requests is no longer called: %s: %s", type(error).__name__, error
                     )
 
     def _users(self) -> int:
@@ -288,7 +289,7 @@ class Generator:
         return (virtual_users() if callable(virtual_users) else virtual_users) or self.users()
 
     def limit(self, connections: int, waiting: int, rate_limit: float | None) -> None:
-        """Take a larger part of what is limited for the whole run: another worker is gone."""
+        """Take a larger share of the limits of the whole run: another worker is lost."""
         self.worker_resources.pool.limit = connections
         if self.worker_resources.rate_limit is not None and rate_limit is not None:
             self.worker_resources.rate_limit.set(rate_limit)
@@ -296,24 +297,24 @@ class Generator:
             self.sender.limit(waiting)
 
     def may_send(self, until: float) -> None:
-        """Send nothing under the ceiling after a moment of the run: another process may send in this one's place."""
+        """Send nothing under the rate limit after a moment of the run: another process may send instead."""
         if self.worker_resources.rate_limit is not None:
             self.worker_resources.rate_limit.until = self.zero + until
 
     def revoke(self) -> None:
-        """Follow no order any more: what is due from now on is someone else's."""
+        """Follow no order any longer: arrivals from now on belong to another process."""
         if self.clock is not None:
             self.clock.clear()
 
     def stop(self, seconds: float, until: float = -math.inf) -> None:
-        """Take up nothing that is due from `until` on; wait so many seconds for what has begun, and drop the rest."""
+        """Begin nothing that is due from `until` on; wait some seconds for what is under way, and drop the rest."""
         self.closing = True
         if not self.begun.is_set():
             return
         self.sender.closing = True
         if self.clock is not None:
-            # A worker's beginning is later by the time that a message took: so is its end.
-            gevent.sleep(min(LATER, max(0.0, until - self.now)))
+            # A worker starts later by the time that a message took, and ends later by the same time.
+            gevent.sleep(min(MAX_START_DELAY_SECONDS, max(0.0, until - self.now)))
             self.clock.clear(until)
         end = perf_counter() + seconds
         while self.open and perf_counter() < end:
@@ -324,7 +325,7 @@ class Generator:
         self.sender.abandon()
 
     def close(self) -> Sequence[Mapping[str, Any]]:
-        """Give back what it holds of the system, and return what is left over; call it once all is reported."""
+        """Clean up, and return what is left over; call it once everything is reported."""
         if self._closed:
             return ()
         self._closed = True
@@ -332,7 +333,7 @@ class Generator:
         if self.worker_resources.rate_limit is not None:
             self.worker_resources.rate_limit.until = (
                 math.inf
-            )  # whoever leads the run has told when, or is not there any more
+            )  # the process that leads the run has ordered the end, or is lost
         if self.begun.is_set():
             self.meter.pauses.stop()
             self.sender.close()
@@ -346,35 +347,34 @@ class Generator:
     # --- for users, in greenlets ----------------------------------------------------------------------------
 
     def closed_loop_user(self, supply: Callable[[], Any], think: Callable[[], float]) -> ClosedLoopUser:
-        """Return a closed user that sends what `supply` gives, one call after the other, until it leaves."""
+        """Return a user of a closed loop that sends the calls of `supply`, one after the other, until it leaves."""
         return ClosedLoopUser(self.sender, supply, think)
 
     def call(self, call: Any, due: float | None = None) -> Reply | None:
-        """Send a call and let others run until it is answered; None when it was dropped.
+        """Send a call and let other greenlets run until its response; return None where the call was dropped.
 
-        `due` is the moment that an arrival was due at, for its first call; without it, the call is due now.
+        `due` is the moment at which an arrival was due, for its first call; without it, the call is due now.
 
         Raises:
             StopUser: the run is over.
 
         """
         if self._over or (self.closing and self.turns is None):
-            raise StopUser  # a task that an arrival began is carried to its end
+            raise StopUser  # a task of an arrival is completed
         waiting = getcurrent()
         loop = gevent.get_hub()
-        told: list[Reply | None] = []
-
+        replies: list[Reply | None] = []
         waits = True
 
         def then(reply: Reply | None) -> None:
-            told.append(reply)
-            if waits:  # it may have been killed, and be about something else
+            replies.append(reply)
+            if waits:  # otherwise the greenlet was killed
                 waiting.switch()
 
         self.sender.submit(call, self.now if due is None else due, then, begun=due is not None)
         try:
-            while not told:
+            while not replies:
                 loop.switch()
         finally:
             waits = False
-        return told[0]
+        return replies[0]

@@ -1,8 +1,8 @@
-"""The rate that is never exceeded: every request that a process sends to the target takes a place under its ceiling.
+"""The rate limit: every request that a process sends to the target takes a place under it.
 
-The load's own calls and all that goes on around them (sign-ins, renewals, set-up, removals) share one `RateLimit` for
-each process. A place is free again a window after the request that held it has left, not after it was to leave: a
-connection that has to be opened first may take its time.
+The calls of the load and everything around them (sign-ins, renewals, set-up, removals) share one `RateLimit` in each
+process. A place becomes free one window after its request has left, not after it was scheduled: opening a connection
+may take time.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Protocol
 
 __all__ = ["Carrier", "Place", "RateLimit"]
 
-#: Where it is not known when a place will be free, it is looked at again after so many seconds.
-_SOON = 0.01
+#: The time to the next check where it is not known when a place becomes free.
+_RETRY_SECONDS = 0.01
 
 
 class Carrier(Protocol):
-    """A connection that carries a request, as far as it is asked when that left.
+    """A connection with a request, as far as it knows when the request left.
 
-    `opened` says that it had to be opened for it, `left` when it had been and the request left (0: not yet), `sent`
-    when the request was handed to it, `busy` whether something may still become of that.
+    `opened` is whether it had to be opened first; `left` is when the request was written after that (0: not yet);
+    `sent` is when the request was passed to it; `busy` is whether the request is still under way.
     """
 
     @property
@@ -42,7 +42,7 @@ class Carrier(Protocol):
 
 
 class Place:
-    """A place under the ceiling; `moment` is when the request that holds it left, inf as long as it has not."""
+    """A place under the rate limit; `moment` is when its request left, inf as long as it has not."""
 
     __slots__ = ("_carrier", "moment")
 
@@ -51,7 +51,7 @@ class Place:
         self._carrier: Carrier | None = None
 
     def carry(self, carrier: Carrier) -> None:
-        """Take in by which connection the request goes, which was just handed to it."""
+        """Record the connection to which the request was just passed."""
         if carrier.opened:
             self._carrier = carrier
         else:
@@ -59,7 +59,7 @@ class Place:
 
     @property
     def left(self) -> float:
-        """When the request left, as far as that is known."""
+        """The moment at which the request left, as far as it is known."""
         carrier = self._carrier
         if carrier is not None:
             if carrier.left:
@@ -73,10 +73,10 @@ class Place:
 
 
 class RateLimit:
-    """No more requests than the ceiling allows, in whatever second one looks at. Moments are of `perf_counter`.
+    """Allows no more requests than the rate limit, in any second. Moments are of `perf_counter`.
 
-    After `until`, a moment that whoever leads the run moves on, nothing may be sent: this process's share of the
-    rate may have been given to others by then.
+    Nothing may be sent after `until`, which the process that leads the run extends: by then this process's share of
+    the rate may have been given to others.
     """
 
     def __init__(self, rate: float, until: float = math.inf) -> None:
@@ -87,31 +87,31 @@ class RateLimit:
         self.set(rate)
 
     def set(self, rate: float) -> None:
-        """Put it at a rate; what was sent before counts."""
+        """Set the rate; earlier requests count."""
         if not rate > 0:
             raise ValueError(f"a ceiling is above 0/s, not {rate:g}/s")
         self.rate = rate
-        # A whole number of requests, in the time that they take at the ceiling's rate.
+        # A whole number of requests, in the time that they take at this rate.
         number = max(1, math.floor(rate))
         self.window = number / rate
-        # Oldest first; what there is room for beyond them was sent long ago.
+        # Oldest first; further places are of requests long ago.
         known = (self._places[self._at :] + self._places[: self._at])[-number:]
         self._places = [Place(-math.inf)] * (number - len(known)) + known
         self._at = 0
 
     def free(self, now: float) -> float:
-        """Return how many seconds it is until one may be sent: 0 or less at once, inf where that is not known yet."""
+        """Return the seconds until a request may be sent: 0 or less for now, inf where it is not known yet."""
         return self._wait(self._places[self._at], now)
 
     def _wait(self, before: Place, now: float) -> float:
         return math.inf if now > self.until else before.left + self.window - now
 
     def wait(self, seconds: float) -> float:
-        """Return after how many seconds to ask again, where `free` gave so many."""
-        return seconds if seconds < math.inf else _SOON
+        """Return the seconds after which to check again, for a result of `free`."""
+        return seconds if seconds < math.inf else _RETRY_SECONDS
 
     def take(self, moment: float = math.inf) -> Place:
-        """Take the next place, for a request that left at a moment, or is to leave."""
+        """Take the next place, for a request that left at a moment, or will leave."""
         place = Place(moment)
         self._places[self._at] = place
         self._at += 1
@@ -121,7 +121,7 @@ class RateLimit:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a place, and hold it while a request is sent; the first to come is the first to go."""
+        """Wait for a place, and occupy it while a request is sent; in the order of the calls."""
         with self._lock:
             before = self._places[self._at]
             place = self.take()

@@ -17,11 +17,11 @@ from locust import User
 
 from conformance.catalog.model import Catalog
 from conformance.protocol.profile import Profile
-from load.distributed.cluster import Resources
+from load.distributed.master import RemoteResources
 from load.distributed.run_plan import Plan
 from load.engine.process import WorkerResources
 from load.engine.rate_limit import RateLimit
-from load.engine.scheduler import Reply
+from load.engine.sender import Reply
 from load.http.endpoint import Endpoint
 from load.http.pool import Pool
 from load.locust_plugin.hooks import Engine, install
@@ -188,7 +188,7 @@ class Play:
             marks=marks,
         )
 
-    def takeover(self, plan: Plan, index: int, of: int, resources: Resources) -> list[dict[str, Any]]:
+    def takeover(self, plan: Plan, index: int, of: int, resources: RemoteResources) -> list[dict[str, Any]]:
         """Remove what worker `index` of `of` left, and return what is left over: it is gone."""
         if self.read_only:
             return []

@@ -1,4 +1,4 @@
-"""The load inside Locust: what is hung on its events, so that a run begins, ends and is counted as any of Locust's.
+"""The load inside Locust: listeners of its events, so that a run begins, ends and is counted like any of Locust's.
 
 `install`, called when Locust's environment is there (its event `init`), makes an `Engine`. A test that Locust starts,
 headless, from the web UI, as a master or as a worker, then is a run of the plan. Locust's users are spawned as ever:
@@ -21,10 +21,11 @@ from locust import argument_parser, stats
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from load.distributed.cluster import Remote, Takeover, Worker
 from load.distributed.coordinator import Local, Run, Workers, exit_status
+from load.distributed.master import Master, Takeover
 from load.distributed.results import Events
 from load.distributed.run_plan import Plan
+from load.distributed.worker import Worker
 from load.engine.process import Generator, WorkerResources
 
 __all__ = ["EVENTS", "Engine", "engine_of", "install"]
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 #: The environment variable that names the file for events, where no argument does.
 EVENTS = "CONFORM_LOAD_EVENTS"
 
-#: How long, in seconds, answers are waited for when someone stops the run by hand.
+#: The wait for responses when the run is stopped by hand, in seconds.
 INTERRUPTED = 2.0
 
 _ENGINES = "_conform_load_engine"
@@ -48,11 +49,11 @@ def install(
     takeover: Takeover | None = None,
     events: str | os.PathLike[str] | None = None,
 ) -> Engine:
-    """Hang the load on an environment whose runner is made.
+    """Install the load in an environment that has a runner.
 
-    `plan` is called at each start, in the process that leads the run. `worker_resources` is called in each process that
-    sends, with the plan (its limits are those of this process) and the number of this process among all. `takeover`
-    removes, in the process that leads workers, what a lost worker created. `events` names the file for JSON lines.
+    `plan` is called at each start, in the process that leads the run. `worker_resources` is called in each process
+    that sends, with the plan (limited to this process), its index, and the number of processes. `takeover` is called
+    in the process that leads workers, and removes what a lost worker created. `events` names the file for JSON lines.
     """
     engine = Engine(
         environment,
@@ -74,10 +75,10 @@ def engine_of(environment: Environment) -> Engine:
 
 
 def _remember_defaults() -> None:
-    """Have Locust work out its default options once.
+    """Have Locust compute its default options once.
 
-    A worker does so for each of some eighty options whenever the master spawns users, which halts all that it
-    sends for half a second; they never change.
+    A worker computes some eighty options whenever the master spawns users, which stops it from sending for half a
+    second; they never change.
     """
     known = argument_parser.default_args_dict
     if not hasattr(known, "cache_info"):
@@ -87,7 +88,7 @@ def _remember_defaults() -> None:
 
 
 class Engine:
-    """The load's place in one Locust process."""
+    """The load in one Locust process."""
 
     def __init__(
         self,
@@ -113,16 +114,16 @@ class Engine:
             self.worker = Worker(runner, worker_resources, self._made)
             hooks.test_stopping.add_listener(lambda environment, **more: self._stop_worker())
         else:
-            self.remote = Remote(runner, takeover) if isinstance(runner, MasterRunner) else None
+            self.master = Master(runner, takeover) if isinstance(runner, MasterRunner) else None
             hooks.test_start.add_listener(lambda environment, **more: self._start())
             hooks.test_stopping.add_listener(lambda environment, **more: self._finish("stopped"))
-        # Locust fires this one backwards: it comes before its own listeners have closed anything.
+        # Locust calls these listeners in reverse order: this one comes before its own have closed anything.
         hooks.quitting.add_listener(lambda environment, **more: self._quitting())
 
     # --- for users ------------------------------------------------------------------------------------------
 
     def generator(self) -> Generator:
-        """Wait until this process has begun to send, and return what it sends with."""
+        """Wait until this process has begun to send, and return its generator."""
         self._ready.wait()
         assert self._generator is not None
         return self._generator
@@ -132,9 +133,9 @@ class Engine:
         if generator is None:
             self._ready.clear()
         else:
-            # What counts requests for itself, such as --otel, hears of each; Locust's statistics are fed by us.
-            heard = self.environment.events.request._handlers
-            generator.listeners = [each for each in heard if each.__module__ != "locust.runners"]
+            # Other listeners, such as --otel, receive each request; Locust's own statistics are updated in batches.
+            handlers = self.environment.events.request._handlers
+            generator.listeners = [each for each in handlers if each.__module__ != "locust.runners"]
             self._ready.set()
 
     # --- the run, where it is led ---------------------------------------------------------------------------
@@ -148,19 +149,21 @@ class Engine:
         try:
             plan = self._plan()
             events = Events(self._events)
-        except Exception as error:  # a wrong option, a file that cannot be written: it ends in one line
+        except (
+            Exception
+        ) as error:  # a wrong option or a file that cannot be written ends the run with one line
             self._refuse(str(error))
             return
-        template_sets: Workers
-        if self.remote is not None:
-            self.remote.prepare_for(plan)
+        workers: Workers
+        if self.master is not None:
+            self.master.prepare_for(plan)
             if not plan.open and self.environment.parsed_options is not None:
-                # Users of a worker that is gone are spawned anew by Locust on the others.
+                # Locust spawns the users of a lost worker again on the others.
                 self.environment.parsed_options.enable_rebalancing = True
-            template_sets = self.remote
+            workers = self.master
         else:
-            template_sets = Local(plan, self._worker_resources, lambda: runner.user_count, self._made)
-        self.run = Run(plan, template_sets, events, lambda: self.environment.stats)
+            workers = Local(plan, self._worker_resources, lambda: runner.user_count, self._made)
+        self.run = Run(plan, workers, events, lambda: self.environment.stats)
         self._greenlet = gevent.spawn(self._main, self.run)
 
     def _main(self, run: Run) -> None:
@@ -181,7 +184,7 @@ class Engine:
         self._over()
 
     def _over(self) -> None:
-        """Have Locust stop; where nobody is there to look at it, have it end."""
+        """Stop Locust's test; end Locust itself where it is headless."""
         runner = self.environment.runner
         options = self.environment.parsed_options
         if runner is None:
@@ -198,7 +201,7 @@ class Engine:
         gevent.spawn(end)
 
     def _written(self) -> None:
-        """Wait until Locust has written its CSV files once more: at the end it only closes them, a second behind."""
+        """Wait until Locust has written its CSV files once more: at its end it only closes them."""
         options = self.environment.parsed_options
         if options is not None and options.csv_prefix:
             gevent.sleep(stats.CSV_STATS_INTERVAL_SEC + 0.1)

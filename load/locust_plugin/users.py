@@ -17,7 +17,7 @@ from gevent.pool import Group  # type: ignore[import-untyped]
 from locust import User
 
 from load.engine.process import Generator
-from load.engine.scheduler import Reply
+from load.engine.sender import Reply
 from load.locust_plugin.hooks import engine_of
 
 __all__ = ["Idle", "LoadUser", "Steady"]

@@ -29,7 +29,7 @@ from fractions import Fraction
 from typing import Any
 
 from conformance.errors import UsageError, suggestion
-from load.metrics.aggregation import Counts, Second
+from load.metrics.counts import Counts, Second
 from load.metrics.histogram import Histogram
 
 __all__ = [
@@ -518,7 +518,7 @@ class Watch:
 
     @property
     def functions(self) -> frozenset[str]:
-        """The functions whose latencies are to be watched second by second (`Aggregator.watch`)."""
+        """The functions whose latencies are recorded per second (`Aggregator.watch`)."""
         return frozenset(
             each.condition.function
             for each in self.conditions

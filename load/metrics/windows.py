@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from load.metrics.aggregation import Counts, Second
+from load.metrics.counts import Counts, Second
 from load.metrics.slo import Doubt, Result, Slo, counts_of, judge, measured_text
-from load.schedule.arrivals import Schedule
+from load.schedule.profiles import Schedule
 
 __all__ = ["MAX_MISSED", "Recovery", "Step", "TimedSlos", "steps_of"]
 
@@ -334,7 +334,7 @@ class TimedSlos:
 
     @property
     def functions(self) -> frozenset[str]:
-        """The functions whose latencies are to be watched second by second (`Aggregator.watch`)."""
+        """The functions whose latencies are recorded per second (`Aggregator.watch`)."""
         named = (each.slo for each in self._each.values())
         return frozenset(slo.function for slo in named if slo.function is not None and slo.is_latency)
 

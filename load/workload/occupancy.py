@@ -1,8 +1,8 @@
-"""Which sessions have a call under way: a session is one client, and a client waits for its answer.
+"""Which sessions have a call under way: a session stands for one client, which waits for its response.
 
-Open arrivals come whether or not earlier calls were answered. Each goes to a session that has no call under way, if
-there is one; otherwise it overlaps another call of its session, and is counted. A target that locks its sessions makes
-overlapping calls wait for each other, which calls of different clients would not.
+Open-loop arrivals do not wait for earlier calls. Each is sent in a session without a call under way, if there is one;
+otherwise it overlaps another call of its session, and is counted. On a target that locks its sessions, overlapping
+calls wait for each other, which calls of different clients would not.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ __all__ = ["Group", "Occupancy", "Seats"]
 
 
 class Group:
-    """Members that may make the same calls, with how many calls they have under way."""
+    """Virtual users that may send the same calls, with the number of their calls under way."""
 
     __slots__ = ("full", "under_way", "virtual_users")
 
     def __init__(self, virtual_users: Sequence[VirtualUser]) -> None:
         self.virtual_users = list(virtual_users)
-        #: By place: 1 where a session has as many calls under way as it may have.
+        #: By position: 1 where a session has the largest number of calls under way.
         self.full = bytearray(len(self.virtual_users))
         self.under_way = 0
 
 
 class Seats:
-    """Deals members of a group in turn; who is occupied is passed over while others are free."""
+    """Returns the virtual users of a group in rotation, skipping occupied ones while others are free."""
 
     __slots__ = ("_at", "group")
 
@@ -39,7 +39,7 @@ class Seats:
         self._at = at
 
     def next(self) -> VirtualUser:
-        """Return a member whose session is free; where none is, whose turn it is."""
+        """Return a virtual user whose session is free; where none is, the next in rotation."""
         virtual_users, full = self.group.virtual_users, self.group.full
         size = len(virtual_users)
         at = self._at
@@ -76,18 +76,18 @@ class Occupancy:
     def __init__(self, per_session: int | None = 1) -> None:
         self.per_session = per_session
         self.warmup = 0.0
-        #: How many sessions there are in this process.
+        #: The number of sessions of this process.
         self.sessions = 0
-        #: Calls that were sent in a session, and those that overlapped another call of theirs.
+        #: The number of calls that were sent in a session, and of those that overlapped another call in it.
         self.calls = 0
         self.overlapped = 0
-        #: Sessions, shared among the same users, that would have avoided every overlap.
+        #: The number of sessions, divided among the same users, that would avoid every overlap.
         self.needed = 0
         self._limit = math.inf if per_session is None else per_session
         self._groups: dict[tuple[int, ...], Group] = {}
 
     def seats(self, virtual_users: Sequence[VirtualUser], at: int = 0) -> Seats:
-        """Return what deals these members, from a place on; whoever deals the same members knows of the same calls."""
+        """Return a rotation of these virtual users from a position on; equal rotations share their state."""
         key = tuple(virtual_user.number for virtual_user in virtual_users)
         group = self._groups.get(key)
         if group is None:
@@ -99,7 +99,7 @@ class Occupancy:
         return Seats(group, at)
 
     def begin(self, virtual_user: VirtualUser, due: float) -> None:
-        """Take in that a call is sent in a member's session."""
+        """Record that a call is sent in a session."""
         before = virtual_user.under_way
         virtual_user.under_way = before + 1
         full = before + 1 >= self._limit
@@ -114,7 +114,7 @@ class Occupancy:
                 self._count_needed(virtual_user)
 
     def end(self, virtual_user: VirtualUser) -> None:
-        """Take in that a call in a member's session has come to its end."""
+        """Record that a call in a session has ended."""
         left = virtual_user.under_way = virtual_user.under_way - 1
         free = left < self._limit
         for group, place in virtual_user.places:
@@ -129,5 +129,5 @@ class Occupancy:
                 self.needed = max(self.needed, needed)
 
     def counts(self) -> list[int]:
-        """Return the calls in sessions, those that overlapped, and the sessions that would have avoided it."""
+        """Return the calls in sessions, those that overlapped, and the sessions that would avoid that."""
         return [self.calls, self.overlapped, self.needed]

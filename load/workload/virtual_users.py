@@ -1,8 +1,8 @@
-"""Virtual users: who a call is sent as, in which session, and whether sessions are kept apart (AUT-11).
+"""Virtual users: as whom and in which session a call is sent, and whether sessions are kept apart (AUT-11).
 
-Each member has a session of its own, also where several are one user of the profile. Signing in is set-up: it goes
-through the suite's ordinary client and never into a latency. Waiting is done in threads of the standard library,
-which are greenlets wherever Locust runs (it patches them), so that the event loop is never held up.
+Each virtual user has a session of its own, also where several are the same user of the profile. Signing in is part of
+the set-up: it uses the suite's ordinary client and never counts as a latency. Blocking work is done in threads of the
+standard library. Where Locust runs these are greenlets (it patches them), so the event loop is never blocked.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from conformance.protocol.redaction import SecretRegistry
 from conformance.protocol.session import Sessions, SetUpFailedError
 from conformance.protocol.strict_json import read_json
 from conformance.schema.pointer import MISSING, resolve
-from load.validation.validator import exchange_of
+from load.validation.exchange import exchange_of
 
 __all__ = ["Lease", "Mark", "VirtualUser", "VirtualUsers", "lease"]
 
-#: Virtual users that sign in, or out, at the same time.
-_AT_ONCE = 16
+#: The number of virtual users that sign in, or out, at the same time.
+_MAX_SIGN_INS = 16
 
-#: Greenlets that renew sessions and clean up while the load runs.
-_KEEPERS = 8
+#: The number of threads that renew sessions and remove objects while the load runs.
+_JOB_THREADS = 8
 
-#: After a renewal that failed, so many seconds go by before the next is tried for the same member.
-_PAUSE = 1.0
+#: The pause after a failed renewal before the next for the same virtual user.
+_RENEWAL_PAUSE_SECONDS = 1.0
 
-#: Renewals with no longer gap than this, in seconds, are one reset of the target and get one mark.
-_BURST = 5.0
+#: Renewals whose gap is not longer than this belong to one reset of the target and get one mark.
+_MAX_GAP_SECONDS = 5.0
 
-#: Different answers remembered, with the user of each.
-_READ = 1_024
+#: The number of different responses to whoami that are retained, with the user that each names.
+_MAX_READ = 1_024
 
-#: The same remark is put on the time axis once in so many seconds; and so many marks there are at most.
-_PATIENCE = 60.0
-_MARKS = 500
+#: The time before the same remark is put on the time axis again, and the largest number of marks.
+_REPEAT_SECONDS = 60.0
+_MAX_MARKS = 500
 
-#: The sessions of so many members are masked wherever they appear; a call's own session always is.
-_MASKED = 48
+#: The number of virtual users whose sessions are masked everywhere; a call's own session always is.
+_MAX_MASKED = 48
 
 
 @dataclass(slots=True, eq=False)
 class VirtualUser:
-    """A virtual user with a session of its own; `user` is the profile's name of the user that it is.
+    """A virtual user with a session of its own; `user` is the profile's name of the user.
 
-    `epoch` counts its sessions: a call that was made in an earlier one may come back refused. `line` is the header
+    `epoch` counts its sessions: a call that was sent in an earlier one may be refused. `line` is the header
     `Token` with the empty line that ends the head of a request. While `ready` is false its session is being renewed.
     """
 
@@ -66,7 +66,7 @@ class VirtualUser:
     line: bytes = field(default=b"\r\n", repr=False)
     epoch: int = 0
     ready: bool = False
-    #: How many calls are under way in the session, and the groups that it is part of (`load.workload.occupancy`).
+    #: The number of calls under way in the session, and the groups that contain it (`load.workload.occupancy`).
     under_way: int = 0
     places: list[tuple[Any, int]] = field(default_factory=list, repr=False)
 
@@ -79,7 +79,7 @@ class VirtualUser:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something to be seen on the time axis; `at` is a moment of `time.perf_counter`."""
+    """A mark on the time axis; `at` is a moment of `time.perf_counter`."""
 
     at: float
     kind: str
@@ -88,7 +88,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The users of the profile that one of several workers acts as; `shared` are those that others act as, too."""
+    """The users of the profile that one worker uses; `shared` are those that other workers use as well."""
 
     users: tuple[str, ...]
     shared: tuple[str, ...] = ()
@@ -97,11 +97,11 @@ class Lease:
 def lease(
     profile: Profile, roles: Collection[str], needed: Collection[str] = (), index: int = 0, of: int = 1
 ) -> Lease:
-    """Return the users for worker `index` of `of`: disjoint ones, as far as the profile gives enough.
+    """Return the users for worker `index` of `of`, disjoint as far as the profile has enough.
 
-    `roles` are those that some function of the catalogue asks for, `needed` those that the load's functions ask for.
-    Users are told apart by the roles that they have of these: each kind is dealt out by itself, so that no worker
-    lacks one. Users with special rights are taken only where the load needs these, or where there are no others.
+    `roles` are those that any function of the catalogue requires, `needed` those that the load's functions require.
+    Users are grouped by which of these roles they have. Each group is divided among the workers, so that none lacks a
+    group. Users with special rights are used only where the load needs them, or where there are no others.
 
     Raises:
         UsageError: a role is needed that no user of the profile has.
@@ -131,10 +131,10 @@ def lease(
 
 
 class VirtualUsers:
-    """The virtual users of one process: signs them in and out, renews their sessions, watches that none is mixed up.
+    """The virtual users of one process: signs them in and out, renews sessions, checks that none are mixed up.
 
-    `renewed` is called, in the greenlet that renews, after a member's session was found to have ended and before it
-    is used again; `mark` with what belongs on the time axis; `found` with each finding, as an event of a check.
+    `renewed` is called, in the thread that renews, after a session was found to have ended and before it is used
+    again; `mark` with each mark of the time axis; `found` with each finding, as an event of a check.
     """
 
     def __init__(
@@ -151,35 +151,35 @@ class VirtualUsers:
         self.sessions = sessions
         self.profile = profile
         self.all: list[VirtualUser] = []
-        #: Sessions that were refused and renewed; calls that came back refused because of it.
+        #: The number of sessions that were renewed, and of calls that were refused because their session had ended.
         self.renewals = 0
         self.excused = 0
-        #: How often AUT-11 was judged and broken.
+        #: How often AUT-11 was judged, and how often it was broken.
         self.judged = 0
         self.broken = 0
         self.marks: list[Mark] = []
         self.shared: tuple[str, ...] = ()
         self._renewed, self._mark, self._found = renewed, mark, found
         self._identities: dict[str, Any] = {}
-        #: Who answers say that they are for, by their bodies.
+        #: By the body of a response: the user that it names.
         self._read: dict[bytes, Any] = {}
         self._waiting: dict[VirtualUser, list[tuple[Any, Callable[[bool], None]]]] = {}
         self._paused: dict[VirtualUser, float] = {}
-        self._told: dict[str, dict[str, Any]] = {}
-        self._last_renewal = -_BURST
+        self._findings: dict[str, dict[str, Any]] = {}
+        self._last_renewal = -_MAX_GAP_SECONDS
         self._noted: dict[str, float] = {}
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._keepers: list[threading.Thread] = []
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._numbers = itertools.count()
 
     # -- set-up ------------------------------------------------------------------------------------------------
 
     def gather(self, users: Sequence[str], count: int) -> None:
-        """Sign `count` members in, dealt out evenly among the users, several at once.
+        """Sign `count` virtual users in, divided evenly among the users, several in parallel.
 
         Raises:
-            SetUpFailedError: one cannot be signed in, or the answer does not say who a session is.
+            SetUpFailedError: one cannot be signed in, or the response does not say who a session is.
 
         """
         if not users:
@@ -188,32 +188,32 @@ class VirtualUsers:
             VirtualUser(number, users[number % len(users)])
             for number in itertools.islice(self._numbers, max(count, len(users)))
         ]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(_MAX_SIGN_INS) as pool:
             for virtual_user, token in zip(fresh, pool.map(self._sign_in, fresh), strict=True):
                 virtual_user.enter(token)
-                if len(self.all) < _MASKED:
+                if len(self.all) < _MAX_MASKED:
                     self.secret_registry.session(token, virtual_user.user, lasting=True)
                 virtual_user.ready = True
                 self.all.append(virtual_user)
         for user in users:
             if user not in self._identities:
                 self._identities[user] = self._identity(next(m for m in self.all if m.user == user))
-        self._tell_apart()
-        while len(self._keepers) < _KEEPERS:
-            keeper = threading.Thread(target=self._keep, daemon=True)
-            self._keepers.append(keeper)
-            keeper.start()
+        self._check_identities()
+        while len(self._threads) < _JOB_THREADS:
+            thread = threading.Thread(target=self._do_jobs, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     @property
     def secret_registry(self) -> SecretRegistry:
-        """What masks secrets."""
+        """The registry that masks secrets."""
         return self.caller.client.secret_registry
 
     def _sign_in(self, virtual_user: VirtualUser) -> str:
         return self.sessions.sign_in(virtual_user.user).token
 
     def _identity(self, virtual_user: VirtualUser) -> Any:
-        """Return who the target says that a member is, asked alone; MISSING where the profile does not say how."""
+        """Return the identity that the target reports without load; MISSING where the profile does not say how."""
         whoami = self.profile.auth.whoami
         if whoami is None:
             return MISSING
@@ -226,8 +226,8 @@ class VirtualUsers:
             )
         return found
 
-    def _tell_apart(self) -> None:
-        """Two users must not be the same one to the target, or no mix-up of theirs could ever be seen."""
+    def _check_identities(self) -> None:
+        """Check that different users have different identities: otherwise a mix-up could not be noticed."""
         whoami = self.profile.auth.whoami
         if whoami is None:
             return
@@ -236,7 +236,7 @@ class VirtualUsers:
                 continue
             self.judged += 1
             if _same(self._identities[one], self._identities[other]):
-                self._tell(
+                self._report(
                     "two users have the same identity",
                     f"{one} and {other} differ at {whoami.field}",
                     f"both are {self._identities[one]!r}",
@@ -245,39 +245,39 @@ class VirtualUsers:
     # -- while the load runs -----------------------------------------------------------------------------------
 
     def later(self, job: Callable[[], None]) -> None:
-        """Have a job done that may wait, by one of the keepers; never blocks."""
+        """Have a job done by one of the threads; never blocks."""
         self._jobs.put(job)
 
-    def _keep(self) -> None:
+    def _do_jobs(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
             except SetUpFailedError as error:
                 self.note(error.reason)
-            except Exception as error:  # a crash of ours: told, and the next job is done all the same
+            except Exception as error:  # an internal error is reported, and the next job is done
                 self.note(f"the load itself failed: {type(error).__name__}: {error}")
 
     def note(self, text: str) -> None:
-        """Put a remark on the time axis, the same one not over and over."""
+        """Put a remark on the time axis; the same one is not repeated within a minute."""
         now, text = time.perf_counter(), self.secret_registry.mask(text)
-        if now - self._noted.get(text, -math.inf) > _PATIENCE:
+        if now - self._noted.get(text, -math.inf) > _REPEAT_SECONDS:
             self.mark("note", text, now)
 
     def mark(self, kind: str, text: str, at: float) -> None:
-        """Put something on the time axis, as long as there is room."""
-        if len(self.marks) < _MARKS:
+        """Put a mark on the time axis, up to the largest number of marks."""
+        if len(self.marks) < _MAX_MARKS:
             self._noted[text] = at
             self.marks.append(Mark(at, kind, text))
             self._mark(self.marks[-1])
 
     def refused(self, call: Any, settle: Callable[[bool], None]) -> None:
-        """Take note that a call was answered 401 (`work.Source.refused`); never blocks."""
+        """Handle a call that was answered 401 (`calls.Source.refused`); never blocks."""
         virtual_user: VirtualUser | None = call.virtual_user
         if virtual_user is None:
             settle(False)
             return
         if call.epoch < virtual_user.epoch:
-            # Sent in a session that has been found to be over.
+            # It was sent in a session that has ended.
             self.excused += 1
             settle(True)
             return
@@ -293,20 +293,20 @@ class VirtualUsers:
         self.later(lambda: self._renew(virtual_user))
 
     def _renew(self, virtual_user: VirtualUser) -> None:
-        """Find out whether a refused session had ended; if so, begin another. Settle all calls that wait for it."""
+        """Find out whether a refused session had ended, and begin another if so; settle all calls that wait for it."""
         over, verdicts = False, {}
         try:
             if not self._alive(virtual_user):
                 before, token = virtual_user.token, self._sign_in(virtual_user)
-                # A target that refuses the new session, too, does not mean the session.
-                verdicts = self._again(virtual_user, token)
+                # Where the target refuses the new session as well, the session is not the reason.
+                verdicts = self._retried(virtual_user, token)
                 over = any(verdicts.values()) if verdicts else True
                 if over:
                     self._renewed(virtual_user)
                     virtual_user.enter(token)
                     self._count(before)
         except SetUpFailedError as error:
-            self._paused[virtual_user] = time.perf_counter() + _PAUSE
+            self._paused[virtual_user] = time.perf_counter() + _RENEWAL_PAUSE_SECONDS
             self.note(f"a refused session was not renewed: {error.reason}")
             over = False
         finally:
@@ -318,7 +318,7 @@ class VirtualUsers:
                 settle(excused)
 
     def _alive(self, virtual_user: VirtualUser) -> bool:
-        """Whether the target still knows a session; where the profile names no whoami, nobody can say: no."""
+        """Return whether the target still accepts a session; False where the profile names no whoami."""
         whoami = self.profile.auth.whoami
         if whoami is None:
             return False
@@ -327,8 +327,8 @@ class VirtualUsers:
             raise SetUpFailedError(f"{whoami.function} gave {exchange.summary()}", exchange)
         return exchange.status == 200
 
-    def _again(self, virtual_user: VirtualUser, token: str) -> dict[str, bool]:
-        """Say of each refused function whether a new session mends it, where there is no whoami to tell."""
+    def _retried(self, virtual_user: VirtualUser, token: str) -> dict[str, bool]:
+        """Return for each refused function whether it accepts a new session, where there is no whoami."""
         if self.profile.auth.whoami is not None:
             return {}
         verdicts: dict[str, bool] = {}
@@ -344,7 +344,7 @@ class VirtualUsers:
         with self._lock:
             self.renewals += 1
             now = time.perf_counter()
-            first = now - self._last_renewal > _BURST
+            first = now - self._last_renewal > _MAX_GAP_SECONDS
             self._last_renewal = now
         if first:
             self.mark("renewal", "sessions had ended, and are renewed", now)
@@ -352,23 +352,23 @@ class VirtualUsers:
     # -- are sessions kept apart (AUT-11) ----------------------------------------------------------------------
 
     def watch(self, call: Any, reply: Any) -> None:
-        """Judge the answer to a whoami call: it is the member's own user, or sessions are mixed up."""
+        """Check the response to a whoami call: it names the session's own user, unless sessions are mixed up."""
         whoami = self.profile.auth.whoami
         if whoami is None or call.virtual_user is None or reply.failure is not None or reply.status != 200:
             return
         found = self._read.get(reply.body, MISSING)
         if found is MISSING:
-            # A member's answers are mostly alike to the byte.
+            # The responses of a virtual user mostly have the same bytes.
             envelope = read_json(reply.body).value
             found = resolve(envelope.get("data"), whoami.field) if isinstance(envelope, dict) else MISSING
-            if len(self._read) >= _READ:
+            if len(self._read) >= _MAX_READ:
                 self._read.clear()
             self._read[reply.body] = found
         expected = self._identities.get(call.virtual_user.user, MISSING)
         self.judged += 1
         if expected is MISSING or _same(found, expected):
             return
-        self._tell(
+        self._report(
             "a call is answered as another user (under load)",
             f"{whoami.field} is {expected!r}",
             repr(None if found is MISSING else found),
@@ -376,23 +376,23 @@ class VirtualUsers:
         )
 
     def _shown(self, call: Any, reply: Any) -> Exchange:
-        # Only where Locust runs is there a transport; who only plans a load needs none.
+        # Lazily: only a process that sends needs the transport, not one that plans a load.
         from load.http.head import Head
 
         return exchange_of(call, reply, Head(reply.head), self.caller.client.address, self.secret_registry)
 
-    def _tell(
+    def _report(
         self, kind: str, expected: str, actual: str, exchange: Callable[[], Exchange] | None = None
     ) -> None:
         self.broken += 1
-        told = self._told.get(kind)
+        told = self._findings.get(kind)
         if told is not None:
             told["count"] += 1
             return
         whoami = self.profile.auth.whoami
         shown = exchange().record() if exchange else {}
         mask = self.secret_registry.mask
-        told = self._told[kind] = {
+        told = self._findings[kind] = {
             "event": "finding",
             "rule": "AUT-11",
             "function": whoami.function if whoami else None,
@@ -411,23 +411,23 @@ class VirtualUsers:
         self._found(dict(told))
 
     def findings(self) -> list[dict[str, Any]]:
-        """Return what was found, as events of a check: one for each kind, with its count and its first exchange."""
-        return [dict(told) for told in self._told.values()]
+        """Return the findings as events of a check: one for each kind, with its count and its first exchange."""
+        return [dict(told) for told in self._findings.values()]
 
     # -- the end -----------------------------------------------------------------------------------------------
 
     def rest(self) -> None:
-        """Stop the keepers, as soon as what waits for them is done."""
-        for _ in self._keepers:
+        """Stop the threads, once their jobs are done."""
+        for _ in self._threads:
             self._jobs.put(None)
-        for keeper in self._keepers:
-            keeper.join(5.0)
-        self._keepers.clear()
+        for thread in self._threads:
+            thread.join(5.0)
+        self._threads.clear()
 
     def sign_out(self) -> None:
-        """End every session there is, several at once."""
+        """End every session, several in parallel."""
         self.all.clear()
-        self.sessions.end_all(at_once=_AT_ONCE)
+        self.sessions.end_all(at_once=_MAX_SIGN_INS)
 
 
 def _same(one: Any, other: Any) -> bool:

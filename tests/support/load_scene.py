@@ -17,7 +17,7 @@ from load.http.endpoint import Endpoint
 from load.http.pool import Pool
 from load.locust_plugin import hooks as engine
 from load.locust_plugin.users import Idle, LoadUser
-from load.schedule import arrivals
+from load.schedule import parsing
 from load.workload.virtual_users import Mark
 
 PLAN: dict[str, Any] = json.loads(os.environ["SCENE_PLAN"])
@@ -108,8 +108,8 @@ def plan() -> Plan:
             given[name] = tuple(given[name])
     return Plan(
         "scene",
-        schedule=arrivals.parse(PLAN["schedule"]) if "schedule" in PLAN else None,
-        search=arrivals.parse_search(PLAN["search"]) if "search" in PLAN else None,
+        schedule=parsing.parse(PLAN["schedule"]) if "schedule" in PLAN else None,
+        search=parsing.parse_search(PLAN["search"]) if "search" in PLAN else None,
         **given,
     )
 

@@ -22,10 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from load.distributed.run_plan import Order, Plan
+from load.engine.open_loop import ArrivalQueue, OpenLoopScheduler
 from load.engine.rate_limit import RateLimit
-from load.engine.scheduler import ArrivalQueue, ClosedLoopUser, OpenLoopScheduler, Reply, Sender
+from load.engine.sender import ClosedLoopUser, Reply, Sender
 from load.metrics.aggregation import Aggregator
-from load.schedule import arrivals
+from load.schedule import parsing
 from tests.support.loading import Locust, Target, free_port, soon
 
 # --- the clockwork ----------------------------------------------------------------------------------------------
@@ -401,7 +402,7 @@ def test_a_circle_without_a_call_tells_and_asks_again() -> None:
     ClosedLoopUser(office.sender, supply, lambda: 0.0).go()
     until(lambda: bool(office.lines.used))
     assert office.sender.trouble == ["LookupError: nothing to be had"] * 2
-    assert tries[1] >= tries[0] + ClosedLoopUser.PAUSE / 2
+    assert tries[1] >= tries[0] + ClosedLoopUser.PAUSE_SECONDS / 2
 
 
 def test_many_circles_that_are_dropped_in_a_row_do_not_lie_within_each_other() -> None:
@@ -447,7 +448,7 @@ def test_greenlets_take_turns_at_arrivals() -> None:
 def test_a_plan_and_its_orders_travel_as_json() -> None:
     plan = Plan(
         "mix",
-        arrivals.parse("poisson 200/s for 30s"),
+        parsing.parse("poisson 200/s for 30s"),
         warmup=2.0,
         rate_limit=50.0,
         slos=("p95 < 300ms",),
@@ -459,7 +460,7 @@ def test_a_plan_and_its_orders_travel_as_json() -> None:
     closed = Plan("visit", users=5)
     assert Plan.from_json(json.loads(json.dumps(closed.to_json()))) == closed
     assert (plan.arrivals, closed.arrivals) == ("open", "closed")
-    order = Order(arrivals.parse("200/s for 30s"), 7, begin=2.0, since=4.0).share(1, 3)
+    order = Order(parsing.parse("200/s for 30s"), 7, begin=2.0, since=4.0).share(1, 3)
     assert Order.from_json(json.loads(json.dumps(order.to_json()))) == order
 
 
@@ -657,7 +658,7 @@ def test_a_search_finds_what_the_target_bears(tmp_path: Path) -> None:
         end = locust.end
     trials = end["search"]["trials"]
     # On a machine that is too busy a trial cannot be judged; the search goes on by its own rules all the same.
-    search = arrivals.parse_search(text)
+    search = parsing.parse_search(text)
     for trial in trials:
         assert (trial["rate"], trial["seconds"]) == (search.next_rate, search.next_seconds)
         assert trial["held"] is not True or trial["rate"] < 160

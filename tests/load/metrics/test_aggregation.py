@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from load.metrics.aggregation import Aggregator, Counts, Delta, Row, Second
+from load.metrics.aggregation import Aggregator, Row
+from load.metrics.counts import Counts, Delta, Second
 from load.metrics.histogram import Histogram
-from load.schedule.arrivals import constant
+from load.schedule.profiles import constant
 
 few = settings(max_examples=40, deadline=None)
 

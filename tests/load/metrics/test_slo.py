@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conformance.errors import UsageError
 from load.metrics import slo
-from load.metrics.aggregation import Counts, Second
+from load.metrics.counts import Counts, Second
 from load.metrics.histogram import Histogram
 from load.metrics.slo import Result, Slo, Watch
 

@@ -8,11 +8,11 @@ import pytest
 
 from conformance.errors import UsageError
 from load.metrics import slo
-from load.metrics.aggregation import Counts, Second
+from load.metrics.counts import Counts, Second
 from load.metrics.histogram import Histogram
 from load.metrics.slo import Doubt, Result
 from load.metrics.windows import TimedSlos, steps_of
-from load.schedule import arrivals
+from load.schedule import parsing
 
 
 def second(
@@ -38,7 +38,7 @@ def judged(
     doubt: Doubt | None = None,
 ) -> Result:
     one = slo.parse(text)
-    timed = TimedSlos([one], start, arrivals.parse(rate))
+    timed = TimedSlos([one], start, parsing.parse(rate))
     for each in seconds:
         timed.see(each)
     return timed.result(one, doubt)
@@ -97,7 +97,7 @@ def test_a_condition_to_stop_looks_back_by_itself(text: str) -> None:
     ],
 )
 def test_what_a_load_does_not_have_is_said_before_it(text: str, rate: str, why: str) -> None:
-    schedule = arrivals.parse(rate)
+    schedule = parsing.parse(rate)
     assert why in (TimedSlos.wrong(slo.parse(text), schedule, schedule.duration) or "")
     good = text.replace("70/s", "50/s").replace("from 30s", "from 20s").replace("40s", "10s")
     if good != text:
@@ -184,7 +184,7 @@ def test_steps_have_figures_and_objectives_of_their_own() -> None:
     assert judged("p95 < 80ms at 100/s", seconds, rate=rate).verdict == "pass"
     assert judged("p95 < 80ms at 200/s", seconds, rate=rate).verdict == "fail"
     assert judged("rate >= 200/s at 200/s", seconds, rate=rate).verdict == "pass"
-    timed = TimedSlos([], 2.0, arrivals.parse(rate))
+    timed = TimedSlos([], 2.0, parsing.parse(rate))
     for each in seconds:
         timed.see(each)
     shown = [step.to_json() for step in timed.steps]
@@ -198,13 +198,13 @@ def test_steps_have_figures_and_objectives_of_their_own() -> None:
 
 
 def test_a_ramp_is_ten_parts_and_a_constant_rate_none() -> None:
-    parts = steps_of(arrivals.parse("ramp 0/s to 100/s for 50s"))
+    parts = steps_of(parsing.parse("ramp 0/s to 100/s for 50s"))
     assert [(part.begin, part.end, part.rate) for part in parts[:2]] == [(0, 5, 5), (5, 10, 15)]
     assert len(parts) == 10
     assert [part.has(42) for part in parts].index(True) == 4
-    assert steps_of(arrivals.parse("100/s for 50s")) == []
+    assert steps_of(parsing.parse("100/s for 50s")) == []
     assert [
-        step.rate for step in steps_of(arrivals.parse("spike 10/s to 90/s at 20s for 5s, 60s in all"))
+        step.rate for step in steps_of(parsing.parse("spike 10/s to 90/s at 20s for 5s, 60s in all"))
     ] == [
         10,
         90,

@@ -18,7 +18,8 @@ from conformance.protocol.profile import Profile
 from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook import RULES
 from load.validation import validator as judging
-from load.validation.validator import AnswerValidator, Outcome, _Secrets
+from load.validation.secret_finder import SecretFinder
+from load.validation.validator import AnswerValidator, Outcome
 
 URL = "http://127.0.0.1:1/api/"
 SEALED = (
@@ -366,8 +367,8 @@ def test_the_same_broken_body_is_not_read_over_and_over() -> None:
 
 @pytest.mark.parametrize("secret", [False, True])
 def test_answers_that_never_come_again_do_not_pile_up(monkeypatch: pytest.MonkeyPatch, secret: bool) -> None:
-    monkeypatch.setattr(judging, "_VERDICTS", 8)
-    monkeypatch.setattr(judging, "_BODIES", 16)
+    monkeypatch.setattr(judging, "_MAX_VERDICTS", 8)
+    monkeypatch.setattr(judging, "_MAX_BODIES", 16)
     judge = judge_of(keep=2)
     sizes = []
     for number in range(400):
@@ -506,4 +507,4 @@ def test_no_secret_is_overlooked(needles: list[str], data: bytes, at: int, which
     texts = [needle.encode().decode("latin-1") for needle in needles]
     if texts:
         data = data[:at] + texts[which % len(texts)].encode("latin-1") + data[at:]
-    assert _Secrets(texts).within(data) is any(text in data.decode("latin-1") for text in texts)
+    assert SecretFinder(texts).within(data) is any(text in data.decode("latin-1") for text in texts)

@@ -307,7 +307,7 @@ def test_remarks_do_not_pile_up(driver: Driver, monkeypatch: pytest.MonkeyPatch)
     for _ in range(50):
         virtual_users.note("the target does not answer")
     assert [mark.text for mark in virtual_users.marks] == ["the target does not answer"]
-    monkeypatch.setattr(member_module, "_PATIENCE", -1.0)  # it was long ago
+    monkeypatch.setattr(member_module, "_REPEAT_SECONDS", -1.0)  # it was long ago
     virtual_users.note("the target does not answer")
     assert len(virtual_users.marks) == 2
     for number in range(2_000):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from load.metrics.machine import machine_facts
-from load.schedule.arrivals import parse
+from load.schedule.parsing import parse
 from reports.compare import load as compare_load
 from reports.compare import render as compare_show
 from reports.compare.alike import beside, differences, mix_note

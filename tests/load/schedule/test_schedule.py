@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.errors import UsageError
-from load.schedule import arrivals
-from load.schedule.arrivals import Schedule, Search, Stretch
+from load.schedule import parsing, profiles
+from load.schedule.profiles import Schedule, Stretch
+from load.schedule.search import Search
 
 few = settings(max_examples=60, deadline=None)
 
@@ -65,15 +66,15 @@ def test_arrival_k_is_due_when_k_have_been_asked_for(schedule: Schedule) -> None
     ("rate", "duration", "count"), [(200, 30, 6000), (0.1, 30, 3), (0.7, 10, 7), (1 / 3, 2, 1)]
 )
 def test_a_constant_rate_makes_as_many_as_it_says(rate: float, duration: float, count: int) -> None:
-    moments = list(arrivals.constant(rate, duration).times())
+    moments = list(profiles.constant(rate, duration).times())
     assert len(moments) == count
     assert moments == pytest.approx([number / rate for number in range(count)])
 
 
 def test_a_ramp_follows_the_inverse_of_its_integral() -> None:
-    moments = list(arrivals.ramp(0, 100, 10).times())
+    moments = list(profiles.ramp(0, 100, 10).times())
     assert moments == pytest.approx([math.sqrt(number / 5) for number in range(500)])
-    down = list(arrivals.ramp(100, 0, 10).times())
+    down = list(profiles.ramp(100, 0, 10).times())
     assert len(down) == 500
     # The mirror image, but for the one arrival by which both begin.
     assert [10 - moment for moment in reversed(down)] == pytest.approx(
@@ -82,12 +83,12 @@ def test_a_ramp_follows_the_inverse_of_its_integral() -> None:
 
 
 def test_nothing_is_due_in_a_pause_nor_lost_over_it() -> None:
-    moments = list(arrivals.steps([(10, 0.7), (0, 5), (10, 0.3)]).times())
+    moments = list(profiles.steps([(10, 0.7), (0, 5), (10, 0.3)]).times())
     assert moments == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 5.7, 5.8, 5.9])
 
 
 def test_a_spike_is_where_it_was_asked_for() -> None:
-    schedule = arrivals.spike(10, 100, 2, 1, 6)
+    schedule = profiles.spike(10, 100, 2, 1, 6)
     moments = list(schedule.times())
     assert [sum(at <= moment < at + 1 for moment in moments) for at in range(6)] == [10, 10, 100, 10, 10, 10]
     assert schedule.changes == ((0.0, 10.0), (2.0, 100.0), (3.0, 10.0))
@@ -99,7 +100,7 @@ def test_a_spike_is_where_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_as_many_come_by_chance_as_chance_allows(seed: int) -> None:
-    moments = list(arrivals.poisson(500, 40).times(seed))
+    moments = list(profiles.poisson(500, 40).times(seed))
     mean = 20_000
     assert abs(len(moments) - mean) < 4 * math.sqrt(mean)
     counts = [0] * 400
@@ -118,7 +119,7 @@ def test_as_many_come_by_chance_as_chance_allows(seed: int) -> None:
 
 @pytest.mark.parametrize("of", [2, 5])
 def test_poisson_shares_are_streams_of_their_own_that_add_up(of: int) -> None:
-    schedule = arrivals.ramp(0, 1000, 20, spacing="poisson")
+    schedule = profiles.ramp(0, 1000, 20, spacing="poisson")
     shares = [list(schedule.share(index, of).times(3)) for index in range(of)]
     assert len({moment for share in shares for moment in share}) == sum(map(len, shares))
     assert abs(sum(map(len, shares)) - 10_000) < 400
@@ -129,7 +130,7 @@ def test_poisson_shares_are_streams_of_their_own_that_add_up(of: int) -> None:
 
 
 def test_another_seed_gives_other_moments() -> None:
-    schedule = arrivals.poisson(50, 10)
+    schedule = profiles.poisson(50, 10)
     assert list(schedule.times(1)) == list(schedule.times(1)) != list(schedule.times(2))
     assert list(schedule.times(-1)) == list(schedule.times(-1)) != list(schedule.times(1))
 
@@ -192,7 +193,7 @@ def test_it_survives_json_and_pickle(schedule: Schedule, of: int) -> None:
 
 def test_a_soak_without_end_can_be_begun_anywhere() -> None:
     for spacing in ("even", "poisson"):
-        soak = arrivals.soak(20_000, spacing=spacing).share(1, 3)
+        soak = profiles.soak(20_000, spacing=spacing).share(1, 3)
         hours = 36_000.0
         moments = list(islice(soak.times(5, hours), 5000))
         assert moments[0] >= hours
@@ -203,13 +204,13 @@ def test_a_soak_without_end_can_be_begun_anywhere() -> None:
 
 
 def test_moments_are_made_as_they_are_asked_for() -> None:
-    assert list(islice(arrivals.constant(1e6, 1e9).times(), 3)) == [0.0, 1e-6, 2e-6]
+    assert list(islice(profiles.constant(1e6, 1e9).times(), 3)) == [0.0, 1e-6, 2e-6]
 
 
 @pytest.mark.parametrize("part", [(-1, 2), (2, 2), (0, 0)])
 def test_a_share_that_is_none_is_refused(part: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=r"share|part"):
-        arrivals.constant(1, 1).share(*part)
+        profiles.constant(1, 1).share(*part)
 
 
 # --- reading --------------------------------------------------------------------------------------------------
@@ -218,24 +219,24 @@ def test_a_share_that_is_none_is_refused(part: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("text", "made"),
     [
-        ("200/s for 60s", arrivals.constant(200, 60)),
-        ("200 over 1m", arrivals.constant(200, 60)),
-        ("  12000/min for 1h30m ", arrivals.constant(200, 5400)),
-        ("constant 7.5/s for 500ms", arrivals.constant(7.5, 0.5)),
-        ("Poisson 200/s for 60 s", arrivals.poisson(200, 60)),
-        ("ramp 10/s to 200/s for 60s", arrivals.ramp(10, 200, 60)),
-        ("ramp from 0 to 200/s over 60s", arrivals.ramp(0, 200, 60)),
-        ("poisson ramp 10/s to 200/s for 60s", arrivals.ramp(10, 200, 60, spacing="poisson")),
-        ("steps 50/s for 30s, 100/s for 1 min", arrivals.steps([(50, 30), (100, 60)])),
-        ("spike 50/s to 500/s at 20s for 5s, 60s in all", arrivals.spike(50, 500, 20, 5, 60)),
-        ("spike 50/s to 500/s at 0s for 5s, 1m in all", arrivals.spike(50, 500, 0, 5, 60)),
-        ("soak 50/s", arrivals.soak(50)),
-        ("soak 50/s until stopped", arrivals.soak(50)),
-        ("soak 50/s for 8h", arrivals.soak(50, 8 * 3600)),
+        ("200/s for 60s", profiles.constant(200, 60)),
+        ("200 over 1m", profiles.constant(200, 60)),
+        ("  12000/min for 1h30m ", profiles.constant(200, 5400)),
+        ("constant 7.5/s for 500ms", profiles.constant(7.5, 0.5)),
+        ("Poisson 200/s for 60 s", profiles.poisson(200, 60)),
+        ("ramp 10/s to 200/s for 60s", profiles.ramp(10, 200, 60)),
+        ("ramp from 0 to 200/s over 60s", profiles.ramp(0, 200, 60)),
+        ("poisson ramp 10/s to 200/s for 60s", profiles.ramp(10, 200, 60, spacing="poisson")),
+        ("steps 50/s for 30s, 100/s for 1 min", profiles.steps([(50, 30), (100, 60)])),
+        ("spike 50/s to 500/s at 20s for 5s, 60s in all", profiles.spike(50, 500, 20, 5, 60)),
+        ("spike 50/s to 500/s at 0s for 5s, 1m in all", profiles.spike(50, 500, 0, 5, 60)),
+        ("soak 50/s", profiles.soak(50)),
+        ("soak 50/s until stopped", profiles.soak(50)),
+        ("soak 50/s for 8h", profiles.soak(50, 8 * 3600)),
     ],
 )
 def test_texts_are_read(text: str, made: Schedule) -> None:
-    assert arrivals.parse(text) == made
+    assert parsing.parse(text) == made
 
 
 @pytest.mark.parametrize(
@@ -250,17 +251,17 @@ def test_texts_are_read(text: str, made: Schedule) -> None:
     ],
 )
 def test_what_is_said_can_be_read_again(text: str) -> None:
-    assert arrivals.parse(text).text == text
+    assert parsing.parse(text).text == text
 
 
 def test_the_duration_of_the_options_stands_in() -> None:
-    assert arrivals.parse("200/s", 60) == arrivals.constant(200, 60)
-    assert arrivals.parse("200/s for 5s", 60) == arrivals.constant(200, 5)
-    assert arrivals.parse("soak 200/s", 60) == arrivals.soak(200, 60)
-    assert arrivals.parse("ramp 1/s to 2/s", 60, spacing="poisson") == arrivals.ramp(
+    assert parsing.parse("200/s", 60) == profiles.constant(200, 60)
+    assert parsing.parse("200/s for 5s", 60) == profiles.constant(200, 5)
+    assert parsing.parse("soak 200/s", 60) == profiles.soak(200, 60)
+    assert parsing.parse("ramp 1/s to 2/s", 60, spacing="poisson") == profiles.ramp(
         1, 2, 60, spacing="poisson"
     )
-    assert arrivals.parse("spike 1/s to 2/s at 3s for 4s", 60) == arrivals.spike(1, 2, 3, 4, 60)
+    assert parsing.parse("spike 1/s to 2/s at 3s for 4s", 60) == profiles.spike(1, 2, 3, 4, 60)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_the_duration_of_the_options_stands_in() -> None:
 )
 def test_nonsense_is_refused_in_one_line(text: str, why: str) -> None:
     with pytest.raises(UsageError) as refused:
-        arrivals.parse(text)
+        parsing.parse(text)
     assert why in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -295,15 +296,15 @@ def test_nonsense_is_refused_in_one_line(text: str, why: str) -> None:
 @pytest.mark.parametrize("rate", [-1.0, math.nan, math.inf])
 def test_impossible_numbers_are_refused(rate: float) -> None:
     with pytest.raises(UsageError, match="a rate is 0/s or more"):
-        arrivals.constant(rate, 10)
+        profiles.constant(rate, 10)
     with pytest.raises(UsageError, match="a rate is 0/s or more"):
-        arrivals.ramp(1, rate, 10)
+        profiles.ramp(1, rate, 10)
     with pytest.raises(UsageError, match="a rate is 0/s or more"):
-        arrivals.steps([(1, 1), (rate, 1)])
+        profiles.steps([(1, 1), (rate, 1)])
     with pytest.raises(UsageError, match="more than 0 s"):
-        arrivals.constant(1, -1)
+        profiles.constant(1, -1)
     with pytest.raises(UsageError, match="spacing"):
-        arrivals.constant(1, 1, spacing="odd")
+        profiles.constant(1, 1, spacing="odd")
 
 
 # --- the search -----------------------------------------------------------------------------------------------
@@ -352,7 +353,7 @@ def test_a_search_goes_by_steps_and_then_by_halves() -> None:
 def test_a_trial_that_says_nothing_is_repeated_once_and_longer() -> None:
     search = Search(10, 80, seconds=5).tried(True).tried(None)
     assert (search.next_rate, search.next_seconds) == (20, 10)
-    assert search.schedule() == arrivals.constant(20, 10)
+    assert search.schedule() == profiles.constant(20, 10)
     again = search.tried(True)
     assert (again.next_rate, again.next_seconds, again.best) == (40, 5, 20)
     unknown = search.tried(None)
@@ -419,7 +420,7 @@ def test_a_search_survives_json() -> None:
     ],
 )
 def test_searches_are_read(text: str, made: Search) -> None:
-    assert arrivals.parse_search(text) == made
+    assert parsing.parse_search(text) == made
 
 
 @pytest.mark.parametrize(
@@ -435,7 +436,7 @@ def test_searches_are_read(text: str, made: Search) -> None:
 )
 def test_searches_that_are_none_are_refused(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        arrivals.parse_search(text)
+        parsing.parse_search(text)
 
 
 @pytest.mark.parametrize(
@@ -450,4 +451,4 @@ def test_searches_that_are_none_are_refused(text: str, why: str) -> None:
 )
 def test_json_that_is_no_schedule_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"."):
-        Schedule.from_json({**arrivals.constant(1, 1).to_json(), **change})
+        Schedule.from_json({**profiles.constant(1, 1).to_json(), **change})
