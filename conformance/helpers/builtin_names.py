@@ -1,6 +1,6 @@
-"""Names and texts that a language's dictionaries, decoders and comparisons treat in a way of their own.
+"""Names and texts that the dictionaries, decoders and comparisons of languages treat specially.
 
-A lookup such as `sessions[token]` finds more than what was put in: in JavaScript every object inherits `constructor`.
+A lookup such as `sessions[token]` may find more than was stored: in JavaScript every object inherits `constructor`.
 A comparison may fold case, accents or trailing blanks (MySQL), numbers in text (PHP), or compare 32-bit hashes. The
 tests send such texts where the target compares, looks up or dispatches by a text.
 """
@@ -27,26 +27,26 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: What every JavaScript object inherits, `Object.prototype`'s members first.
+#: Members that every JavaScript object inherits from `Object.prototype`.
 PROTOTYPE_NAMES = (
     "constructor", "__proto__", "toString", "hasOwnProperty", "valueOf", "isPrototypeOf", "toLocaleString",
     "propertyIsEnumerable", "__defineGetter__", "__lookupSetter__",
 )  # fmt: skip
 
-#: What a value that is absent, empty or of another type turns into when a language makes a text of it.
+#: Texts that languages make of values that are absent, empty or of another type.
 EMPTY_VALUES = (
     "null", "undefined", "0", "[object Object]", "None", "nil", "NaN", "false", "true", "1", "-1", "0e0", "{}", "[]",
     "Array", "NULL", "0x0", "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip
 
-#: What matches anything in a glob, a LIKE, a directory or a regular expression; and the folder itself.
+#: Patterns that match anything in a glob, a LIKE, a folder or a regular expression.
 WILDCARDS = ("*", "%", ".*", "?", "_", ".", "..", "/", "[a-z]*")
 
 _ACCENTS = str.maketrans("aceinouyACEINOUY", "áçéíñóúýÁÇÉÍÑÓÚÝ")
 
 
 def same_java_hash(text: str) -> str | None:
-    """Return another text with the same `String.hashCode` in Java; None where none of letters and digits is found.
+    """Return another text with the same `String.hashCode` in Java, of letters and digits; None if none is found.
 
     31 * a + b stays the same where a grows by one and b falls by 31. CRC and other sums are not covered.
     """
@@ -74,9 +74,9 @@ def percent_escaped(text: str) -> str:
 
 
 def unsigned_tokens(token: str, claims: dict[str, Any]) -> dict[str, str]:
-    """Return structured tokens (RFC 7519) that nobody signed, by what they are.
+    """Return unsigned structured tokens (RFC 7519), by description.
 
-    They claim what `claims` says, or, where the token itself is structured, what it says with the claims on top.
+    They have the claims in `claims`, added to those of the token where that is structured.
     """
     parts = token.split(".")
     header, body = (_decoded(part) for part in (*parts, "", "")[:2])
@@ -107,10 +107,10 @@ def _encoded(value: dict[str, Any]) -> str:
 
 
 def rotated(ctx: TestContext, items: list[T], quick: int, standard: int | None = None) -> list[T]:
-    """Return as many of the items as the budget allows; what the test is run against next gets the following ones.
+    """Return as many items as the budget allows; the next function that the test is run against gets the next items.
 
-    A sample drawn for each function leaves some items out everywhere. A rotation tries all of them as soon as the test
-    is run against enough functions. The seed decides where it begins.
+    A sample drawn for each function may leave some items out for all functions. A rotation tries every item if there
+    are enough functions. The seed decides where it begins.
     """
     most = quick if ctx.quick else standard
     if ctx.deep or most is None or len(items) <= most:

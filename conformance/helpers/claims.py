@@ -1,4 +1,4 @@
-"""Claims that a request makes beside what its function declares: rights, and who its caller is (ACC-3, AUT-4)."""
+"""Undeclared claims in requests: rights, and the identity of the caller (ACC-3, AUT-4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Headers = list[tuple[str, str]]
 
 
 def rights(ctx: TestContext) -> dict[str, Any]:
-    """Return members with which rights are asked for where nobody declares them."""
+    """Return undeclared members that claim rights."""
     roles = sorted(ctx.catalog.roles) or ["admin"]
     return {
         "role": roles[0],
@@ -40,7 +40,7 @@ def undeclared(function: Method, claim: dict[str, Any]) -> dict[str, Any]:
 
 
 def nested(function: Method, data: dict[str, Any], claim: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield `data` with the claim below its top level: in an object of its own, in declared objects, in items."""
+    """Yield `data` with the claim below its top level: in a new object, and in declared objects and items."""
     wrapped = {
         name: {"id": claim.get("userId", 1), **claim}
         for name in ("user", "owner", "account")
@@ -63,9 +63,9 @@ def _within(value: Any, claim: dict[str, Any]) -> Any:
 
 
 def claiming_headers(ctx: TestContext, function: Method, user: str | None) -> list[tuple[str, Headers]]:
-    """Return headers that claim to be somebody, or to come from a trusted place, by what they are.
+    """Return headers that claim to be a user or to come from a trusted host, by description.
 
-    A proxy may set such headers. A client must not be believed when it does.
+    A proxy may set such headers. A target must not trust them when a client sets them.
     """
     name = ctx.profile.users[user].user if user is not None else "admin"
     value = next((str(known) for _, known in learned(ctx).values.get(user or "", [])), name)

@@ -1,4 +1,4 @@
-"""What conversations of several areas watch in the same way: traces of a write, equal answers, lists."""
+"""Comparisons that tests of several areas share: JSON values, responses, lists, and effects of refused writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Lister", "Trace", "canonical", "equal", "listers", "pairs", "same_an
 def canonical(value: Any) -> Any:
     """Return a value in a form that compares as JSON does: 1 and 1.0 are equal, true and 1 are not.
 
-    Equal values have the same `repr`, too, in whatever order their members came.
+    Equal values also have the same `repr`, whatever the order of their members.
     """
     if isinstance(value, bool):
         return ("bool", value)
@@ -34,12 +34,12 @@ def canonical(value: Any) -> Any:
 
 
 def equal(first: Any, second: Any) -> bool:
-    """Whether two values are the same JSON value."""
+    """Return whether two values are the same JSON value."""
     return bool(canonical(first) == canonical(second))
 
 
 def seen(sent: Any, got: Any, schema: dict[str, Any]) -> bool:
-    """Whether what came back is what was sent: the same value, moment (date-time), or set (uniqueItems)."""
+    """Return whether a value came back as sent: the same value, moment (date-time) or set (uniqueItems)."""
     if equal(sent, got):
         return True
     if isinstance(sent, str) and isinstance(got, str) and schema.get("format") in ("date-time", "time"):
@@ -57,7 +57,7 @@ def seen(sent: Any, got: Any, schema: dict[str, Any]) -> bool:
     ):
         return sorted(map(repr, map(canonical, sent))) == sorted(map(repr, map(canonical, got)))
     if isinstance(sent, dict) and isinstance(got, dict):
-        # What a nested object was given must be there; the target may add its defaults.
+        # All members that were sent must be there. The target may add defaults.
         properties = schema.get("properties", {})
         if not got.keys() - sent.keys() <= properties.keys():
             return False
@@ -78,7 +78,7 @@ def _moment(text: str) -> datetime.datetime:
 def same_answer(
     ctx: TestContext, rule: str, function: Method, *, kind: str, what: str, **variant: Any
 ) -> None:
-    """Judge that a call sent in another way is answered as the plain call is.
+    """Check that a variant of a call gets the same response as the plain call.
 
     Raises:
         NotJudgedError: the plain call does not succeed, so that nothing can be compared.
@@ -94,7 +94,7 @@ def same_answer(
     if varied.status != 200 and function.effect != "read":
         control = ctx.call(function, again, as_=user)
         if control.status != 200:
-            # A rule beyond the schema (x-beyond-schema) refuses this data, in whichever way it is sent.
+            # A rule beyond the schema (x-beyond-schema) refuses this data, however it is sent.
             raise NotJudgedError(f"the plain call does not succeed every time: {control.summary()}")
     good = varied.status == 200
     actual = varied.summary()
@@ -115,14 +115,14 @@ def same_answer(
 
 
 class Lister:
-    """A list function as one user calls it, always with the same data."""
+    """A list function, called by one user, always with the same data."""
 
     def __init__(self, ctx: TestContext, function: Method, user: str | None, data: dict[str, Any]) -> None:
         self.ctx = ctx
         self.function = function
         self.user = user
         self.data = data
-        #: The call that `rows` was last taken from.
+        #: The exchange that `rows` used last.
         self.last: Exchange | None = None
 
     def exchange(self, **paging: Any) -> Exchange:
@@ -133,7 +133,7 @@ class Lister:
         """Return the rows.
 
         Raises:
-            SetUpFailedError: there are none to be read.
+            SetUpFailedError: the response has no rows.
 
         """
         exchange = self.last = self.ctx.must(self.exchange(**paging), "could not list")
@@ -150,10 +150,10 @@ class Lister:
 
 
 def listers(ctx: TestContext, kind: str, user: str, resource: Any = None) -> Iterator[Lister]:
-    """Yield the lists of a kind that a user may call and in which all his objects must stand.
+    """Yield the lists of a kind that a user may call, and that must contain all their objects.
 
-    A list that needs arguments other than identifiers is left out: what it leaves out on purpose is not known. A
-    list under another object is called for the one that `thing` was made under.
+    A list that requires arguments other than identifiers is left out, since they may filter it. A list under a parent
+    is called for the parent of `resource`.
     """
     for function in ctx.catalog.lists(kind):
         if not ctx.resources.may_call(user, function):
@@ -172,7 +172,7 @@ def listers(ctx: TestContext, kind: str, user: str, resource: Any = None) -> Ite
 
 
 def snapshot(ctx: TestContext, resource: Any, user: str | None = None) -> Any:
-    """Return an object as its read function shows it, without the members that move by themselves.
+    """Return an object as its read function shows it, without volatile members.
 
     Raises:
         SetUpFailedError: it cannot be read.
@@ -201,14 +201,14 @@ def act(
     data: dict[str, Any] | None = None,
     **options: Any,
 ) -> Exchange:
-    """Call a function on an object, with the identifiers that the object was made with."""
+    """Call a function on an object, with the identifiers of the parents that it was created with."""
     return ctx.call(
         function, bound(ctx, function, resource, **(data or {})), as_=user or resource.user, **options
     )
 
 
 def bound(ctx: TestContext, function: Method, resource: Any, **more: Any) -> dict[str, Any]:
-    """Return data for a function on this very object: its identifier, and those it stands under."""
+    """Return data for a function on this object: its identifier and those of its parents."""
     assert function.object is not None
     fixed: dict[str, Any] = {function.object.id: resource.id}
     for param in function.params:
@@ -220,7 +220,7 @@ def bound(ctx: TestContext, function: Method, resource: Any, **more: Any) -> dic
 def pairs(
     ctx: TestContext, function: Method, sent: dict[str, Any], shown: Any
 ) -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
-    """Yield (name, sent, shown, schema) of the members that an object shows by the name of an argument."""
+    """Yield (name, sent, shown, schema) of the members that an object shows under the name of an argument."""
     if not isinstance(shown, dict):
         return
     for param in function.params:
@@ -230,7 +230,7 @@ def pairs(
 
 
 class Trace:
-    """Looks whether a write that should have been refused took place all the same."""
+    """Detect whether a write that should have been refused had an effect."""
 
     def __init__(self, ctx: TestContext, function: Method, user: str | None, data: dict[str, Any]) -> None:
         self.ctx = ctx
@@ -261,10 +261,10 @@ class Trace:
         yield from listers(self.ctx, self.function.object.kind, self.user, Parent())
 
     def moved(self) -> tuple[Exchange | None, str] | None:
-        """Return the call that shows that something happened, and what it shows; None where nothing did.
+        """Return the exchange that shows an effect, and its description; None where there was no effect.
 
         Raises:
-            SetUpFailedError: it cannot be looked at any more.
+            SetUpFailedError: the object or list can no longer be read.
 
         """
         if self.lister is not None:
@@ -275,7 +275,7 @@ class Trace:
             new = [(identifier, row) for identifier, row in rows if identifier not in self.before]
             extra = [identifier for identifier, _ in new if identifier is not MISSING]
             for identifier, row in new:
-                # What somebody else made in the meantime is not the run's to remove.
+                # Only objects with the run's tag are removed: others may have been created by somebody else.
                 if identifier is not MISSING and self.ctx.resources.tag in json.dumps(row, default=str):
                     self.ctx.resources.enter(self.function.object.kind, identifier, self.user)
             return (self.lister.last, f"{len(extra)} new in {self.lister.function.name}") if extra else None
@@ -292,5 +292,5 @@ class Trace:
 
     @property
     def watches(self) -> bool:
-        """Whether there is anything to look at."""
+        """Whether there is an object or a list to compare."""
         return self.lister is not None or self.resource is not None

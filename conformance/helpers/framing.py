@@ -1,7 +1,7 @@
 """Requests whose end can be read in two ways (RFC 9112, sections 2.2, 5.1, 5.2, 6.1, 6.3 and 7.1; SEC-6).
 
-By one reading the request holds another one, by the other reading that one stands by itself. Two servers in a row that
-read differently let a stranger put requests in front of another client's.
+In one reading the body contains a second request, in the other that one is a request of its own. Two servers in a row
+that read differently let an attacker put requests before those of another client (request smuggling).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from conformance.protocol.client import Client, compact
 
 __all__ = ["Ambiguous", "Framing", "statuses"]
 
-#: What ends the last chunk of a body, and the body.
+#: The end of the last chunk and of the body.
 END = b"\r\n0\r\n\r\n"
 FRAMED = b"Transfer-Encoding: chunked\r\n"
 
 
 @dataclass(frozen=True)
 class Ambiguous:
-    """An ambiguous request with the hidden one behind or inside it, by what is ambiguous about it."""
+    """An ambiguous request with a hidden one after or inside it; `what` describes the ambiguity."""
 
     what: str
     data: bytes
 
 
 class Framing:
-    """Makes ambiguous requests to one endpoint; `token` goes along, so that a guard before it lets them in."""
+    """Build ambiguous requests to one endpoint; `token` is sent so that a guard does not refuse them."""
 
     def __init__(self, client: Client, endpoint: str, name: str, token: str | None) -> None:
         self._client = client
@@ -41,20 +41,20 @@ class Framing:
         call = compact({"method": f"{name}Hidden", "data": {}})
         #: A complete call of an unknown function, and one without a method that asks to close the connection.
         self.hidden = self._head + b"Content-Length: %d\r\n\r\n" % len(call) + call
-        # Within a chunk: what ends the chunks belongs to its body, so that nothing is left over behind it.
+        # Inside a chunk, the end of the chunks belongs to the hidden request's body, so that nothing is left over.
         self._within = self._head + b"Content-Length: %d\r\n\r\n" % (len(call) + len(END)) + call
         closing = self._head + b"Connection: close\r\n"
         self.last = closing + b"Content-Length: 2\r\n\r\n{}"
-        #: The statuses of those two by themselves, as far as they were asked for.
+        #: The statuses of those two when sent alone, as far as they are known.
         self.alone: dict[bytes, int] = {}
 
     def _begin(self, verb: str, target: str) -> bytes:
-        """Return the head of a request, without Accept: whoever scans bytes for calls may take that for a function."""
+        """Return the head of a request, without Accept, which a scan of the bytes for calls may take for a function."""
         lines = self._client.head(verb, target, self._fields).split(b"\r\n")
         return b"\r\n".join(line for line in lines if not line.lower().startswith(b"accept:"))
 
     def plain(self) -> bytes:
-        """Return an honest call that leaves the connection open."""
+        """Return an unambiguous call that leaves the connection open."""
         return self._head + b"Content-Length: %d\r\n\r\n" % len(self._call) + self._call
 
     def every(self) -> Iterator[Ambiguous]:
@@ -91,7 +91,7 @@ class Framing:
             length = self._length(chunks)
             yield self._made(f"Content-Length and Transfer-Encoding{what}", length + FRAMED, chunks)
             yield self._made(f"Transfer-Encoding before Content-Length{what}", FRAMED + length, chunks)
-        # By the shorter length the chunk's content is a request.
+        # Read by the shorter length, the content of the chunk is a request.
         size = b"%x\r\n" % len(self._within)
         inside = size + self._within + END
         length = b"Content-Length: %d\r\n" % len(size)
@@ -127,7 +127,7 @@ class Framing:
             yield self._made(what, length + field + b"\r\n", chunks)
 
     def _numbers(self) -> Iterator[Ambiguous]:
-        """Yield lengths and chunk sizes that are no plain digits, though a parser of numbers reads them."""
+        """Yield lengths and chunk sizes that are not plain digits, although a lenient number parser accepts them."""
         count = len(self._call)
         digits, hexed = b"%d" % count, b"%x" % count
         for what, length in (
@@ -153,7 +153,7 @@ class Framing:
         yield self._made("a chunk size that ends with a bare line feed", FRAMED, bare)
 
     def _lines(self) -> Iterator[Ambiguous]:
-        """Yield heads whose lines end, or whose fields are named, in two ways."""
+        """Yield heads with ambiguous line ends or field names."""
         call = self._call
         short, long = b"Content-Length: %d\r\n" % len(call), self._length(call)
         yield self._made(
@@ -166,7 +166,7 @@ class Framing:
         yield self._made("a folded header", b"X-Note: a\r\n " + short + long, call)
 
     def _bodies(self) -> Iterator[Ambiguous]:
-        """Yield well-formed requests whose body is a request: who refuses them early must not answer it."""
+        """Yield well-formed requests whose body is a request; a target that refuses early must not answer the body."""
         length = b"Content-Length: %d\r\n\r\n" % len(self.hidden)
         for verb in ("GET", "DELETE", "OPTIONS", "PUT"):
             head = self._begin(verb, self._endpoint)
@@ -183,7 +183,7 @@ class Framing:
 
 
 def statuses(received: bytes) -> list[int]:
-    """Return the statuses of the answers in what came back, 1xx left out; one may follow a body without a line end."""
+    """Return the statuses of the responses in the bytes received, without 1xx."""
     found = []
     for line in received.split(b"\r\n"):
         _, mark, rest = line.rpartition(b"HTTP/1.")

@@ -1,7 +1,9 @@
-"""A function as one user offers it generated data: identifiers bound, the account left alone, traces removed.
+"""A function that is called with generated data, as one user.
 
-What is drawn from strategies holds symbols for identifiers, so that the same seed draws the same whatever the target's
-identifiers are; they are bound when the data is sent and judged.
+Identifiers are resolved, the user's account is left alone, and created objects are deleted.
+
+Strategies draw symbols in place of identifiers, so that a seed draws the same data whatever the target's identifiers
+are. Symbols are resolved when the data is sent and checked.
 """
 
 from __future__ import annotations
@@ -25,17 +27,17 @@ from conformance.schema.pointer import resolve
 
 __all__ = ["FuzzTarget", "breadth"]
 
-#: Objects that no function deletes are made so often at most, in a quick and in a longer run.
-_KEPT = (6, 36)
+#: Objects created per function that no function deletes, in a quick and in a longer run.
+MAX_UNDELETABLE = (6, 36)
 
 
 def breadth(function: Method) -> float:
-    """Return how much there is to try with a function: the length of its arguments' schemas."""
+    """Return a measure of how much there is to test in a function: the length of its schemas."""
     return 40.0 + sum(len(json.dumps(param.schema, default=str)) for param in function.params)
 
 
 class Symbol(str):
-    """Stands for the identifier of an object of a kind until data is sent."""
+    """A placeholder for the identifier of an object of a kind, until data is sent."""
 
     __slots__ = ()
 
@@ -46,7 +48,10 @@ class Symbol(str):
 
 
 class IdentifierResolver:
-    """Binds symbols for whoever offers a function now: one for each function, so that its strategies are made once."""
+    """Resolve symbols for the current fuzz target of a function.
+
+    There is one resolver per function, so that the function's strategies are built once.
+    """
 
     def __init__(self) -> None:
         self.fuzz_target: FuzzTarget | None = None
@@ -58,9 +63,9 @@ class IdentifierResolver:
 
 
 class FuzzTarget:
-    """Sends one function generated data; a context that removes what it made.
+    """Call one function with generated data; as a context manager, delete what was created.
 
-    `user` is who calls it (None: nobody), `thing` the object that an update is tried on.
+    `user` is the caller (None for no session), and `resource` the object that an update function is called on.
     """
 
     def __init__(self, ctx: TestContext, function: Method, user: str | None = None) -> None:
@@ -101,7 +106,7 @@ class FuzzTarget:
         if self.resource.made:
             self.ctx.resources.remove(self.resource)
         elif isinstance(self._original, dict):
-            # What the run found, and did not make, gets its values back.
+            # An object that the run did not create gets its values back.
             values = {
                 param.name: self._original[param.name]
                 for param in self.function.params
@@ -114,23 +119,23 @@ class FuzzTarget:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether more objects may be made: of what cannot be deleted only a few are."""
-        return self._deletes or not self.creates or self._made < _KEPT[0 if self.ctx.quick else 1]
+        """Whether more objects may be created; where they cannot be deleted, only a few may."""
+        return self._deletes or not self.creates or self._made < MAX_UNDELETABLE[0 if self.ctx.quick else 1]
 
     @property
     def cost(self) -> int:
-        """How many calls an accepted example takes, with the clean-up."""
+        """The number of calls that an accepted example takes, with the clean-up."""
         return 2 if (self.creates and self._deletes) or self._spends else 1
 
     @property
     def stores(self) -> bool:
-        """Whether the function makes or changes objects, so that what it was given can be read again."""
+        """Whether the function creates or updates objects, so that stored data can be read again."""
         return self.role is not None and self.role.does in ("create", "update")
 
     # -- data --------------------------------------------------------------------------------------------------
 
     def hands_off(self, parameter: str) -> bool:
-        """Whether a parameter must not be given: it may lock the profile's user out of the account."""
+        """Return whether a parameter must not be sent, since it may lock the user out of the account."""
         return self.ctx.resources.locks_out(self.function, parameter)
 
     def identify(self, kind: str) -> Any:
@@ -153,25 +158,25 @@ class FuzzTarget:
         return st.just(Symbol(kind))
 
     def bind(self, value: Any) -> Any:
-        """Return the value with the symbols replaced by identifiers of standing objects."""
+        """Return the value with the symbols replaced by identifiers of existing objects."""
 
-        def standing(kind: str) -> Any:
+        def existing(kind: str) -> Any:
             if self.resource is not None and self.resource.kind == kind:
                 return self.resource.id
             if self.user is None:
                 raise SetUpFailedError(f"nobody to find or make a {kind} for")
             return self.ctx.resources.any(kind, self.user).id
 
-        return _put(value, standing)
+        return _put(value, existing)
 
     def final(self, value: Any) -> Any:
-        """Return the value as it is sent: bound, with objects of its own where the call uses them up."""
+        """Return the value as it is sent: resolved, with new objects where the call uses them up."""
         return _put(value, self.identify)
 
     def fit(self, data: Any, about: str | None = None) -> Any:
-        """Return data that acts on the object that is tried, by its own parents, and leaves the account alone.
+        """Return data that acts on the object under test, with its parents, and leaves the account alone.
 
-        `about` is the parameter that is being tried; it stays as it is.
+        `about` is the parameter under test, which is not changed.
         """
         if not isinstance(data, dict):
             return data
@@ -196,7 +201,7 @@ class FuzzTarget:
         return fitted
 
     def allows(self, data: Any) -> bool:
-        """Whether the schema lets data pass, as it is sent."""
+        """Return whether the data, as it is sent, is valid against the schema."""
         try:
             return bool(self.function.data.valid(json.loads(payloads.encode(data))))
         except (ValueError, RecursionError):
@@ -205,7 +210,7 @@ class FuzzTarget:
     # -- calls -------------------------------------------------------------------------------------------------
 
     def body(self, data: Any) -> bytes:
-        """Return the call with this data, numbers by the letter."""
+        """Return the body of a call with this data, with numbers exactly as written."""
         return payloads.encode({"method": self.function.name.partition(".")[2], "data": data})
 
     def send(self, data: Any = None, *, body: bytes | None = None) -> Exchange:
@@ -214,7 +219,7 @@ class FuzzTarget:
         return self.ctx.call(self.function, as_=None if self.login else self.user, body=sent)
 
     def clear(self, exchange: Exchange, data: Any) -> None:
-        """After a call: remove what it made, so that lists stay short."""
+        """Delete what a call created, so that lists stay short."""
         if exchange.status != 200 or not self.creates:
             return
         self._made += 1
@@ -224,11 +229,11 @@ class FuzzTarget:
                 self.ctx.resources.remove(resource)
 
     def made(self, exchange: Exchange, data: Any) -> Resource | None:
-        """Return the object that a call made."""
+        """Return the object that a call created."""
         return self.ctx.resources.learn(exchange, self.function, data, self.user)
 
     def accepts_by_rule(self, data: Any) -> set[int]:
-        """Return the statuses with which data that the schema allows may be answered (DAT-1)."""
+        """Return the statuses that are right for data that is valid against the schema (DAT-1)."""
         accepted = {200, 403, 404}
         if self.login:
             accepted |= {400, 401}
@@ -246,7 +251,7 @@ class FuzzTarget:
         )
 
     def shown(self, exchange: Exchange, data: Any) -> Iterable[tuple[str, Any, Exchange]]:
-        """Yield where what was just stored is shown again: (what shows it, the object there, the exchange)."""
+        """Yield where the stored object is shown: (function, the object as shown, the exchange)."""
         role, ctx = self.role, self.ctx
         if role is None or role.does not in ("create", "update") or exchange.status != 200:
             return
@@ -273,7 +278,7 @@ class FuzzTarget:
 
 
 def _put(value: Any, find: Callable[[str], Any]) -> Any:
-    """Return the value with each symbol replaced by what is found for its kind."""
+    """Return the value with each symbol replaced by the identifier that `find` returns for its kind."""
     if isinstance(value, Symbol):
         return find(value.kind)
     if isinstance(value, dict):

@@ -1,9 +1,9 @@
-"""What a target knows its users by, learned from its own answers (ACC-3).
+"""The identifiers by which a target knows its users, learned from its responses (ACC-3).
 
-A member of data such as `ownerId` may be heeded though no function declares it. Which name a service uses, and which
-value, is its own affair: `patronNo`, `holder`, an e-mail address. So the values are learned: scalars that differ
-between users and stay the same for one. The names are those under which the target shows them, those that its
-catalogue uses for users, and the widespread ones.
+A target may use a member of data such as `ownerId` although no function declares it. Services use different names and
+values: `patronNo`, `holder`, an e-mail address. So the values are learned: scalars that differ between users and stay
+the same for one. The names are those under which the target shows them, those that its catalogue uses for users, and
+common ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from conformance.protocol.session import SetUpFailedError
 
 __all__ = ["Identities", "learned"]
 
-#: Names under which services in general take or show a user.
+#: Names that many services use for a user.
 WIDESPREAD = (
     "userId",
     "ownerId",
@@ -35,10 +35,10 @@ WIDESPREAD = (
     "uid",
 )
 
-#: How many identifiers of a user and how many names of the catalogue are used.
+#: Identifiers of a user and names of the catalogue that are used.
 MAX_VALUES, MAX_NAMES = 3, 14
 
-#: How deep an answer is searched, how many scalars are looked at, and how long a text may be.
+#: Levels and scalars of a response that are searched, and characters of a text that may be an identifier.
 MAX_DEPTH, MAX_SCALARS, MAX_LENGTH = 6, 400, 120
 
 _USER_WORDS = (
@@ -61,17 +61,17 @@ Path = tuple[str, ...]
 
 @dataclass
 class Identities:
-    """Identifiers of each user with the name that the target shows each under, and the names that may claim them."""
+    """Identifiers of each user, each with the name under which the target shows it, and names that may claim them."""
 
     values: dict[str, list[tuple[str, Any]]] = field(default_factory=dict)
     names: tuple[str, ...] = ()
-    #: Names under which the target shows what users sign in with: a target that heeds them may rename a user.
+    #: Names under which the target shows login names. A target that accepts them may rename a user.
     renaming: frozenset[str] = frozenset()
 
     def claims(self, user: str, declared: frozenset[str] = frozenset()) -> list[dict[str, Any]]:
-        """Return members that claim to be the user, each a set to be sent at once, the most telling set first.
+        """Return sets of members that claim to be the user, each to be sent at once, the most effective first.
 
-        In each set a name that the target shows carries the value that it shows under it, if there is one.
+        Names that the target shows have the value that it shows under them.
         """
         values = self.values.get(user, [])
         shown: dict[str, Any] = {}
@@ -90,7 +90,7 @@ _LEARNED: WeakKeyDictionary[Run, Identities] = WeakKeyDictionary()
 
 
 def learned(ctx: TestContext) -> Identities:
-    """Return what the target knows the users of the profile by; it is asked once in a run."""
+    """Return the identities of the profile's users, learned once per run."""
     found = _LEARNED.get(ctx.run)
     if found is None:
         found = _LEARNED[ctx.run] = _learn(ctx)
@@ -154,7 +154,7 @@ def _identities(
 
 
 def _answers(ctx: TestContext, user: str) -> Iterator[tuple[str, dict[Path, Any]]]:
-    """Yield (what was asked, its scalars): who a user is, what he reads, and two objects of his own of each kind."""
+    """Yield (source, scalars) for a user: the login, reads without arguments, and two own objects of each kind."""
     login, token = ctx.sessions.attempt(ctx.sessions.credentials(user), user=user)
     session = ctx.sessions.known(token) if isinstance(token, str) else None
     yield "login", _plain(ctx, user, login.data)
@@ -196,7 +196,7 @@ def _answers(ctx: TestContext, user: str) -> Iterator[tuple[str, dict[Path, Any]
 
 
 def _plain(ctx: TestContext, user: str, data: Any) -> dict[Path, Any]:
-    """Return the scalars of an answer that may identify a user: no times, no sessions, no passwords."""
+    """Return the scalars of a response that may identify a user: not times, sessions or passwords."""
     secret = ctx.profile.users[user].secret
     return {
         path: value
@@ -221,7 +221,7 @@ def _scalars(data: Any) -> Iterator[tuple[Path, Any]]:
 
 
 def _telling(by_user: dict[str, list[dict[Path, Any]]]) -> list[Path]:
-    """Return the places where each user has one value in all answers, and no two users the same."""
+    """Return the paths where each user has the same value in all responses, different from all other users."""
     if len(by_user) < 2:
         return []
     first = next(iter(by_user.values()))
@@ -240,7 +240,7 @@ def _telling(by_user: dict[str, list[dict[Path, Any]]]) -> list[Path]:
 
 
 def _names(path: Path) -> list[str]:
-    """Return the names that a place tells: its own, and for an `id` within an object that object's."""
+    """Return the names of a path: its last name and, for an `id` within an object, the name of that object."""
     if not path:
         return []
     leaf = path[-1]
@@ -250,7 +250,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _catalogue_names(ctx: TestContext) -> Iterator[str]:
-    """Yield the names for users that parameters and results of the catalogue have."""
+    """Yield the names that parameters and results of the catalogue use for users."""
     for method in ctx.catalog.methods.values():
         for param in method.params:
             if _USER_NAME.fullmatch(param.name) or (param.ref and _USER_NAME.fullmatch(param.ref)):

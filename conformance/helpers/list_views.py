@@ -1,4 +1,4 @@
-"""Lists as they are looked at: filled with enough rows, unfiltered and under each filter that leaves some of them."""
+"""Lists with enough rows for paging, unfiltered and with each filter that leaves some of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["fill", "filtered", "key", "keys", "views"]
 
 
 def key(lister: Lister, row: Any) -> Any:
-    """Return what tells rows apart: the identifier where the catalogue names one, else the whole row."""
+    """Return what distinguishes rows: the identifier where the catalogue names one, else the whole row."""
     role = lister.function.object
     if role is not None and role.does == "list" and isinstance(row, (dict, list)):
         found = resolve(row, role.id)
@@ -27,12 +27,12 @@ def key(lister: Lister, row: Any) -> Any:
 
 
 def keys(lister: Lister, **paging: Any) -> list[Any]:
-    """Return the keys of the rows that come back."""
+    """Return the keys of the rows of a list."""
     return [key(lister, row) for row in lister.rows(**paging)]
 
 
 def fill(ctx: TestContext, function: Method, user: str | None, data: dict[str, Any], want: int) -> int:
-    """Make objects until a list has so many rows; return how many it has."""
+    """Create objects until a list has `want` rows; return how many it has."""
     lister = Lister(ctx, function, user, data)
     rows = len(lister.rows())
     role = function.object
@@ -46,7 +46,7 @@ def fill(ctx: TestContext, function: Method, user: str | None, data: dict[str, A
         if param.required and param.ref and param.name in data
     }
     if ctx.catalog.delete(role.kind) is None:
-        # What cannot be removed again is made sparingly.
+        # Objects that cannot be deleted are created sparingly.
         want = min(want, 12)
     while rows < want:
         for _ in range(want - rows):
@@ -59,7 +59,7 @@ def fill(ctx: TestContext, function: Method, user: str | None, data: dict[str, A
 
 
 def views(ctx: TestContext, function: Method, want: int) -> Iterator[tuple[str, Lister]]:
-    """Yield a list unfiltered and under each filter that leaves some of it, for a user who sees enough rows.
+    """Yield a list, unfiltered and with each filter that leaves some rows, for a user who sees enough rows.
 
     Raises:
         NotJudgedError: nobody sees two rows.
@@ -83,7 +83,7 @@ def views(ctx: TestContext, function: Method, want: int) -> Iterator[tuple[str, 
 
 
 def strangers(ctx: TestContext, function: Method, user: str | None) -> None:
-    """Make sure that others have objects of the kind, too, where they can make them: a list may show them."""
+    """Create objects of the kind as other users, where possible, since a list may wrongly show them."""
     role = function.object
     if role is None or user is None:
         return
@@ -96,7 +96,7 @@ def strangers(ctx: TestContext, function: Method, user: str | None) -> None:
 def filtered(
     ctx: TestContext, function: Method, user: str | None, data: dict[str, Any]
 ) -> Iterator[tuple[str, Lister]]:
-    """Yield the list under filters that are known to leave at least two rows, or to order them otherwise."""
+    """Yield the list with filters that are known to leave at least two rows."""
     sample = Lister(ctx, function, user, data).rows()
     optional = [param for param in function.params if not param.required]
     for param in ctx.some(optional, 2):
@@ -115,7 +115,7 @@ def filtered(
             count = len(ctx.resources.rows(function, exchange))
             if count >= 2:
                 found.append((count, value))
-        # The filter that leaves the most, but not all, tells the most.
+        # The filter that leaves most rows, but not all, is the best test.
         found.sort(key=lambda pair: (pair[0] == len(sample), -pair[0]))
         for _, value in found[: 1 if ctx.quick else 2]:
             yield param.name, Lister(ctx, function, user, {**data, param.name: value})

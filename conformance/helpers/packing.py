@@ -1,4 +1,4 @@
-"""Texts, numbers and injections, laid into a function's data so that few calls try many of them in many places."""
+"""Texts, numbers and injections, packed into a function's data so that few calls test many of them in many places."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from conformance.helpers.fuzz_target import FuzzTarget
 __all__ = ["Item", "Load", "Mixture", "doubtful", "loads", "parts"]
 
 Item: TypeAlias = Text | Number | Injection
-#: What goes into one call together: at most one item for each argument.
+#: The items of one call: at most one for each argument.
 Load: TypeAlias = list[Carrier]
 
-#: Longer texts than this are sent one at a time.
+#: Characters from which on texts are sent one at a time.
 _LONG = 16_000
 
-#: Texts that are themselves only when nothing stands beside them.
+#: Texts that must be sent alone, since they lose their meaning in a mixture.
 _WHOLE = frozenset(
     {
         "blank",
@@ -36,7 +36,7 @@ _WHOLE = frozenset(
     }
 )
 
-#: Lengths of mixtures; in each place the longest is used that the schema lets pass.
+#: Lengths of mixtures, in characters. In each place the longest that the schema allows is used.
 _SIZES = (1200, 240, 115, 75, 50)
 
 _BETWEEN = "|"
@@ -45,9 +45,9 @@ _BETWEEN = "|"
 def loads(
     ctx: TestContext, fuzz_target: FuzzTarget, wanted: Callable[[Item], bool], quick: int
 ) -> Iterator[Load]:
-    """Yield loads: first mixtures of many texts in each place, then each item by itself, as far as anybody goes.
+    """Yield loads: first mixtures of many texts in each place, then each item alone, as long as the caller goes on.
 
-    `wanted` chooses among the items; of a quick run's only so many are tried.
+    `wanted` selects the items. A quick run tries at most `quick` of them.
     """
     items: list[Item] = [*payloads.TEXTS, *payloads.NUMBERS, *payloads.INJECTIONS]
     if ctx.only is None:
@@ -57,7 +57,7 @@ def loads(
     if ctx.only is None:
         yield from _zipped(_mixed(ctx, fuzz_target, items))
     by: dict[str, dict[str, dict[int, Carrier]]] = {}
-    odd: dict[str, dict[str, Carrier]] = {}
+    unusual: dict[str, dict[str, Carrier]] = {}
     long: dict[str, list[Carrier]] = {}
     order = {item.name: number for number, item in enumerate(items)}
     for carrier in _carriers(fuzz_target, items):
@@ -65,17 +65,17 @@ def loads(
         if isinstance(item, Text) and len(item.value) >= _LONG:
             long.setdefault(item.name, []).append(carrier)
         elif doubtful(item):
-            odd.setdefault(item.name, {}).setdefault(carrier.parameter, carrier)
+            unusual.setdefault(item.name, {}).setdefault(carrier.parameter, carrier)
         else:
             by.setdefault(carrier.parameter, {}).setdefault(carrier.pointer, {})[order[item.name]] = carrier
-    others: list[Load] = [list(found.values()) for found in odd.values()]
+    others: list[Load] = [list(found.values()) for found in unusual.values()]
     last: list[Load] = []
     for carriers in long.values():
         ctx.rng.shuffle(carriers)
         others.append(carriers[:1])
         last += [[carrier] for carrier in carriers[1:]]
     ctx.rng.shuffle(others)
-    # Where there is room for few, the one goes first at which most libraries end a text.
+    # Where only few can be sent, the NUL character goes first, since many libraries end a text there.
     others.sort(key=lambda load: "\0" in str(load[0].item.value))
     ctx.rng.shuffle(last)
     alone = _zipped([_diagonal(list(places.values()), len(items)) for places in by.values()])
@@ -94,7 +94,7 @@ def _carriers(fuzz_target: FuzzTarget, items: Sequence[Item]) -> Iterator[Carrie
 
 
 def _zipped(rows: list[list[Carrier]]) -> Iterator[Load]:
-    """Lay the arguments' rows beside each other; each begins elsewhere, so that all items have been somewhere soon."""
+    """Combine the rows of the arguments. Each begins at another item, so that all items are tested soon."""
     for number in range(max(map(len, rows), default=0)):
         yield [
             row[(number + index * len(row) // len(rows)) % len(row)]
@@ -104,7 +104,7 @@ def _zipped(rows: list[list[Carrier]]) -> Iterator[Load]:
 
 
 def _diagonal(places: list[dict[int, Carrier]], count: int) -> list[Carrier]:
-    """Return the carriers of an argument's places so that neither a place nor an item comes last."""
+    """Return the insertion points of an argument, ordered so that neither a place nor an item comes last."""
     return [
         places[(turn + item) % len(places)][item]
         for turn in range(len(places))
@@ -114,13 +114,13 @@ def _diagonal(places: list[dict[int, Carrier]], count: int) -> list[Carrier]:
 
 
 def doubtful(item: Item) -> bool:
-    """Whether many targets refuse it, by right."""
+    """Return whether targets may refuse the item."""
     if isinstance(item, Number):
         return "number of unusual size" in payloads.oddities(item.literal)
-    return _odd(str(item.value))
+    return _is_unusual(str(item.value))
 
 
-def _odd(text: str) -> bool:
+def _is_unusual(text: str) -> bool:
     return any(sign < " " or "\ud800" <= sign <= "\udfff" or sign in "\x7f\ufffe\uffff" for sign in text)
 
 
@@ -128,17 +128,20 @@ def _odd(text: str) -> bool:
 
 
 class Mixture(Text):
-    """Several texts in one: what is done to any of them is done to it."""
+    """Several texts in one: whatever a target does to one of them, it does to the mixture."""
 
 
 def _plain(item: Item) -> bool:
-    """Whether an item may stand among others: line ends and tabs do, what makes many targets refuse a text does not."""
+    """Return whether an item may be part of a mixture.
+
+    Line ends and tabs may. Characters for which many targets refuse a text may not.
+    """
     text = str(item.value) if isinstance(item.value, str) else ""
-    return 0 < len(text) <= 100 and item.name not in _WHOLE and not _odd(re.sub(r"[\t\r\n]", "", text))
+    return 0 < len(text) <= 100 and item.name not in _WHOLE and not _is_unusual(re.sub(r"[\t\r\n]", "", text))
 
 
 def _mixed(ctx: TestContext, fuzz_target: FuzzTarget, items: Sequence[Item]) -> list[list[Carrier]]:
-    """Return, for each argument, what carries all the mixtures of the longest kind that its places let pass."""
+    """Return, for each argument, the insertion points of the longest mixtures that the schema allows there."""
     texts = [item for item in items if _plain(item)]
     by_pointer: dict[str, list[Carrier]] = {}
     for size in _SIZES:
@@ -147,7 +150,7 @@ def _mixed(ctx: TestContext, fuzz_target: FuzzTarget, items: Sequence[Item]) -> 
         for carrier in _carriers(fuzz_target, mixtures):
             fitting.setdefault(carrier.pointer, []).append(carrier)
         for pointer, carriers in fitting.items():
-            # The last mixture may be short enough where the others are too long.
+            # All mixtures must fit: the last one may be short enough although the others are too long.
             if pointer not in by_pointer and len(carriers) == len(mixtures):
                 by_pointer[pointer] = carriers
     rows: dict[str, list[Carrier]] = {}
@@ -171,12 +174,12 @@ def _mixtures(texts: Sequence[Item], size: int) -> list[Text]:
 
 
 def _text(group: Sequence[Item]) -> str:
-    # The ends are letters: what happens to white space at an end is another text's matter.
+    # Letters at both ends, since white space at an end is tested by another text.
     return "a" + _BETWEEN.join(str(item.value) for item in group) + "z"
 
 
 def parts(fuzz_target: FuzzTarget, carrier: Carrier) -> list[Carrier]:
-    """Return what a mixture is made of, each by itself in the same place; nothing for another item."""
+    """Return the parts of a mixture, each alone in the same place; none for other items."""
     if not isinstance(carrier.item, Mixture):
         return []
     names = set(carrier.item.name.split("+"))

@@ -1,4 +1,4 @@
-"""Probes of an endpoint itself: who sends them, and what a target that guards the endpoint may answer.
+"""Probes of an endpoint itself: which user sends them, and which responses of a guarded endpoint are right.
 
 Many frameworks check the session, and the role, before they read the body or look for the function. A probe whose body
 names no published function therefore carries the session of a user who may call a function of the endpoint.
@@ -14,16 +14,16 @@ from conformance.engine.not_judged import LINES, NotJudgedError
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange
 
-#: How many functions of an endpoint are called to see whether they all refuse a user.
-_MOST_CONTROLS = 3
+#: Functions of an endpoint that are called to see whether all refuse a user.
+_MAX_CONTROLS = 3
 
 __all__ = ["prober", "probing_status", "send_probe"]
 
 
 def prober(ctx: TestContext, endpoint: str) -> str | None:
-    """Return the user who may call most functions of an endpoint; None where nobody can sign in.
+    """Return the user who may call most functions of an endpoint; None where no user can sign in.
 
-    An endpoint that the catalogue does not have is probed by any user.
+    An endpoint that is not in the catalogue is probed by any user.
 
     Raises:
         NotJudgedError: users can sign in, but none may call a function of this endpoint.
@@ -52,7 +52,7 @@ def prober(ctx: TestContext, endpoint: str) -> str | None:
 
 
 def may_be_guarded(ctx: TestContext) -> bool:
-    """Whether a target may ask for a session wherever a request names no public function."""
+    """Return whether a target may require a session for every request that names no public function."""
     return not len(ctx.catalog) or any(method.auth != "none" for method in ctx.catalog)
 
 
@@ -75,7 +75,7 @@ def send_probe(ctx: TestContext, endpoint: str, body: bytes | None = None, **opt
 def probing_status(
     ctx: TestContext, rule: str, exchange: Exchange, accepted: Collection[int], *, endpoint: str, **words: Any
 ) -> bool:
-    """Judge the status of a probe, unless a guard refused it before its body was read.
+    """Check the status of a probe, unless a guard refused it before its body was read.
 
     Without a session that may be a 401 of any target that has protected functions. Inside a session it is a refusal
     that every function of the endpoint gives as well: the user lacks a right that the catalogue does not name.
@@ -89,7 +89,7 @@ def probing_status(
 
 
 def _guard(ctx: TestContext, exchange: Exchange, endpoint: str) -> tuple[str, str | None] | None:
-    """Return why a refusal says nothing about the body of a request, and the lines to add; None where it does."""
+    """Return why a refusal does not depend on the body, and the profile lines to add; None where it does depend."""
     if exchange.status not in (401, 403):
         return None
     if exchange.request.header("Token") is None:
@@ -106,7 +106,7 @@ def _guard(ctx: TestContext, exchange: Exchange, endpoint: str) -> tuple[str, st
 
 
 def _refuses_all(ctx: TestContext, user: str, endpoint: str, status: int) -> bool:
-    """Whether the functions of an endpoint that only read all refuse a user who may call them, with this status."""
+    """Return whether all read functions of an endpoint refuse a user who may call them, with this status."""
     asked = 0
     for method in ctx.catalog:
         if method.entity != endpoint or method.effect != "read" or method.auth == "none":
@@ -116,6 +116,6 @@ def _refuses_all(ctx: TestContext, user: str, endpoint: str, status: int) -> boo
         asked += 1
         if ctx.call(method, ctx.data_for(method, user), as_=user).status != status:
             return False
-        if asked == _MOST_CONTROLS:
+        if asked == _MAX_CONTROLS:
             break
     return asked > 0

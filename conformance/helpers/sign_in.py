@@ -1,4 +1,4 @@
-"""Every way to sign in that the profile names: with a password, and with a key, by headers and by data (AUT-16)."""
+"""Login by key, in headers and in data (AUT-16)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ __all__ = [
     "send_key",
 ]
 
-#: The four values of a key login, in the order in which three of them are signed.
+#: The four values of a key login. The first three are signed in this order.
 KEY_VALUES = ("apikey", "time", "random", "hmac")
 
-#: The two ways in which the values may travel.
+#: Where the values may be sent.
 CHANNELS = ("headers", "data")
 
 
@@ -54,7 +54,7 @@ def mac(private: str, message: str) -> str:
 
 
 def send_key(ctx: TestContext, values: dict[str, Any], channel: str, **options: Any) -> tuple[Exchange, Any]:
-    """Send a key login with these values by headers or by data; return what stands at the session's pointer."""
+    """Send a key login with these values in headers or in data; return the exchange and the session value."""
     key = need_key(ctx)
     if channel == "headers":
         named = [(f"X-Coursio-{name}", str(value)) for name, value in values.items()]
@@ -67,15 +67,15 @@ def send_key(ctx: TestContext, values: dict[str, Any], channel: str, **options: 
 
 @dataclass(frozen=True)
 class KeyChannel:
-    """A key login by one of its channels; a `sign_in` needs no user of the profile."""
+    """A key login through one channel. It needs no user of the profile."""
 
     ctx: TestContext
     channel: str
 
     def attempt(self, *, claim: dict[str, Any] | None = None, **options: Any) -> tuple[Exchange, Any]:
-        """Sign in with right values of now, and a random text that was not used before.
+        """Sign in with valid values: the current time and a random text that was not used before.
 
-        A `claim` is members that go along: in data, or beside it where the values travel in headers.
+        The members of `claim` are sent, too: in data, or beside it where the values are sent in headers.
         """
         values: dict[str, Any] = dict(self.ctx.sessions.key_login_data(str(int(time.time() * 1000))))
         if claim and self.channel == "data":
@@ -85,10 +85,10 @@ class KeyChannel:
         return send_key(self.ctx, values, self.channel, **options)
 
     def sign_in(self) -> Session:
-        """Sign in and return the session; whose it is, the profile does not say.
+        """Sign in and return the session. The profile does not say whose session it is.
 
         Raises:
-            SetUpFailedError: the login is refused, which AUT-16 judges, or gives no session.
+            SetUpFailedError: the login is refused (judged by AUT-16), or returns no session.
 
         """
         exchange, token = self.attempt()
@@ -98,7 +98,7 @@ class KeyChannel:
 
 
 def key_channels(ctx: TestContext) -> Iterator[KeyChannel]:
-    """Yield the key logins that work: by headers, and by data.
+    """Yield the channels by which a key login works.
 
     Raises:
         NotJudgedError: the profile names no key login, or none works.
@@ -119,7 +119,7 @@ def key_channels(ctx: TestContext) -> Iterator[KeyChannel]:
 
 
 def harmless_check(ctx: TestContext) -> Callable[[str], Exchange]:
-    """Return a call by which to see whether a token is a session, whoever its user is: who that is, where possible.
+    """Return a call that shows whether a token is a valid session, whoever its user is.
 
     Raises:
         NotJudgedError: no such function is known.

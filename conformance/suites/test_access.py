@@ -20,15 +20,15 @@ def lacking(ctx: TestContext, method: Method) -> list[str]:
 
 
 def makeable(run: Run, kind: str) -> bool:
-    """Whether objects of a kind can be made and read."""
+    """Return whether objects of a kind can be created and read."""
     return run.catalog.create(kind) is not None and run.catalog.read(kind) is not None
 
 
 def owners(ctx: TestContext, kind: str) -> list[tuple[str, str]]:
-    """Return the pairs (owner, stranger) of whom the owner can make and the stranger call the read function.
+    """Return the pairs (owner, stranger): the owner can create an object, and the stranger may call its read function.
 
     Raises:
-        NotJudgedError: there is no such pair.
+        NotJudgedError: there is not one such pair.
 
     """
     ctx.need_writing()
@@ -49,7 +49,7 @@ def owners(ctx: TestContext, kind: str) -> list[tuple[str, str]]:
 @judges("ACC-2")
 @each_kind(makeable, otherwise="no kind of object can be both made and read")
 def test_another_users_object(ctx: TestContext, kind: str) -> None:
-    """Reading, changing and deleting it, and then looking whether anything changed."""
+    """Read, update and delete an object as another user, then check that it did not change."""
     for owner, stranger in owners(ctx, kind):
         resource = ctx.resources.new(kind, owner)
         before = snapshot(ctx, resource)
@@ -81,7 +81,7 @@ def test_another_users_object(ctx: TestContext, kind: str) -> None:
 
 
 def _judge_untouched(ctx: TestContext, resource: Any, before: Any, exchange: Exchange) -> bool:
-    """Judge that another user's call left an object as it was."""
+    """Check that another user's call did not change an object."""
     method = ctx.catalog.read(resource.kind)
     assert method is not None
     if exchange.function == method.name:
@@ -99,9 +99,9 @@ def _judge_untouched(ctx: TestContext, resource: Any, before: Any, exchange: Exc
 
 
 def _judge_privileged(ctx: TestContext, kind: str, owner: str) -> None:
-    """Judge users with rights that the owner lacks: who is refused to read an object may not change it either.
+    """Check users with rights that the owner lacks: a user who may not read an object may not change it either.
 
-    Whether a role may see everybody's objects is for the service to say, and reading tells what it says.
+    Whether a role may see the objects of all users is the service's decision, which the read shows.
     """
     reader = ctx.catalog.read(kind)
     assert reader is not None
@@ -132,9 +132,9 @@ def _judge_privileged(ctx: TestContext, kind: str, owner: str) -> None:
 
 
 def _ways(ctx: TestContext, function: Method, resource: Any, stranger: str) -> list[dict[str, Any]]:
-    """Return data for a function on an object: what it needs, and all that it takes.
+    """Return data for a function on an object: the required parameters, and all parameters.
 
-    What else the data refers to is the stranger's own: an object that he may not use is one more reason to refuse it.
+    Other references in the data are to the stranger's own objects, so that they are not another reason to refuse it.
     """
     least = bound(ctx, function, resource)
     assert function.object is not None
@@ -147,7 +147,7 @@ def _ways(ctx: TestContext, function: Method, resource: Any, stranger: str) -> l
 
 
 def identifiers_of(lister: Lister) -> list[Any]:
-    """Return the identifiers that a list shows; none where it cannot be called so."""
+    """Return the identifiers that a list shows; none where the call fails."""
     try:
         return lister.ids()
     except SetUpFailedError:
@@ -160,7 +160,7 @@ def identifiers_of(lister: Lister) -> list[Any]:
     otherwise="no kind of object can be both listed and read",
 )
 def test_lists_show_only_what_can_be_read(ctx: TestContext, kind: str) -> None:
-    """Each user's list, row by row, after others have made objects of the kind too."""
+    """Check each row of each user's list, after other users have created objects of the kind, too."""
     users = ctx.need_users()
     reader = ctx.catalog.read(kind)
     assert reader is not None

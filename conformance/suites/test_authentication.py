@@ -35,13 +35,13 @@ from conformance.protocol.shown import as_json
 from conformance.schema.pointer import MISSING, resolve
 from conformance.suites.test_codes import another, protected
 
-#: How many logins AUT-14 speaks of, and how many bits an identifier must have.
+#: Logins that AUT-14 compares, and bits of entropy that an identifier must have.
 LOGINS = 200
 BITS = 64.0
 
 
 def checkers(ctx: TestContext, user: str) -> list[Method]:
-    """Return harmless protected functions that this user may call, the one that says who he is first."""
+    """Return harmless protected functions that this user may call, the whoami function first."""
     whoami = ctx.profile.auth.whoami
     found = [
         method
@@ -54,7 +54,7 @@ def checkers(ctx: TestContext, user: str) -> list[Method]:
 
 
 def _can_be_called(ctx: TestContext, method: Method, user: str) -> bool:
-    """Whether there is valid data for a function: an object to act on."""
+    """Return whether there is valid data for a function, such as an object to act on."""
     try:
         ctx.valid(method, user, optional="none")
     except SetUpFailedError:
@@ -63,7 +63,7 @@ def _can_be_called(ctx: TestContext, method: Method, user: str) -> bool:
 
 
 def checker(ctx: TestContext, user: str) -> Method:
-    """Return a protected function that tells whether a session is taken for one.
+    """Return a call of a protected function that shows whether a token is accepted.
 
     Raises:
         NotJudgedError: none is known.
@@ -84,14 +84,14 @@ def use(ctx: TestContext, method: Method, user: str, token: str | None, **option
 
 
 def alive(exchange: Exchange) -> bool:
-    """Whether the target took the token for a session."""
+    """Return whether the target accepted the token."""
     return exchange.status is not None and exchange.status != 401
 
 
 @judges("AUT-1")
 @each_user()
 def test_right_credentials(ctx: TestContext, user: str) -> None:
-    """The session identifier is a string with something in it."""
+    """Check that the session identifier is a string that is not empty."""
     exchange, found = ctx.sessions.attempt(ctx.sessions.credentials(user), user=user)
     if not ctx.judge(
         "AUT-1",
@@ -147,12 +147,12 @@ def _near_misses(secret: str) -> Iterator[tuple[str, str]]:
 @judges("AUT-2", "AUT-12")
 @each_user()
 def test_wrong_credentials(ctx: TestContext, user: str) -> None:
-    """Near misses too; every few of them a right login, so that no lock for too many wrong ones is met."""
+    """Send wrong logins, near misses included, with a right one every few, so that no lock-out is triggered."""
     ctx.need_writing()
     login = ctx.sessions.login
     right = ctx.sessions.credentials(user)
     name, secret = right[login.user], right[login.secret]
-    # In the form of the right ones, so that a schema for them lets them through to be compared.
+    # In the form of the right ones, so that they pass a schema and are compared.
     canary = another(ctx.rng, secret)
     stranger = _unlike(ctx, name)
     ctx.secret_registry.password(canary)
@@ -210,7 +210,7 @@ def test_wrong_credentials(ctx: TestContext, user: str) -> None:
 def _coerced_logins(
     right: dict[str, Any], user: str, secret: str, wrong: str
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return wrong logins that a loose comparison, a query by example or a dictionary of a language lets in."""
+    """Return wrong logins that a loose comparison, a query by example or a dictionary lookup may accept."""
     found: list[tuple[str, dict[str, Any]]] = [
         ("the password in an array", {**right, secret: [right[secret]]}),
         ("the password in an object", {**right, secret: {"value": right[secret]}}),
@@ -245,7 +245,7 @@ def _neutral(exchange: Exchange, name: str) -> Any:
 @judges("AUT-3")
 @each_user()
 def test_session_works_with_any_call(ctx: TestContext, user: str) -> None:
-    """On another connection, on every other endpoint, many times."""
+    """Use a session on another connection, on every endpoint, many times."""
     methods = checkers(ctx, user)
     if not methods:
         checker(ctx, user)
@@ -288,7 +288,7 @@ def test_no_token(ctx: TestContext, function: Method) -> None:
 @judges("AUT-4")
 @each_user()
 def test_token_in_a_trailer(ctx: TestContext, user: str) -> None:
-    """What follows the body is no header of the request (RFC 9110, section 6.5.1)."""
+    """Send the token in a trailer, which is not a header of the request (RFC 9110, section 6.5.1)."""
     method = checker(ctx, user)
     token = ctx.sessions.of(user).token
     data = ctx.valid(method, user, optional="none")
@@ -316,9 +316,9 @@ def _constant(text: str, _: random.Random) -> str:
 def _forgers(
     token: str, claims: dict[str, Any]
 ) -> dict[str, tuple[Callable[[random.Random], str], set[int]]]:
-    """Return, by what they are, makers of tokens that no login gave, and the statuses to accept (AUT-5).
+    """Return makers of tokens that no login gave, by description, and the statuses to accept (AUT-5).
 
-    `claims` are the user's own identifiers. What is drawn does not depend on the token: a seed tries the same ones.
+    `claims` are the user's own identifiers. Random choices do not depend on the token, so a seed repeats them.
     """
     alphabet = sorted({c for c in token if c.isalnum()}) or list("0123456789abcdef")
 
@@ -369,7 +369,7 @@ def _forgers(
 
 
 def _claims(ctx: TestContext, user: str | None) -> dict[str, Any]:
-    """Return what a user is known by, as the claims of a structured token."""
+    """Return the identities of a user as the claims of a structured token."""
     if user is None:
         return {}
     return {name or "sub": value for name, value in reversed(learned(ctx).values.get(user, [])[:3])}
@@ -406,7 +406,7 @@ def _send_forged(ctx: TestContext, function: Method, user: str | None, chosen: i
 @judges("AUT-5")
 @each_function(protected, otherwise="no function needs a session", harmless=False)
 def test_tokens_that_no_login_gave(ctx: TestContext, function: Method) -> None:
-    """Random, truncated, near misses, empty, long, hostile; some for each function, in turn."""
+    """Send invalid tokens to each function, in turn: random, truncated, near misses, empty, long, hostile."""
     if function.effect != "read":
         ctx.need_writing()
     _send_forged(ctx, function, ctx.somebody(function), 3, 20)
@@ -414,7 +414,7 @@ def test_tokens_that_no_login_gave(ctx: TestContext, function: Method) -> None:
 
 @judges("AUT-5")
 def test_tokens_that_a_language_knows(ctx: TestContext) -> None:
-    """All of them to one function, so that none is left out where there are few functions."""
+    """Send all invalid tokens to one function, so that none is left out where there are few functions."""
     user = ctx.somebody()
     methods = checkers(ctx, user) if user is not None else []
     methods = methods or [
@@ -433,11 +433,11 @@ def test_tokens_that_a_language_knows(ctx: TestContext) -> None:
 @judges("AUT-6", "AUT-7")
 @each_function(lambda method: method.auth == "none", otherwise="no function of the catalogue is public")
 def test_public_function(ctx: TestContext, function: Method) -> None:
-    """Without a token, and with one that nobody gave."""
+    """Call without a token, and with one that no login gave."""
     user = ctx.somebody()
     data = ctx.valid(function, user)
     bare = ctx.call(function, data)
-    # Where the profile names no login, a public function that refuses may be one.
+    # Where the profile names no login, a public function that refuses may be the login.
     opens = function.name in ctx.caller.logins or ctx.profile.auth.login is None
     if bare.status in (401, 403) and opens:
         for rule in ("AUT-6", "AUT-7"):
@@ -481,7 +481,7 @@ def test_public_function(ctx: TestContext, function: Method) -> None:
 @disturbs_sessions
 @each_user()
 def test_after_logout(ctx: TestContext, user: str) -> None:
-    """The token of a session that was ended is refused by every function."""
+    """Check that every function refuses the token of a session that was closed."""
     if ctx.profile.auth.logout is None:
         ctx.give_up("the profile names no logout", LINES["logout"])
     methods = checkers(ctx, user) or [checker(ctx, user)]
@@ -521,7 +521,7 @@ def test_after_logout(ctx: TestContext, user: str) -> None:
     again = ctx.call(ctx.profile.auth.logout, as_=user, token=session.token, in_session=False)
     logout = ctx.catalog.methods.get(ctx.profile.auth.logout)
     if logout is None or logout.auth != "none":
-        # A public logout may answer a token that is not a session's any more as AUT-7 says: 200 or 401.
+        # A public logout may answer a token that is no longer valid with 200 or 401 (AUT-7).
         ctx.status(
             "AUT-8",
             again,
@@ -535,7 +535,7 @@ def test_after_logout(ctx: TestContext, user: str) -> None:
 @disturbs_sessions
 @each_user()
 def test_two_sessions_of_one_user(ctx: TestContext, user: str) -> None:
-    """They differ, both work, and the end of one leaves the other."""
+    """Open two sessions of one user: they must differ, both work, and closing one must not close the other."""
     method = checker(ctx, user)
     first, second = ctx.session(user), ctx.session(user)
     different = ctx.judge(
@@ -562,7 +562,7 @@ def test_two_sessions_of_one_user(ctx: TestContext, user: str) -> None:
     if ctx.profile.auth.logout is None:
         ctx.skip("AUT-10", "the profile names no logout", LINES["logout"])
         return
-    # The one that was begun last, the one before, and one that is older than both: the user's main session.
+    # The newest session, the one before, and the user's main session, which is older than both.
     for ends, stays in (
         (second, first),
         (ctx.session(user), first),
@@ -587,7 +587,7 @@ def test_two_sessions_of_one_user(ctx: TestContext, user: str) -> None:
 
 @judges("AUT-11")
 def test_sessions_do_not_mix(ctx: TestContext) -> None:
-    """Interleaved on one connection, then many at once: each call is answered as its own user."""
+    """Use sessions of several users on one connection, then at once: each call must be answered as its own user."""
     users = ctx.need_users(2)
     whoami = ctx.profile.auth.whoami
     if whoami is None:
@@ -625,7 +625,7 @@ def test_sessions_do_not_mix(ctx: TestContext) -> None:
     order = [session for session in sessions for _ in range(rounds * 3)]
     ctx.rng.shuffle(order)
     at_once = [functools.partial(ask, session, False) for session in order]
-    # Others sign in meanwhile: a login must not make anybody else its user.
+    # Other users sign in meanwhile: a login must not change the user of another session.
     entered: list[Session] = []
 
     def enter(user: str, session: Session) -> tuple[Session, Exchange]:
@@ -656,7 +656,7 @@ def test_sessions_do_not_mix(ctx: TestContext) -> None:
 @disturbs_sessions
 @each_user()
 def test_session_of_the_clients_own_choosing(ctx: TestContext, user: str) -> None:
-    """Session fixation: a login sent with a Token does not make that token a session."""
+    """Check against session fixation: a login sent with a Token must not make that token a session."""
     method = checker(ctx, user)
     chosen = "".join(ctx.rng.choice("0123456789abcdef") for _ in range(32))
     exchange, found = ctx.sessions.attempt(
@@ -706,14 +706,17 @@ def test_session_of_the_clients_own_choosing(ctx: TestContext, user: str) -> Non
 @judges("AUT-14")
 @disturbs_sessions
 def test_identifiers_cannot_be_guessed(ctx: TestContext) -> None:
-    """200 logins: all differ, none is sequential, and at least 64 bits by the Shannon entropy of each position."""
+    """Check 200 session identifiers: all differ, none is sequential, and their entropy is at least 64 bits.
+
+    The entropy is the sum of the Shannon entropies of the positions.
+    """
     ctx.need_writing()
     users = ctx.need_users()
     probe, found = ctx.sessions.attempt(ctx.sessions.credentials(users[0]), user=users[0])
     if not isinstance(found, str) or not found:
         raise SetUpFailedError(f"could not sign in as {users[0]}: {probe.summary()}", probe)
     seconds = probe.seconds * LOGINS
-    # Where the run itself has little time, in a verification, no rule may take most of it.
+    # In a verification, which has little time, no rule may take most of it.
     most = {"quick": 15.0, "standard": 60.0}.get(ctx.run.options.budget, math.inf)
     if seconds > min(most, ctx.run.options.deadline / 6):
         ctx.give_up(f"{LOGINS} logins would take {seconds:.0f} s here; --budget deep makes them")
@@ -729,7 +732,7 @@ def test_identifiers_cannot_be_guessed(ctx: TestContext) -> None:
         tokens.append(found)
         last = exchange
         if ctx.profile.auth.logout is not None and index % 2:
-            # Sessions that nobody ends pile up on the target; ending half of them also frees what might be reused.
+            # Open sessions accumulate on the target. Closing half of them also frees identifiers that might be reused.
             ctx.caller.call(ctx.profile.auth.logout, user=user, token=tokens[-1])
     if ctx.profile.auth.logout is not None:
         for index in range(0, LOGINS, 4 if ctx.quick else 2):
@@ -772,7 +775,7 @@ def entropy(tokens: list[str]) -> float:
 
 
 def sequential(tokens: list[str]) -> bool:
-    """Whether most identifiers, read as numbers, follow the one before by the same small step."""
+    """Return whether most identifiers, read as numbers, differ from the previous one by the same small step."""
     for base in (10, 16, 36):
         try:
             numbers = [int(token.replace("-", ""), base) for token in tokens]
@@ -788,7 +791,7 @@ def sequential(tokens: list[str]) -> bool:
 @judges("AUT-15")
 @each_user()
 def test_session_from_elsewhere(ctx: TestContext, user: str) -> None:
-    """Not from the query string, a cookie or the body: those leak, and go along unasked."""
+    """Check that a token in the query string, a cookie or the body is not accepted, since those leak."""
     for method in ctx.some(checkers(ctx, user) or [checker(ctx, user)], 1, 4):
         token = ctx.sessions.of(user).token
         held = use(ctx, method, user, token)
@@ -814,7 +817,7 @@ def test_session_from_elsewhere(ctx: TestContext, user: str) -> None:
 
 
 def names(ctx: TestContext) -> list[str]:
-    """Return the names by which a service may take a session from elsewhere: one at a time, since two may clash."""
+    """Return names under which a service may accept a session outside the Token header, to be sent one at a time."""
     parts = [part for part in ctx.profile.auth.session.split("/") if part]
     guessed = (
         [parts[-1], parts[0], "".join([parts[0], *(part.capitalize() for part in parts[1:])])]

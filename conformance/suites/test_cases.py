@@ -1,4 +1,4 @@
-"""Cases that a team keeps (`--cases`): what was found once is looked for first."""
+"""Recorded cases (`--cases`): earlier findings are checked first."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from conformance.engine.replay import play_in_check
 @judges()
 @on(Scope("case", lambda run: list(run.options.cases)))
 def test_a_case(ctx: TestContext, case: Case) -> None:
-    """A case as its file tells it, under its own rule: the rules that it judges are those of the files."""
+    """Run a case file, and judge it under the rule that the file names."""
     play_in_check(ctx, case)

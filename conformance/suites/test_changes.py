@@ -1,4 +1,4 @@
-"""STA-2: each function that changes an object changes what it is given, keeps it, and changes nothing else."""
+"""STA-2: an update stores the members that it is given, permanently, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from conformance.resources.registry import Resource
 from conformance.schema.pointer import MISSING, resolve
 from conformance.suites.test_state import falsy
 
-#: Changes of one object in a row: a target may lose every second or every third one.
+#: Changes of one object in a row. A defective target may lose every second or third one.
 MIN_CHANGES = 4
 
 
 def updatable(run: Run, kind: str) -> bool:
-    """Return whether objects of a kind can be changed, and read or listed."""
+    """Return whether objects of a kind can be updated, and read or listed."""
     shown = run.catalog.read(kind) is not None or bool(run.catalog.lists(kind))
     return run.catalog.update(kind) is not None and shown
 
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an object: its read function, or a list where there is no read function."""
+    """A view of an object: its read function, or a list where there is no read function."""
 
     ctx: TestContext
     resource: Resource
@@ -42,7 +42,7 @@ class View:
     def look(self) -> tuple[dict[str, Any] | None, Exchange]:
         """Return the object's members (None: what is shown is not an object), and the exchange that shows them.
 
-        Members that move by themselves (`readOnly`) are left out.
+        Volatile members (`readOnly`) are left out.
 
         Raises:
             SetUpFailedError: the object cannot be read or listed.
@@ -66,7 +66,7 @@ class View:
 
 
 def view_of(ctx: TestContext, resource: Resource) -> View | None:
-    """Return the way to look at an object as its owner; None where there is none."""
+    """Return the view of an object as its owner; None where there is none."""
     reader = ctx.catalog.read(resource.kind)
     if reader is not None and reader.object is not None and ctx.resources.may_call(resource.user, reader):
         return View(ctx, resource, reader)
@@ -77,7 +77,7 @@ def view_of(ctx: TestContext, resource: Resource) -> View | None:
 @judges("STA-2")
 @each_kind(updatable, otherwise="no kind of object can be both changed and read")
 def test_what_was_changed(ctx: TestContext, kind: str) -> None:
-    """Each update function, member by member: it reads as changed, and nothing else moved, here or elsewhere."""
+    """Update each member through each update function: it must read as changed, and nothing else may change."""
     ctx.need_writing()
     ctx.need_users()
     reasons: list[str] = []
@@ -95,7 +95,7 @@ def test_what_was_changed(ctx: TestContext, kind: str) -> None:
 
 
 def _judge_update(ctx: TestContext, kind: str, update: Method) -> None:
-    """Judge the changes that one function makes to a new object.
+    """Check the changes that one function makes to a new object.
 
     Raises:
         NotJudgedError: nobody may call it, or nothing that it changes is shown.
@@ -142,7 +142,7 @@ def _sees(ctx: TestContext, kind: str, user: str) -> bool:
     return any(ctx.resources.may_call(user, function) for function in functions)
 
 
-#: Chooses the next value of a member from the one that is shown.
+#: Chooses the next value of a member from its current value.
 Choice = Callable[[Any], Any]
 
 
@@ -151,7 +151,7 @@ def _always(value: Any) -> Choice:
 
 
 class Changes:
-    """The changes of one object through one function, and what became of them."""
+    """The changes of one object through one function, and their effects."""
 
     def __init__(self, ctx: TestContext, update: Method, view: View, original: dict[str, Any]) -> None:
         assert update.object is not None
@@ -165,11 +165,11 @@ class Changes:
         self.changed: dict[str, Any] = {}
         self.judged = False
         self._made = 0
-        #: Further functions may be steps of a workflow (close, assign), which move other members by right.
+        #: Other functions may be steps of a workflow (close, assign), which may change other members.
         self._alone = update is ctx.catalog.update(self.resource.kind)
 
     def steps(self) -> Iterator[tuple[Param, Choice]]:
-        """Yield the changes to make, each as a parameter and how to choose its value: MIN_CHANGES of them or more."""
+        """Yield at least MIN_CHANGES changes, each as a parameter and a function that chooses its value."""
         params = [param for param in self.update.params if self._changeable(param)]
         for param in params:
             new = self._other(param)(self.original[param.name])
@@ -181,7 +181,7 @@ class Changes:
                 more.append(new)
             for value in self.ctx.some(more, 1):
                 yield param, _always(value)
-        # What a change moves elsewhere may have stood there before; by now the other members have other values.
+        # A wrongly changed member may have had the same value before. By now the other members have other values.
         for param in self.ctx.some(params, 1, 5):
             yield param, self._other(param)
         for _ in range(MIN_CHANGES):
@@ -207,9 +207,9 @@ class Changes:
         return choose
 
     def make(self, param: Param, choose: Choice) -> None:
-        """Change one member, and judge what is shown afterwards."""
+        """Change one member, and check what is shown afterwards."""
         if self.shown is None:
-            # What was read last is not an object, and was judged as that; it may have been that answer alone.
+            # The last response did not show an object, which was judged. The next one may.
             self.shown, _ = self.view.look()
         if self.shown is None:
             return
@@ -229,7 +229,7 @@ class Changes:
         self._judge(before, {param.name: new})
 
     def make_together(self) -> None:
-        """Change several members in one call: each of them reads as changed."""
+        """Change several members in one call: each must read as changed."""
         if self.shown is None:
             return
         values: dict[str, Any] = {}
@@ -243,11 +243,11 @@ class Changes:
         self._judge(self.shown, values)
 
     def _send(self, values: dict[str, Any]) -> Exchange:
-        """Call the function with new values; what it requires beside them stays as it is shown."""
+        """Call the function with new values; other required members get their current values."""
         shown = self.shown or {}
-        kept = {p.name: shown[p.name] for p in self.update.params if p.required and p.name in shown}
-        kept.pop(self.own, None)
-        data = bound(self.ctx, self.update, self.resource, **{**kept, **values})
+        current = {p.name: shown[p.name] for p in self.update.params if p.required and p.name in shown}
+        current.pop(self.own, None)
+        data = bound(self.ctx, self.update, self.resource, **{**current, **values})
         return self.ctx.call(self.update, data, as_=self.resource.user)
 
     def _judge(self, before: dict[str, Any], values: dict[str, Any]) -> None:
@@ -274,7 +274,7 @@ class Changes:
         self.shown = now
         if not self._alone:
             return
-        # What is not an object any more was judged as that.
+        # That no object is shown any more was judged already.
         there = now if now is not None else before
         moved = sorted(
             name
@@ -293,7 +293,7 @@ class Changes:
         )
 
     def _judge_lists(self, name: str, new: Any, param: Param) -> None:
-        """Judge that the lists show a member as it was changed."""
+        """Check that the lists show a member as it was changed."""
         if self.view.lister is not None:
             return
         for lister in listers(self.ctx, self.resource.kind, self.resource.user, self.resource):
@@ -315,7 +315,7 @@ class Changes:
                 )
 
     def restore(self) -> None:
-        """Give an object that the run found, and did not make, its values back."""
+        """Restore the values of an object that the run did not create."""
         data = bound(self.ctx, self.update, self.resource, **self.changed)
         if self.ctx.call(self.update, data, as_=self.resource.user).status != 200:
             for name, value in self.changed.items():

@@ -1,4 +1,4 @@
-"""REQ, HTTP, COD: whatever of a request a function reads is input: names of members, types, chunks, packets, paths."""
+"""REQ, HTTP, COD: variants of member names, content types, chunks, packets and paths."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHARSETS = (
     "application/json;charset=Shift_JIS",
 )
 
-#: Spellings of a Content-Type, types of other bodies, and what is no type at all.
+#: Spellings of a Content-Type, types of other bodies, and values that are not types.
 CONTENT_TYPES = (
     "APPLICATION/JSON",
     "application/json;charset=UTF-8",
@@ -49,7 +49,7 @@ CONTENT_TYPES = (
 def _chunked(
     size: int, spelling: str = "%x", extension: bytes = b"", end: bytes = b"\r\n"
 ) -> Callable[[bytes], bytes]:
-    """Return a chunked coding with chunks of a size, whose sizes are spelt in a way (RFC 9112, section 7.1)."""
+    """Return a chunked body with chunks of this size, with sizes written in this format (RFC 9112, section 7.1)."""
 
     def encode(body: bytes) -> bytes:
         parts = [body[start : start + size] for start in range(0, len(body), size)]
@@ -61,7 +61,7 @@ def _chunked(
     return encode
 
 
-#: Ways to cut a body into chunks, all of which are the same body.
+#: Ways to cut a body into chunks, all of the same body.
 CHUNKS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
     ("one chunk for each byte", _chunked(1)),
     ("chunks of 13 bytes", _chunked(13)),
@@ -74,7 +74,7 @@ CHUNKS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
 
 
 def callable_function(ctx: TestContext, endpoint: str) -> tuple[Method, str | None]:
-    """Return a function of an endpoint that a user may call without harm, one that reads first; and that user.
+    """Return a harmless function of an endpoint, preferably a read, and a user who may call it.
 
     Raises:
         NotJudgedError: there is none.
@@ -97,7 +97,7 @@ def callable_function(ctx: TestContext, endpoint: str) -> tuple[Method, str | No
 @judges("REQ-10", "REQ-11")
 @each_endpoint()
 def test_members_that_differ_in_case_alone(ctx: TestContext, endpoint: str) -> None:
-    """`METHOD` beside `method` is an unknown member, wherever it stands: it changes nothing."""
+    """Send `METHOD` beside `method`, in any position: it is an unknown member and must change nothing."""
     function, user = callable_function(ctx, endpoint)
     data = ctx.valid(function, user, optional="none")
     plain = ctx.call(function, data, as_=user)
@@ -119,7 +119,7 @@ def test_members_that_differ_in_case_alone(ctx: TestContext, endpoint: str) -> N
 
 
 def _case_variants(ctx: TestContext, function: Method) -> list[tuple[str, dict[str, Any]]]:
-    """Return members that a decoder which folds case takes for those of the protocol, with values that would show."""
+    """Return members that a case-insensitive decoder takes for those of the protocol, with values that would show."""
     unknown = ctx.unknown_name()
     found: list[tuple[str, dict[str, Any]]] = [
         ("METHOD", {"METHOD": unknown}),
@@ -130,7 +130,7 @@ def _case_variants(ctx: TestContext, function: Method) -> list[tuple[str, dict[s
     found += [
         ("PageStart", {"PageStart": -1}),
         ("pagelength", {"pagelength": -1}),
-        # The long s: case folding makes an s of it.
+        # The long s, which case folding turns into an s.
         ("page\u017ftart", {"page\u017ftart": -1}),
         ("page_length", {"page_length": -1}),
     ]
@@ -164,7 +164,7 @@ def _judge_variant(
 @judges("HTTP-6")
 @each_function()
 def test_content_types_in_other_spellings(ctx: TestContext, function: Method) -> None:
-    """Case, parameters and white space of a Content-Type, and types of other bodies, change nothing."""
+    """Vary the Content-Type: case, parameters, white space and other types must change nothing."""
     for content_type in rotated(ctx, list(CONTENT_TYPES), 1, 4):
         same_answer(
             ctx,
@@ -183,7 +183,7 @@ def _makeable(run: Run, kind: str) -> bool:
 @judges("HTTP-6")
 @each_kind(_makeable, otherwise="no kind of object can be both made and read")
 def test_text_under_another_charset(ctx: TestContext, kind: str) -> None:
-    """JSON is UTF-8, whatever charset the Content-Type declares: text comes back as it was sent."""
+    """Declare other charsets: JSON is always UTF-8, so text must come back as it was sent."""
     ctx.need_writing()
     create = ctx.catalog.create(kind)
     assert create is not None
@@ -244,7 +244,7 @@ def _judge_text(
 @judges("HTTP-7")
 @each_function()
 def test_chunks_of_any_size(ctx: TestContext, function: Method) -> None:
-    """A body is the same body, however it is cut into chunks and however their sizes are written."""
+    """Cut a body into chunks in different ways: it must be read as the same body."""
     for what, encode in rotated(ctx, list(CHUNKS), 1, 2):
         same_answer(
             ctx,
@@ -259,7 +259,7 @@ def test_chunks_of_any_size(ctx: TestContext, function: Method) -> None:
 @judges("COD-4")
 @each_endpoint()
 def test_endpoints_in_the_spelling_of_a_framework(ctx: TestContext, endpoint: str) -> None:
-    """Names that objects inherit, and what frameworks cut off a path, name no endpoint."""
+    """Send inherited names, and endings that frameworks cut off, as paths: they must not name an endpoint."""
     function, user = callable_function(ctx, endpoint)
     data = ctx.valid(function, user, optional="none")
     first = endpoint[:1]

@@ -1,4 +1,4 @@
-"""ACC: rights and ownership cannot be claimed through members that nobody declared."""
+"""ACC: rights and ownership cannot be claimed through undeclared members."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def other_user(ctx: TestContext, user: str) -> str | None:
 def ownership(ctx: TestContext, function: Method, other: str | None) -> list[Claim]:
     """Return members that claim to be another user, each set to be sent at once.
 
-    Names with which users sign in are left out where a target that heeds them may rename a user of the profile.
+    Login names are left out where a target that accepts them may rename a user of the profile.
     """
     if other is None:
         return []
@@ -49,7 +49,7 @@ def ownership(ctx: TestContext, function: Method, other: str | None) -> list[Cla
 
 
 def singles(claims: list[Claim]) -> list[Claim]:
-    """Return each member of the claims by itself, those of the first set before the others."""
+    """Return each member of the claims alone, those of the first set first."""
     found = [{name: value} for claim in claims for name, value in claim.items()]
     return list({repr(each): each for each in found}.values())
 
@@ -60,7 +60,7 @@ def singles(claims: list[Claim]) -> list[Claim]:
     otherwise="no function writes",
 )
 def test_rights_cannot_be_raised_through_data(ctx: TestContext, function: Method) -> None:
-    """Members that the function does not declare change nobody's rights and nobody else's objects."""
+    """Send undeclared members: they must not change anyone's rights or other users' objects."""
     ctx.need_writing()
     user = ctx.who(function)
     assert user is not None
@@ -72,7 +72,7 @@ def test_rights_cannot_be_raised_through_data(ctx: TestContext, function: Method
     if refused is not None:
         _refused_at_first(ctx, refused, user)
     together = {**asked, **(claims[0] if claims else {})}
-    # One at a time, since a target may refuse the call for one and heed another; and all together.
+    # One at a time, since a target may refuse the call for one and accept another; and all together.
     one_by_one = rotated(ctx, [{name: value} for name, value in asked.items()], 1, 6)
     one_by_one += rotated(ctx, singles(claims[:1]), 1, 10)
     for claim in [*one_by_one, together, *claims[1 : 2 if ctx.quick else None]]:
@@ -154,7 +154,7 @@ def _who_is(ctx: TestContext, user: str) -> Any:
 def _judge_owner(
     ctx: TestContext, function: Method, data: Claim, exchange: Exchange, user: str, other: str | None
 ) -> None:
-    """Judge that what was made or changed still belongs to the one who made it, and to nobody else."""
+    """Check that the object still belongs to its creator, and to nobody else."""
     role = function.object
     if role is None or role.does not in ("create", "update"):
         return
@@ -177,7 +177,7 @@ def _judge_owner(
         return
     theirs = act(ctx, reader, resource, other)
     if not good and theirs.status == 200:
-        # It is the other user's now, and only that one can remove it at the end.
+        # It is the other user's now, so only they can delete it at the end.
         ctx.resources.forget(role.kind, identifier)
         ctx.resources.enter(role.kind, identifier, other)
     if not ctx.resources.privileges(other) <= ctx.resources.privileges(user):
@@ -194,7 +194,7 @@ def _judge_owner(
 
 
 def _judge_rights(ctx: TestContext, function: Method, user: str) -> None:
-    """Judge that the user is still refused what is for another role, in the old session and in a new one."""
+    """Check that functions of another role still refuse the user, in the old session and in a new one."""
     method = _refused_to(ctx, user)
     if method is None or not _refused_at_first(ctx, method, user):
         return
@@ -218,7 +218,7 @@ def _judge_rights(ctx: TestContext, function: Method, user: str) -> None:
 
 
 def _refused_to(ctx: TestContext, user: str) -> Method | None:
-    """Return a function that reads and that the user lacks the role for."""
+    """Return a read function whose role the user lacks."""
     return next(
         (
             method
@@ -235,9 +235,9 @@ _FIRST: WeakKeyDictionary[Run, dict[tuple[str, str], bool]] = WeakKeyDictionary(
 
 
 def _refused_at_first(ctx: TestContext, method: Method, user: str) -> bool:
-    """Whether a function was refused to a user before anything was claimed; where it was not, ACC-1 says so.
+    """Return whether a function refused a user before anything was claimed; otherwise ACC-1 reports it.
 
-    It is asked once in a run: rights that a target has given stay given, and are seen again in the confirmation.
+    This is checked once per run, since rights that a target has granted remain and must show in the confirmation.
     """
     known = _FIRST.setdefault(ctx.run, {})
     if (method.name, user) not in known:
@@ -252,7 +252,7 @@ def _refused_at_first(ctx: TestContext, method: Method, user: str) -> bool:
     otherwise="no function that needs a session reads",
 )
 def test_reads_show_nobody_elses_data(ctx: TestContext, function: Method) -> None:
-    """Members that a reading function does not declare show nothing that it does not show without them."""
+    """Send undeclared members to read functions: they must not show more than without them."""
     user = ctx.who(function)
     assert user is not None
     claims = ownership(ctx, function, other_user(ctx, user))
@@ -272,7 +272,7 @@ def test_reads_show_nobody_elses_data(ctx: TestContext, function: Method) -> Non
 def _compare(
     ctx: TestContext, function: Method, user: str, data: Claim, extra: Claim, beside: Claim | None = None
 ) -> None:
-    """Judge that a read with undeclared members shows what it shows without them, or is refused."""
+    """Check that a read with undeclared members shows the same as without them, or is refused."""
     plain = ctx.call(function, data, as_=user)
     claimed = ctx.call(function, {**data, **extra}, as_=user, extra=beside)
     if plain.status != 200 or claimed.status != 200:
@@ -299,7 +299,7 @@ def _compare(
 
 
 def _shows_more(function: Method, plain: Exchange, claimed: Exchange) -> bool:
-    """Whether an answer has rows that the plain one has not; or, where it has no rows, whether it differs at all."""
+    """Return whether a response has rows that the plain one lacks or, where it has no rows, whether it differs."""
     hidden = function.volatile_mask
     before, after = hidden(plain.data), hidden(claimed.data)
     if function.rows is None:
@@ -316,7 +316,7 @@ def _shows_more(function: Method, plain: Exchange, claimed: Exchange) -> bool:
     otherwise="no function of the catalogue asks for a role",
 )
 def test_a_role_cannot_be_claimed(ctx: TestContext, function: Method) -> None:
-    """A function of a role that the caller lacks stays refused, whatever rights `data` claims."""
+    """Claim rights in `data`: a function whose role the caller lacks must still refuse."""
     ctx.need_users()
     without = lacking(ctx, function)
     having = ctx.resources.callers(function)
@@ -352,7 +352,7 @@ def test_a_role_cannot_be_claimed(ctx: TestContext, function: Method) -> None:
 @judges("ACC-3")
 @each_user()
 def test_rights_cannot_be_asked_for_at_sign_in(ctx: TestContext, user: str) -> None:
-    """A login with undeclared members gives the session that it gives without them."""
+    """Sign in with undeclared members: the session must be the same as without them."""
     ctx.need_writing()
     login = ctx.catalog.methods.get(ctx.sessions.login.function) or Method(ctx.sessions.login.function)
     other = other_user(ctx, user)
@@ -372,7 +372,7 @@ def test_rights_cannot_be_asked_for_at_sign_in(ctx: TestContext, user: str) -> N
 
 
 def _judge_session(ctx: TestContext, user: str, exchange: Exchange, token: Any, before: Any) -> None:
-    """Judge that a session is the user's, and has no more rights than the user has."""
+    """Check that a session is the user's, and has no more rights than the user."""
     ctx.judge(
         "ACC-3",
         exchange.status is not None and exchange.status < 500,
@@ -416,7 +416,7 @@ def _judge_session(ctx: TestContext, user: str, exchange: Exchange, token: Any, 
 
 @judges("ACC-3")
 def test_rights_cannot_be_asked_for_by_key(ctx: TestContext) -> None:
-    """A key login with undeclared members gives a session of the key's own user, with that user's rights."""
+    """Sign in by key with undeclared members: the session must be the key's own user's, with that user's rights."""
     key, whoami = ctx.profile.auth.key_login, ctx.profile.auth.whoami
     if key is None or whoami is None or not ctx.run.writable:
         return
@@ -452,7 +452,7 @@ def test_rights_cannot_be_asked_for_by_key(ctx: TestContext) -> None:
 
 
 def _seen_by(ctx: TestContext, token: str, functions: list[tuple[Method, Claim]]) -> list[Any]:
-    """Return who a session is, and whether it may call the functions."""
+    """Return whose session it is, and whether it may call the functions."""
     whoami = ctx.profile.auth.whoami
     assert whoami is not None
     answer = ctx.call(whoami.function, token=token)

@@ -17,7 +17,7 @@ from conformance.suites.test_access import lacking
 
 
 def protected(method: Method) -> bool:
-    """Whether a function needs a session."""
+    """Return whether a function needs a session."""
     return method.auth not in ("none", None)
 
 
@@ -33,7 +33,7 @@ def test_unknown_function(ctx: TestContext, endpoint: str) -> None:
         *(f"{name}{ctx.unknown_name().capitalize()}" for name in sorted(published)[:1]),
     ]
     if ctx.run.writable:
-        # Elsewhere a name that is a function at another endpoint is not tried: it might be a hidden one here.
+        # The name of a function of another endpoint is not tried, since it might be a hidden function here.
         names += ctx.rng.sample(others, min(2, len(others)))
     for name in names:
         for data in ({}, {"id": 1}):
@@ -52,9 +52,9 @@ def test_unknown_function(ctx: TestContext, endpoint: str) -> None:
 
 @judges("COD-4")
 def test_unknown_endpoint(ctx: TestContext) -> None:
-    """«404 Function doesn't exist»: where there is no endpoint there is no function."""
+    """«404 Function doesn't exist»: an unknown endpoint has no functions."""
     words = [ctx.unknown_name(), ctx.unknown_name(), f"{ctx.unknown_name()}/{ctx.unknown_name()}"]
-    # A guard may stand before whatever begins with an endpoint's name: what is made of one is sent by its own user.
+    # A guard may protect all paths that begin with an endpoint's name, so its own user sends variants of it.
     near: dict[str, str] = {}
     for entity in sorted({method.entity for method in ctx.catalog.methods.values()}):
         made = [f"{entity}{ctx.unknown_name().capitalize()}", f"{entity}/{ctx.unknown_name()}"]
@@ -97,7 +97,7 @@ def test_no_session_with_valid_data(ctx: TestContext, function: Method) -> None:
     otherwise="no function that needs a session has arguments",
 )
 def test_no_session_with_invalid_data(ctx: TestContext, function: Method) -> None:
-    """A stranger does not learn what would be valid."""
+    """Call without a session and with invalid data: the refusal must not depend on the data."""
     user = ctx.somebody(function)
     valid = ctx.valid(function, user)
     for violation in ctx.some(ctx.resources.violations(function), 2, 5):
@@ -151,12 +151,12 @@ def test_session_without_the_role(ctx: TestContext, function: Method) -> None:
         data = ctx.valid(function, having[0])
     for user in without:
         sent = data if data is not None else ctx.data_for(function, user)
-        for way in (
+        for variant in (
             [sent]
             if ctx.quick
             else [sent, ctx.valid(function, having[0], optional="none") if having else sent]
         ):
-            exchange = ctx.call(function, way, as_=user)
+            exchange = ctx.call(function, variant, as_=user)
             ctx.status("COD-7", exchange, {403}, kind="a session that lacks the right is not answered 403")
             ctx.status(
                 "ACC-1",
@@ -191,7 +191,7 @@ def identifiers(method: Method) -> list[tuple[str, str]]:
 @judges("COD-10")
 @each_function(lambda method: bool(identifiers(method)), otherwise="no function takes an identifier")
 def test_identifier_of_nothing(ctx: TestContext, function: Method) -> None:
-    """An object that does not exist, by a made-up identifier and by that of one that was deleted."""
+    """Use objects that do not exist: by a made-up identifier, and by that of a deleted object."""
     user = ctx.who(function)
     for name, kind in identifiers(function):
         valid = ctx.valid(function, user)
@@ -215,7 +215,7 @@ def test_identifier_of_nothing(ctx: TestContext, function: Method) -> None:
                 and exchange.status == 200
                 and not ctx.resources.rows(function, exchange)
             ):
-                # A filter that matches nothing is no claim that the object exists.
+                # An empty result of a filter does not claim that the object exists.
                 ctx.run.observer.judged("COD-10")
                 continue
             ctx.status(
@@ -227,7 +227,7 @@ def test_identifier_of_nothing(ctx: TestContext, function: Method) -> None:
 
 
 def look_up(ctx: TestContext, kind: str, identifier: Any, user: str | None) -> None:
-    """Read an object that is not to exist; an identifier that names nothing may be sent to functions that write."""
+    """Read an object that should not exist; only unused identifiers may be sent to functions that write."""
     reader = ctx.catalog.read(kind)
     if reader is None or reader.object is None or user is None or not ctx.resources.may_call(user, reader):
         return
@@ -242,19 +242,19 @@ def _filter(function: Method, name: str) -> bool:
     return function.rows is not None and not next(p.required for p in function.params if p.name == name)
 
 
-#: From so many characters on an identifier's beginning is nobody's.
+#: Characters from which on the beginning of an identifier is unique.
 _OPAQUE = 16
 
 
 def strangers(ctx: TestContext, identifier: Any) -> list[Any]:
-    """Return identifiers of the same form that belong to nothing."""
+    """Return identifiers of the same form that belong to no object."""
     rng = ctx.rng
     if isinstance(identifier, bool):
         return []
     if isinstance(identifier, int):
-        # What remains of them in 32 bits is far from every object, too.
+        # Their lowest 32 bits do not belong to an object either.
         beyond = [2**31 + rng.randrange(10**6), 2**53 - 2**31 - 1 - rng.randrange(10**6)]
-        # The last one is the identifier itself to who keeps 32 bits of it.
+        # The last one equals the identifier if only 32 bits are compared.
         beyond.append(identifier + 2**32)
         highest = max(identifier, *(ctx.run.ownership.highest(kind) or 0 for kind in ctx.catalog.kinds), 0)
         above = (highest if highest < 2**31 - 10**7 else identifier) + 1_000_003
@@ -264,15 +264,15 @@ def strangers(ctx: TestContext, identifier: Any) -> list[Any]:
             return [str(int(identifier) + 1_000_003 + rng.randrange(1000))]
         half, tail = len(identifier) // 2, max(1, len(identifier) - 6)
         found = [identifier[:keep] + another(rng, identifier[keep:]) for keep in (0, half, tail)]
-        # A beginning of a short one may be another object's, and is of the same form where the length is free.
+        # The beginning of a short identifier may be that of another object.
         return [*found, *([identifier[:-1], f"{identifier}a"] if len(identifier) >= _OPAQUE else [])]
     return []
 
 
 def another(rng: random.Random, text: str) -> str:
-    """Return a text of the same form: each letter and digit changed for another of its class.
+    """Return a text of the same form: each letter and digit is replaced with another of its class.
 
-    How much is drawn from `rng` does not hang on the text, which may be the target's own.
+    The number of draws from `rng` does not depend on the text, which may come from the target.
     """
     rng = random.Random(rng.getrandbits(64))
     return "".join(_other(rng, character) for character in text) or "x"
@@ -286,7 +286,7 @@ def _other(rng: random.Random, character: str) -> str:
 
 
 def deleted_identifier(ctx: TestContext, kind: str, user: str | None) -> Any:
-    """Return the identifier of an object that was there and is deleted; None where none can be had."""
+    """Return the identifier of a deleted object; None where none can be deleted."""
     delete = ctx.catalog.delete(kind)
     if user is None or delete is None or ctx.resources.creator(kind, user) is None:
         return None

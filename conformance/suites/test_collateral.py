@@ -1,4 +1,4 @@
-"""ACC-2: what a refused call did all the same, beside the object that it named: children, references, lists."""
+"""ACC-2: side effects of refused calls on other objects: children, references, lists."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from conformance.protocol.session import SetUpFailedError
 from conformance.resources.registry import Resource
 from conformance.suites.test_access import owners
 
-#: Looks at something that belongs to the owner: what it is, and a call that returns it with the exchange.
+#: Views of objects of the owner: a description, and a call that returns the object and the exchange.
 Look = tuple[str, Callable[[], tuple[Any, Exchange]]]
 
 
 def _changeable(run: Run, kind: str) -> bool:
-    """Return whether objects of a kind can be made, read, and changed or deleted."""
+    """Return whether objects of a kind can be created, read, and updated or deleted."""
     catalog = run.catalog
     if catalog.create(kind) is None or catalog.read(kind) is None:
         return False
@@ -30,7 +30,7 @@ def _changeable(run: Run, kind: str) -> bool:
 @judges("ACC-2")
 @each_kind(_changeable, otherwise="no kind of object can be made, read, and changed or deleted")
 def test_what_a_refused_call_leaves_untouched(ctx: TestContext, kind: str) -> None:
-    """Another user's change and deletion are refused: children, references and the owner's lists stay as they were."""
+    """Update and delete an object as another user: children, references and lists must not change."""
     judged = False
     for owner, stranger in owners(ctx, kind):
         resource = ctx.resources.new(kind, owner, **_own_parents(ctx, kind, owner))
@@ -58,7 +58,7 @@ def test_what_a_refused_call_leaves_untouched(ctx: TestContext, kind: str) -> No
 
 
 def _own_parents(ctx: TestContext, kind: str, owner: str) -> dict[str, Any]:
-    """Make objects for a new object to refer to: one that earlier calls changed may not show a change any more."""
+    """Create objects for a new object to refer to, since one that earlier calls changed may not show another change."""
     create = ctx.catalog.create(kind)
     assert create is not None
     return {
@@ -69,7 +69,7 @@ def _own_parents(ctx: TestContext, kind: str, owner: str) -> dict[str, Any]:
 
 
 def _refused(ctx: TestContext, resource: Resource, stranger: str) -> Exchange | None:
-    """Change and delete an object as another user; return the last refusal, or None where one was not refused."""
+    """Update and delete an object as another user; return the last refusal, or None where a call was not refused."""
     last: Exchange | None = None
     for function in (ctx.catalog.update(resource.kind), ctx.catalog.delete(resource.kind)):
         if function is None or not ctx.resources.may_call(stranger, function):
@@ -84,7 +84,7 @@ def _refused(ctx: TestContext, resource: Resource, stranger: str) -> Exchange | 
 
 
 def _children(ctx: TestContext, resource: Resource) -> list[Look]:
-    """Make objects under an object, one of each kind that is made under it, and return looks at them."""
+    """Create one object of each kind under an object, and return views of them."""
     looks: list[Look] = []
     for create in ctx.catalog.doing("create"):
         role = create.object
@@ -103,7 +103,7 @@ def _children(ctx: TestContext, resource: Resource) -> list[Look]:
 
 
 def _references(ctx: TestContext, resource: Resource) -> list[Look]:
-    """Return looks at the objects that an object refers to."""
+    """Return views of the objects that an object refers to."""
     create = ctx.catalog.create(resource.kind)
     assert create is not None
     looks: list[Look] = []
@@ -115,7 +115,7 @@ def _references(ctx: TestContext, resource: Resource) -> list[Look]:
 
 
 def _views(ctx: TestContext, resource: Resource, what: str) -> list[Look]:
-    """Return looks at an object as its owner: by reading it, else in a list."""
+    """Return a view of an object as its owner: a read, or else a list."""
     reader = ctx.catalog.read(resource.kind)
     if reader is not None and ctx.resources.may_call(resource.user, reader):
         return [(what, _reading(ctx, resource, reader))]
@@ -134,7 +134,7 @@ def _reading(ctx: TestContext, resource: Resource, reader: Method) -> Callable[[
 
 
 def _lists(ctx: TestContext, resource: Resource, owner: str) -> list[Look]:
-    """Return a look at a list of the object's kind as its owner."""
+    """Return a view of a list of the object's kind as its owner."""
     found = listers(ctx, resource.kind, owner, resource)
     return [(f"the owner's list of {lister.function.name}", _listing(lister)) for lister in found][:1]
 

@@ -1,4 +1,4 @@
-"""AUT-11 and STA-5 where several users call at the same time: each is answered as himself, and keeps what he made."""
+"""AUT-11 and STA-5 with several users at the same time: no response or object may belong to another user."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _asks_for_nothing(method: Method) -> bool:
     _asks_for_nothing, otherwise="no protected function that reads can be called without arguments"
 )
 def test_answers_at_once(ctx: TestContext, function: Method) -> None:
-    """The same question from several users at the same time: each gets the answer that he gets alone."""
+    """Send the same call as several users at the same time: each must get the same response as alone."""
     users = [name for name in ctx.need_users(2) if ctx.resources.may_call(name, function)][:3]
     if len(users) < 2:
         ctx.give_up(f"only one user of the profile may call {function.name}")
@@ -41,20 +41,22 @@ def test_answers_at_once(ctx: TestContext, function: Method) -> None:
         if role is not None and ctx.resources.creator(role.kind, user) is not None:
             with contextlib.suppress(SetUpFailedError):
                 ctx.resources.any(role.kind, user)
-    alone = {user: _told(function, ctx.call(function, {}, as_=user)) for user in users}
-    steady = [user for user in users if equal(alone[user], _told(function, ctx.call(function, {}, as_=user)))]
+    alone = {user: _shown(function, ctx.call(function, {}, as_=user)) for user in users}
+    steady = [
+        user for user in users if equal(alone[user], _shown(function, ctx.call(function, {}, as_=user)))
+    ]
     apart = [user for user in steady if any(not equal(alone[user], alone[other]) for other in steady)]
     if len(apart) < 2:
-        # Where all get the same there is nothing that could be mixed up.
+        # Where all users get the same response, nothing can be mixed up.
         ctx.run.observer.judged("AUT-11")
         return
     order = [user for user in apart for _ in range(4 if ctx.quick else 10)]
     ctx.rng.shuffle(order)
     calls = [functools.partial(ctx.call, function, {}, as_=user) for user in order]
     for user, exchange in zip(order, ctx.together(calls, at_once=_AT_ONCE), strict=True):
-        told = _told(function, exchange)
-        others = [other for other in apart if other != user and equal(told, alone[other])]
-        mixed = bool(others) and not equal(told, alone[user])
+        shown = _shown(function, exchange)
+        others = [other for other in apart if other != user and equal(shown, alone[other])]
+        mixed = bool(others) and not equal(shown, alone[user])
         ctx.judge(
             "AUT-11",
             not mixed,
@@ -65,14 +67,14 @@ def test_answers_at_once(ctx: TestContext, function: Method) -> None:
         )
 
 
-def _told(function: Method, exchange: Exchange) -> Any:
+def _shown(function: Method, exchange: Exchange) -> Any:
     return [exchange.status, function.volatile_mask(exchange.data)]
 
 
 @judges("AUT-11", "STA-5")
 @each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
 def test_creates_of_several_users(ctx: TestContext, kind: str) -> None:
-    """Made at the same time by several users: each object is its maker's, with his values, and is kept."""
+    """Create objects as several users at the same time: each must be stored for its creator, with their values."""
     create, reader = ctx.catalog.create(kind), ctx.catalog.read(kind)
     assert create is not None
     assert create.object is not None

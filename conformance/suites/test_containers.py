@@ -1,4 +1,4 @@
-"""DAT-5 and DAT-6 for what is inside arrays and maps: no item is lost, no key is changed, however many there are."""
+"""DAT-5 and DAT-6 for arrays and maps: no item may be lost and no key changed, however many there are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conformance.helpers.fuzz_target import FuzzTarget
 from conformance.protocol.session import SetUpFailedError
 from conformance.suites.test_data import judge_stored
 
-#: Items of arrays of texts, numbers and booleans: out of order, twice, empty, alike but for case and blanks.
+#: Items of arrays of texts, numbers and booleans: unordered, repeated, empty, different only in case or blanks.
 ITEMS: tuple[Any, ...] = (
     *("b", "B", "a", "b", " a", "a ", "0", "null", "a,b", "a;b", "Å", "A\u030a", "10", "9", ""),
     *(10, 9, 2, 10, 0, -1, 1.5, 0.25),
@@ -23,7 +23,7 @@ ITEMS: tuple[Any, ...] = (
     None,
 )
 
-#: Keys of maps, by what is done to keys: each group is sent by itself, since a target may refuse it (400).
+#: Keys of maps, by what may happen to them. Each group is sent alone, since a target may refuse it (400).
 KEYS: dict[str, tuple[str, ...]] = {
     "alike": ("b", "B", "a", "A", "camelCase", "snake_case", "kebab-case", "Kebab-Case"),
     "numbers": ("10", "9", "01", "1", "-1", "1e3", "null", "true"),
@@ -34,7 +34,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "long": ("k" * 255, "k" * 256, "k" * 300),
 }
 
-#: Lengths of arrays beyond usual limits; the shorter one where the schema lets no longer one pass.
+#: Lengths of arrays beyond usual limits. The shorter one is used where the schema does not allow the longer.
 MANY_ITEMS = (1_001, 101)
 
 
@@ -50,7 +50,7 @@ def _containers(function: Method) -> list[Container]:
     lambda method: bool(_containers(method)), otherwise="no function stores an array, or a map of any keys"
 )
 def test_items_and_keys(ctx: TestContext, function: Method) -> None:
-    """Arrays and maps of several, and of many, members: all of them come back, in order, or none is taken."""
+    """Send arrays and maps of several and of many members: all must come back in order, or the call be refused."""
     fuzz_target = FuzzTarget(ctx, function)
     judged = False
     with fuzz_target:
@@ -76,7 +76,7 @@ def test_items_and_keys(ctx: TestContext, function: Method) -> None:
 
 
 def _builds(fuzz_target: FuzzTarget, container: Container) -> Iterator[Callable[[], Any]]:
-    """Yield what builds data with different content of an array or a map."""
+    """Yield functions that build data with different content of an array or a map."""
     ctx, partial = fuzz_target.ctx, functools.partial
     if container.is_map:
         for keys in ctx.some(KEYS.values(), 2):

@@ -1,4 +1,4 @@
-"""DAT-1 to DAT-4: «all the function arguments go here», with data at the edges, anywhere, and beyond."""
+"""DAT-1 to DAT-4: «all the function arguments go here», with boundary values, random data and invalid data."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ T = TypeVar("T")
 
 _NOT_REFUSED = "forbidden data is not refused"
 
-#: Keywords of numbers, of which a target may hold several bounds.
+#: Keywords of numbers, of which a schema may have several.
 _BOUNDS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 
-#: Failing examples of one test after which it stops.
+#: Failed examples after which a test stops.
 _ENOUGH = 24
 
 
 def batches(
     ctx: TestContext, budget_slice: BudgetSlice, cost: int, draw: Callable[[int, int], list[T]]
 ) -> Iterator[T]:
-    """Yield drawn examples, as many as the portion has calls for; where only time ends it, one batch after another."""
-    # A large batch takes a second to draw, which may be more than there is.
+    """Yield drawn examples, as many as the budget slice has calls for, or in batches until its time is spent."""
+    # Drawing a large batch takes about a second, which may be more than is left.
     size = 8
     while budget_slice.more(cost):
         size = min(200, 2 * size)
@@ -59,7 +59,7 @@ def batches(
 def answers(
     ctx: TestContext, fuzz_target: FuzzTarget, prepared: Iterator[tuple[T, Any]], more: Callable[[], bool]
 ) -> Iterator[tuple[T, Any, Exchange]]:
-    """Send data, `--jobs` calls at a time, while there is `more`; yield (what it is for, the data, the exchange)."""
+    """Send data, `--jobs` calls at a time, while `more` is true; yield (purpose, data, exchange)."""
     while more():
         batch = list(itertools.islice(prepared, max(1, ctx.run.options.jobs)))
         if not batch:
@@ -70,9 +70,9 @@ def answers(
 
 
 def control(fuzz_target: FuzzTarget) -> bool:
-    """Call the function with data as the suite makes it otherwise; say whether it succeeds.
+    """Call the function with ordinary valid data; return whether it succeeds.
 
-    Where optional arguments are what is refused, the least data will do.
+    Where that is refused for optional arguments, the required ones alone are tried.
     """
     for optional in ("all", "none"):
         data = fuzz_target.ctx.valid(fuzz_target.function, fuzz_target.user, optional=optional)
@@ -86,13 +86,13 @@ def control(fuzz_target: FuzzTarget) -> bool:
     return False
 
 
-# -- at the edges --------------------------------------------------------------------------------------------
+# -- boundary cases --------------------------------------------------------------------------------------------
 
 
 @judges("DAT-1", "DAT-2", "DAT-5", "DAT-6")
 @each_function(doubtful_first=True)
 def test_data_at_the_edges(ctx: TestContext, function: Method) -> None:
-    """Before anything random: each keyword of each argument, from within and from without."""
+    """Test each keyword of each argument with values just inside and just outside, before random data."""
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice(_edges) as budget_slice, fuzz_target:
         good = control(fuzz_target)
@@ -125,7 +125,7 @@ def _prepared(
 
 
 def _among_others(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: Any) -> Iterator[Any]:
-    """Yield the same violation among other values of the other members: a bound may be kept beside one of them only."""
+    """Yield the same violation with other values of the other members, since a check may depend on them."""
     for _ in range(2):
         try:
             other = fuzz_target.fit(
@@ -140,7 +140,7 @@ def _among_others(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: A
 
 
 def _chosen(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice) -> list[Case]:
-    """Return as many of the edges as there are calls for, the plainest data and the most telling ones first."""
+    """Return as many boundary cases as there are calls for, the plainest and most effective first."""
     plain, *rest = payloads.boundaries(fuzz_target.function)
     rest = [case for case in rest if not fuzz_target.hands_off(case.parameter)]
     order = telling_order(rest, ctx.rng)
@@ -149,10 +149,10 @@ def _chosen(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice
     if ctx.only is None:
         budget_slice.at_least(2 * fuzz_target.cost + sum(costs[: essential(rest, order)]))
     room = budget_slice.left - fuzz_target.cost
-    kept = itertools.takewhile(
+    affordable = itertools.takewhile(
         lambda pair: pair[1] <= room, zip(order, itertools.accumulate(costs), strict=True)
     )
-    return [plain, *(rest[index] for index, _ in kept)]
+    return [plain, *(rest[index] for index, _ in affordable)]
 
 
 def _edges(function: Method) -> float:
@@ -160,18 +160,20 @@ def _edges(function: Method) -> float:
     return float(sum(1 for _ in payloads.boundaries(function)))
 
 
-def _told(kind: str, keyword: str) -> str:
+def _label(kind: str, keyword: str) -> str:
     return f"{kind.partition(':')[0]} ({keyword})"
 
 
 def _edge_kind(case: Case) -> tuple[str, str]:
-    """Return the rule that an edge is about, and the kind of a finding there."""
-    told = _told(case.kind, case.keyword)
-    return ("DAT-1", f"valid data is refused: {told}") if case.valid else ("DAT-2", f"{_NOT_REFUSED}: {told}")
+    """Return the rule that a boundary case tests, and the kind of its finding."""
+    label = _label(case.kind, case.keyword)
+    return (
+        ("DAT-1", f"valid data is refused: {label}") if case.valid else ("DAT-2", f"{_NOT_REFUSED}: {label}")
+    )
 
 
 def _sought(ctx: TestContext, case: Case) -> bool:
-    """Return whether an edge is to be sent: its own rule may be sought, or what becomes of it where it is stored."""
+    """Return whether a boundary case is to be sent: for its own rule, or for how it is stored."""
     stored = case.valid and any(ctx.seeks(rule, stored_kind(case.parameter)) for rule in ("DAT-5", "DAT-6"))
     return stored or ctx.seeks(*_edge_kind(case))
 
@@ -191,9 +193,9 @@ def _edge(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: Any, exch
 
 
 def _length_alone(fuzz_target: FuzzTarget, data: Any, case: Case) -> bool:
-    """Whether a refusal of unusual text is one of its length alone: shorter such text, and plain text as long, pass.
+    """Return whether unusual text was refused for its length alone: shorter such text and equally long plain text pass.
 
-    Lengths are counted in characters (JSON Schema); unusual characters may be refused (DAT-5), but not for that.
+    Lengths are counted in characters (JSON Schema). Unusual characters may be refused (DAT-5), but not for length.
     """
     if case.keyword not in ("maxLength", "minLength", "pattern") or not payloads.oddities(data):
         return False
@@ -209,7 +211,7 @@ def _length_alone(fuzz_target: FuzzTarget, data: Any, case: Case) -> bool:
 
 
 def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
-    """Return the value with each text that holds unusual characters spelt otherwise."""
+    """Return the value with each text that has unusual characters replaced."""
     if isinstance(value, str):
         return spell(value) if payloads.oddities(value) else value
     if isinstance(value, dict):
@@ -223,7 +225,7 @@ def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
 @judges("DAT-1", "DAT-5", "DAT-6")
 @each_function(doubtful_first=True)
 def test_any_data_that_the_schema_allows(ctx: TestContext, function: Method) -> None:
-    """Drawn from all that the schema lets pass; what is stored is read again."""
+    """Send data drawn from all that is valid; read stored data again."""
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice(breadth) as budget_slice, fuzz_target:
         if not control(fuzz_target):
@@ -257,7 +259,7 @@ def test_any_data_that_the_schema_allows(ctx: TestContext, function: Method) -> 
 def _combined(
     ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice
 ) -> Iterator[dict[str, Any]]:
-    """Yield data in which each pair of choices of two arguments comes once, for half of the portion's calls at most."""
+    """Yield data that covers each pair of choices of two arguments once, with up to half of the slice's calls."""
     cost = fuzz_target.cost + 1
     rows = covering(choices(fuzz_target.function), ctx.rng)
     for row in itertools.islice(rows, budget_slice.left // (2 * cost)):
@@ -306,7 +308,7 @@ def _blame(
     data: dict[str, Any],
     exchange: Exchange,
 ) -> tuple[str | None, dict[str, Any], Exchange]:
-    """Return the parameter to blame for a refusal (None: several together), with the least data that shows it."""
+    """Return the parameter that causes a refusal (None for a combination), with the smallest data that shows it."""
     plain = (
         ctx.valid(fuzz_target.function, fuzz_target.user, optional="none") if isinstance(data, dict) else {}
     )
@@ -339,9 +341,9 @@ def judge_stored(
     *,
     read_again: bool = True,
 ) -> bool:
-    """Judge that texts and numbers that were stored come back as they went in.
+    """Check that stored texts and numbers come back as they were sent.
 
-    Without `read_again` the answer to the call itself is enough where it shows the object.
+    Without `read_again`, only the response to the call itself is used where it shows the object.
     """
     held = True
     if not isinstance(data, dict):
@@ -378,23 +380,23 @@ def judge_stored(
 
 
 def stored_kind(name: str) -> str:
-    """Return the kind of a finding that a parameter was stored otherwise."""
+    """Return the kind of a finding that a parameter was stored differently."""
     return f"{name} does not come back as it went in"
 
 
 def _rule_of(sent: Any) -> str | None:
-    """Return the rule that is broken where this came back otherwise; None where another rule's conversation says so."""
+    """Return the rule that a changed value violates; None where the test of another rule reports it."""
     if isinstance(sent, bool) or sent is None:
         return None
     if isinstance(sent, (list, dict)):
-        # Items or members are missing, or there are more: their texts come first.
+        # Where items or members are missing or added, differences in their texts come first.
         numbers = [leaf for leaf in leaves(sent) if not isinstance(leaf, str)]
         return "DAT-6" if numbers and len(numbers) == len(list(leaves(sent))) else "DAT-5"
     return "DAT-5" if isinstance(sent, str) else "DAT-6"
 
 
 def brief(value: Any) -> str:
-    """Return a value as JSON of a bearable length, its own length told."""
+    """Return a value as shortened JSON, with its full length."""
     return as_json(value, 120)
 
 
@@ -412,7 +414,7 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def departure(sent: Any, got: Any, pointer: str = "") -> tuple[str, Any, Any]:
-    """Return where what came departs first from what was sent: (JSON pointer, what was sent there, what came)."""
+    """Return the first difference between sent and received data: (JSON pointer, sent value, received value)."""
     if isinstance(sent, dict) and isinstance(got, dict):
         for name, item in sent.items():
             if name not in got:
@@ -426,15 +428,15 @@ def departure(sent: Any, got: Any, pointer: str = "") -> tuple[str, Any, Any]:
     return pointer, sent, got
 
 
-# -- spoiled -------------------------------------------------------------------------------------------------
+# -- invalid data --------------------------------------------------------------------------------------------
 
 
 @judges("DAT-2")
 @each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_any_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> None:
-    """One violation at a time, at any depth, in the middle of data that is interesting otherwise."""
+    """Send one violation at a time, at any depth, in otherwise varied valid data."""
     if ctx.quick:
-        # The edges have most of them; to make the strategies takes longer than a quick run has.
+        # The boundary cases cover most violations. Building the strategies takes too long for a quick run.
         return
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice(breadth) as budget_slice, fuzz_target:
@@ -443,12 +445,12 @@ def test_any_data_that_the_schema_forbids(ctx: TestContext, function: Method) ->
             return
         ways: dict[str, Way] = payloads.violations(function)
 
-        def spoilable(way: Way) -> bool:
+        def can_violate(way: Way) -> bool:
             return not fuzz_target.hands_off(way.parameter)
 
         try:
             strategy = payloads.invalid_data(
-                function, fuzz_target.symbols, bind=fuzz_target.resolver, only=spoilable
+                function, fuzz_target.symbols, bind=fuzz_target.resolver, only=can_violate
             )
         except CannotGenerate as error:
             ctx.skip("DAT-2", f"no argument can be spoiled: {error}", function=function.name)
@@ -475,7 +477,7 @@ def test_any_data_that_the_schema_forbids(ctx: TestContext, function: Method) ->
             way = ways[name]
             place = (way.parameter or "data", f"{way.pointer} {way.keyword}")
             fuzz_target.tell("violation", exchange, valid=False, place=place)
-            kind = as_answered(f"{_NOT_REFUSED}: {_told(name, way.keyword)}", exchange)
+            kind = as_answered(f"{_NOT_REFUSED}: {_label(name, way.keyword)}", exchange)
             ctx.run.remembered.setdefault((ctx.name, ("DAT-2", function.name, kind)), [(name, value)])
             if not ctx.status("DAT-2", exchange, {400}, kind=kind, because=name):
                 failed.append(name)
@@ -486,7 +488,7 @@ def test_any_data_that_the_schema_forbids(ctx: TestContext, function: Method) ->
 
 
 def documented(ctx: TestContext, rule: str, exchange: Exchange, what: str) -> bool:
-    """Judge that an answer has a documented code and the envelope."""
+    """Check that a response has a documented status and the envelope."""
     if exchange.status is None:
         kind, actual = f"{what} gets no answer", exchange.summary()
     elif exchange.status not in ANSWERED:
@@ -510,7 +512,7 @@ def documented(ctx: TestContext, rule: str, exchange: Exchange, what: str) -> bo
 @judges("DAT-3")
 @each_function(doubtful_first=True)
 def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
-    """Whatever JSON stands where the arguments belong, callers get an answer that they can read."""
+    """Send any JSON as the arguments: the response must be readable."""
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice() as budget_slice, fuzz_target:
         strategy = payloads.any_json()
@@ -546,11 +548,11 @@ def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
 @judges("DAT-4")
 @each_function(doubtful_first=True)
 def test_any_bytes_as_body(ctx: TestContext, function: Method) -> None:
-    """The bytes of a good call, damaged where the grammar of JSON breaks, and elsewhere."""
+    """Send the bytes of a valid call, corrupted where the JSON grammar breaks and elsewhere."""
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice() as budget_slice, fuzz_target:
         if fuzz_target.login:
-            # A damaged password is one that nothing would mask.
+            # A corrupted password would not be masked.
             data = {param.name: ctx.resources.fresh() for param in function.params}
         else:
             data = ctx.valid(function, fuzz_target.user)

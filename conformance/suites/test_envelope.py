@@ -1,7 +1,7 @@
-"""ENV: «Responses structure», and the other rules that one exchange is enough to judge.
+"""ENV: «Responses structure», and other rules that can be judged on a single exchange.
 
-They are judged on every exchange of a run, whatever it was sent for. The conversation here makes sure that each
-function was heard in each of the ways in which it can answer; the last tests say what came of it.
+They are checked on every exchange of a run. The tests here make sure that each function gave each kind of response.
+The last test reports the results.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ PURE = tuple(rule.id for rule in RULES.values() if rule.check)
 @judges(*PURE)
 @each_function(silent=True)
 def test_each_way_to_answer(ctx: TestContext, function: Method) -> None:
-    """A success, a refusal for its data, one for want of a session, one for want of a right."""
+    """Call each function so that it succeeds, and so that it refuses: for data, no session or a missing right."""
     ctx.call(function, ctx.data_for(function, None))
     users = ctx.resources.callers(function) if ctx.somebody() else []
     if users:
         user = users[0]
-        # Another user's session is the latest that the target gave: what it tells of sessions must not be that one.
+        # Another user's session is the newest, so that a target that wrongly shows it is detected.
         latest = next((ctx.session(name) for name in ctx.profile.users if name != user), None)
         valid = ctx.data_for(function, user)
         ctx.call(function, valid, as_=user)
@@ -47,7 +47,7 @@ def test_each_way_to_answer(ctx: TestContext, function: Method) -> None:
             ctx.call(function, ctx.data_for(function, user), as_=user, page_length=2)
         role = function.object
         if role is not None and role.does in ("read", "list") and ctx.resources.creator(role.kind, user):
-            # An object with nothing but what it must have reads otherwise than one that has it all.
+            # An object with only its required members may read differently from one with all members.
             least = ctx.resources.new(role.kind, user, optional="none")
             if role.does == "read":
                 ctx.call(function, bound(ctx, function, least), as_=user)
@@ -70,7 +70,7 @@ def test_each_way_to_answer(ctx: TestContext, function: Method) -> None:
 @judges(*PURE)
 @each_endpoint()
 def test_each_endpoint_in_short(ctx: TestContext, endpoint: str) -> None:
-    """An unknown function, an unreadable body, no object, no method."""
+    """Send an unknown function, an unreadable body, JSON other than an object, and no method."""
     endpoint = endpoint or ctx.guess() or ctx.unknown_name()
     user = ctx.somebody()
     ctx.call(f"{endpoint}.{ctx.unknown_name()}", {}, as_=user)
@@ -82,7 +82,7 @@ def test_each_endpoint_in_short(ctx: TestContext, endpoint: str) -> None:
 @judges(*PURE)
 @each_user()
 def test_refused_logins(ctx: TestContext, user: str) -> None:
-    """A wrong password, an unknown user, and a password beside invalid data."""
+    """Send a wrong password, an unknown user, and a password beside invalid data."""
     ctx.need_writing()
     login = ctx.sessions.login
     right = ctx.sessions.credentials(user)
@@ -101,7 +101,7 @@ def test_refused_logins(ctx: TestContext, user: str) -> None:
 @judges("COD-2", "COD-8", "ENV-1")
 @each_endpoint()
 def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
-    """Depth, size, numbers and characters at which parsers and runtimes give in: any documented code will do."""
+    """Send depths, sizes, numbers and characters at which parsers fail: any documented status is right."""
     endpoint = endpoint or ctx.guess() or ctx.unknown_name()
     readers = [m for m in ctx.catalog.methods.values() if m.entity == endpoint and m.effect == "read"]
     endpoints = sorted({method.entity for method in ctx.catalog.methods.values()}) or [endpoint]
@@ -111,8 +111,8 @@ def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
         user = ctx.who(method) if method is not None else ctx.somebody()
         token = ctx.sessions.of(user).token if user is not None else None
         name = json.dumps(method.function if method is not None else ctx.unknown_name()).encode()
-        # Depth may cost a parser seconds, and one parser mostly reads for all: it is tried once at few endpoints here,
-        # and with each function by DAT-9.
+        # Deep data may cost a parser seconds, and endpoints mostly share one parser. Few endpoints are tried here,
+        # and each function by DAT-9.
         deep: tuple[bytes, ...] = ()
         if number == 0 and endpoint in endpoints:
             deep = (b"[" * 20_000 + b"]" * 20_000, b'{"a":' * 20_000 + b"1" + b"}" * 20_000)
@@ -128,7 +128,7 @@ def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
             b'{"__proto__":{"a":1},"constructor":{}}',
         )
         for data in ctx.some(bodies, 6):
-            # With its name the answer of a call that was understood is held against what is declared of it.
+            # With its name, the response to a valid call is validated against its declaration.
             asked = method.name if method is not None else f"{endpoint}."
             ctx.caller.call(
                 asked, user=user, token=token, body=b'{"method":' + name + b',"data":' + data + b"}"
@@ -138,6 +138,6 @@ def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
 @judges(*PURE)
 @on(Scope("rule", lambda run: [rule for rule in PURE if rule in run.options.rules]))
 def test_every_exchange(ctx: TestContext, rule: str) -> None:
-    """What the exchanges of the whole run say of a rule; this runs last."""
+    """Report what the exchanges of the whole run show of a rule; this runs last."""
     if not ctx.run.observer.total_judged[rule]:
         ctx.give_up("no exchange of this run was of a kind that it speaks of")

@@ -1,4 +1,4 @@
-"""REQ-9 at the edges of formats: what a standard forbids and lenient parsers take, in each place of that format."""
+"""REQ-9 for formats: texts that a standard forbids and lenient parsers accept, in each place of that format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Edge = tuple[str, str, bool]
 
 
 def _places(method: Method) -> list[FormatPlace]:
-    """Return the places of a function that take texts of a format whose edges are known."""
+    """Return the places of a function that take texts of a format with known edge cases."""
     return [place for place in format_places(method) if place.format in FORBIDDEN]
 
 
@@ -29,7 +29,7 @@ def _places(method: Method) -> list[FormatPlace]:
     otherwise="no function has arguments of a format",
 )
 def test_edges_of_formats(ctx: TestContext, function: Method) -> None:
-    """Dates, times, identifiers and addresses that are nearly right, one in each call, at any depth."""
+    """Send dates, times, identifiers and addresses that are nearly valid, one per call, at any depth."""
     fuzz_target = FuzzTarget(ctx, function)
     places = [place for place in _places(function) if not fuzz_target.hands_off(place.parameter)]
     if not places:
@@ -46,7 +46,7 @@ def test_edges_of_formats(ctx: TestContext, function: Method) -> None:
 
 
 def _edges(ctx: TestContext, function: Method, place: FormatPlace) -> Iterator[Edge]:
-    """Yield the edges for one place: in a quick run most are shared out among all places of the format."""
+    """Yield the edge cases for one place; in a quick run most are distributed over all places of the format."""
     every: list[Edge] = [(what, text, True) for what, text in FORBIDDEN[place.format]]
     every += [(f"undecided {text}", text, False) for text in UNDECIDED.get(place.format, ())]
     if not ctx.quick:
@@ -54,7 +54,7 @@ def _edges(ctx: TestContext, function: Method, place: FormatPlace) -> Iterator[E
         return
     among = places_of(ctx.run, place.format)
     if (function.name, place.pointer) in among:
-        # Each place has the most telling ones; of the others each is sent to two places.
+        # Each place gets the most important ones. Each of the others is sent to two places.
         at, count = among.index((function.name, place.pointer)), len(among)
         for number, edge in enumerate(every):
             if number < TELLING or count <= 2 or (number - at) % count in (0, count // 2):
@@ -73,7 +73,7 @@ def places_of(run: Run, name: str) -> list[tuple[str, str]]:
 
 
 def _sent(fuzz_target: FuzzTarget, place: FormatPlace, edge: Edge) -> object:
-    """Return the data that an edge is sent in; None where the schema, or another keyword of it, is in the way."""
+    """Return the data of an edge case; None where the schema does not allow or other keywords forbid it."""
     _, text, forbidden = edge
     try:
         data = place.build(text, allowed=False if forbidden else None, resolve=fuzz_target.identify)
@@ -83,7 +83,7 @@ def _sent(fuzz_target: FuzzTarget, place: FormatPlace, edge: Edge) -> object:
 
 
 def _takes_the_usual(ctx: TestContext, fuzz_target: FuzzTarget, place: FormatPlace) -> bool:
-    """Return whether the place takes an ordinary text of its format: else its refusals say nothing."""
+    """Return whether the place accepts an ordinary text of its format; otherwise a refusal shows nothing."""
     usual = ORDINARY[place.format]
     try:
         data = fuzz_target.fit(

@@ -10,7 +10,7 @@ from conformance.helpers.framing import Ambiguous, Framing, statuses
 from conformance.helpers.probing import prober
 from conformance.protocol.ownership import UnownedTargetError
 
-#: How many seconds a second answer is waited for where the statuses do not tell the answers apart.
+#: Seconds to wait for a second response where the statuses do not distinguish the responses.
 SILENCE_SECONDS = 0.6
 
 
@@ -25,44 +25,44 @@ def _framing(ctx: TestContext, endpoint: str) -> Framing:
 
 @judges("SEC-6")
 def test_where_a_request_ends(ctx: TestContext) -> None:
-    """Every ambiguous request, by turns on a connection of its own and on one that was used before."""
+    """Send every ambiguous request, in turn on a new connection and on one that was used before."""
     endpoints = sorted({method.entity for method in ctx.catalog.methods.values()}) or [""]
     endpoint = ctx.rng.choice(endpoints)
     framing = _framing(ctx, endpoint)
     turn = ctx.rng.getrandbits(1)
     for number, ambiguous in enumerate(framing.every()):
-        for kept in (True, False) if ctx.deep else ((number + turn) % 2 == 0,):
-            _judge_if_allowed(ctx, framing, endpoint, ambiguous, kept)
+        for reused in (True, False) if ctx.deep else ((number + turn) % 2 == 0,):
+            _judge_if_allowed(ctx, framing, endpoint, ambiguous, reused)
 
 
 @judges("SEC-6")
 @each_endpoint()
 def test_where_a_request_to_an_endpoint_ends(ctx: TestContext, endpoint: str) -> None:
-    """A request whose end can be read in two ways is refused, or answered once: never as two requests."""
+    """Send requests whose end is ambiguous: each must be refused, or answered once, never as two requests."""
     framing = _framing(ctx, endpoint)
     for ambiguous in rotated(ctx, list(framing.every()), 1, 8):
         _judge_if_allowed(ctx, framing, endpoint, ambiguous, bool(ctx.rng.getrandbits(1)))
 
 
 def _judge_if_allowed(
-    ctx: TestContext, framing: Framing, endpoint: str, ambiguous: Ambiguous, kept: bool
+    ctx: TestContext, framing: Framing, endpoint: str, ambiguous: Ambiguous, reused: bool
 ) -> None:
-    """Judge an ambiguous request, unless its bytes could be taken for a call that must not be made."""
+    """Check an ambiguous request, unless its bytes could be taken for a call that must not be made."""
     try:
-        _judge_end(ctx, framing, endpoint, ambiguous, kept)
+        _judge_end(ctx, framing, endpoint, ambiguous, reused)
     except UnownedTargetError as error:
         ctx.skip("SEC-6", f"{ambiguous.what}: not sent ({error})")
 
 
-def _judge_end(ctx: TestContext, framing: Framing, endpoint: str, ambiguous: Ambiguous, kept: bool) -> None:
-    """Judge that an ambiguous request with a hidden one is answered at most once.
+def _judge_end(ctx: TestContext, framing: Framing, endpoint: str, ambiguous: Ambiguous, reused: bool) -> None:
+    """Check that an ambiguous request with a hidden one is answered at most once.
 
     Behind them goes an honest request that asks for the connection to be closed, so that nothing has to be waited for.
     Its status is another than that of the hidden one: an unknown function, and no function. Where it is not, the same
     is sent without it, and a second answer is waited for.
     """
     label = ctx.caller.label(f"{endpoint}.")
-    first = framing.plain() if kept else b""
+    first = framing.plain() if reused else b""
     exchange, received = ctx.client.send_bytes(ambiguous.data + framing.last, function=label, first=first)
     answers = statuses(received)
     count = len(answers) - 1
@@ -80,13 +80,13 @@ def _judge_end(ctx: TestContext, framing: Framing, endpoint: str, ambiguous: Amb
         count <= 1,
         kind="a request with two ends is answered as two requests",
         expected=f"{ambiguous.what}: refused, or answered once",
-        actual=f"{count} answers to it" + (" on a connection that was used before" if kept else ""),
+        actual=f"{count} answers to it" + (" on a connection that was used before" if reused else ""),
         exchange=exchange,
     )
 
 
 def _alone(ctx: TestContext, framing: Framing, data: bytes, label: str | None) -> int:
-    """Return the status of an honest request that is sent by itself."""
+    """Return the status of an unambiguous request that is sent alone."""
     known = framing.alone.get(data)
     if known is None:
         closing = (

@@ -22,7 +22,7 @@ VERBS = ("GET", "PUT", "PATCH", "DELETE", "HEAD")
 @judges("HTTP-1")
 @each_function(harmless=False)
 def test_published_functions_exist(ctx: TestContext, function: Method) -> None:
-    """A function that is answered 404 to every kind of call, in the words used for unknown ones, is not there."""
+    """Call each function: one that answers 404 to every call, with the message for unknown ones, does not exist."""
     if function.effect != "read":
         ctx.need_writing()
     user = ctx.somebody(function)
@@ -31,7 +31,7 @@ def test_published_functions_exist(ctx: TestContext, function: Method) -> None:
     probes = []
     bare: dict[str, Any] = {}
     if not ctx.safe(function, bare) and ctx.resources.harmless(function):
-        # Without an identifier a lax target may act on any object, so that of an own one is given.
+        # Without an identifier a lax target may act on any object, so one of our own is sent.
         names = [name for name, _ in identifiers(function)]
         bare = {name: value for name, value in ctx.data_for(function, user).items() if name in names}
     if function.effect == "read" or function.auth not in ("none", None):
@@ -44,7 +44,7 @@ def test_published_functions_exist(ctx: TestContext, function: Method) -> None:
     if not probes:
         ctx.give_up(f"{function.name} cannot be called without harm")
     last = probes[-1]
-    # Without a session, or without what is required, a function that is there has another answer than 404.
+    # An existing function does not answer 404 to calls without a session or without required data.
     telling = function.auth not in ("none", None) or any(param.required for param in function.params)
     absent = all(probe.status == 404 for probe in probes) and (
         telling or _alike(last.message, unknown.message, function.function, unknown_name)
@@ -60,7 +60,7 @@ def test_published_functions_exist(ctx: TestContext, function: Method) -> None:
 
 
 def _alike(first: Any, second: Any, one: str, other: str) -> bool:
-    """Whether two messages are the same but for the names of the functions that they are about."""
+    """Return whether two messages are equal except for the names of their functions."""
     if isinstance(first, str) and isinstance(second, str):
         return first.replace(one, "?") == second.replace(other, "?")
     return bool(first == second)
@@ -69,7 +69,7 @@ def _alike(first: Any, second: Any, one: str, other: str) -> bool:
 @judges("HTTP-2", "HTTP-3")
 @each_function()
 def test_other_verbs_run_nothing(ctx: TestContext, function: Method) -> None:
-    """The call is put into the body and into the query string of every other verb."""
+    """Send the call with every other verb, in the body and in the query string."""
     if function.effect != "read":
         ctx.need_writing()
     user = ctx.who(function)
@@ -119,7 +119,7 @@ def test_other_verbs_run_nothing(ctx: TestContext, function: Method) -> None:
 
 
 def _places(ctx: TestContext, function: Method, data: dict[str, Any]) -> list[tuple[str, bytes]]:
-    """Return where a call is put under another verb: (target, body) each, in the query string, the body, or both."""
+    """Return the requests of a call with another verb: (target, body), in the query string, the body, or both."""
     name = function.name.partition(".")[2]
     body = ctx.caller.body(function.name, data)
     flat = {key: value if isinstance(value, str) else json.dumps(value) for key, value in data.items()}
@@ -135,14 +135,14 @@ def _places(ctx: TestContext, function: Method, data: dict[str, Any]) -> list[tu
 def _judge_trace(
     ctx: TestContext, function: Method, user: str | None, trace: Trace, verbs: list[str], last: Exchange
 ) -> None:
-    """Judge that the calls under other verbs left no trace; where they did, find the one that does it again."""
+    """Check that calls with other verbs had no effect; where they had, find the one that has it again."""
     kind = "a write asked for with another verb left a trace"
     moved = trace.moved()
     if moved is None:
         ctx.run.observer.judged("HTTP-2")
         return
     culprit, witness, seen = last, *moved
-    # Data of its own for each call: what was written already would not show when it is written again.
+    # Each call has its own data: a second write of the same data would not show.
     for verb, number in itertools.product(verbs, range(len(_places(ctx, function, {})))):
         try:
             data = ctx.valid(function, user)
@@ -169,7 +169,7 @@ def _judge_trace(
 @judges("HTTP-6")
 @each_function()
 def test_any_content_type_is_read_as_json(ctx: TestContext, function: Method) -> None:
-    """Wrappers send none, JSON's, or the form type that an HTTP library adds by itself."""
+    """Vary the Content-Type: none, JSON, or the form type that HTTP libraries add."""
     types = [None, "application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8"]
     for content_type in ctx.some(types, 1):
         same_answer(
@@ -185,7 +185,7 @@ def test_any_content_type_is_read_as_json(ctx: TestContext, function: Method) ->
 @judges("HTTP-7")
 @each_function()
 def test_chunked_body(ctx: TestContext, function: Method) -> None:
-    """A client that streams its body sends it in chunks."""
+    """Send the body in chunks, as clients that stream do."""
     same_answer(
         ctx,
         "HTTP-7",
@@ -199,7 +199,7 @@ def test_chunked_body(ctx: TestContext, function: Method) -> None:
 @judges("HTTP-8")
 @each_function(lambda method: method.auth not in ("none", None), otherwise="no function needs a session")
 def test_header_names_in_any_case(ctx: TestContext, function: Method) -> None:
-    """HTTP/2 gateways send every header name in lower case."""
+    """Send header names in lower case, as HTTP/2 gateways do."""
     for name in ctx.some(["token", "TOKEN", "tOkEn"], 1):
         same_answer(
             ctx,

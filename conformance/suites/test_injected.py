@@ -1,4 +1,4 @@
-"""DAT-8 and DAT-9: what arguments do to interpreters behind the target, and sheer size."""
+"""DAT-8 and DAT-9: injections through arguments, and large data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WIDENING = ("SQL", "glob", "regular expression", "NoSQL", "ORM")
 @judges("DAT-8")
 @each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_injections(ctx: TestContext, function: Method) -> None:
-    """In every argument: no internal error, no more rows than what matches nothing, no way in."""
+    """Send injections in every argument: they must cause no internal error, no additional rows and no login."""
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice(_openness) as budget_slice, fuzz_target:
         if function.object is not None and function.object.does == "list" and fuzz_target.user is not None:
@@ -59,7 +59,7 @@ def test_injections(ctx: TestContext, function: Method) -> None:
         ctx.rng.shuffle(carriers)
         carriers, first = _in_order(carriers, baseline)
         if ctx.only is None and not fuzz_target.login and function.rows is None:
-            # Where nothing is searched, that nothing breaks is all that can be seen; a few in each place do.
+            # Where nothing is searched, only errors can be seen, so a few in each place suffice.
             carriers = carriers[: 8 if ctx.quick else None if ctx.deep else max(24, len(carriers) // 6)]
         elif ctx.only is None:
             budget_slice.at_least(len(baseline) + 6 + first)
@@ -73,16 +73,16 @@ def test_injections(ctx: TestContext, function: Method) -> None:
 
 
 def _sort_of(item: Injection) -> str:
-    """Return the sort of an injection: those of one sort are carried out, or not, by the same mistake."""
+    """Return the category of an injection; those of one category exploit the same defect."""
     family, _, detail = item.name.partition(", ")
     return next((f"{family}, {word}" for word in ("wildcard", "open", "true") if word in detail), family)
 
 
 def _in_order(carriers: list[Carrier], baseline: Collection[str]) -> tuple[list[Carrier], int]:
-    """Return the carriers, one of each sort at each place first; and how many of them every budget should reach.
+    """Return the insertion points in order, and how many of them every budget should reach.
 
-    What gets furthest goes first: what the schema lets pass, and operators where a text belongs; and of these what may
-    find more than it should.
+    One of each category comes first at each place. Those that the schema allows, operators in place of texts, and
+    those that may find too much come before the others.
     """
     seen: Counter[tuple[str, str]] = Counter()
     ranked: list[tuple[tuple[bool, int, bool], Carrier]] = []
@@ -98,7 +98,7 @@ def _in_order(carriers: list[Carrier], baseline: Collection[str]) -> tuple[list[
 
 
 def _openness(function: Method) -> float:
-    """Return how much may come of an injection: where rows are searched it shows, elsewhere hardly."""
+    """Return the weight of an injection: it shows where rows are searched, and rarely elsewhere."""
     strings = sum(json.dumps(param.schema, default=str).count('"string"') for param in function.params)
     return 1.0 + strings * (12 if function.rows is not None or function.auth == "none" else 1)
 
@@ -155,7 +155,7 @@ def _judge_injection(
 
 
 def _holds(row: Any, value: Any) -> bool:
-    """Whether a row has the text in it, so that it may match by right."""
+    """Return whether a row contains the text, so that it rightly matches."""
     if not isinstance(value, str):
         return False
     stack = [row]
@@ -173,11 +173,11 @@ def _holds(row: Any, value: Any) -> bool:
 
 # -- deep, wide, large ---------------------------------------------------------------------------------------
 
-#: Times a small call's time that a large one may take.
+#: Ratio of the time of a large call to that of a small one that is allowed.
 _SLOWER = 100.0
-#: Seconds of a small call below which its time is more the network's than the target's.
+#: Seconds of a small call below which its time is mostly that of the network.
 _LEAST = 0.003
-#: What is slow is so in at least so many rounds, and in at most so many while a busy moment (seconds) may pass.
+#: Rounds in which a slow call must be slow, rounds that are tried, and seconds between them.
 _ROUNDS, _NOISE, _PAUSE = (3, 10), 2.5, 0.2
 _LEVELS = 10_000
 _MEMBERS = 10_000
@@ -187,7 +187,7 @@ _LETTERS = 1_000_000
 @judges("DAT-9")
 @each_function(doubtful_first=True)
 def test_deep_wide_and_large_data(ctx: TestContext, function: Method) -> None:
-    """10,000 levels, 10,000 members, a megabyte: in each argument, and in one that nobody declared."""
+    """Send 10,000 levels, 10,000 members and a megabyte, in each argument and in an undeclared one."""
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice(breadth) as budget_slice, fuzz_target:
         plain = fresh(ctx, fuzz_target) if not fuzz_target.login else {p.name: "x" for p in function.params}
@@ -215,7 +215,7 @@ def test_deep_wide_and_large_data(ctx: TestContext, function: Method) -> None:
 
 
 def _monsters(part: int = 1) -> dict[str, str]:
-    """Return what is large, as JSON, by name; `part` gives a tenth of it, say."""
+    """Return large data as JSON, by name; `part` scales its size."""
     levels, members, letters = _LEVELS // part, _MEMBERS // part, (_LETTERS - 2_000) // part
     return {
         "10,000 levels of arrays": "[" * levels + "]" * levels,

@@ -1,4 +1,4 @@
-"""AUT: key login, by headers with no data and by data; and what holds for every session, for those that a key gives."""
+"""AUT: key login, in headers and in data, and the rules of sessions for sessions from key logins."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from conformance.protocol.session import Session
 from conformance.schema.pointer import resolve
 from conformance.suites.test_codes import another
 
-#: The time formats of the public wrappers (protocol, section 1).
+#: Time formats of the public wrappers (protocol, section 1).
 TIMES = ("1763885000123", "1763885000.123456", "11/23/2026 10:03", "2026-11-23 10:03:20.123")
 
-#: After so many wrong logins in a row a right one is sent, so that no lock for too many of them is met.
+#: Wrong logins in a row before a right one is sent, so that no lock-out is triggered.
 MAX_WRONG_IN_A_ROW = 8
 
-#: A header value that keeps a whole head within the 8 kB of COD-2.
+#: Length of a header value with which the head stays within the 8 kB of COD-2.
 LONG_VALUE = 7000
 
 Values = dict[str, Any]
@@ -41,7 +41,7 @@ Values = dict[str, Any]
 
 @judges("AUT-16")
 def test_key_login(ctx: TestContext) -> None:
-    """A right signature gives a session, whatever the text of the time; every other one is refused."""
+    """Sign in with a right signature and any time format, and with wrong ones, which must be refused."""
     key = need_key(ctx)
     for channel in CHANNELS:
         for moment in (str(int(time.time() * 1000)), *ctx.some(TIMES[1:], 1)):
@@ -59,7 +59,7 @@ def test_key_login(ctx: TestContext) -> None:
         right = ctx.sessions.key_login_data(TIMES[0])
         for number, (what, values) in enumerate(_wrong(ctx, key, right, channel)):
             if number % MAX_WRONG_IN_A_ROW == 0:
-                # The first of them also shows a target that remembers a signature and not what it is over.
+                # The first one also detects a target that caches a signature without the signed values.
                 _, token = send_key(
                     ctx, right if not number else ctx.sessions.key_login_data(TIMES[0]), channel
                 )
@@ -78,7 +78,7 @@ def test_key_login(ctx: TestContext) -> None:
 
 
 def _judge_session(ctx: TestContext, token: str, channel: str) -> None:
-    """Judge that a session got by key is one; whose it is, the profile does not say."""
+    """Check that a key login returned a valid session. The profile does not say whose it is."""
     for method in ctx.catalog.methods.values():
         if (
             method.auth == "session"
@@ -104,7 +104,7 @@ def _alive(exchange: Exchange) -> bool:
 
 
 def _wrong(ctx: TestContext, key: KeyLogin, right: Values, channel: str) -> Iterator[tuple[str, Values]]:
-    """Yield values that do not sign in, by what is wrong with them."""
+    """Yield invalid values, by description."""
     yield from _wrong_signatures(right)
     yield from _other_values(ctx, right)
     yield from _left_out(key, right)
@@ -135,7 +135,7 @@ def _wrong_signatures(right: Values) -> Iterator[tuple[str, Values]]:
 
 
 def _other_values(ctx: TestContext, right: Values) -> Iterator[tuple[str, Values]]:
-    """Yield a right signature with a value that is not the one that was signed."""
+    """Yield right signatures with a value other than the signed one."""
     moment, random = right["time"], right["random"]
     for name, value in (("time", moment), ("random", random)):
         others = (
@@ -153,14 +153,14 @@ def _other_values(ctx: TestContext, right: Values) -> Iterator[tuple[str, Values
 
 
 def _left_out(key: KeyLogin, right: Values) -> Iterator[tuple[str, Values]]:
-    """Yield values left out, with the signature of all and with one over what remains, in each order."""
+    """Yield missing values, with the signature of all and with signatures of the rest in each order."""
     signed = KEY_VALUES[:3]
     for name in KEY_VALUES:
         yield f"{name} left out", {n: value for n, value in right.items() if n != name}
     for count in (2, 1, 0):
-        for kept in itertools.permutations(signed, count):
-            rest = {name: right[name] for name in kept}
-            missing = " and ".join(name for name in signed if name not in kept)
+        for signed_names in itertools.permutations(signed, count):
+            rest = {name: right[name] for name in signed_names}
+            missing = " and ".join(name for name in signed if name not in signed_names)
             digest = mac(key.private, "".join(rest.values()))
             yield f"{missing} left out, with a signature over what remains", {**rest, "hmac": digest}
             yield f"a signature that leaves {missing} out", {**right, "hmac": digest}
@@ -171,7 +171,7 @@ def _left_out(key: KeyLogin, right: Values) -> Iterator[tuple[str, Values]]:
 
 
 def _unknown_keys(ctx: TestContext, key: KeyLogin, right: Values) -> Iterator[tuple[str, Values]]:
-    """Yield keys that nobody has, signed with what a missing private key may turn into."""
+    """Yield unknown keys, signed with values that a missing private key may be converted to."""
     yield "an unknown key", {**right, "apikey": f"{right['apikey']}x"}
     rest = right["time"] + right["random"]
     unknown = another(ctx.rng, key.public)
@@ -198,7 +198,7 @@ def _unknown_keys(ctx: TestContext, key: KeyLogin, right: Values) -> Iterator[tu
 
 
 def _odd_headers(right: Values) -> Iterator[tuple[str, Values]]:
-    """Yield header values that a reader of headers may break on."""
+    """Yield header values that may break a parser."""
     for name in KEY_VALUES:
         yield f"{name} with bytes outside ASCII", {**right, name: "\xe9\xff\x80"}
         yield f"{name} of {LONG_VALUE} bytes", {**right, name: (right[name] * LONG_VALUE)[:LONG_VALUE]}
@@ -206,10 +206,10 @@ def _odd_headers(right: Values) -> Iterator[tuple[str, Values]]:
 
 
 def _coerced(right: Values) -> Iterator[tuple[str, Values]]:
-    """Yield values of other types, which a loose comparison or a query by example takes for right ones."""
+    """Yield values of other types, which a loose comparison or a query by example may accept."""
     digest = right["hmac"]
-    odd: tuple[Any, ...] = (True, 0, 1, [], {}, [digest], {"$ne": ""}, None)
-    for value in odd:
+    other_types: tuple[Any, ...] = (True, 0, 1, [], {}, [digest], {"$ne": ""}, None)
+    for value in other_types:
         yield f"a signature that is {_named(value, digest)}", {**right, "hmac": value}
     for value in ([right["apikey"]], {"$ne": ""}, True, 0):
         yield f"a key that is {_named(value, right['apikey'])}", {**right, "apikey": value}
@@ -229,7 +229,7 @@ def _named(value: Any, known: str) -> str:
 @judges("AUT-13")
 @disturbs_sessions
 def test_key_login_with_a_token_of_the_clients_own(ctx: TestContext) -> None:
-    """Session fixation by key login: a Token that is sent with it does not become the session."""
+    """Check against session fixation: a Token that is sent with a key login must not become the session."""
     if ctx.profile.auth.key_login is None:
         return
     check = harmless_check(ctx)
@@ -252,7 +252,7 @@ def test_key_login_with_a_token_of_the_clients_own(ctx: TestContext) -> None:
 
 
 def _judge_foreign_session(ctx: TestContext, channel: str) -> None:
-    """Judge that a key login within a user's session leaves that session its user's."""
+    """Check that a key login within a user's session does not change that session's user."""
     whoami = ctx.profile.auth.whoami
     if whoami is None or ctx.profile.auth.login is None:
         return
@@ -283,7 +283,7 @@ def _judge_foreign_session(ctx: TestContext, channel: str) -> None:
 @judges("AUT-9", "AUT-10", "AUT-8")
 @disturbs_sessions
 def test_sessions_that_a_key_gives(ctx: TestContext) -> None:
-    """They differ from each other, work beside those of a password, and end by logout, each by itself."""
+    """Open sessions by key: they must differ, work beside password sessions, and be closed one by one by logout."""
     if ctx.profile.auth.key_login is None:
         return
     check = harmless_check(ctx)
@@ -320,7 +320,7 @@ def test_sessions_that_a_key_gives(ctx: TestContext) -> None:
 
 
 def _judge_endings(ctx: TestContext, sessions: list[Session], mains: list[Session]) -> None:
-    """End the first session of a key, then look at it, at the other ones and at those of passwords; and so on."""
+    """Close the sessions of a key one by one; after each, check the closed one and all others."""
     check = harmless_check(ctx)
     rest = [*sessions, *mains]
     for ending in sessions:

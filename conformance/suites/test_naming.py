@@ -9,14 +9,14 @@ from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.helpers.probing import probing_status
 
-#: A name in camelCase: a small letter, then letters and digits.
+#: A camelCase name: a lower-case letter, then letters and digits.
 CAMEL = re.compile(r"[a-z][a-zA-Z0-9]*")
 
 
 @judges("NAM-2")
 @each_function(harmless=False)
 def test_published_names(ctx: TestContext, function: Method) -> None:
-    """The names of the function and of its parameters, as the catalogue publishes them."""
+    """Check the names of the function and of its parameters in the catalogue."""
     for what, name in (
         ("function", function.name.partition(".")[2]),
         *(("parameter", param.name) for param in function.params),
@@ -43,7 +43,7 @@ def under_scored(name: str) -> str:
     harmless=False,
 )
 def test_under_scored_spelling_is_unknown(ctx: TestContext, function: Method) -> None:
-    """A service that takes both spellings has two names for everything."""
+    """Send under_scored spellings: a service must not accept both."""
     name = under_scored(function.name.partition(".")[2])
     user = ctx.who(function)
     if function.effect != "read":

@@ -1,6 +1,6 @@
-"""ENV-10, ENV-7 and PAG where there is nothing yet: no objects, no children, no match, no optional member.
+"""ENV-10, ENV-7 and PAG for empty results: no objects, no children, no match, no optional member.
 
-The declared results are judged on every exchange of a run; what is sent here makes targets answer about nothing.
+Declared results are checked on every exchange of a run. The calls here make targets return empty ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _asks_for_nothing(method: Method) -> bool:
 @judges("ENV-10", "ENV-7", "PAG-1", "PAG-4", "PAG-7")
 @each_function(_asks_for_nothing, otherwise="no function that reads can be called without arguments")
 def test_users_without_objects(ctx: TestContext, function: Method) -> None:
-    """Each user of the profile asks, those without objects among them."""
+    """Call the list as each user of the profile, including those without objects."""
     if function.auth == "none" or not ctx.profile.users:
         ctx.give_up("there are no users whose objects it could show")
     for user in ctx.need_users():
@@ -35,7 +35,7 @@ def test_users_without_objects(ctx: TestContext, function: Method) -> None:
 
 
 def _matching_nothing(ctx: TestContext, function: Method) -> None:
-    """Call a list with filters that leave none of its rows, and look at the pages of what is left."""
+    """Call a list with filters that match nothing, and check its pages."""
     user = ctx.who(function)
     for param in function.params:
         data = {param.name: ctx.unknown_name()}
@@ -50,7 +50,7 @@ def _matching_nothing(ctx: TestContext, function: Method) -> None:
 @judges("ENV-10", "ENV-7", "PAG-1", "PAG-4", "PAG-7")
 @each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
 def test_object_without_anything(ctx: TestContext, kind: str) -> None:
-    """An object of the least data, and one whose optional members are null: read, listed, and without children."""
+    """Create an object with only required members, and one with null members; read and list them and their children."""
     create = ctx.catalog.create(kind)
     assert create is not None
     ctx.need_writing()
@@ -72,7 +72,7 @@ def test_object_without_anything(ctx: TestContext, kind: str) -> None:
 
 
 def _look(ctx: TestContext, resource: Resource) -> None:
-    """Read and list an object; change nothing of it, and null what may be null."""
+    """Read and list an object, update it without a change, and with null where that is allowed."""
     reader, update = ctx.catalog.read(resource.kind), ctx.catalog.update(resource.kind)
     if reader is not None and ctx.resources.may_call(resource.user, reader):
         read(ctx, resource)
@@ -90,7 +90,7 @@ def _look(ctx: TestContext, resource: Resource) -> None:
 
 
 def _children(ctx: TestContext, parent: Resource) -> None:
-    """List what is under an object that has nothing under it: no rows, on each page."""
+    """List the children of an object without children: no rows, on each page."""
     for function in ctx.catalog.methods.values():
         role = function.object
         if function.rows is None or role is None or role.does != "list" or role.kind == parent.kind:
@@ -104,7 +104,7 @@ def _children(ctx: TestContext, parent: Resource) -> None:
             continue
         lister = Lister(ctx, function, parent.user, data)
         whole = lister.exchange()
-        # A service may put something under each new object.
+        # A service may create children with each new object.
         if whole.status == 200 and not ctx.resources.rows(function, whole):
             _judge_pages(ctx, lister)
 
@@ -114,13 +114,13 @@ PAGES: tuple[tuple[Any, Any], ...] = ((OMIT, 1), (0, 10), (1, OMIT), (5, 5), (0,
 
 
 def _judge_pages(ctx: TestContext, lister: Lister) -> None:
-    """Judge pages of an empty list."""
+    """Check pages of an empty list."""
     for start, length in ctx.some(PAGES, 2):
         _judge_page(ctx, lister, start, length)
 
 
 def _judge_page(ctx: TestContext, lister: Lister, start: Any, length: Any) -> None:
-    """Judge a page of an empty list: no rows; a length of 0 may be refused."""
+    """Check a page of an empty list: no rows; a length of 0 may be refused."""
     exchange = lister.exchange(page_start=start, page_length=length)
     rule = "PAG-7" if length == 0 else "PAG-4" if start not in (OMIT, 0) else "PAG-1"
     rows = ctx.resources.rows(lister.function, exchange)

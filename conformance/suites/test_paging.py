@@ -23,10 +23,10 @@ paged = each_function(
 
 
 def steady(ctx: TestContext, lister: Lister, look: Any) -> tuple[list[Any], Any]:
-    """Return the whole list, and what `look` made of it while it did not change.
+    """Return the whole list, and the result of `look` while it did not change.
 
     Raises:
-        SetUpFailedError: it changes all the time: others are at work on the target.
+        SetUpFailedError: it changes all the time, since others use the target.
 
     """
     for _ in range(3):
@@ -42,7 +42,7 @@ def steady(ctx: TestContext, lister: Lister, look: Any) -> tuple[list[Any], Any]
 @judges("PAG-1", "PAG-2", "PAG-3", "PAG-8")
 @paged
 def test_pages_laid_end_to_end_are_the_list(ctx: TestContext, function: Method) -> None:
-    """Pages of any length, unfiltered and under each filter that leaves some rows."""
+    """Read pages of different lengths, unfiltered and with each filter that leaves some rows."""
     for name, lister in views(ctx, function, 8 if ctx.quick else 27):
         where = f" when filtered by {name}" if name else ""
         lengths = _lengths(ctx, len(lister.rows()), bool(name))
@@ -64,17 +64,17 @@ def test_pages_laid_end_to_end_are_the_list(ctx: TestContext, function: Method) 
                     exchange=exchange,
                     function=function.name,
                 )
-            laid = [row for page, _ in pages for row in page]
+            joined = [row for page, _ in pages for row in page]
             ctx.judge(
                 "PAG-2",
-                laid == whole,
+                joined == whole,
                 kind=f"pages laid end to end are not the list{where}",
                 expected=f"{len(whole)} rows, page by page {length} at a time, in the order of the unpaged list",
-                actual=_difference(whole, laid, length),
-                exchange=pages[min(_first(whole, laid, length), len(pages) - 1)][1],
+                actual=_difference(whole, joined, length),
+                exchange=pages[min(_first(whole, joined, length), len(pages) - 1)][1],
                 function=function.name,
             )
-            beyond = [row for row in laid if row not in whole]
+            beyond = [row for row in joined if row not in whole]
             showing = next((each for page, each in pages if any(row in beyond for row in page)), None)
             ctx.judge(
                 "PAG-8",
@@ -91,7 +91,7 @@ def test_pages_laid_end_to_end_are_the_list(ctx: TestContext, function: Method) 
 
 
 def _windows(ctx: TestContext, lister: Lister) -> None:
-    """A length without a start, and starts that are no multiple of the length."""
+    """Send a length without a start, and starts that are not a multiple of the length."""
     windows: list[tuple[Any, int]] = [(OMIT, 3), (1, 3), (2, 5)]
 
     def look(whole: list[Any]) -> list[Page]:
@@ -125,7 +125,7 @@ def _lengths(ctx: TestContext, count: int, short: bool) -> list[int]:
     return sorted({length for length in wanted if count / length <= most} or {max(1, count // 2)})
 
 
-#: The keys of a page's rows, and the call that gave it.
+#: The keys of the rows of a page, and its exchange.
 Page = tuple[list[Any], Exchange | None]
 
 
@@ -141,19 +141,19 @@ def _pages(lister: Lister, length: int, count: int) -> list[Page]:
     ]
 
 
-def _first(whole: list[Any], laid: list[Any], length: int) -> int:
-    """Return the number of the first page that is not as it should be."""
-    for index, (one, other) in enumerate(zip(whole, laid, strict=False)):
+def _first(whole: list[Any], joined: list[Any], length: int) -> int:
+    """Return the number of the first wrong page."""
+    for index, (one, other) in enumerate(zip(whole, joined, strict=False)):
         if one != other:
             return index // length
-    return min(len(whole), len(laid)) // length
+    return min(len(whole), len(joined)) // length
 
 
-def _difference(whole: list[Any], laid: list[Any], length: int) -> str:
-    if len(laid) != len(whole):
-        return f"{len(laid)} rows at pageLength {length}, {len(set(map(repr, laid)))} of them different"
+def _difference(whole: list[Any], joined: list[Any], length: int) -> str:
+    if len(joined) != len(whole):
+        return f"{len(joined)} rows at pageLength {length}, {len(set(map(repr, joined)))} of them different"
     place = next(
-        (index for index, (one, other) in enumerate(zip(whole, laid, strict=True)) if one != other), 0
+        (index for index, (one, other) in enumerate(zip(whole, joined, strict=True)) if one != other), 0
     )
     return f"at pageLength {length}, row {place} is another than in the unpaged list"
 
@@ -177,7 +177,7 @@ def _starts(ctx: TestContext, lister: Lister, whole: list[Any], where: str) -> N
 @judges("PAG-3")
 @paged
 def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> None:
-    """More rows than any limit that services like to put: unpaged, as many come back as page by page."""
+    """Create more rows than common limits: without paging, as many must come back as page by page."""
     user = ctx.who(function)
     data = ctx.valid(function, user, optional="none")
     want = 27 if ctx.quick else 106
@@ -216,7 +216,7 @@ def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> N
 @judges("PAG-4")
 @paged
 def test_past_the_end(ctx: TestContext, function: Method) -> None:
-    """An empty page is no error."""
+    """Read a page after the end: it must be empty and not an error."""
     for name, lister in views(ctx, function, 3):
         count = len(lister.rows())
         for start in ctx.some([count, count + 1, count + 1000, 10**6, LAST], 3):
@@ -239,7 +239,7 @@ def test_past_the_end(ctx: TestContext, function: Method) -> None:
 @judges("PAG-5")
 @paged
 def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
-    """Negative, fractional, boolean and textual ones are refused; huge ones break nothing."""
+    """Send negative, fractional, boolean and text values, which must be refused, and huge ones."""
     user = ctx.who(function)
     data = ctx.valid(function, user, optional="none")
     refused: list[tuple[str, Any]] = [
@@ -253,7 +253,7 @@ def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
         ("textual", ""),
         ("textual", "all"),
     ]
-    odd: list[tuple[str, Any]] = [("1.0", 1.0), ("null", None), ("2^63", 2**63), ("10^30", 10**30)]
+    unusual: list[tuple[str, Any]] = [("1.0", 1.0), ("null", None), ("2^63", 2**63), ("10^30", 10**30)]
     for member, other in (("page_start", "page_length"), ("page_length", "page_start")):
         name = {"page_start": "pageStart", "page_length": "pageLength"}[member]
         for what, value in _one_of_each(ctx, refused) if ctx.quick else refused:
@@ -266,7 +266,7 @@ def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
                     kind=f"a {what} {name} is not refused",
                     because=f"{name} is {as_json(value)}",
                 )
-        for what, value in ctx.some(odd, 2):
+        for what, value in ctx.some(unusual, 2):
             exchange = ctx.call(function, data, as_=user, **{member: value})
             ctx.status("PAG-5", exchange, {200, 400}, kind=f"{name} {what} is answered neither 200 nor 400")
 
@@ -280,7 +280,7 @@ def _one_of_each(ctx: TestContext, refused: list[tuple[str, Any]]) -> list[tuple
 @judges("PAG-6")
 @paged
 def test_order_stays(ctx: TestContext, function: Method) -> None:
-    """The same call gives the rows in the same order while nothing changes."""
+    """Repeat a call: the rows must come in the same order while nothing changes."""
     for name, lister in views(ctx, function, 9):
         calls: list[dict[str, Any]] = [{}, {"page_start": 1}, {"page_start": 0, "page_length": 5}]
         for paging in calls[:: 2 if ctx.quick else 1]:
@@ -307,7 +307,7 @@ def test_order_stays(ctx: TestContext, function: Method) -> None:
 @judges("PAG-7")
 @paged
 def test_page_of_no_rows(ctx: TestContext, function: Method) -> None:
-    """A pageLength of 0 gives no rows, or is refused."""
+    """Send a pageLength of 0: it must return no rows, or be refused."""
     for name, lister in views(ctx, function, 3):
         for start in ctx.some([OMIT, 0, 1], 2):
             exchange = lister.exchange(page_start=start, page_length=0)

@@ -20,12 +20,12 @@ from conformance.suites.test_codes import deleted_identifier, strangers
 
 
 def _lists_by(method: Method) -> bool:
-    """Return whether a function lists objects, and takes identifiers of others."""
+    """Return whether a function lists objects and takes identifiers of other objects."""
     return method.object is not None and method.object.does == "list" and bool(method.refs)
 
 
 def _refers(method: Method) -> bool:
-    """Return whether a function makes, changes or lists objects, and takes identifiers of others."""
+    """Return whether a function creates, updates or lists objects and takes identifiers of other objects."""
     role = method.object
     return (
         role is not None and role.does in ("create", "update", "list") and any(True for _ in _others(method))
@@ -44,7 +44,7 @@ def _nested(method: Method) -> bool:
 
 
 def _referring(fuzz_target: FuzzTarget) -> list[Reference]:
-    """Return the places of an offer's data that take the identifier of another object than the one it acts on."""
+    """Return the places of the data that take the identifier of an object other than the one it acts on."""
     return [
         place
         for place in references(fuzz_target.function)
@@ -54,7 +54,7 @@ def _referring(fuzz_target: FuzzTarget) -> list[Reference]:
 
 
 def _data(fuzz_target: FuzzTarget, place: Reference, identifier: Any) -> Any:
-    """Return data that names an object in one place; None where the schema lets none pass."""
+    """Return data that names an object in one place; None where the schema allows none."""
     try:
         data = fuzz_target.fit(place.build(identifier, fuzz_target.identify), place.parameter)
     except (CannotGenerate, SetUpFailedError):
@@ -73,7 +73,7 @@ def _works(fuzz_target: FuzzTarget, place: Reference, identifier: Any) -> Any:
 
 
 def _variants(fuzz_target: FuzzTarget, place: Reference, works: Any, identifier: Any) -> Iterator[Any]:
-    """Yield data with an identifier that is to be refused: alone, and behind one that is the caller's own."""
+    """Yield data with an identifier that must be refused: alone, and after one of the caller's own."""
     behind = place.repeated(works, identifier)
     if behind is not None and fuzz_target.allows(behind):
         yield behind
@@ -85,7 +85,7 @@ def _variants(fuzz_target: FuzzTarget, place: Reference, works: Any, identifier:
 
 
 def _matches_nothing(fuzz_target: FuzzTarget, place: Reference, exchange: Exchange) -> bool:
-    """Return whether an optional filter was answered with an empty list, which is no claim that the object exists."""
+    """Return whether an optional filter gave an empty list, which does not claim that the object exists."""
     param = fuzz_target.function.param(place.parameter)
     optional = fuzz_target.function.rows is not None and param is not None and not param.required
     return (
@@ -98,7 +98,7 @@ def _matches_nothing(fuzz_target: FuzzTarget, place: Reference, exchange: Exchan
 @judges("COD-10")
 @each_function(_nested, otherwise="no function takes an identifier inside an array or an object")
 def test_nested_identifier_of_nothing(ctx: TestContext, function: Method) -> None:
-    """An object that does not exist, in each place of the data that takes an identifier below the top level."""
+    """Refer to an object that does not exist, in each place below the top level that takes an identifier."""
     judged = False
     fuzz_target = FuzzTarget(ctx, function)
     if fuzz_target.user is None:
@@ -134,7 +134,7 @@ def test_nested_identifier_of_nothing(ctx: TestContext, function: Method) -> Non
 
 
 def _private(ctx: TestContext, kind: str, owner: str, stranger: str) -> Resource | None:
-    """Return an object of the owner's that the stranger may not read; None where there is none."""
+    """Return an object of the owner that the stranger may not read; None where there is none."""
     reader = ctx.catalog.read(kind)
     if reader is None or ctx.resources.creator(kind, owner) is None:
         return None
@@ -151,7 +151,7 @@ def _private(ctx: TestContext, kind: str, owner: str, stranger: str) -> Resource
 @judges("ACC-2")
 @each_function(_refers, otherwise="no function takes the identifier of another object")
 def test_reference_to_another_users_object(ctx: TestContext, function: Method) -> None:
-    """An object that the caller may not read, named as a parent, in a list, as a filter: refused, or nothing."""
+    """Refer to an object that the caller may not read: the call must be refused, or return nothing."""
     ctx.need_writing()
     judged = False
     pairs = [pair for pair in ctx.pairs() if ctx.resources.may_call(pair[1], function)]
@@ -186,7 +186,7 @@ def test_reference_to_another_users_object(ctx: TestContext, function: Method) -
 @judges("ACC-4")
 @each_function(_lists_by, otherwise="no list takes the identifier of another object")
 def test_list_by_another_users_object(ctx: TestContext, function: Method) -> None:
-    """A list under a parent, or by a filter, that the caller may not read: refused, or without the owner's objects."""
+    """List by a parent or filter that the caller may not read: it must be refused, or not show the owner's objects."""
     ctx.need_writing()
     judged = False
     pairs = [pair for pair in ctx.pairs() if ctx.resources.may_call(pair[1], function)]
@@ -220,7 +220,7 @@ def test_list_by_another_users_object(ctx: TestContext, function: Method) -> Non
 
 
 def _listed(ctx: TestContext, function: Method, place: Reference, parent: Resource) -> list[Any]:
-    """Make an object that the owner's list by this parent shows, if it can be; return what that list shows."""
+    """Create an object that the owner's list by this parent shows, if possible; return what that list shows."""
     assert function.object is not None
     create = ctx.resources.creator(function.object.kind, parent.user)
     if create is not None and not place.nested and create.param(place.parameter) is not None:
@@ -236,7 +236,7 @@ def _identifiers(ctx: TestContext, function: Method, exchange: Exchange) -> list
 
 
 def _may_read(ctx: TestContext, function: Method, identifier: Any, owners: list[Any], stranger: str) -> bool:
-    """Return whether a user may read an object; where nothing reads it alone, whether it is none of the `owners`."""
+    """Return whether a user may read an object or, where it has no read function, is not one of the `owners`."""
     assert function.object is not None
     kind = function.object.kind
     reader = ctx.catalog.read(kind)

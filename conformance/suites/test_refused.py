@@ -25,7 +25,7 @@ from conformance.suites.test_data import leaves
 @judges("DAT-7")
 @each_function(lambda method: method.effect != "read", otherwise="no function writes", doubtful_first=True)
 def test_refused_writes(ctx: TestContext, function: Method) -> None:
-    """Refused for one member among others that are valid and new, for its identifier, or for who asks."""
+    """Send writes that must be refused for one member, the identifier or the caller; nothing may change."""
     ctx.need_writing()
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice(breadth) as budget_slice, fuzz_target:
@@ -40,21 +40,21 @@ def test_refused_writes(ctx: TestContext, function: Method) -> None:
             owned = len(list(ctx.resources.owned()))
             call = next(calls, None) if budget_slice.more(len(views) + 1) else None
             if owned != len(list(ctx.resources.owned())):
-                # What the call needs was made for it, and may stand in what is looked at.
+                # Objects that the call needs were created for it, and may appear in the views.
                 before = [_settled(look) for _, look in views]
                 sent.clear()
             if call is not None:
-                told, send = call
+                description, send = call
                 exchange = send()
                 if exchange is None:
                     continue
                 fuzz_target.tell("refused write", exchange, valid=None)
                 if exchange.status is not None and 400 <= exchange.status < 500:
-                    sent.append((told, exchange, send))
+                    sent.append((description, exchange, send))
                     if len(sent) < 6:
                         continue
                 else:
-                    # It was not refused: what it changed is another rule's.
+                    # It was not refused, so another rule judges its effect.
                     fuzz_target.clear(exchange, None)
                     before = [_settled(look) for _, look in views]
                     sent.clear()
@@ -70,22 +70,22 @@ def test_refused_writes(ctx: TestContext, function: Method) -> None:
             ctx.give_up("no call of it is refused")
 
 
-#: Sends a call that has to be refused, each time with new values; None where it cannot be made.
+#: Sends a call that must be refused, each time with new values; None where it cannot be built.
 Send = Callable[[], Exchange | None]
 
-#: A refused call: what is wrong with it, the exchange, and what sends another one like it.
+#: A refused call: a description, the exchange, and a function that sends a similar one.
 Sent = tuple[str, Exchange, Send]
 
 
 @dataclass(frozen=True)
 class _Gone:
-    """Stands for an object that cannot be read any more."""
+    """Stand for an object that can no longer be read."""
 
     status: int
 
 
 def _views(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield (what is looked at, a look) for what the function could change."""
+    """Yield (description, view) of what the function could change."""
     role, user = fuzz_target.role, fuzz_target.user
     if user is None:
         return
@@ -108,7 +108,7 @@ def _views(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Cal
         def look(resource: Any = resource, reader: Method = reader) -> Any:
             exchange = ctx.witness(read(ctx, resource))
             if exchange.status in (400, 403, 404):
-                # A refused delete that takes it away changes what is seen, too.
+                # A refused delete that deletes it changes the view, too.
                 return _Gone(exchange.status)
             return reader.volatile_mask(ctx.must(exchange, f"could not read a {resource.kind}").data)
 
@@ -128,13 +128,13 @@ def _views(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Cal
 
 
 def _settled(look: Callable[[], Any]) -> tuple[Any, bool]:
-    """Return what is seen, and whether there is something and a second look sees the same."""
+    """Return what is shown, and whether a second view shows the same."""
     first, again = look(), look()
     return again, equal(first, again) and not isinstance(again, _Gone)
 
 
 def _refusals(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Send]]:
-    """Yield (what is wrong, what sends such a call) for ever new calls that must be refused."""
+    """Yield (description, sender) of calls that must be refused, without end."""
     function, user = fuzz_target.function, fuzz_target.user
     violations = [
         case
@@ -149,8 +149,8 @@ def _refusals(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, 
                 _sending(functools.partial(_invalid_data, ctx, fuzz_target, case), fuzz_target.send),
             )
         if number % 4 == 1:
-            for told, dangling in _dangling(ctx, fuzz_target):
-                yield told, _renewing(ctx, fuzz_target, dangling)
+            for description, dangling in _dangling(ctx, fuzz_target):
+                yield description, _renewing(ctx, fuzz_target, dangling)
         if number % 4 != 3:
             continue
         anew = functools.partial(fresh, ctx, fuzz_target)
@@ -163,7 +163,7 @@ def _refusals(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, 
 
 
 def _sending(make: Callable[[], dict[str, Any] | None], call: Callable[[Any], Exchange]) -> Send:
-    """Return what makes data and sends it."""
+    """Return a function that builds data and sends it."""
 
     def send() -> Exchange | None:
         data = make()
@@ -173,7 +173,7 @@ def _sending(make: Callable[[], dict[str, Any] | None], call: Callable[[Any], Ex
 
 
 def _renewing(ctx: TestContext, fuzz_target: FuzzTarget, dangling: dict[str, Any]) -> Send:
-    """Return what sends data that names an object which does not exist: at first as it is, then among new values."""
+    """Return a function that sends data with an unknown object: unchanged at first, then with new values."""
     top = {name for name, _ in identifiers(fuzz_target.function)}
     sent: list[dict[str, Any]] = []
 
@@ -192,13 +192,13 @@ def _renewing(ctx: TestContext, fuzz_target: FuzzTarget, dangling: dict[str, Any
 
 
 def _deep_ref(fuzz_target: FuzzTarget, name: str) -> bool:
-    """Whether a parameter has identifiers within its value."""
+    """Return whether a parameter has identifiers within its value."""
     param = fuzz_target.function.param(name)
     return param is not None and '"x-ref"' in json.dumps(param.schema, default=str)
 
 
 def _spread(ctx: TestContext, violations: list[Case]) -> list[Case]:
-    """Return the violations in an order in which no keyword and no argument comes last."""
+    """Return the violations in an order that mixes keywords and arguments."""
     ctx.rng.shuffle(violations)
     turns: Counter[tuple[str, str]] = Counter()
     by_keyword: Counter[str] = Counter()
@@ -211,7 +211,7 @@ def _spread(ctx: TestContext, violations: list[Case]) -> list[Case]:
 
 
 def fresh(ctx: TestContext, fuzz_target: FuzzTarget) -> dict[str, Any] | None:
-    """Return valid data, new in every member, on the objects that are watched."""
+    """Return valid data with new values in every member, on the watched objects."""
     try:
         fixed = {}
         if fuzz_target.user is not None:
@@ -229,7 +229,7 @@ def fresh(ctx: TestContext, fuzz_target: FuzzTarget) -> dict[str, Any] | None:
 
 
 def _invalid_data(ctx: TestContext, fuzz_target: FuzzTarget, case: Case) -> dict[str, Any] | None:
-    """Return data with one violation, all other members valid and new, the spoiled one last."""
+    """Return data with one violation; the other members are valid and new, and the invalid one comes last."""
     data = fresh(ctx, fuzz_target)
     try:
         invalid_data = case.build(lambda kind: fuzz_target.bind(Symbol(kind)))
@@ -242,13 +242,13 @@ def _invalid_data(ctx: TestContext, fuzz_target: FuzzTarget, case: Case) -> dict
     else:
         data.pop(case.parameter, None)
         if case.parameter in invalid_data:
-            # What stores members one after the other has stored the good ones by then.
+            # A target that stores members one by one has stored the valid ones by then.
             data[case.parameter] = invalid_data[case.parameter]
     return data if not fuzz_target.allows(data) else None
 
 
 def _dangling(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield valid data that names an object which does not exist, in one of its identifiers."""
+    """Yield data with one identifier of an object that does not exist."""
     for name, kind in identifiers(fuzz_target.function):
         data = fresh(ctx, fuzz_target)
         if data is None or name not in data:
@@ -261,7 +261,7 @@ def _dangling(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, 
 
 
 def _dangling_within(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the same for identifiers that stand deeper in the data, in an array or an object."""
+    """Yield the same for identifiers below the top level, in an array or an object."""
     top = {name for name, _ in identifiers(fuzz_target.function)}
     refs = json.dumps(
         [param.schema for param in fuzz_target.function.params if param.name not in top], default=str
@@ -289,7 +289,7 @@ def _dangling_within(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tupl
 
 
 def _instead(value: Any, symbol: Symbol, stranger: Any) -> Any:
-    """Return the value with another identifier in one symbol's place."""
+    """Return the value with another identifier in place of one symbol."""
     if value is symbol:
         return stranger
     if isinstance(value, dict):
@@ -314,8 +314,8 @@ def _unmoved(
             continue
         culprit = _culprit(look, now, sent)
         if culprit is None:
-            # Which call it was is not known: none of them is shown as if it were the one.
-            kinds = "; ".join(dict.fromkeys(told for told, _, _ in sent))
+            # It is not known which call it was, so none of them is shown as the cause.
+            kinds = "; ".join(dict.fromkeys(description for description, _, _ in sent))
             actual, exchange = (
                 f"it moved after {len(sent)} refused calls, none of which did it again ({kinds})",
                 None,
@@ -334,19 +334,19 @@ def _unmoved(
     return good
 
 
-#: Rounds in which the refused calls are sent again: new values may be those that are there by chance.
+#: Rounds in which the refused calls are sent again, since a new value may equal the current one by chance.
 _ROUNDS = 2
 
 
 def _culprit(look: Callable[[], Any], now: Any, sent: list[Sent]) -> tuple[str, Exchange] | None:
-    """Send calls like the refused ones, one by one and each with new values; return the one that moves something."""
+    """Send calls like the refused ones, one by one with new values; return the one that changes something."""
     for _ in range(_ROUNDS):
-        for told, _, send in sent:
+        for description, _, send in sent:
             exchange = send()
             if exchange is None or exchange.status is None or not 400 <= exchange.status < 500:
-                # It was not refused this time, so that whatever it changes is its right.
+                # It was not refused this time, so it may change the object.
                 now = look()
                 continue
             if not equal(look(), now):
-                return told, exchange
+                return description, exchange
     return None

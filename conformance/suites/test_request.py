@@ -23,7 +23,7 @@ from conformance.protocol.exchange import Exchange
 @judges("REQ-1")
 @each_endpoint()
 def test_method_missing_or_no_string(ctx: TestContext, endpoint: str) -> None:
-    """Without a name there is nothing to call."""
+    """Send messages without a method, which must be refused."""
     endpoint = endpoint or ctx.endpoint()
     bodies: list[tuple[str, Any]] = [
         ("missing", {"data": {}}),
@@ -63,7 +63,7 @@ def test_method_missing_or_no_string(ctx: TestContext, endpoint: str) -> None:
     otherwise="every function has a required argument",
 )
 def test_data_may_be_left_out(ctx: TestContext, function: Method) -> None:
-    """A caller with nothing to say sends the method alone."""
+    """Send the method alone, without data: it must be like empty data."""
     user = ctx.who(function)
     hidden = function.volatile_mask
 
@@ -88,7 +88,7 @@ def test_data_may_be_left_out(ctx: TestContext, function: Method) -> None:
         again = ask({})
         ctx.judge(
             "REQ-2",
-            # What moves between two calls with {} tells nothing.
+            # Members that change between two calls with {} show nothing.
             not equal(hidden(again.data), hidden(plain.data)),
             kind=f"data {what} gives other data than an empty object",
             expected=f"data {what}: the data that {{}} gives",
@@ -100,7 +100,7 @@ def test_data_may_be_left_out(ctx: TestContext, function: Method) -> None:
 @judges("REQ-3")
 @each_function()
 def test_paging_may_be_left_out(ctx: TestContext, function: Method) -> None:
-    """Each of pageStart and pageLength alone, both, neither."""
+    """Send pageStart and pageLength alone, together, and neither."""
     user = ctx.who(function)
     if function.rows is None:
         if function.effect != "read":
@@ -151,7 +151,7 @@ def _broken_bodies(call: bytes, name: str) -> Iterator[tuple[str, bytes]]:
 @judges("REQ-4")
 @each_endpoint()
 def test_body_that_is_no_json(ctx: TestContext, endpoint: str) -> None:
-    """What cannot be read is refused, and never guessed at."""
+    """Send malformed bodies, which must be refused."""
     endpoint = endpoint or ctx.endpoint()
     names = [method for method in ctx.catalog.methods.values() if method.entity == endpoint]
     harmless = [m for m in names if m.effect == "read" and m.name != ctx.profile.auth.logout]
@@ -166,7 +166,7 @@ def test_body_that_is_no_json(ctx: TestContext, endpoint: str) -> None:
 @judges("REQ-5")
 @each_endpoint()
 def test_json_that_is_no_object(ctx: TestContext, endpoint: str) -> None:
-    """A call is an object; anything else says no method."""
+    """Send JSON other than an object, which must be refused."""
     endpoint = endpoint or ctx.endpoint()
     for body in (b"[]", b'"find"', b"5", b"true", b"null", b'[{"method":"find","data":{}}]'):
         exchange = send_probe(ctx, endpoint, body)
@@ -184,7 +184,7 @@ def test_json_that_is_no_object(ctx: TestContext, endpoint: str) -> None:
 @judges("REQ-6")
 @each_function()
 def test_data_that_is_no_object(ctx: TestContext, function: Method) -> None:
-    """Arguments have names, so data is an object."""
+    """Send data other than an object, which must be refused."""
     user = ctx.who(function)
     for data in ctx.some([[], [1], "text", "", 5, 0, True, False], 3):
         exchange = ctx.call(function, data, as_=user)
@@ -207,10 +207,10 @@ def test_data_that_is_no_object(ctx: TestContext, function: Method) -> None:
 @judges("REQ-7", "REQ-8", "REQ-9", "COD-5")
 @each_function(lambda method: bool(method.params), otherwise="no function has arguments")
 def test_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> None:
-    """One violation at a time, at the edges of every keyword of every argument."""
+    """Send one violation at a time, just outside every keyword of every argument."""
     user = ctx.who(function)
     valid = ctx.resources.breakable(function, user)
-    # A target that takes what it must refuse may change the user's own name or password: those stay as they are.
+    # A target that accepts what it must refuse may change the user's name or password, so those are not sent.
     every = [
         violation
         for violation in ctx.resources.violations(function)
@@ -242,7 +242,7 @@ def test_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> Non
 
 
 def _invalid_data(violation: Violation, valid: dict[str, Any]) -> dict[str, Any] | None:
-    """Return spoiled data, or None where the data at hand has no such place."""
+    """Return invalid data, or None where the data has no such place."""
     try:
         return violation.apply(valid)
     except CannotGenerate:
@@ -250,7 +250,7 @@ def _invalid_data(violation: Violation, valid: dict[str, Any]) -> dict[str, Any]
 
 
 def _spread(ctx: TestContext, every: list[Any], each: int) -> list[Any]:
-    """Return at most so many violations of each rule and parameter, chosen by the seed."""
+    """Return a limited number of violations of each rule and parameter, chosen by the seed."""
     by: dict[tuple[str, str], list[Any]] = {}
     for violation in every:
         by.setdefault((violation.rule, violation.parameter), []).append(violation)
@@ -278,7 +278,7 @@ def test_unknown_top_level_members(ctx: TestContext, function: Method) -> None:
 @judges("REQ-11")
 @each_function()
 def test_spelling_of_the_json(ctx: TestContext, function: Method) -> None:
-    """Equal JSON is equal, however it is written."""
+    """Send the same JSON in different spellings: the responses must be the same."""
     spellings = (
         ("members in another order", _reordered),
         ("white space", _spaced),

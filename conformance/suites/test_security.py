@@ -1,4 +1,4 @@
-"""SEC: what can be called, what is told, and where a request ends."""
+"""SEC: which functions can be called, and which names and paths reach them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INSIDE = (
     "index", "indexAction", "init", "main", "eval", "exec", "system", "send", "instance_eval", "method_missing", "self",
 )  # fmt: skip
 
-#: Long names, and names with characters outside ASCII or that cannot be seen.
+#: Long names, and names with invisible or non-ASCII characters.
 ODD_NAMES = (
     "x" * 300, "x" * 5000, "m\u00e9thode", "\u65b9\u6cd5", "\U0001f3b5", "a\u0000b", "\u202ea", "a\r\nb", "'", "../x",
 )  # fmt: skip
@@ -28,13 +28,13 @@ ODD_NAMES = (
 @judges("SEC-1")
 @each_endpoint()
 def test_names_of_the_inside(ctx: TestContext, endpoint: str) -> None:
-    """Dispatch by name must not reach what the language or the framework put beside the functions."""
-    # Whoever is careless about names may run what such a name says.
+    """Call names of the language and the framework: dispatch must not reach them."""
+    # A careless target may execute what such a name contains.
     ctx.need_writing()
     endpoint = endpoint or ctx.endpoint()
     published = {m.name.partition(".")[2] for m in ctx.catalog.methods.values() if m.entity == endpoint}
-    odd = [*INSIDE, *PROTOTYPE_NAMES, *ODD_NAMES]
-    for name in rotated(ctx, [name for name in dict.fromkeys(odd) if name not in published], 9, 30):
+    names = [*INSIDE, *PROTOTYPE_NAMES, *ODD_NAMES]
+    for name in rotated(ctx, [name for name in dict.fromkeys(names) if name not in published], 9, 30):
         datas: list[dict[str, Any]] = [{}] if ctx.quick else [{}, {"args": []}]
         for data in datas:
             exchange = send_probe(ctx, endpoint, function=name, data=data)
@@ -54,7 +54,7 @@ def test_names_of_the_inside(ctx: TestContext, endpoint: str) -> None:
 @judges("SEC-1")
 @each_function()
 def test_published_names_spelt_otherwise(ctx: TestContext, function: Method) -> None:
-    """Another case, and white space around a name, make another name."""
+    """Send names in another case and with white space: they must be unknown functions."""
     user = ctx.who(function)
     name = function.name.partition(".")[2]
     published = {
@@ -74,7 +74,7 @@ def test_published_names_spelt_otherwise(ctx: TestContext, function: Method) -> 
         f"{function.entity}.{name}",
         f"{name}\u200b",
         f"{name}\u0301",
-        # Full-width letters, which compatibility normalisation makes plain ones (NFKC).
+        # Full-width letters, which compatibility normalisation (NFKC) makes plain letters.
         "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in name),
         name.replace("s", "\u017f").replace("k", "\u212a"),
         f"%{ord(name[0]):02x}{name[1:]}",
@@ -107,7 +107,10 @@ def test_published_names_spelt_otherwise(ctx: TestContext, function: Method) -> 
     otherwise="no function of the catalogue is harmless enough to be called so",
 )
 def test_other_spellings_of_an_endpoint(ctx: TestContext, function: Method) -> None:
-    """Traversal and encodings lead nowhere; a trailing slash or another case to the same function, or nowhere."""
+    """Send path traversal and encodings, which must not reach a function.
+
+    A trailing slash or another case may reach the same function, or none.
+    """
     user = ctx.who(function)
     data = ctx.valid(function, user, optional="none")
     entity = function.entity
@@ -153,7 +156,7 @@ def test_other_spellings_of_an_endpoint(ctx: TestContext, function: Method) -> N
             continue
         exchange = ctx.call(function, data, as_=user, target=target)
         if user is None and exchange.status == 401 and plain.status != 401:
-            # A guard asks for a session at whatever it does not know as public.
+            # A guard requires a session for everything that is not public.
             continue
         ctx.judge(
             "SEC-4",
@@ -167,7 +170,7 @@ def test_other_spellings_of_an_endpoint(ctx: TestContext, function: Method) -> N
 
 
 def _open_to(ctx: TestContext, user: str | None, entity: str) -> list[str]:
-    """Return the other endpoints that no guard closes to a user (None: to a request without a session)."""
+    """Return the other endpoints that are not guarded from a user (None for a request without a session)."""
     found = []
     for other in sorted({method.entity for method in ctx.catalog} - {entity}):
         functions = [method for method in ctx.catalog if method.entity == other]

@@ -20,12 +20,12 @@ from conformance.resources.registry import Resource
 from conformance.schema.pointer import MISSING, resolve
 from conformance.schema.validation import Schema
 
-#: Seconds: more than a clock takes that tells whole ones, and what clocks of two places may be apart.
+#: Seconds: more than the step of a clock of whole seconds, and the difference that two clocks may have.
 _TICK, _DAY = 1.1, 86_400.0
 
 
 def creators(ctx: TestContext, kind: str) -> list[str]:
-    """Return the users who may make and read objects of a kind.
+    """Return the users who may create and read objects of a kind.
 
     Raises:
         NotJudgedError: there are none.
@@ -48,7 +48,7 @@ def creators(ctx: TestContext, kind: str) -> list[str]:
 @judges("STA-1")
 @each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
 def test_what_was_created(ctx: TestContext, kind: str) -> None:
-    """It can be read, with the same values, and is in the list: with all members given, with the least, with some."""
+    """Create objects with all, only required and some members: each must be readable as created, and be listed."""
     create, reader = ctx.catalog.create(kind), ctx.catalog.read(kind)
     assert create is not None
     users = creators(ctx, kind)
@@ -107,7 +107,7 @@ def test_what_was_created(ctx: TestContext, kind: str) -> None:
 
 
 def _manners(create: Method) -> list[tuple[Optional, dict[str, Any]]]:
-    """Return ways to make an object: with all, the least, some; and with what programs take for nothing."""
+    """Return sets of values to create an object with: all, only required, some, and falsy ones."""
     manners: list[tuple[Optional, dict[str, Any]]] = [("all", {}), ("none", {}), ("some", {})]
     empty = {param.name: values[0] for param in create.params if (values := falsy(create, param.name))}
     if empty:
@@ -119,7 +119,7 @@ def _manners(create: Method) -> list[tuple[Optional, dict[str, Any]]]:
 
 
 def falsy(function: Method, name: str) -> list[Any]:
-    """Return the values that many languages take for nothing, of those that the parameter's schema allows."""
+    """Return the values that are falsy in many languages and valid for the parameter."""
     param = function.param(name)
     if param is None or param.ref:
         return []
@@ -134,7 +134,7 @@ def falsy(function: Method, name: str) -> list[Any]:
     otherwise="no kind of object can be both made and deleted",
 )
 def test_what_was_deleted(ctx: TestContext, kind: str) -> None:
-    """Gone for reading, changing and deleting, and in no list; and what was beside it is still there."""
+    """Delete an object: it must be gone for all functions and lists, and others must remain."""
     delete = ctx.catalog.delete(kind)
     assert delete is not None
     users = [user for user in creators(ctx, kind) if ctx.resources.may_call(user, delete)]
@@ -216,7 +216,7 @@ def test_what_was_deleted(ctx: TestContext, kind: str) -> None:
 def _narrowed(
     ctx: TestContext, lister: Lister, resource: Resource
 ) -> Iterator[tuple[str, Lister, dict[str, int]]]:
-    """Yield (what it is, a list, paging) for a page and for filters, under which the list shows an object."""
+    """Yield (description, list, paging) of a page and of filters with which the list shows an object."""
     function = lister.function
     count = len(lister.ids())
     pages: list[tuple[str, Lister, dict[str, int]]] = [
@@ -258,7 +258,7 @@ def _ids(function: Method, resource: Any) -> dict[str, Any]:
 @judges("STA-4")
 @each_function(lambda method: method.effect == "read", otherwise="the catalogue calls no function read")
 def test_reading_changes_nothing(ctx: TestContext, function: Method) -> None:
-    """The objects of every kind, looked at through other functions before and after the call."""
+    """Compare objects of every kind, read through other functions before and after a read call."""
     user = ctx.who(function)
     if user is None:
         ctx.give_up("the profile has no users whose objects could be watched")
@@ -283,10 +283,10 @@ def test_reading_changes_nothing(ctx: TestContext, function: Method) -> None:
         watched = _masked(two[0], one[0])
         good = equal(watched, _masked(three[0], one[0], two[0]))
         if not good:
-            # A clock that tells whole seconds stood still before: what moves while nobody calls anything is no change.
+            # A clock of whole seconds may not have moved before. A value that changes without a call is no side effect.
             time.sleep(_TICK)
-            moving = _moving(three[0], look()[0])
-            good = not _moving(watched, _masked(three[0], one[0], two[0])) - moving
+            moving = _differing_paths(three[0], look()[0])
+            good = not _differing_paths(watched, _masked(three[0], one[0], two[0])) - moving
         ctx.judge(
             "STA-4",
             good,
@@ -312,7 +312,7 @@ def test_reading_changes_nothing(ctx: TestContext, function: Method) -> None:
 
 
 def _eyes(ctx: TestContext, user: str, apart: Method) -> Iterator[tuple[str, Any]]:
-    """Yield (function's name, a look) through functions other than the one that is judged."""
+    """Yield (function name, view) of functions other than the one under test."""
     for kind in ctx.catalog.kinds:
         reader = ctx.catalog.read(kind)
         try:
@@ -342,7 +342,7 @@ def _eyes(ctx: TestContext, user: str, apart: Method) -> Iterator[tuple[str, Any
 
 
 def _masked(value: Any, *others: Any) -> Any:
-    """Return a value without the members in which the others differ from it: those move by themselves."""
+    """Return a value without its volatile members, which are those in which the others differ from it."""
     if isinstance(value, dict):
         return {
             name: _masked(item, *(other.get(name) if isinstance(other, dict) else item for other in others))
@@ -364,22 +364,24 @@ def _masked(value: Any, *others: Any) -> Any:
     return value
 
 
-def _moving(one: Any, other: Any, way: tuple[Any, ...] = ()) -> set[tuple[Any, ...]]:
-    """Return the places in which two values differ, each as the names and numbers that lead there."""
+def _differing_paths(one: Any, other: Any, path: tuple[Any, ...] = ()) -> set[tuple[Any, ...]]:
+    """Return the paths at which two values differ, as names and indices."""
     if isinstance(one, dict) and isinstance(other, dict):
         pairs = [(n, one.get(n, MISSING), other.get(n, MISSING)) for n in one.keys() | other.keys()]
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = [(index, *both) for index, both in enumerate(zip(one, other, strict=True))]
     else:
-        return set() if equal(one, other) else {way}
-    return {place for step, first, second in pairs for place in _moving(first, second, (*way, step))}
+        return set() if equal(one, other) else {path}
+    return {
+        place for step, first, second in pairs for place in _differing_paths(first, second, (*path, step))
+    }
 
 
 def _clocks_apart(one: Any, other: Any) -> bool:
-    """Whether two answers are the same but for clocks in them."""
-    for way in _moving(one, other):
+    """Return whether two responses are equal except for clocks in them."""
+    for path in _differing_paths(one, other):
         here, there = one, other
-        for step in way:
+        for step in path:
             here, there = (
                 each.get(step, MISSING) if isinstance(each, dict) else each[step] for each in (here, there)
             )
@@ -389,7 +391,7 @@ def _clocks_apart(one: Any, other: Any) -> bool:
 
 
 def _clock(one: Any, other: Any) -> bool:
-    """Whether two values tell the time of two calls in a row, which passes whoever calls what."""
+    """Return whether two values are the times of two calls in a row."""
     moments = [_seconds(value) for value in (one, other)]
     if None in moments:
         return False
@@ -398,7 +400,7 @@ def _clock(one: Any, other: Any) -> bool:
 
 
 def _seconds(value: Any) -> float | None:
-    """Return the seconds since 1970 that a value tells: a moment as text, or a number of seconds, milliseconds, …"""
+    """Return the seconds since 1970 of a value: a date-time, or a number of seconds, milliseconds, …"""
     if isinstance(value, str):
         try:
             moment = datetime.datetime.fromisoformat(value)
@@ -413,7 +415,7 @@ def _seconds(value: Any) -> float | None:
 
 
 def _where(one: Any, other: Any, path: str = "") -> str:
-    """Return a pointer to the first place in which two values differ."""
+    """Return a pointer to the first difference between two values."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in one:
             if not equal(one[name], other.get(name, MISSING)):
@@ -428,7 +430,7 @@ def _where(one: Any, other: Any, path: str = "") -> str:
 @judges("STA-5")
 @each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
 def test_concurrent_creates(ctx: TestContext, kind: str) -> None:
-    """Eight at a time: all are kept, each with its own identifier and its own values."""
+    """Create eight objects at a time: all must be stored, each with its own identifier and values."""
     create, reader = ctx.catalog.create(kind), ctx.catalog.read(kind)
     assert create is not None
     user = creators(ctx, kind)[0]
@@ -501,7 +503,7 @@ def judge_kept(
     exchange: Exchange,
     data: dict[str, Any],
 ) -> None:
-    """Judge that one of several concurrent creates reads as it was made (STA-5)."""
+    """Check that one of several concurrently created objects reads as created (STA-5)."""
     assert reader.object is not None
     shown = resolve(exchange.data, reader.object.at) if exchange.status == 200 else None
     wrong = [

@@ -1,4 +1,4 @@
-"""DAT-5, DAT-6 and what DAT-8 stores: texts and numbers come back as they went in, or are refused."""
+"""DAT-5, DAT-6 and stored values of DAT-8: texts and numbers must come back as sent, or be refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS = {
 @judges("DAT-5", "DAT-6", "DAT-8")
 @each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_texts_and_numbers(ctx: TestContext, function: Method) -> None:
-    """Each in each place that may hold it; where it was stored it is read again."""
+    """Send each item in each place that allows it; read stored items again."""
     fuzz_target = FuzzTarget(ctx, function)
     with ctx.budget_slice(_keeps) as budget_slice, fuzz_target:
         if not control(fuzz_target):
@@ -50,7 +50,7 @@ def test_texts_and_numbers(ctx: TestContext, function: Method) -> None:
 
 
 def _keeps(function: Method) -> float:
-    """Return how much a function may keep of what it is given."""
+    """Return how much of its input a function may store."""
     role = function.object
     return breadth(function) * (6 if role is not None and role.does in ("create", "update") else 1)
 
@@ -65,7 +65,7 @@ def _kind(rule: str, item: Item) -> str:
 
 
 def out_of_bounds() -> list[Number]:
-    """Return the numbers that a bound may forbid; what is too small to be told from 0 here is above 0 all the same."""
+    """Return the numbers that a bound may forbid; those too small to differ from 0 here still count as above 0."""
     return [
         number
         for number in payloads.NUMBERS
@@ -74,7 +74,7 @@ def out_of_bounds() -> list[Number]:
 
 
 def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice) -> None:
-    """Numbers that the schema forbids, identifiers among them: refused, and no more."""
+    """Send numbers that the schema forbids, also as identifiers: they must be refused without an internal error."""
     numbers = out_of_bounds()
     wrong: list[tuple[str, str, Any]] = [
         (carrier.label, carrier.item.name, carrier)
@@ -101,7 +101,7 @@ def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_sli
         except (CannotGenerate, SetUpFailedError):
             continue
         if fuzz_target.allows(data):
-            # As an identifier 1e2 is 100.
+            # As an identifier, 1e2 is 100.
             continue
         exchange = fuzz_target.send(data)
         fuzz_target.clear(exchange, data)
@@ -117,7 +117,7 @@ def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_sli
 
 
 def _laden(fuzz_target: FuzzTarget, load: Sequence[Carrier]) -> dict[str, Any] | None:
-    """Return data with every carrier's item in its place; None where they do not go together."""
+    """Return data with each item at its insertion point; None where they cannot be combined."""
     data: dict[str, Any] = {}
     for carrier in load:
         try:
@@ -130,7 +130,7 @@ def _laden(fuzz_target: FuzzTarget, load: Sequence[Carrier]) -> dict[str, Any] |
 
 
 def _carry(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice, load: Load) -> None:
-    """Send a load; where it is refused, or comes back otherwise, its parts one by one."""
+    """Send a load; where it is refused or comes back changed, send its parts one by one."""
     data = _laden(fuzz_target, load)
     if data is None:
         _apart(ctx, fuzz_target, budget_slice, load if len(load) > 1 else [])
@@ -166,7 +166,7 @@ def _carry(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice,
 def _shown_by_parts(
     ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice, carrier: Carrier
 ) -> bool:
-    """Send the parts of a mixture one by one; say whether one of them shows what is wrong."""
+    """Send the parts of a mixture one by one; return whether one of them shows the defect."""
     before = set(ctx.run.observer.take())
     _apart(ctx, fuzz_target, budget_slice, parts(fuzz_target, carrier))
     return bool(set(ctx.run.observer.take()) - before)
@@ -181,7 +181,7 @@ def _apart(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice,
 def _altered(
     fuzz_target: FuzzTarget, load: Load, data: dict[str, Any], exchange: Exchange
 ) -> dict[str, tuple[Carrier, Any, Any, str] | None]:
-    """Return, by place, what was altered: (the carrier, what was sent, what came, where it shows); None: it was not."""
+    """Return, by place, what was altered: (insertion point, sent, received, where it shows), or None if it was not."""
     found: dict[str, tuple[Carrier, Any, Any, str] | None] = {}
     for source, there, _ in fuzz_target.shown(exchange, data):
         for carrier in load:
@@ -228,7 +228,7 @@ def _kept(
 
 
 def _at(carrier: Carrier, data: dict[str, Any]) -> Any:
-    """Return what stands at a carrier's place; `-` and `*` are the first item and the first key."""
+    """Return the value at an insertion point; `-` and `*` are the first item and the first key."""
     value: Any = data
     for step in carrier.pointer.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")

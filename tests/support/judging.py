@@ -1,4 +1,4 @@
-"""Check a target inside a test: the same suite tests as `conform check`, without pytest around them."""
+"""Check a target inside a test: the same tests as `conform check`, run without pytest."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _catalogs: dict[str, Catalog] = {}
 
 
 def _compiled_once(catalog: Catalog) -> Catalog:
-    """Return a catalogue with what an earlier run of this process made of the same one's schemas.
+    """Return a catalogue with the compiled schemas of an earlier run in this process.
 
-    That is a second for each run, and the same whoever makes it: hundreds of targets here publish one catalogue.
+    Compiling takes about a second, and hundreds of targets here publish the same catalogue.
     """
     if catalog.sha256 is None:
         return catalog
@@ -61,7 +61,7 @@ def judge(
     until_found: bool = False,
     generated: float = 1.0,
 ) -> dict[str, Any]:
-    """Judge a target by these rules (all of them by default) and return the report, validated.
+    """Check a target against these rules (all by default) and return the validated report.
 
     With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed. `generated` is
     the part of the budget's requests that generated payloads get.
@@ -167,12 +167,12 @@ def serving(*arguments: str) -> Iterator[str]:
 def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run the reference service in a thread, with these faults; yield its base URL and its catalogue.
 
-    It saves the start of a process, which for hundreds of faults is most of the time.
+    This saves the start of a process, which for hundreds of faults takes most of the time.
     """
-    # It says of each odd request that it was one; that is what is asked of it here.
+    # Uvicorn logs a warning for each malformed request, and the tests send many.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     ready = threading.Event()
-    told: dict[str, Any] = {}
+    started: dict[str, Any] = {}
 
     def serve() -> None:
         service = Service(":memory:")
@@ -190,9 +190,9 @@ def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
             timeout_graceful_shutdown=1,
         )
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        told["server"] = running = server.Server(config, ready.set)
-        told["url"] = f"http://127.0.0.1:{listener.getsockname()[1]}{BASE}"
-        told["catalogue"] = service.catalogue()
+        started["server"] = running = server.Server(config, ready.set)
+        started["url"] = f"http://127.0.0.1:{listener.getsockname()[1]}{BASE}"
+        started["catalogue"] = service.catalogue()
         try:
             with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
                 runner.run(server.run(service, running, listener, None))
@@ -205,9 +205,9 @@ def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if not ready.wait(20):
         raise TimeoutError("the reference service did not start")
     try:
-        yield told["url"], told["catalogue"]
+        yield started["url"], started["catalogue"]
     finally:
-        told["server"].should_exit = True
+        started["server"].should_exit = True
         thread.join(10)
 
 
@@ -221,9 +221,10 @@ def profile_of(catalogue: dict[str, Any], folder: Path) -> Path:
 
 @contextlib.contextmanager
 def foreign(module: str, *arguments: str) -> Iterator[dict[str, str]]:
-    """Run one of tests/servers and yield what it says of itself: url, profile, catalog.
+    """Run one of tests/servers and yield its url, profile and catalog.
 
-    A library with a defect is served in a thread; what is held to be right has a process, and its own time, to itself.
+    A library with a defect runs in a thread. A server that is expected to be correct has its own process, so that
+    its timing is not disturbed.
     """
     with tempfile.TemporaryDirectory(prefix="conform-server-") as place:
         if module == "library" and arguments[:1] == ("--defect",):

@@ -1,6 +1,6 @@
-"""Defects that only a sequence of calls shows, for the tests of the model: each spoils the reference service.
+"""Defects that only sequences of calls show, built into the reference service for the tests of the model.
 
-They are not on the list of faults: they prove the model, whatever is put on that list.
+They are not in the list of faults, so that they test the model independently of it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def own(service: Service, kind: str, owner: int) -> list[Document]:
 
 @defect
 def deleted_served_from_cache(service: Service) -> Service:
-    """invitation.read remembers what it has read, and goes on showing it."""
+    """invitation.read caches what it has read, and shows it after a deletion."""
     cache: dict[Any, Document] = {}
 
     def load(inner: Any, call: Call, kind: str, identifier: Any) -> Document | None:
@@ -58,7 +58,7 @@ def deleted_served_from_cache(service: Service) -> Service:
 
 @defect
 def update_resurrects(service: Service) -> Service:
-    """lesson.update of a lesson that was deleted brings it back; it is refused all the same."""
+    """lesson.update of a deleted lesson restores it, although it is refused."""
     gone: dict[Any, tuple[int, Document]] = {}
 
     def remove_object(inner: Any, call: Call, kind: str, identifier: Any) -> None:
@@ -82,7 +82,7 @@ def update_resurrects(service: Service) -> Service:
 
 @defect
 def second_update_lost(service: Service) -> Service:
-    """The second change of a course is answered, and not kept."""
+    """The second change of a course is accepted and not stored."""
     changes: dict[Any, int] = {}
 
     def change_object(inner: Any, call: Call, kind: str, body: Document, given: Document) -> Document:
@@ -99,7 +99,7 @@ def second_update_lost(service: Service) -> Service:
 
 @defect
 def update_leaks_to_sibling(service: Service) -> Service:
-    """A change of a lesson's title is made to the lesson that was made before it, too."""
+    """A change of a lesson's title also changes the lesson created before it."""
 
     def change_object(inner: Any, call: Call, kind: str, body: Document, given: Document) -> Document:
         after: Document = inner(call, kind, body, given)
@@ -116,7 +116,7 @@ def update_leaks_to_sibling(service: Service) -> Service:
 
 @defect
 def delete_breaks_pages(service: Service) -> Service:
-    """After a course in the middle was deleted, a page that begins behind its place begins one too late."""
+    """After a course in the middle was deleted, a page that begins after it begins one row too late."""
     holes: dict[int, list[int]] = {}
 
     def remove_object(inner: Any, call: Call, kind: str, identifier: Any) -> None:
@@ -138,7 +138,7 @@ def delete_breaks_pages(service: Service) -> Service:
 
 @defect
 def list_misses_updated(service: Service) -> Service:
-    """course.find leaves out what was changed twice."""
+    """course.find omits courses that were changed twice."""
 
     def list_rows(inner: Any, call: Call, query: Query) -> Any:
         if call.name == "course.find":
@@ -151,7 +151,7 @@ def list_misses_updated(service: Service) -> Service:
 
 @defect
 def refused_update_applied(service: Service) -> Service:
-    """course.update that is refused for one member has changed the title already."""
+    """course.update stores the title before it refuses another member."""
 
     def validate(inner: Any, call: Call) -> None:
         try:
@@ -171,7 +171,7 @@ def refused_update_applied(service: Service) -> Service:
 
 @defect
 def stale_in_another_session(service: Service) -> Service:
-    """course.read remembers what it showed in each session; only a change in that session makes it look again."""
+    """course.read caches what it showed in each session, until a change in the same session."""
     cache: dict[tuple[Any, Any], Document] = {}
 
     def read(inner: Any, service: Service, call: Call) -> Json:
@@ -190,7 +190,7 @@ def stale_in_another_session(service: Service) -> Service:
 
 @defect
 def third_login_is_anothers(service: Service) -> Service:
-    """Each third login of a user gives a session of another user."""
+    """Every third login of a user returns a session of another user."""
     logins: dict[int, int] = {}
     users = [user["userId"] for user in service.store.select(Query("user"), Page())]
 
@@ -205,7 +205,7 @@ def third_login_is_anothers(service: Service) -> Service:
 
 @defect
 def concurrent_updates_swapped(service: Service) -> Service:
-    """Two changes of courses at the same time: the second gets the values of the first."""
+    """Of two concurrent changes of courses, the second stores the values of the first."""
     flying: list[Document] = []
 
     async def update(inner: Any, service: Service, call: Call) -> Json:
@@ -224,7 +224,7 @@ def concurrent_updates_swapped(service: Service) -> Service:
 
 @defect
 def concurrent_update_lost(service: Service) -> Service:
-    """lesson.update writes the whole lesson back as it was when the call came."""
+    """lesson.update writes the whole lesson as it was when the call arrived."""
 
     async def update(inner: Any, service: Service, call: Call) -> Json:
         await asyncio.sleep(0.01)
@@ -236,7 +236,7 @@ def concurrent_update_lost(service: Service) -> Service:
 
 @defect
 def update_back_ignored(service: Service) -> Service:
-    """A lesson that is changed to what it was made with stays as it is."""
+    """A change of a lesson back to its first values is ignored."""
     first: dict[Any, Document] = {}
 
     def change_object(inner: Any, call: Call, kind: str, body: Document, given: Document) -> Document:
@@ -254,7 +254,7 @@ def update_back_ignored(service: Service) -> Service:
 
 @defect
 def delete_takes_the_last(service: Service) -> Service:
-    """Deleting a course deletes the user's last one, too, when more than three are left."""
+    """Deleting a course also deletes the user's last one when more than three are left."""
 
     def remove_object(inner: Any, call: Call, kind: str, identifier: Any) -> None:
         inner(call, kind, identifier)
@@ -269,7 +269,7 @@ def delete_takes_the_last(service: Service) -> Service:
 
 @defect
 def ended_session_wakes(service: Service) -> Service:
-    """A session that was ended works again as soon as another one was ended."""
+    """A closed session works again after another one was closed."""
     ended: list[tuple[bytes, int]] = []
 
     def end(inner: Any, token: bytes) -> None:
@@ -289,7 +289,7 @@ def ended_session_wakes(service: Service) -> Service:
 
 @defect
 def new_one_like_the_deleted(service: Service) -> Service:
-    """A lesson made after one was deleted gets the deleted one's body, if it is given none."""
+    """A lesson created after a deletion gets the title of the deleted one."""
     last: list[Document] = []
 
     def remove_object(inner: Any, call: Call, kind: str, identifier: Any) -> None:
@@ -311,7 +311,7 @@ def new_one_like_the_deleted(service: Service) -> Service:
 
 @defect
 def lesson_writes_course_back(service: Service) -> Service:
-    """lesson.add writes the course back as it was made, title and all."""
+    """lesson.add restores the title that the course was created with."""
     made: dict[Any, str] = {}
 
     def add_object(inner: Any, call: Call, kind: str, args: Document, **more: Json) -> Document:
@@ -330,7 +330,7 @@ def lesson_writes_course_back(service: Service) -> Service:
 
 @defect
 def update_after_refusal_lost(service: Service) -> Service:
-    """After a change of a course was refused, the next one is answered, and not kept."""
+    """After a refused change of a course, the next change is accepted and not stored."""
     dirty: set[int] = set()
 
     def validate(inner: Any, call: Call) -> None:
@@ -355,7 +355,7 @@ def update_after_refusal_lost(service: Service) -> Service:
 
 @defect
 def refused_trespass_deletes(service: Service) -> Service:
-    """Another user's invitation.remove is refused, and the invitation goes from the list."""
+    """Another user's invitation.remove is refused, but the invitation disappears from the list."""
     hidden: set[Any] = set()
 
     def load(inner: Any, call: Call, kind: str, identifier: Any) -> Document | None:
@@ -377,7 +377,7 @@ def refused_trespass_deletes(service: Service) -> Service:
 
 @defect
 def login_shows_old(service: Service) -> Service:
-    """After a login a user's messages and lessons read as they were made, until the next change."""
+    """After a login, a user's lessons read as they were created, until the next change."""
     made: dict[Any, Document] = {}
     fresh: set[int] = set()
 
