@@ -151,6 +151,8 @@ def test_wrong_credentials(ctx: TestContext, user: str) -> None:
     ctx.need_writing()
     login = ctx.sessions.login
     right = ctx.sessions.credentials(user)
+    # Where the right login does not work, the refusal of a wrong one shows nothing.
+    ctx.must(ctx.sessions.attempt(right, user=user)[0], f"could not sign in as {user}")
     name, secret = right[login.user], right[login.secret]
     # In the form of the right ones, so that they pass a schema and are compared.
     canary = another(ctx.rng, secret)

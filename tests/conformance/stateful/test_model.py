@@ -173,7 +173,7 @@ def test_a_finding_is_a_short_script(
     finding = findings(report)[0]
     assert finding["reproduced"] == "3/3"
     script = finding["actual"].partition(", after: ")[2].split("; ")
-    assert 2 <= len(script) <= 8
+    assert 2 <= len(script) <= 10
     # It speaks of objects by name, and of no secret.
     assert re.search(r"→ \w+", script[0])
     assert "Correct-Horse" not in finding["actual"]
