@@ -36,6 +36,8 @@ __all__ = ["Run"]
 
 #: Seconds for the clean-up, after the run's own deadline, too.
 MAX_CLEAN_UP_SECONDS = 60.0
+#: The share of that time that pauses (`Retry-After`) may take: an object that stays is worse than a long wait.
+CLEAN_UP_PAUSE_SHARE = 0.9
 #: Functions that a note names.
 MAX_NAMED_FUNCTIONS = 8
 
@@ -301,12 +303,16 @@ class Run:
     # -- the end of a run --------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Remove what the run created and log out, in at most a minute; report what stays, and the notes."""
+        """Remove what the run created and log out; report what stays, and the notes.
+
+        That takes at most a minute, or two where the target asked to be called later.
+        """
         self.recovery.end()
         why = self.recovery.down
         if why is None:
-            self.client.until = time.monotonic() + MAX_CLEAN_UP_SECONDS
-            self.client.throttle.reset_pause_budget()
+            minutes = 2 if self.client.throttle.pauses else 1
+            self.client.until = time.monotonic() + minutes * MAX_CLEAN_UP_SECONDS
+            self.client.throttle.reset_pause_budget(CLEAN_UP_PAUSE_SHARE)
             self.observer.begin("clean-up")
             try:
                 self.clean_up.run()

@@ -52,13 +52,15 @@ class Throttle:
         #: The seconds that pauses may still take; None before the first one.
         self._pause_budget: float | None = None
         #: The number of pauses, and their total in seconds.
+        self._pause_share = MAX_PAUSE_SHARE
         self.pauses = 0
         self.paused_seconds = 0.0
 
-    def reset_pause_budget(self) -> None:
-        """Reset the budget for pauses: the clean-up has a time budget of its own."""
+    def reset_pause_budget(self, share: float = MAX_PAUSE_SHARE) -> None:
+        """Compute the budget of all pauses anew at the next pause: this share of the time that is left then."""
         with self._lock:
             self._pause_budget = None
+            self._pause_share = share
 
     def wait(self) -> None:
         """Wait until the next request may be sent."""
@@ -85,7 +87,7 @@ class Throttle:
             now = self._clock()
             if self._pause_budget is None:
                 left = math.inf if until is None else max(0.0, until - now)
-                self._pause_budget = left * MAX_PAUSE_SHARE
+                self._pause_budget = left * self._pause_share
             end = now + seconds + MARGIN_SECONDS
             longer = max(0.0, end - max(now, self._resume))
             if longer > self._pause_budget or (until is not None and end >= until):
