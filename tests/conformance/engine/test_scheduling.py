@@ -216,11 +216,11 @@ def test_generated_payloads_take_no_more_than_there_is() -> None:
 #: login and of the run, then the command's arguments.
 SIMULATED = """
 import sys, conform
-from conformance import generation, pace
+from conformance.engine import payload_budget, scheduling
 from conformance.protocol.client import Client
 call, login, deadline = map(float, sys.argv[1:4])
 now = 0.0
-perform, paced, allowed = Client._perform, pace.Pace.__init__, generation.Allowance.__init__
+perform, paced, allowed = Client._perform, scheduling.LoadShedding.__init__, payload_budget.PayloadBudget.__init__
 def clock():
     return now
 def timed(self, exchange, *, fresh):
@@ -229,8 +229,8 @@ def timed(self, exchange, *, fresh):
     exchange.seconds = login if exchange.login else call
     now += exchange.seconds
 Client._perform = timed
-pace.Pace.__init__ = lambda self, planned, seconds: paced(self, planned, deadline, clock=clock)
-generation.Allowance.__init__ = lambda self, *given, **named: allowed(self, *given, clock=clock, **named)
+scheduling.LoadShedding.__init__ = lambda self, planned, seconds: paced(self, planned, deadline, clock=clock)
+payload_budget.PayloadBudget.__init__ = lambda self, *given, **named: allowed(self, *given, clock=clock, **named)
 status = conform.main(sys.argv[4:])
 print("simulated", now)
 sys.exit(status)
@@ -252,7 +252,7 @@ def simulated(
 
 def test_a_slow_target_is_judged_by_all_areas_in_the_time_there_is(tmp_path: Path) -> None:
     rules = ("HTTP-1", "REQ-8", "COD-6", "PAG-4", "SEC-1", "STA-1", "DAT-3")
-    report, seconds, screen = simulated(tmp_path, rules, call=0.04, login=0.04, deadline=24.0)
+    report, seconds, screen = simulated(tmp_path, rules, call=0.04, login=0.04, deadline=32.0)
     assert report["verdict"] == "conformant"
     found = {rule["id"]: rule for rule in report["rules"]}
     assert {found[rule]["verdict"] for rule in rules} == {"pass"}
