@@ -131,7 +131,8 @@ def judge(
         harness.close()
     report = build(events)
     validate(report)
-    assert evidence.problems(events) == []
+    found = evidence.problems(events)
+    assert found == [], found
     return report
 
 
