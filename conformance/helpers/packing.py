@@ -75,8 +75,7 @@ def loads(
         others.append(carriers[:1])
         last += [[carrier] for carrier in carriers[1:]]
     ctx.rng.shuffle(others)
-    # Where only few can be sent, the NUL character goes first, since many libraries end a text there.
-    others.sort(key=lambda load: "\0" in str(load[0].item.value))
+    others.sort(key=_telling)
     ctx.rng.shuffle(last)
     alone = _zipped([_diagonal(list(places.values()), len(items)) for places in by.values()])
     for number, load in enumerate(alone):
@@ -85,6 +84,17 @@ def loads(
             yield others.pop()
     yield from others
     yield from last
+
+
+def _telling(load: Load) -> int:
+    """Return how much a load of unusual items tells; where only few can be sent, the highest go first.
+
+    Many libraries end a text at the NUL character, and many readers of JSON round an integer past 2^53.
+    """
+    item = load[0].item
+    if "\0" in str(item.value):
+        return 2
+    return int(item.name in ("2^53 + 1", "-2^53 - 1"))
 
 
 def _carriers(fuzz_target: FuzzTarget, items: Sequence[Item]) -> Iterator[Carrier]:
