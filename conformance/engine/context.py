@@ -190,8 +190,8 @@ class TestContext(TargetAccess):
     ) -> bool:
         """Judge the status of an answer; no answer at all is not an accepted one.
 
-        `kind` says what is wrong where the call succeeds. `otherwise` says it where the call fails with another status;
-        without it, a kind that speaks of what is «not refused» is put in other words for a refusal.
+        `kind` is the finding's kind where the call succeeds, and `otherwise` where it fails with another status.
+        Without `otherwise`, "is not refused" in `kind` becomes "is refused with another status" for a refusal.
         """
         wanted = " or ".join(str(code) for code in sorted(accepted))
         if exchange.status != 200 and 200 not in accepted:
@@ -234,6 +234,6 @@ def refused_otherwise(kind: str) -> str:
 
 
 def as_answered(kind: str, exchange: Exchange) -> str:
-    """Return a kind that speaks of what is «not refused», in other words where the call was refused (4xx)."""
+    """Return the kind of a finding; where the call was refused (4xx), it does not say "is not refused"."""
     refused = exchange.status is not None and 400 <= exchange.status < 500
     return refused_otherwise(kind) if refused else kind

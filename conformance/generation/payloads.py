@@ -59,6 +59,7 @@ __all__ = [
     "any_json",
     "boundaries",
     "carrying",
+    "clear_cache",
     "draw",
     "encode",
     "invalid_data",
@@ -207,6 +208,12 @@ class _Compiled:
 
 _cache: OrderedDict[tuple[Hashable, ...], tuple[_Compiled, object]] = OrderedDict()
 _lock = threading.Lock()
+
+
+def clear_cache() -> None:
+    """Forget all compiled schemas; they keep the run alive that they were compiled for."""
+    with _lock:
+        _cache.clear()
 
 
 def _compiled(

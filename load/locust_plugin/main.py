@@ -16,7 +16,7 @@ __all__ = ["ignore_configuration_files"]
 
 
 class _BareParser(argument_parser.LocustArgumentParser):
-    """Locust's parser, which reads no file that it was not told of on the command line."""
+    """Locust's parser, which reads only the files that the command line names."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options["default_config_files"] = []

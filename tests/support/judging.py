@@ -24,6 +24,7 @@ from conformance.engine.harness import Embedded, Harness, Request
 from conformance.engine.markers import suite_tests
 from conformance.engine.not_judged import TargetDownError
 from conformance.engine.runner import Run
+from conformance.generation import payloads
 from conformance.protocol.client import OutOfTimeError
 from fixtures.faults import FAULTS
 from fixtures.service import server
@@ -129,6 +130,8 @@ def judge(
         emit({"event": "end", "seconds": run.seconds, "requests": run.client.sent})
     finally:
         harness.close()
+        # A run of the command ends with its process; here many follow each other in one.
+        payloads.clear_cache()
     report = build(events)
     validate(report)
     found = evidence.problems(events)
