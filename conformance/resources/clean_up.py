@@ -72,7 +72,7 @@ class CleanUp:
         if not (exchange.succeeded or exchange.failure):
             return None
         self.unidentified[(method.name, user)] += 1
-        if exchange.failure or method.name in self.without_identifier:
+        if exchange.failure or exchange.request.verb == "HEAD" or method.name in self.without_identifier:
             return None
         self.without_identifier[method.name] = exchange.brief()
         answer = json.dumps(exchange.data, ensure_ascii=False, default=str)[:300]

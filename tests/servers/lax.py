@@ -296,6 +296,16 @@ class LaxServer(ThreadingHTTPServer):
 
     def add(self, kind: str, owner: str, data: dict[str, Any]) -> dict[str, Any]:
         first = not hasattr(self, "before")
+        parents = [
+            each
+            for value, parent in [
+                (data.get("folderId"), "folder"),
+                *((each, "note") for each in data.get("noteIds") or []),
+                *((each.get("noteId"), "note") for each in data.get("links") or [] if isinstance(each, dict)),
+            ]
+            if value is not None
+            for each in self.find(parent, value)
+        ]
         number = next(self._numbers[kind])
         identifier = number if kind != "card" else str(uuid.UUID(int=number * _SPREAD % 2**128))
         made = {
@@ -307,14 +317,8 @@ class LaxServer(ThreadingHTTPServer):
             "archived": False,
         }
         self.objects[kind][identifier] = made
-        for value, parent in [
-            *((data.get("folderId"), "folder"),),
-            *((each, "note") for each in data.get("noteIds") or []),
-            *((each.get("noteId"), "note") for each in data.get("links") or [] if isinstance(each, dict)),
-        ]:
-            if value is not None:
-                for each in self.find(parent, value):
-                    each["children"] += 1
+        for each in parents:
+            each["children"] += 1
         return made
 
     def find(self, kind: str, value: Any) -> list[dict[str, Any]]:
