@@ -29,6 +29,7 @@ from conformance.protocol.profile import Profile
 from conformance.protocol.session import Sessions, SetUpFailedError
 from conformance.resources.clean_up import CleanUp
 from conformance.resources.registry import Resources
+from conformance.resources.shown_values import learn_values
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Key
 
@@ -249,6 +250,8 @@ class Run:
                     self.notes.append(error.reason)
             if self.writable:
                 self.clean_up.take_inventory()
+        learn_values(self.resources)
+        if self.profile.users and self.profile.auth.login:
             try:
                 self.environment.prepare()
             except SetUpFailedError as error:

@@ -234,17 +234,22 @@ def summary(catalog: Catalog) -> list[str]:
     """Return lines for people: mistakes, parameters that get only given values, and what else is narrower."""
     wrong = [f"{mistake.function}: {mistake.text}" for mistake in mistakes(catalog)]
     given: list[str] = []
+    shown: list[str] = []
     missing: list[str] = []
     others: list[str] = []
     for method in catalog:
         for param in method.params:
             label = f"{method.name} {param.name}"
+            learned = {pointer for pointer, node in places(param.schema) if dialect.SHOWN in node}
             for pointer, name, is_given in payloads.unknown_texts(param.schema):
-                (given if is_given else missing).append(f"{label}{_below(pointer)} ({name})")
+                (shown if pointer in learned else given if is_given else missing).append(
+                    f"{label}{_below(pointer)} ({name})"
+                )
             others += [f"{label}{_below(pointer)} ({why})" for pointer, _, why in _limits(param.schema)]
     told = {
         "the catalogue is wrong (conform catalog validate)": wrong,
         "a format is not known, so that only the values of the catalogue are sent as valid ones": given,
+        "a format is not known, so that only values that the target showed are sent as valid ones": shown,
         "a format is not known, and no value is sent as a valid one for want of examples in the schema": missing,
         "data is made narrower than the schema": others,
     }

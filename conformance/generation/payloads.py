@@ -504,20 +504,28 @@ def unknown_texts(schema: Spec) -> list[tuple[str, str, bool]]:
     """Return (pointer, format, whether the schema gives valid texts) for each text of a format that nobody knows."""
     compiled = _compiled(schema)
     found: dict[tuple[str, str], bool] = {}
+    outer: set[str] = set()
     with compiled.lock:
         for pointer, node in places(compiled.schema.document):
+            # Examples may stand beside the reference to the schema that names the format.
+            if any(isinstance(text, str) for text in (*_listed(node.get("examples")), node.get("default"))):
+                outer.add(pointer)
             name = node.get("format")
             if not isinstance(name, str) or is_known_text(name) or not _is_open(node):
                 continue
             if name in NUMBER_FORMATS and "type" not in node:
                 continue
-            is_given = any(
+            is_given = pointer in outer or any(
                 isinstance(text, str)
                 for shape in compiled.makers.shapes.of(node)
                 for text in (*shape.examples, *shape.defaults, *(shape.values or ()))
             )
             found[(pointer, name)] = is_given or found.get((pointer, name), False)
     return [(pointer, name, is_given) for (pointer, name), is_given in found.items()]
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _is_open(node: dict[str, Json]) -> bool:

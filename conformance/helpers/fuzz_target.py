@@ -23,6 +23,7 @@ from conformance.helpers.comparison import equal, listers, read
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
 from conformance.resources.registry import Resource
+from conformance.resources.shown_values import shown_in
 from conformance.schema.pointer import resolve
 
 __all__ = ["FuzzTarget", "breadth"]
@@ -238,6 +239,11 @@ class FuzzTarget:
         if self.login:
             accepted |= {400, 401}
         if self.function.beyond_schema or payloads.oddities(data):
+            accepted.add(400)
+        if self.function.effect != "read" and shown_in(
+            data, self.ctx.resources.shown_texts.get(self.function.name)
+        ):
+            # What the target shows may have to be unique, or be used up.
             accepted.add(400)
         return accepted
 

@@ -75,6 +75,8 @@ class Resources:
         self._fresh = fresh
         self._sampler = Sampler(rng, self.fresh, _nobody)
         self._violations: dict[str, list[Violation]] = {}
+        #: By function: values of unknown formats that the target showed (`conformance.resources.shown_values`).
+        self.shown_texts: dict[str, set[str]] = {}
         self._ledger: dict[Resource, None] = {}
         self._removed: dict[Resource, None] = {}
         self._known: dict[tuple[str, str], Resource] = {}
@@ -152,6 +154,11 @@ class Resources:
             return (self.new(kind, user) if kind in avoid else self.any(kind, user)).id
 
         return self._sampler.bound(self.rng, refer)
+
+    def forget_schemas(self) -> None:
+        """Compile the schemas again when they are used next, since the catalogue's examples changed."""
+        self._sampler = Sampler(self.rng, self.fresh, _nobody)
+        self._violations.clear()
 
     def violations(self, method: Method) -> list[Violation]:
         """Return the violations of a function's schema, always in the same order (REQ-7, REQ-8, REQ-9)."""

@@ -15,6 +15,7 @@ __all__ = [
     "INTEGER_FORMATS",
     "MAX_FLOAT",
     "NUMBER_FORMATS",
+    "SHOWN",
     "is_format_bound",
     "is_known_text",
     "original_path",
@@ -41,6 +42,8 @@ BINDING_FORMATS: dict[str, tuple[int | float, int | float]] = {
     "double": (-_MAX_DOUBLE, _MAX_DOUBLE),
 }
 NUMBER_FORMATS = frozenset({*INTEGER_FORMATS, "float", "double"})
+#: Marks a schema whose `examples` are values that the target showed in this run.
+SHOWN = "x-shown"
 #: Formats that describe how a text is displayed, not which texts are valid.
 FREE_TEXT_FORMATS = frozenset({"password", "textarea", "multiline", "markdown"})
 
