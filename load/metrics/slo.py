@@ -186,6 +186,11 @@ class Result:
             "verdict": self.verdict,
             "reason": self.reason,
             "default": self.slo.default,
+            **{
+                name: value
+                for name in ("every", "since", "at_rate")
+                if (value := getattr(self.slo, name)) is not None
+            },
             **({} if self.windows is None else {"windows": dict(self.windows)}),
         }
 

@@ -68,6 +68,8 @@ class Step:
             "from": self.begin,
             "to": self.end,
             "asked": self.rate,
+            "low": min(self.low, self.high),
+            "high": max(self.low, self.high),
             "seconds": self.seconds,
             "requests": counts.requests,
             "rate": counts.served / seconds,

@@ -228,6 +228,7 @@ class TemplateBuilder:
             )
             page = _PAGE_LENGTHS[number % len(_PAGE_LENGTHS)] if method.rows is not None else None
             if self._resources.ownership.data(method, data) is not None:
+                self._resources.ownership.count(method.name)
                 data = self._data(method, user, resource, None)
             templates.append(self.template(recipe, data, page))
             if not method.params and page is None:
@@ -304,6 +305,7 @@ class TemplateBuilder:
         """
         method = recipe.method
         if (why := self._resources.ownership.data(method, data)) is not None:
+            self._resources.ownership.count(method.name)
             raise SetUpFailedError(f"{method.name} is not called: {why}")
         paging: dict[str, Any] = {} if page_length is None else {"page_start": 0, "page_length": page_length}
         body = self._caller.body(method.name, data, **paging)

@@ -362,15 +362,15 @@ class Work:
         assert virtual_user is not None
         resource = self.stock.take_spare(kind, virtual_user.user)
         if resource is None:
-            creator = self.catalog.create(kind)
-            if creator is None or creator.name not in self._recipes:
-                raise SetUpFailedError(f"there is no {kind} left that {recipe.name} could be called for")
             self.substituted += 1
-            maker = self._recipes[creator.name]
-            return self._call(maker, virtual_user if virtual_user.user in maker.template_sets else None)
+            return self._create_instead(recipe, kind, virtual_user)
         template = recipe.template_sets[virtual_user.user].templates[0].data
-        data = {**template, **{name: resource.sent[name] for name in template if name in resource.sent}}
-        body = self.caller.body(recipe.name, {**data, argument: resource.id})
+        sent = {name: resource.sent[name] for name in template if name in resource.sent}
+        data = {**template, **sent, argument: resource.id}
+        if self.resources.ownership.data(recipe.method, data) is not None:
+            self.resources.ownership.count(recipe.name)
+            return self._create_instead(recipe, kind, virtual_user)
+        body = self.caller.body(recipe.name, data)
         raw = recipe.head + b"Content-Length: %d\r\n" % len(body) + virtual_user.line + body
         return Call(
             recipe.name,
@@ -383,6 +383,14 @@ class Work:
             virtual_user.epoch,
             resource,
         )
+
+    def _create_instead(self, recipe: Recipe, kind: str, virtual_user: VirtualUser) -> Call:
+        """Return a call that creates an object, in place of one that consumes an object that does not exist."""
+        creator = self.catalog.create(kind)
+        if creator is None or creator.name not in self._recipes:
+            raise SetUpFailedError(f"there is no {kind} left that {recipe.name} could be called for")
+        maker = self._recipes[creator.name]
+        return self._call(maker, virtual_user if virtual_user.user in maker.template_sets else None)
 
     def refused(self, call: Call, settle: Callable[[bool], None]) -> None:
         """Handle a call inside a session that was answered 401 (`Source.refused`)."""
@@ -536,6 +544,8 @@ class Work:
             names = [name for name, because in self.left_out if because == why]
             remarks[f"not in the mix: {', '.join(names)}: {why}"] = None
         remarks |= dict.fromkeys(mark.text for mark in self.virtual_users.marks if mark.kind == "note")
+        if (withheld := self.resources.ownership.note()) is not None:
+            remarks[withheld] = None
         if self.substituted:
             remarks[
                 f"{self.substituted} calls of functions that delete had nothing left to delete: "

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reports.text import error_share
+
 __all__ = ["beside", "differences", "mix_note"]
 
 #: Differences that do not matter: of shares of the mix, of rates (relative) and of a stretch's share of its schedule.
@@ -16,6 +18,8 @@ MAX_SHARE_APART = 0.02
 MAX_RATE_APART = 0.02
 MAX_STRETCH_APART = 0.02
 MAX_DURATION_RATIO = 1.5
+#: Above this share of failed requests, the latencies of an earlier version's run cannot be compared.
+MAX_FAILED_SHARE = 0.001
 #: Tasks draw their calls at random, so their shares may differ by this many standard errors.
 MAX_STANDARD_ERRORS_APART = 4.0
 
@@ -69,6 +73,22 @@ def differences(base: Mapping[str, Any], new: Mapping[str, Any], *, durations: b
         yield f"another duration: {lengths[0]:.4g} s, then {lengths[1]:.4g} s"
     if base.get("mix") and new.get("mix") and (apart := _shares_apart(base, new)):
         yield f"another mix: {apart}"
+    if (definition := _latencies_apart(base, new)) is not None:
+        yield definition
+
+
+def _latencies_apart(base: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Return why the latencies of a run of an earlier version cannot be compared; None if they can.
+
+    Earlier versions measured the latencies of refused requests together with those of served ones.
+    """
+    if ("served" in base["total"]) == ("served" in new["total"]):
+        return None
+    older = base if "served" in new["total"] else new
+    share = error_share(older["total"])
+    if share <= MAX_FAILED_SHARE:
+        return None
+    return f"another definition of latencies: those of one run include its failed requests ({share:.2%})"
 
 
 def mix_note(base: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ as a sample.
   «Confidence Intervals for Medians and Other Position Measures», Journal of the American Statistical Association 47
   (1952).
 - The measured time is also cut into windows that are long enough to be nearly independent. The confidence interval of a
-  *difference* (of p50, p95, p99, the error rate, the rate reached) is a bootstrap over whole windows, whose histograms
+  *difference* (of p50, p95, p99, the error rate, the rate served) is a bootstrap over whole windows, whose histograms
   merge exactly. For a percentile it is widened to the long-run variance. The percentiles of the windows are compared by
   Mann-Whitney (is one side mostly higher?) and Kolmogorov-Smirnov (are the distributions the same?).
 - A *claim* needs a difference of at least the smallest effect that matters, a p-value that is significant after Holm's
@@ -41,7 +41,7 @@ import numpy.typing as npt
 from load.metrics.histogram import Histogram
 from reports.compare.alike import differences, mix_note
 from reports.model.store import Stored
-from reports.text import latency
+from reports.text import error_share, goodput, latency
 
 __all__ = ["compare", "levels"]
 
@@ -76,12 +76,13 @@ MIN_RUNS_FOR_LEVELS = 5
 class _Windows:
     """The measured time of a run in windows, each with the counts of its histogram's cells.
 
-    `finest` has the smallest windows: seconds, or hundredths of a long run.
+    `wanted` are the requests that the error rate refers to, `failed` those of them that were not served: the same
+    definition as in the report. `finest` has the smallest windows: seconds, or hundredths of a long run.
     """
 
     counts: Floats  # windows x cells
     values: Floats  # of each cell, in milliseconds
-    done: Floats
+    wanted: Floats
     failed: Floats
     seconds: float  # of one window
     finest: _Windows | None = None
@@ -123,10 +124,8 @@ def _windows(load: Mapping[str, Any]) -> _Windows | None:
     finest = _Windows(
         counts,
         np.asarray(highest or [0], dtype=float) / 1000,
-        np.asarray([sum(float(each.get("done") or 0) for each in part) for part in pieces]),
-        np.asarray(
-            [float(sum(sum((each.get("errors") or {}).values()) for each in part)) for part in pieces]
-        ),
+        np.asarray([float(sum(_wanted(each) for each in part)) for part in pieces]),
+        np.asarray([float(sum(_unserved(each) for each in part)) for part in pieces]),
         float(piece),
     )
     for most in WINDOW_COUNTS:
@@ -136,9 +135,22 @@ def _windows(load: Mapping[str, Any]) -> _Windows | None:
     return made
 
 
+def _wanted(second: Mapping[str, Any]) -> int:
+    """Return the number of requests of a second that the error rate refers to, as `Counts.wanted` does."""
+    return int(second.get("done") or 0) + int(second.get("no_connection") or 0)
+
+
+def _unserved(second: Mapping[str, Any]) -> int:
+    """Return the number of requests of a second that were not served, as `Counts.unserved` does.
+
+    The errors include the requests that found no connection.
+    """
+    return sum((second.get("errors") or {}).values())
+
+
 def _joined(finest: _Windows, width: int) -> _Windows:
     """Join each `width` neighbouring windows to one."""
-    number = len(finest.done) // width
+    number = len(finest.wanted) // width
 
     def joined(values: Floats) -> Floats:
         summed: Floats = values[: number * width].reshape(number, width, *values.shape[1:]).sum(axis=1)
@@ -147,7 +159,7 @@ def _joined(finest: _Windows, width: int) -> _Windows:
     return _Windows(
         joined(finest.counts),
         finest.values,
-        joined(finest.done),
+        joined(finest.wanted),
         joined(finest.failed),
         finest.seconds * width,
         finest,
@@ -221,9 +233,9 @@ def _percentile_test(before: _Windows, now: _Windows, percentile: float) -> tupl
         parts.append(float(_below(side, value).sum()) / float(side.counts.sum()))
         errors.append(_share_error(side, value, share))
         sums = np.cumsum(side.counts.sum(axis=0))
-        at = side.percentiles([percentile], np.ones((1, len(side.done))))[0, 0]
+        at = side.percentiles([percentile], np.ones((1, len(side.wanted))))[0, 0]
         own.append(_log_error(side.values, sums, percentile, _share_error(side, float(at), share)))
-    sizes = [_cosine_count(len(side.done)) + 1 for side in (before, now)]
+    sizes = [_cosine_count(len(side.wanted)) + 1 for side in (before, now)]
     return _p(parts[1] - parts[0], errors, sizes), own
 
 
@@ -253,7 +265,11 @@ def compare(
     parts = []
     for name in sorted(base["functions"].keys() & new["functions"].keys()):
         parts += _function(
-            name, base["functions"][name], new["functions"][name], extra, (len(before.done), len(now.done))
+            name,
+            base["functions"][name],
+            new["functions"][name],
+            extra,
+            (len(before.wanted), len(now.wanted)),
         )
     other_mix = mix_note(base, new)
     if other_mix is None:
@@ -279,8 +295,8 @@ def compare(
         "why": why,
         "notes": [other_mix] if other_mix is not None and not why else [],
         "windows": {
-            "before": len(before.done),
-            "after": len(now.done),
+            "before": len(before.wanted),
+            "after": len(now.wanted),
             "seconds": [before.seconds, now.seconds],
         },
         "grain": grain,
@@ -337,19 +353,21 @@ def _totals(
 
     wanted = [percentile for percentile, _ in PERCENTILES]
     draws = [
-        rng.multinomial(len(side.done), np.full(len(side.done), 1 / len(side.done)), _RESAMPLES).astype(float)
+        rng.multinomial(len(side.wanted), np.full(len(side.wanted), 1 / len(side.wanted)), _RESAMPLES).astype(
+            float
+        )
         for side in (before, now)
     ]
     sides = (before, now)
-    sizes = (len(before.done), len(now.done))
+    sizes = (len(before.wanted), len(now.wanted))
     assert before.finest is not None
     assert now.finest is not None
-    freedom = _cosine_count(len(before.finest.done)) + _cosine_count(len(now.finest.done))
+    freedom = _cosine_count(len(before.finest.wanted)) + _cosine_count(len(now.finest.wanted))
     spread = [
         np.log(np.maximum(side.percentiles(wanted, draw), 1e-9))
         for side, draw in zip(sides, draws, strict=True)
     ]
-    whole = [side.percentiles(wanted, np.ones((1, len(side.done))))[0] for side in sides]
+    whole = [side.percentiles(wanted, np.ones((1, len(side.wanted))))[0] for side in sides]
     alone = [side.percentiles(wanted) for side in sides]
     rows = []
     for column, (percentile, name) in enumerate(PERCENTILES):
@@ -376,24 +394,24 @@ def _totals(
             )
         )  # fmt: skip
     rows.append(_share(before, now, draws, sizes))
-    speeds = [side.done / side.seconds for side in sides]
+    speeds = [(side.wanted - side.failed) / side.seconds for side in sides]
     means = [float(speed.mean()) for speed in speeds]
-    reached = [(draw @ speed) / len(speed) for draw, speed in zip(draws, speeds, strict=True)]
+    resampled = [(draw @ speed) / len(speed) for draw, speed in zip(draws, speeds, strict=True)]
     apart = means[1] - means[0]
-    errors = [float(each.std(ddof=1)) for each in reached]
-    low, high = (float(q) for q in np.quantile(reached[1] - reached[0], (0.025, 0.975)))
+    errors = [float(each.std(ddof=1)) for each in resampled]
+    low, high = (float(q) for q in np.quantile(resampled[1] - resampled[0], (0.025, 0.975)))
     interval = [low / means[0], high / means[0]] if means[0] > 0 else None
     rows.append(_row(None, "rate", "/s", *means, interval=interval, p=_p(apart, errors, sizes)))
     return rows
 
 
 def _share(before: _Windows, now: _Windows, draws: Sequence[Floats], sizes: Sequence[int]) -> dict[str, Any]:
-    """Compare the share of requests that failed."""
+    """Compare the share of requests that were not served."""
     shares, errors, drawn = [], [], []
     for side, draw in zip((before, now), draws, strict=True):
-        total = max(1.0, float(side.done.sum()))
+        total = max(1.0, float(side.wanted.sum()))
         shares.append(float(side.failed.sum()) / total)
-        each = (draw @ side.failed) / np.maximum(draw @ side.done, 1)
+        each = (draw @ side.failed) / np.maximum(draw @ side.wanted, 1)
         drawn.append(each)
         errors.append(float(each.std(ddof=1)))
     low, high = (float(q) for q in np.quantile(drawn[1] - drawn[0], (0.025, 0.975)))
@@ -472,11 +490,12 @@ def _function(
             )
     from scipy import stats
 
-    done = [max(0, int(each["requests"])) for each in (base, new)]
-    failed = [min(int(each["failed"]), total) for each, total in zip((base, new), done, strict=True)]
-    if min(done):
-        table = [[bad, total - bad] for bad, total in zip(failed, done, strict=True)]
-        before, after = (100 * bad / total for bad, total in zip(failed, done, strict=True))
+    starved = [int(each.get("no_connection") or 0) for each in (base, new)]
+    wanted = [int(each["requests"]) + unsent for each, unsent in zip((base, new), starved, strict=True)]
+    failed = [int(each["failed"]) + unsent for each, unsent in zip((base, new), starved, strict=True)]
+    if min(wanted):
+        table = [[bad, total - bad] for bad, total in zip(failed, wanted, strict=True)]
+        before, after = (100 * error_share(each) for each in (base, new))
         # Errors occur in clusters, and Fisher's test assumes independence: so p must be a hundred times smaller.
         p = min(1.0, 100 * float(stats.fisher_exact(table).pvalue)) if any(failed) else None
         rows.append(_row(name, "errors", "%", before, after, p=p))
@@ -515,9 +534,7 @@ def _p_among_runs(row: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) ->
 
     metric, name = row["metric"], row["function"]
     counts = [load["total"] if name is None else load["functions"].get(name) for load in loads]
-    values = [
-        each["reached"] if metric == "rate" else latency(each, "due", metric) for each in counts if each
-    ]
+    values = [goodput(each) if metric == "rate" else latency(each, "due", metric) for each in counts if each]
     logs = np.log([float(value) for value in values if value]) if metric != "errors" else np.zeros(0)
     if len(logs) < MIN_EARLIER_RUNS or not row["after"] > 0:
         return None
@@ -529,7 +546,7 @@ def _p_among_runs(row: Mapping[str, Any], loads: Sequence[Mapping[str, Any]]) ->
 
 def _text(row: Mapping[str, Any]) -> str:
     where = row["function"] or "in total"
-    name = {"errors": "error rate", "rate": "rate reached"}.get(row["metric"], row["metric"])
+    name = {"errors": "error rate", "rate": "rate served"}.get(row["metric"], row["metric"])
     if row["metric"] == "errors":
         return f"{name} {where}: {row['before']:.3g} %, now {row['after']:.3g} %"
     unit = " ms" if row["unit"] == "ms" else row["unit"]
@@ -540,7 +557,7 @@ def _text(row: Mapping[str, Any]) -> str:
 
 
 def levels(runs: Sequence[Stored], *, min_effect: float = 0.05) -> list[dict[str, Any]]:
-    """Search a series of runs, the earliest first, for changes of level in p50, p95, p99 and the rate reached.
+    """Search a series of runs, the earliest first, for changes of level in p50, p95, p99 and the rate served.
 
     Returns one record for each change; none if there are too few runs.
     """
@@ -578,4 +595,4 @@ def levels(runs: Sequence[Stored], *, min_effect: float = 0.05) -> list[dict[str
 
 def _level(load: Mapping[str, Any], metric: str) -> float:
     total = load["total"]
-    return float(total["reached"] if metric == "rate" else latency(total, "due", metric) or 0.0)
+    return float(goodput(total) if metric == "rate" else latency(total, "due", metric) or 0.0)

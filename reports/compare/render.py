@@ -27,7 +27,7 @@ _WORDS = {
     "undecided": "Undecided",
 }
 _MARKS = {"regression": "❌", "improvement": "✅", "same": "✅", "undecided": "⚪"}
-_METRICS = {"errors": "error rate", "rate": "rate reached"}
+_METRICS = {"errors": "error rate", "rate": "rate served"}
 
 #: Entries of each list on a screen or a summary page, and on a page. The JSON has all of them.
 MAX_SHORT_LIST, MAX_LONG_LIST = 20, 500

@@ -8,7 +8,17 @@ from typing import Any
 from conformance.units import format_milliseconds
 from reports.text import plural
 
-__all__ = ["cause", "causes", "largest_cause", "moments", "rest_of_causes", "session_line", "slowest"]
+__all__ = [
+    "cause",
+    "causes",
+    "largest_cause",
+    "missed_windows",
+    "moments",
+    "rest_of_causes",
+    "session_line",
+    "slowest",
+    "steps_of",
+]
 
 
 def session_line(load: Mapping[str, Any]) -> str | None:
@@ -55,13 +65,53 @@ def rest_of_causes(load: Mapping[str, Any], shown: int) -> str | None:
     return " and ".join(parts) or None
 
 
-def largest_cause(load: Mapping[str, Any], function: str | None = None) -> str | None:
-    """Return the most frequent cause of failed requests, of one function or of all; None if none failed."""
-    rows = [row for row in causes(load) if function is None or row["function"] == function]
+def largest_cause(load: Mapping[str, Any], slo: Mapping[str, Any]) -> str | None:
+    """Return the most frequent cause of failed requests that an SLO is about; None if none failed.
+
+    An SLO of one function is about that function. An SLO of windows or steps is about their times.
+    """
+    times = _times_of(load, slo)
+    rows = [
+        row
+        for row in causes(load)
+        if slo["function"] in (None, row["function"])
+        and (
+            times is None
+            or row["first"] is None
+            or any(row["first"] <= end and begin <= row["last"] for begin, end in times)
+        )
+    ]
     if not rows:
         return None
     when = moments(rows[0])
     return f"{cause(rows[0])} ({plural(rows[0]['count'], 'time')}{f', {when}' if when else ''})"
+
+
+def _times_of(load: Mapping[str, Any], slo: Mapping[str, Any]) -> list[tuple[float, float]] | None:
+    """Return the times that an SLO is about, from and to; None if it is about the whole run."""
+    if missed := missed_windows(slo):
+        return [(window["from"], window["to"]) for window in missed]
+    if slo.get("at_rate") is not None:
+        return [(step["from"], step["to"]) for step in steps_of(load, slo)]
+    return None
+
+
+def missed_windows(slo: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the windows in which an SLO was missed."""
+    return list((slo.get("windows") or {}).get("missed") or ())
+
+
+def steps_of(load: Mapping[str, Any], slo: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the steps of the schedule that an SLO is about: those that have its rate at some moment."""
+    rate = slo.get("at_rate")
+    steps = load.get("steps") or ()
+    if rate is None:
+        return []
+    return [
+        step
+        for step in steps
+        if step.get("low", step["asked"]) * 0.999 <= rate <= step.get("high", step["asked"]) * 1.001
+    ]
 
 
 def slowest(load: Mapping[str, Any]) -> list[list[str]]:

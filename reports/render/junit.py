@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut, reveal
-from reports.model.load_notes import largest_cause
+from reports.model.load_notes import largest_cause, missed_windows, steps_of
 from reports.model.load_summary import measured
+from reports.render.terminal.load_screen import STEP_HEADS, step_cells
 from reports.text import decided, plural, rerun_of
 
 __all__ = ["NAME", "render"]
@@ -72,42 +74,13 @@ def render(report: Mapping[str, Any]) -> bytes:
 
 
 def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Add a suite for the load: a test case for each SLO, and one for the generator's health."""
+    """Add a suite for the load: a test case for each SLO, one for the generator's health, and a table of steps."""
     load = report["load"]
     suite = ET.SubElement(root, "testsuite", name="LOAD Load")
     suite.set("timestamp", str(report["started"]).removesuffix("Z"))
-    properties = ET.SubElement(suite, "properties")
-    schedule = load["schedule"] or load["search"] or {"text": f"{load['users']} users"}
-    for name, value in (
-        ("scenario", load["scenario"]),
-        ("arrivals", load["arrivals"]),
-        ("schedule", schedule["text"]),
-        ("requests", load["total"]["requests"]),
-        *((name, load["total"][name]) for name in ("answered", "served") if name in load["total"]),
-    ):
-        ET.SubElement(properties, "property", name=name, value=_text(value, 400))
-    failures = errors = skipped = 0
+    _load_properties(suite, load)
+    outcomes = Counter(_slo_case(suite, load, slo) for slo in load["slos"])
     health = load["health"]
-    for slo in load["slos"]:
-        case = ET.SubElement(suite, "testcase", classname="LOAD", time="0", name=_text(slo["text"], 200))
-        measurement = f"{measured(slo)} on {plural(slo['samples'], 'sample')}"
-        if slo["verdict"] == "not judged":
-            _add_outcome(case, "skipped", "not judged", f"not judged: {slo['reason']}", f"{slo['reason']}")
-            skipped += 1
-        elif not decided(load, slo):
-            # The generator measured itself, so this is neither a pass nor a failure of the target.
-            _add_outcome(case, "skipped", "not valid", f"not valid: {measurement}", "; ".join(health["why"]))
-            skipped += 1
-        elif slo["verdict"] == "fail":
-            largest = largest_cause(load, slo["function"])
-            lines = [measurement, slo["reason"] or "", f"most failed requests: {largest}" if largest else ""]
-            _add_outcome(
-                case, "failure", "SLO", f"{slo['text']}: {measurement}", "\n".join(filter(None, lines))
-            )
-            failures += 1
-        else:
-            why = f"; {slo['reason']}" if slo["reason"] else ""
-            ET.SubElement(case, "system-out").text = _text(measurement + why)
     case = ET.SubElement(
         suite, "testcase", classname="LOAD", time="0", name="the generator was fit to say so"
     )
@@ -115,12 +88,87 @@ def _load(root: ET.Element, report: Mapping[str, Any]) -> tuple[int, int, int]:
         _add_outcome(
             case, "error", "generator", "; ".join(health["why"]) or "not valid", "\n".join(health["why"])
         )
-        errors = 1
+        outcomes["error"] += 1
     tests = len(load["slos"]) + 1
-    for name, number in (("tests", tests), ("failures", failures), ("errors", errors), ("skipped", skipped)):
+    failures, errors = outcomes["failure"], outcomes["error"]
+    numbers = (tests, failures, errors, outcomes["skipped"])
+    for name, number in zip(("tests", "failures", "errors", "skipped"), numbers, strict=True):
         suite.set(name, str(number))
     suite.set("time", f"{load['seconds']:.3f}")
+    if steps := load.get("steps"):
+        ET.SubElement(suite, "system-out").text = _text(
+            "\n".join(_step_lines(steps)), 20 * MAX_BODY_CHARACTERS
+        )
     return tests, failures, errors
+
+
+def _load_properties(suite: ET.Element, load: Mapping[str, Any]) -> None:
+    """Add what was asked for, what was answered and what was served."""
+    total = load["total"]
+    measured_seconds = max(load["seconds"] - (load["warmup"] or 0), 1e-9)
+    schedule = load["schedule"] or load["search"] or {"text": f"{load['users']} users"}
+    rates = {"asked": total.get("asked")}
+    if "served" in total:
+        rates |= {"answered": total["answered"] / measured_seconds, "served": total["rate"]}
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (
+        ("scenario", load["scenario"]),
+        ("arrivals", load["arrivals"]),
+        ("schedule", schedule["text"]),
+        ("requests", total["requests"]),
+        *((name, total[name]) for name in ("answered", "served") if name in total),
+        *((f"{name} per second", f"{value:.4g}") for name, value in rates.items() if value is not None),
+    ):
+        ET.SubElement(properties, "property", name=name, value=_text(value, 400))
+
+
+def _slo_case(suite: ET.Element, load: Mapping[str, Any], slo: Mapping[str, Any]) -> str | None:
+    """Add the test case of an SLO; return the tag of its outcome, None if it was held."""
+    case = ET.SubElement(suite, "testcase", classname="LOAD", time="0", name=_text(slo["text"], 200))
+    measurement = f"{measured(slo)} on {plural(slo['samples'], 'sample')}"
+    more = _evidence(load, slo)
+    if slo["verdict"] == "not judged":
+        body = "\n".join([f"{slo['reason']}", *more])
+        _add_outcome(case, "skipped", "not judged", f"not judged: {slo['reason']}", body)
+        return "skipped"
+    if not decided(load, slo):
+        # The generator measured itself, so this is neither a pass nor a failure of the target.
+        body = "\n".join(["; ".join(load["health"]["why"]), *more])
+        _add_outcome(case, "skipped", "not valid", f"not valid: {measurement}", body)
+        return "skipped"
+    if slo["verdict"] == "fail":
+        body = "\n".join(filter(None, [measurement, slo["reason"], *more]))
+        _add_outcome(case, "failure", "SLO", f"{slo['text']}: {measurement}", body)
+        return "failure"
+    why = f"; {slo['reason']}" if slo["reason"] else ""
+    text = "\n".join([measurement + why, *more])
+    ET.SubElement(case, "system-out").text = _text(text, 20 * MAX_BODY_CHARACTERS)
+    return None
+
+
+def _evidence(load: Mapping[str, Any], slo: Mapping[str, Any]) -> list[str]:
+    """Return lines about an SLO: its missed windows, its steps, and the most frequent failure."""
+    lines = []
+    for window in missed_windows(slo):
+        value = measured({**slo, "value": window["value"]})
+        bad = window.get("bad")
+        seconds = f", by what came from {bad[0]:g} to {bad[1]:g} s" if bad else ""
+        lines.append(
+            f"missed from {window['from']:g} to {window['to']:g} s: {value} "
+            f"on {plural(window['samples'], 'sample')}{seconds}"
+        )
+    if steps := steps_of(load, slo):
+        lines += _step_lines(steps)
+    if (largest := largest_cause(load, slo)) is not None:
+        lines.append(f"most failed requests: {largest}")
+    return lines
+
+
+def _step_lines(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the steps of a schedule as lines of a table."""
+    rows = [STEP_HEADS, *(step_cells(step) for step in steps)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def _outcome(case: ET.Element, rule: Mapping[str, Any], report: Mapping[str, Any]) -> str | None:

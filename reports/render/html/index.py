@@ -14,7 +14,7 @@ from reports.render.html import page as html
 from reports.render.html.charts import Series, chart
 from reports.render.html.frame import environment, frame
 from reports.render.html.load_section import milliseconds, rate, rate_tick, tick
-from reports.text import latency, plural
+from reports.text import goodput, latency, plural
 
 __all__ = ["NAME", "render"]
 
@@ -64,7 +64,7 @@ def _row(run: Stored) -> dict[str, Any]:
         "warning": count[Verdict.WARN],
         "judged": sum(rule["judged"] > 0 for rule in report["rules"]),
         "p95": milliseconds(latency(load["total"], "due", "p95")) if load else "–",
-        "rate": rate(load["total"]["reached"]) if load else "–",
+        "rate": rate(goodput(load["total"])) if load else "–",
         "rules": ", ".join(failing[:12]) + more,
     }
 
@@ -105,7 +105,7 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
         Series(name, [latency(run.report["load"]["total"], "due", name) for run in loads], milliseconds)
         for name in ("p99", "p95", "p50")
     ]
-    rates = Series("rate", [run.report["load"]["total"]["reached"] for run in loads], rate)
+    rates = Series("rate", [goodput(run.report["load"]["total"]) for run in loads], rate)
     broken = [
         Series(name, [failing(run, verdict) for run in checks], whole)
         for name, verdict in (("failing", Verdict.FAIL), ("warning", Verdict.WARN))
@@ -113,5 +113,5 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
     return [
         over("Rules failing", "of each run that judged some", broken, whole, checks),
         over("Latency", "from the moment due; of each load", latencies, tick, loads),
-        over("Rate reached", "of each load", [rates], rate_tick, loads),
+        over("Rate served", "of each load", [rates], rate_tick, loads),
     ]

@@ -194,6 +194,7 @@ def test_steps_have_figures_and_objectives_of_their_own() -> None:
         (20, 30, 200, 10),
     ]
     assert [each["rate"] for each in shown] == [50, 100, 200]
+    assert [(each["low"], each["high"]) for each in shown] == [(50, 50), (100, 100), (200, 200)]
     assert shown[2]["p95"] == pytest.approx(100, rel=0.001)
 
 

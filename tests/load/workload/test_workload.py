@@ -286,6 +286,21 @@ def test_deletes_are_only_of_what_the_load_made(target: tuple[Profile, Catalog],
     assert outsider.call("course.find") == before
 
 
+def test_a_delete_that_would_name_something_else_is_withheld_and_reported(
+    target: tuple[Profile, Catalog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with driving(*target, mix={"course.add": 1, "course.remove": 1}, isolation=0) as driver:
+        assert driver.drive(4) == {"course.add": 2, "course.remove": 2}
+        assert not any("not sent" in remark for remark in driver.work.remarks())
+        ownership = driver.work.resources.ownership
+        monkeypatch.setattr(ownership, "data", lambda method, data: "courseId: it could be any course")
+        # The mix goes on with calls that create.
+        assert driver.drive(4)["course.remove"] == 0
+        monkeypatch.undo()
+        (remark,) = (remark for remark in driver.work.remarks() if "not sent" in remark)
+        assert "could have acted on an object that the run did not make: course.remove (2)" in remark
+
+
 def test_where_nothing_is_left_to_delete_something_is_made(target: tuple[Profile, Catalog]) -> None:
     with driving(*target, mix={"course.add": 1, "course.remove": 1}, users=2, isolation=0) as driver:
         spares = sum(map(len, driver.work.stock.spares.values()))

@@ -179,6 +179,19 @@ def test_what_differs_beside_is_named() -> None:
         assert "Another CPU" in text
 
 
+def test_latencies_of_an_earlier_version_are_compared_without_failures_only() -> None:
+    """Earlier versions measured refused requests together with served ones."""
+    older, newer = a_load(), a_load()
+    newer["total"] = {**newer["total"], "served": newer["total"]["requests"]}
+    assert told(older, newer) == ""
+    older["total"] = {**older["total"], "failed": 400}
+    assert "another definition of latencies: those of one run include its failed requests" in told(
+        older, newer
+    )
+    assert "another definition of latencies" in told(newer, older)
+    assert told(older, older) == ""
+
+
 def test_a_machine_is_known() -> None:
     facts = machine_facts()
     assert set(facts) == {"cpu", "cores", "memory", "kernel", "python"}

@@ -253,6 +253,60 @@ def test_a_rate_that_is_not_reached_any_more_is_found() -> None:
     assert ("rate", True) in [(claim["metric"], claim["worse"]) for claim in found["claims"]]
 
 
+def refusing(load: dict[str, Any], share: float) -> dict[str, Any]:
+    """Change a load so that a share of what was asked is refused at once; the answers keep their number."""
+    for second in load["series"]:
+        failed = round(second["done"] * share)
+        second |= {"failed": failed, "errors": {"status 503": failed}, "served": second["done"] - failed}
+    total = load["total"]
+    failed = round(total["requests"] * share)
+    total |= {"failed": failed, "errors": {"status 503": failed}, "served": total["requests"] - failed}
+    total["rate"] = total["reached"] * (1 - share)
+    return load
+
+
+def test_the_rate_of_a_comparison_is_what_was_served() -> None:
+    """A target that refuses half of its calls answers as many per second, and serves half of them."""
+    before, now = refusing(load_part(60, 200, seed=1), 0.0), refusing(load_part(60, 200, seed=2), 0.5)
+    found = compare_load.compare(before, now)
+    claims = {claim["metric"]: claim for claim in found["claims"] if claim["function"] is None}
+    assert claims["rate"]["worse"]
+    assert claims["errors"]["worse"]
+    (rate,) = (row for row in found["rows"] if row["metric"] == "rate")
+    assert rate["change"] == pytest.approx(-0.5, abs=0.05)
+    assert "rate served in total" in claims["rate"]["text"]
+    # Among earlier runs the same rate is meant: three that served as little make it nothing new.
+    earlier = [refusing(load_part(60, 200, seed=number), 0.5) for number in (3, 4, 5)]
+    again = compare_load.compare(before, now, earlier=earlier)
+    assert not any(claim["metric"] == "rate" for claim in again["claims"])
+
+
+def test_requests_without_a_connection_are_errors_of_a_comparison() -> None:
+    before, now = load_part(60, 200, seed=1), load_part(60, 200, seed=2)
+    for load, starved in ((before, 0), (now, 50)):
+        for second in load["series"]:
+            second |= {"no_connection": starved, "errors": {"no connection": starved} if starved else {}}
+        for counts in load["functions"].values():
+            counts["no_connection"] = 1000 if starved else 0
+    found = compare_load.compare(before, now)
+    errors = {row["function"]: row for row in found["rows"] if row["metric"] == "errors"}
+    assert errors[None]["after"] == pytest.approx(100 * 50 / 250, rel=0.02)
+    requests = now["functions"]["course.find"]["requests"]
+    assert errors["course.find"]["after"] == pytest.approx(100 * 1000 / (requests + 1000))
+    assert errors["course.find"]["claim"] == "worse"
+    # What was sent was served: the rate is the same.
+    assert not any(claim["metric"] == "rate" for claim in found["claims"])
+
+
+def test_a_level_of_the_rate_is_what_was_served() -> None:
+    def run(number: int, share: float) -> Stored:
+        report = loaded(seconds=10, per_second=200, seed=number)
+        return stored(report=report | {"load": refusing(report["load"], share)}, name=f"run-{number}")
+
+    runs = [run(number, 0.0) for number in range(8)] + [run(number, 0.4) for number in range(8, 12)]
+    assert [(each["metric"], each["since"]) for each in compare_load.levels(runs)] == [("rate", "run-8")]
+
+
 def test_runs_that_differ_of_themselves_teach_what_noise_is() -> None:
     base, new = load_part(60, 200, seed=1), load_part(60, 200, seed=2, slower=1.3)
     alike = [load_part(20, 200, seed=number) for number in (3, 4)]
@@ -411,7 +465,7 @@ def test_an_index_lists_runs(runs: tuple[Path, Path], capsys: pytest.CaptureFixt
         "./a/report.html",
         "./b/report.html",
     }
-    for told in ("5 runs", "nonconformant", "Latency", "Rate reached", "not JSON"):
+    for told in ("5 runs", "nonconformant", "Latency", "Rate served", "not JSON"):
         assert told in page.text
     found, problems = find_runs(folder)
     assert [run.name for run in found][-1] == "load 2"
