@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-__all__ = ["cut", "reveal", "wants_color", "writable"]
+__all__ = ["cut", "plural", "reveal", "wants_color", "writable"]
 
 #: What stands in for a mark that the output's encoding does not have.
 _PLAIN = str.maketrans(
@@ -39,6 +39,11 @@ def reveal(text: str, *, keep: str = "") -> str:
 def cut(text: str, limit: int, note: str = "") -> str:
     """Return the text; one longer than `limit` is cut there, with an ellipsis and the note after it."""
     return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…" + note
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return the count with its noun: `1 finding`, `2 findings`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def writable(text: str, encoding: str | None) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from conformance.text import cut
+from conformance.text import cut, plural
 
 __all__ = [
     "decided",
@@ -20,11 +20,6 @@ __all__ = [
     "rerun_of",
     "slo_word",
 ]
-
-
-def plural(count: int, one: str, many: str | None = None) -> str:
-    """Return the count with its noun: `1 finding`, `2 findings`."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def judged_on_text(judged_on: Mapping[str, Any]) -> str:

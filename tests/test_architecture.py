@@ -99,7 +99,7 @@ def test_the_reader_of_imports_reads(tmp_path: Path) -> None:
     edges = {(each.by, each.module) for each in found}
     assert ("conformance.rulebook.model", "conformance.protocol.exchange") in edges
     assert ("conformance.rulebook", "conformance.rulebook.security") in edges
-    assert ("reports.model.verdicts", "conformance.rulebook.model") in edges
+    assert ("reports.model.phases", "conformance.rulebook.model") in edges
     assert ("reports.model.files", "reports.render.junit") in edges
     assert ("fixtures.service.server", "fixtures.service.service") in edges
     assert any(each.lazy for each in found)

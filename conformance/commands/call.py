@@ -15,7 +15,8 @@ from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import Sessions, SetUpFailedError
-from conformance.rulebook import RULES, Level
+from conformance.rulebook import RULES
+from conformance.rulebook.verdicts import broken_verdict, fails_gate
 
 __all__ = ["print_call"]
 
@@ -159,7 +160,7 @@ def _show(exchange: Exchange, *, quiet: bool, strict: bool) -> int:
             continue
         outcome = rule.check(exchange)
         if outcome.broken:
-            failed = failed or strict or rule.level is Level.MUST
+            failed |= fails_gate(broken_verdict(rule.level), strict=strict)
             mask = exchange.secret_registry.mask if exchange.secret_registry else str
             print(f"{rule.id} {rule.level}  {rule.title}: {reveal(mask(outcome.actual))}", file=sys.stderr)
     return 1 if failed or response["status"] != 200 else 0

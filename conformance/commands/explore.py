@@ -36,7 +36,8 @@ from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.redaction import MASK
 from conformance.protocol.session import Session, Sessions, SetUpFailedError
-from conformance.rulebook import RULES, Level
+from conformance.rulebook import RULES, Verdict
+from conformance.rulebook.verdicts import Policy
 from conformance.schema.pointer import MISSING
 
 __all__ = ["Explorer", "explore"]
@@ -351,26 +352,19 @@ class Explorer:
         return {"id": identifier, "label": self._secret_registry.mask(label)[:80] or "a user"}
 
     def _verdicts(self, exchange: Exchange) -> Iterator[Mapping[str, str]]:
-        today = datetime.date.today()
+        policy = Policy(today=datetime.date.today(), waivers=self._profile.waivers)
         for rule in RULES.values():
             outcome = rule.check(exchange) if rule.check is not None else None
             if outcome is None or not outcome.judged:
                 continue
-            verdict = "pass"
+            verdict = Verdict.PASS
             if outcome.broken:
-                verdict = "fail" if rule.level is Level.MUST else "warn"
-                if any(
-                    waiver.rule == rule.id
-                    and waiver.function in (None, exchange.function)
-                    and waiver.until >= today
-                    for waiver in self._profile.waivers
-                ):
-                    verdict = "waived"
+                verdict = policy.verdict(rule.level, rule.id, exchange.function, outcome.kind)
             yield {
                 "id": rule.id,
                 "level": str(rule.level),
                 "title": rule.title,
-                "verdict": verdict,
+                "verdict": str(verdict),
                 "expected": self._secret_registry.mask(outcome.expected),
                 "actual": self._secret_registry.mask(outcome.actual),
             }

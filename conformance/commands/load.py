@@ -16,7 +16,7 @@ from conformance.commands.request import request_of
 from conformance.engine.harness import Harness, Request
 from conformance.errors import UsageError
 from conformance.rulebook import RULES
-from conformance.rulebook.model import Level
+from conformance.rulebook.verdicts import broken_verdict, fails_gate
 from load.command import LOG, Interrupts, Locust, calibrate, carry_out, plan_text, samples_short, work
 from load.options import Settings, Wish, settle, target_of
 from load.workload.mix import mix_of
@@ -133,7 +133,9 @@ def report_of_broken_log(harness: Harness, problem: str, end: Mapping[str, Any])
 def lenient_rules(request: Request) -> frozenset[str]:
     """Return the rules that do not fail the gate when they are broken."""
     return frozenset(
-        rule.id for rule in RULES.values() if rule.level is not Level.MUST and not request.strict
+        rule.id
+        for rule in RULES.values()
+        if not fails_gate(broken_verdict(rule.level), strict=request.strict)
     )
 
 

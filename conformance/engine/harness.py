@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
+from conformance.rulebook.verdicts import Policy
 from conformance.units import parse_duration, parse_rate
 
 __all__ = ["Embedded", "Harness", "Request", "duration", "named_path", "per_second", "positive"]
@@ -175,6 +177,8 @@ class Harness:
     interrupted: bool = False
     cases: list[Case] = field(default_factory=list)
     started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+    #: The day on which waivers must be valid, where the run is.
+    today: datetime.date = field(default_factory=datetime.date.today)
     #: Whether more is done after the suites: then the log stays without an end, the report is not made, and the
     #: embedded service stays.
     goes_on: bool = False
@@ -308,6 +312,17 @@ class Harness:
         further = request.further if verb is None else ()
         return shlex.join([*parts, *further, "--seed", str(self.seed)])
 
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy of the run's verdicts: the profile's waivers, the earlier run's findings, and strictness."""
+        return Policy(
+            today=self.today,
+            strict=self.request.strict,
+            waivers=self.profile.waivers,
+            known=self.request.known or (),
+            known_from=str(self.request.known_from),
+        )
+
     @property
     def catalogue(self) -> dict[str, Any] | None:
         """The catalogue's name, how many functions it has, and its hash; None where there is none."""
@@ -322,7 +337,6 @@ class Harness:
 
     def header(self, suite: str) -> dict[str, Any]:
         """Return the event that begins a run's log."""
-        today = datetime.date.today()
         return {
             "event": "run",
             "format": 1,
@@ -361,7 +375,7 @@ class Harness:
                 }
                 for waiver in self.profile.waivers
             ],
-            "today": today.isoformat(),
+            "today": self.today.isoformat(),
         } | self.about
 
 

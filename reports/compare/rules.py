@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.rulebook.model import Verdict
-from reports.model.rule_results import normal
+from conformance.rulebook.verdicts import normal
 from reports.model.store import Stored
 from reports.text import plural
 
-__all__ = ["behaviour", "compare", "exit_status", "normal"]
+__all__ = ["behaviour", "compare", "exit_status"]
 
 FORMAT = 1
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from conformance.rulebook.verdicts import gate_of, judge_run
 from reports.model.event_log import LogError
-from reports.model.load_summary import LoadPart, requests
+from reports.model.load_summary import LoadPart, overall, requests
+from reports.model.phases import judge_phases
 from reports.model.rule_results import (
     NO_REASON,
     Finding,
@@ -19,7 +21,6 @@ from reports.model.rule_results import (
     waivers_to_mend,
 )
 from reports.model.target_build import TargetBuild
-from reports.model.verdicts import judge_phases, judge_run
 
 __all__ = ["FORMAT", "build"]
 
@@ -244,8 +245,9 @@ class ReportBuilder:
         errors = list(self.errors.values())
         load = self.load.record()
         phases = judge_phases(self.phases, rules, errors, load, interrupted=interrupted)
+        result = overall(load) if load is not None else ("pass", "")
         verdict, reason = judge_run(
-            rules, errors, strict=strict, interrupted=interrupted, load=load, phases=phases
+            rules, errors, strict=strict, interrupted=interrupted, load=result, phases=phases
         )
         return {
             "format": FORMAT,
@@ -264,7 +266,7 @@ class ReportBuilder:
             "interrupted": interrupted,
             "verdict": verdict,
             "reason": reason,
-            "gate": {"conformant": "pass", "nonconformant": "fail"}.get(verdict, "undecided"),
+            "gate": gate_of(verdict),
             "rerun": run.get("rerun"),
             "rerun_rule": run.get("rerun_rule"),
             "phases": phases or None,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from conformance.rulebook import verdicts
 from reports.model.builder import build
 from reports.model.event_log import EVENTS, LogError, RunLog, plain, read_events
 from reports.render import junit, statement
@@ -129,9 +130,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def exit_status(report: Mapping[str, Any]) -> int:
     """Return the command's exit status for a report: 0 passes, 1 fails, 3 undecided, 130 interrupted."""
-    if report["interrupted"]:
-        return 130
-    return {"pass": 0, "fail": 1}.get(report["gate"], 3)
+    return verdicts.exit_status(report["gate"], interrupted=report["interrupted"])
 
 
 @cache

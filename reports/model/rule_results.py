@@ -5,12 +5,11 @@ A finding that a waiver covers, or that an earlier run already had, does not bre
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.rulebook.model import Level, Verdict
+from conformance.rulebook.verdicts import Evidence, Excuse, Policy, WaiverRecord, judge_rule, normal
 from reports.text import judged_on_text, plural
 
 __all__ = [
@@ -20,7 +19,7 @@ __all__ = [
     "RuleResult",
     "judge_rules",
     "known_findings",
-    "normal",
+    "policy_of",
     "waivers_to_mend",
 ]
 
@@ -63,8 +62,8 @@ class Finding:
             return theirs is not None
         return len(theirs.get("body") or "") < len(ours.get("body") or "")
 
-    def record(self, waiver: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the finding as it stands in the report, with the waiver that covers it."""
+    def record(self, excuse: Excuse | None) -> dict[str, Any]:
+        """Return the finding as it stands in the report, with the reason for which it does not count."""
         return {
             "function": self.function,
             "kind": self.kind,
@@ -73,9 +72,9 @@ class Finding:
             "actual": self.example.get("actual") or "",
             "count": self.count,
             "reproduced": self.reproduced,
-            "waived": waiver is not None,
-            "known": bool(waiver and waiver.get("known")),
-            "waiver": waiver["reason"] if waiver else None,
+            "waived": excuse is not None,
+            "known": bool(excuse and excuse.known),
+            "waiver": excuse.reason if excuse else None,
             "exchange": self.example.get("exchange"),
             "curl": self.example.get("curl"),
             "request": self.example.get("request"),
@@ -102,35 +101,21 @@ class RuleResult:
     judged_on: dict[str, Any] | None = None
 
     def judge(
-        self,
-        waiver_of: Mapping[FindingKey, Mapping[str, Any]],
-        down: str | None,
-        no_reason: str = NO_REASON,
-    ) -> tuple[Verdict, str | None]:
-        """Return the verdict of the rule, and the reason for it where one is needed.
-
-        `down` says why a target was unreachable or unstable as a whole. A rule that could not be judged because
-        of it is an error, unless the rule was left out for another reason.
-        """
-        standing = [key for key in self.findings if key not in waiver_of]
-        partly = judged_on_text(self.judged_on) if self.judged_on is not None else None
-        if standing:
-            return (Verdict.FAIL if self.rule["level"] == Level.MUST else Verdict.WARN), partly
-        if self.crashed or (self.errors and not self.judged and not self.findings):
-            return Verdict.ERROR, "; ".join(dict.fromkeys(self.errors))
-        if self.findings:
-            return Verdict.WAIVED, "; ".join(dict.fromkeys(str(w["reason"]) for w in waiver_of.values()))
-        if self.judged:
-            return Verdict.PASS, partly
-        if down and not self.left_out:
-            return Verdict.ERROR, down
-        reasons = dict.fromkeys(reason for _, reason in self.left_out)
-        return Verdict.NOT_JUDGED, "; ".join(reasons) or no_reason
-
-    def record(
-        self, verdict: Verdict, reason: str | None, waiver_of: Mapping[FindingKey, Mapping[str, Any]]
+        self, excuses: Mapping[FindingKey, Excuse | None], down: str | None, no_reason: str = NO_REASON
     ) -> dict[str, Any]:
-        """Return the rule as it stands in the report, with its verdict."""
+        """Return the rule as it stands in the report, with its verdict.
+
+        `excuses` has each finding's excuse. `down` says why the target was unreachable or unstable as a whole.
+        """
+        evidence = Evidence(
+            excuses=list(excuses.values()),
+            judged=self.judged,
+            errors=self.errors,
+            crashed=self.crashed,
+            left_out=[reason for _, reason in self.left_out],
+            judged_on=judged_on_text(self.judged_on) if self.judged_on is not None else None,
+        )
+        verdict, reason = judge_rule(self.rule["level"], evidence, down=down, no_reason=no_reason)
         return self.rule | {
             "verdict": str(verdict),
             "reason": reason,
@@ -138,7 +123,7 @@ class RuleResult:
             "judged": max(self.judged, 1 if self.findings else 0),
             "judged_on": self.judged_on if self.judged or self.findings else None,
             "left_out": [{"function": function, "reason": why} for function, why in self.left_out],
-            "findings": [finding.record(waiver_of.get(key)) for key, finding in self.findings.items()],
+            "findings": [finding.record(excuses[key]) for key, finding in self.findings.items()],
         }
 
 
@@ -150,7 +135,7 @@ def judge_rules(
     `down` says why the target was unreachable or unstable as a whole; None if it was not.
     """
     no_reason = NOT_BY_LOAD if run["verb"] == "load" else NO_REASON
-    known = _known_keys(run)
+    policy = policy_of(run)
     rules: list[dict[str, Any]] = []
     used: set[int] = set()
     for identifier, result in results.items():
@@ -159,20 +144,30 @@ def judge_rules(
             result.findings[None, "load"] = Finding(
                 None, "load", "broken under load", result.broken, example={"expected": result.rule["title"]}
             )
-        waiver_of: dict[FindingKey, Mapping[str, Any]] = {}
-        for key in result.findings:
-            if (identifier, key[0], normal(key[1])) in known:
-                waiver_of[key] = {"reason": f"known from {run['known']['from']}", "known": True}
-        for number, waiver in enumerate(run.get("waivers") or ()):
-            if waiver["rule"] != identifier or str(waiver["until"]) < _today(run):
-                continue
-            for key in result.findings:
-                if _covers(waiver, key[0]):
-                    used.add(number)
-                    waiver_of.setdefault(key, waiver)
-        verdict, reason = result.judge(waiver_of, down, no_reason)
-        rules.append(result.record(verdict, reason, waiver_of))
+        excuses = {key: policy.excuse(identifier, *key) for key in result.findings}
+        for function, _ in result.findings:
+            used.update(policy.covering(identifier, function))
+        rules.append(result.judge(excuses, down, no_reason))
     return rules, used
+
+
+def policy_of(run: Mapping[str, Any]) -> Policy:
+    """Return the policy of a run, from the event that begins its log."""
+    known = run.get("known") or {}
+    return Policy(
+        # Logs of early versions do not have the day on which the run began.
+        today=str(run.get("today") or str(run["started"])[:10]),
+        strict=bool(run.get("strict")),
+        waivers=[
+            WaiverRecord(str(each["rule"]), each.get("function"), str(each.get("reason")), str(each["until"]))
+            for each in run.get("waivers") or ()
+        ],
+        known=[
+            (str(found["rule"]), found.get("function"), str(found.get("kind") or ""))
+            for found in known.get("findings") or ()
+        ],
+        known_from=str(known.get("from")),
+    )
 
 
 def known_findings(
@@ -190,7 +185,7 @@ def known_findings(
         for function, kind in result.findings
     }
     lists: dict[str, list[dict[str, Any]]] = {"seen": [], "gone": [], "open": []}
-    for key in sorted(_known_keys(run), key=str):
+    for key in sorted(policy_of(run).known, key=str):
         result = results.get(key[0])
         if key in seen:
             place = "seen"
@@ -207,12 +202,14 @@ def waivers_to_mend(
 ) -> list[dict[str, Any]]:
     """Return the waivers that have expired and those that are no longer needed."""
     listed: list[dict[str, Any]] = []
-    for number, waiver in enumerate(run.get("waivers") or ()):
-        result = results.get(waiver["rule"])
-        until = str(waiver["until"])
-        if until < _today(run):
-            again = sum(_covers(waiver, function) for function, _ in result.findings) if result else 0
-            status, message = "expired", f"ran out on {until}"
+    policy = policy_of(run)
+    for number, waiver in enumerate(policy.waivers):
+        result = results.get(waiver.rule)
+        if policy.is_expired(waiver):
+            again = (
+                sum(waiver.function in (None, function) for function, _ in result.findings) if result else 0
+            )
+            status, message = "expired", f"ran out on {waiver.until}"
             if again:
                 message += f"; {plural(again, 'finding')} would have been waived"
         elif result is None:
@@ -222,30 +219,14 @@ def waivers_to_mend(
             status, message = "unneeded", "nothing needs it any more"
         else:
             continue
-        entry = {name: waiver.get(name) for name in ("rule", "function", "reason")}
-        listed.append(entry | {"until": until, "status": status, "message": message})
+        listed.append(
+            {
+                "rule": waiver.rule,
+                "function": waiver.function,
+                "reason": waiver.reason,
+                "until": str(waiver.until),
+                "status": status,
+                "message": message,
+            }
+        )
     return listed
-
-
-def normal(text: str) -> str:
-    """Return the text without what depends on the seed: numbers, quoted text and the name of a filter."""
-    text = re.sub(r"\bfiltered by \S+", "filtered", text)
-    text = re.sub(r"'[^']*'|\"[^\"]*\"|«[^»]*»", "''", text)
-    return re.sub(r"[-+]?\d[\d.]*(?:e[-+]?\d+)?(?:\^\d+)?", "#", text, flags=re.IGNORECASE)
-
-
-def _today(run: Mapping[str, Any]) -> str:
-    return str(run.get("today") or str(run["started"])[:10])
-
-
-def _known_keys(run: Mapping[str, Any]) -> set[tuple[str, str | None, str]]:
-    """Return the findings of the named earlier run, as rule, function and normalized kind."""
-    known = run.get("known") or {}
-    return {
-        (str(found["rule"]), found.get("function"), normal(str(found.get("kind") or "")))
-        for found in known.get("findings") or ()
-    }
-
-
-def _covers(waiver: Mapping[str, Any], function: str | None) -> bool:
-    return waiver.get("function") in (None, function)

@@ -27,11 +27,10 @@ from conformance.engine.scheduling import LoadShedding, Planned
 from conformance.engine.signals import Interruption
 from conformance.errors import UsageError
 from conformance.protocol.exchange import Exchange
-from conformance.rulebook import RULES, Level
+from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding
 from reports.model.event_log import LogError, RunLog
 from reports.model.files import begin, write_report
-from reports.model.rule_results import normal
 from reports.render.terminal.progress import Progress
 
 __all__ = ["SuiteRun"]
@@ -150,16 +149,7 @@ class SuiteRun:
 
     def fails(self, rule: str, function: str | None, kind: str) -> bool:
         """Return whether a finding fails the gate: not if it only warns, is waived or is known."""
-        if RULES[rule].level is not Level.MUST and not self.harness.request.strict:
-            return False
-        key = (rule, function, normal(kind))
-        if any((known[0], known[1], normal(known[2])) == key for known in self.harness.request.known or ()):
-            return False
-        today = self.harness.started.date()
-        return not any(
-            waiver.rule == rule and waiver.function in (None, function) and waiver.until >= today
-            for waiver in self.harness.profile.waivers
-        )
+        return self.harness.policy.fails(RULES[rule].level, rule, function, kind)
 
     def counts(self, finding: Finding) -> bool:
         """Return whether a finding fails the gate, its kind without secrets."""

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import conform
+from conformance.rulebook.verdicts import normal
 from reports.compare import load as compare_load
 from reports.compare import render as compare_show
-from reports.compare.rules import compare, exit_status, normal
+from reports.compare.rules import compare, exit_status
 from reports.model.builder import build
 from reports.model.event_log import LogError
 from reports.model.files import write_report
