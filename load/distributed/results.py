@@ -34,6 +34,9 @@ __all__ = ["Events", "ResultsCollector"]
 #: Resets and other equal marks whose gap is not longer than this are one mark.
 _MAX_GAP_SECONDS = 5.0
 
+#: A wait of more than so many times the longest lateness of the generator is the target's.
+_CERTAIN_LAGS = 4
+
 
 class Events:
     """A file of JSON lines, each written out as it comes; without a path, nothing is written."""
@@ -91,6 +94,16 @@ class _Process:
             self.numbers.remove(self.all_below)
             self.all_below += 1
         return True
+
+
+def _certain_after(facts: Facts) -> float:
+    """Return the seconds after which a wait was certainly the target's: a multiple of the generator's own lateness.
+
+    A generator without processor time, or one of which a part is lost, may have kept anything waiting for any time.
+    """
+    if not facts.lag.count or any(each.lost or each.cpu_most > LIMITS.cpu for each in facts.workers):
+        return math.inf
+    return _CERTAIN_LAGS * facts.lag.max / 1e6
 
 
 class ResultsCollector:
@@ -297,6 +310,8 @@ class ResultsCollector:
             reasons[0] if reasons else None,
             unsent=max(0.0, (asked or 0.0) - sent) + sum(self.lost.values()),
             open=self.plan.open,
+            certain_after=_certain_after(fit.facts),
+            timeout=self.plan.timeout,
         )
         results = []
         for each in self.slos:

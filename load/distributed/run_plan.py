@@ -34,7 +34,7 @@ class Plan:
     warmup: float = 0.0
     timeout: float = 10.0
     patience: float = 10.0
-    drain: float = 11.0
+    drain: float = 21.0
     connections: int = 256
     waiting: int = 10_000
     rate_limit: float | None = None

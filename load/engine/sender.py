@@ -17,7 +17,7 @@ from load.engine.open_loop import OpenLoopScheduler
 from load.engine.rate_limit import RateLimit
 from load.engine.timers import LoopTimer
 from load.metrics.aggregation import Aggregator, Row
-from load.metrics.failures import Failures, Held, hold
+from load.metrics.failures import Failures, Outcome, outcome_of
 from load.metrics.slowest import Slowest
 from load.workload.occupancy import Occupancy
 
@@ -294,8 +294,8 @@ class Sender:
             row = (call.index, due, line.sent - zero, done, code, line.bytes_in) if call.counted else None
             # An unexpected response has a code.
             if code and line.status == 401 and self._source is not None and self._in_session(call):
-                held = hold(line) if self._failures is not None else None
-                self._renew(call, due, row, reply, then, held)
+                outcome = outcome_of(line) if self._failures is not None else None
+                self._renew(call, due, row, reply, then, outcome)
                 then = None  # it is called when the session is settled
             elif row is not None:
                 self.aggregator.rows.append(row)
@@ -347,7 +347,7 @@ class Sender:
         row: Row | None,
         reply: Reply | None,
         then: Callable[[Reply | None], None] | None,
-        held: Held | None = None,
+        outcome: Outcome | None = None,
     ) -> None:
         """Have the source check the session; the call is a failure only where the session had not ended."""
         self.renewing += 1
@@ -372,8 +372,8 @@ class Sender:
                     self._renewal(perf_counter() - self.zero)
             elif row is not None:
                 self.aggregator.rows.append(row)
-                if held is not None:
-                    self._record_unexpected(call, held, row)
+                if outcome is not None:
+                    self._record_unexpected(call, outcome, row)
             if then is not None:
                 if reply is not None and reply is not _RESPONDED:
                     reply.renewed = renewed

@@ -119,7 +119,9 @@ class Play:
             warmup=settings.warmup,
             timeout=target.timeout,
             patience=target.timeout,
-            drain=target.timeout + 1.0,
+            # An arrival may wait for a connection, and then for its answer. So each has an end of its own, and none is
+            # cut off, which would look as if the generator had not taken it up.
+            drain=2 * target.timeout + 1.0,
             connections=settings.connections,
             rate_limit=settings.rate_limit,
             slos=settings.slos,

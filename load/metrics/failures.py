@@ -1,8 +1,8 @@
 """Why requests failed: by function, kind and message, how often, from when to when, with one exchange of each.
 
-A failed request is looked at once, when it ends; a request that was served costs nothing here. Messages are folded, so
-that those that differ in identifiers and numbers alone count as one. Memory is bounded: past `MAX_KINDS` rows the rest
-is counted without telling its kinds apart.
+A failed request is counted once, when it ends. A request that was served costs nothing here. Messages are normalized:
+those that differ only in identifiers and numbers count as one. Memory is bounded: once there are `MAX_KINDS` rows, the
+requests of further kinds are counted together.
 """
 
 from __future__ import annotations
@@ -14,32 +14,33 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["MAX_KINDS", "FailureTable", "Failures", "Held", "fold_message", "hold"]
+__all__ = ["MAX_KINDS", "FailureTable", "Failures", "Outcome", "normalize_message", "outcome_of"]
 
 #: Rows in a table of failures.
 MAX_KINDS = 100
-#: Characters of a folded message, and of a message that is folded at all.
+#: Characters of a normalized message, and of a message that are read to make one.
 MAX_MESSAGE = 200
-_MAX_FOLDED = 2_000
-#: Answers whose row is remembered by their very bytes, and how long such an answer may be, in bytes.
+_MAX_READ = 1_000
+#: Answers whose row is remembered by their bytes, and the length of the longest of them, in bytes.
 _MAX_KNOWN = 1_024
 _MAX_KNOWN_BYTES = 2_048
 
 _decode = msgspec.json.Decoder().decode
 
-#: What stands for an identifier: an address, a UUID, a word with a digit in it.
-_IDENTIFIER = re.compile(r"[\w.+-]+@[\w.-]+\w|\w*\d[\w-]*(?:[.:]\d[\w-]*)*")
+#: An identifier or a number: an address, a UUID, a word that contains a digit. It only begins where a word begins, and
+#: takes time in proportion to the text, whatever the target sends.
+_IDENTIFIER = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w.-]+\w|(?<!\w)[^\W\d]*+\d[\w-]*+(?:[.:]\d[\w-]*+)*+")
 
 
-def fold_message(text: str) -> str:
-    """Return a message with its identifiers and numbers folded, and no longer than `MAX_MESSAGE` characters."""
-    aggregated = " ".join(_IDENTIFIER.sub("#", text[:_MAX_FOLDED]).split())
-    return aggregated if len(aggregated) <= MAX_MESSAGE else aggregated[: MAX_MESSAGE - 1] + "…"
+def normalize_message(text: str) -> str:
+    """Return a message with `#` in place of its identifiers and numbers, of at most `MAX_MESSAGE` characters."""
+    normalized = " ".join(_IDENTIFIER.sub("#", text[:_MAX_READ]).split())
+    return normalized if len(normalized) <= MAX_MESSAGE else normalized[: MAX_MESSAGE - 1] + "…"
 
 
 @dataclass(slots=True)
-class Held:
-    """What became of a call, kept beyond its connection's next request."""
+class Outcome:
+    """The outcome of a call, which outlives the next request of its connection."""
 
     status: int
     answer: Any
@@ -52,9 +53,9 @@ class Held:
     met: bool = False
 
 
-def hold(line: Any) -> Held:
-    """Return what a connection holds of the answer that came last."""
-    return Held(
+def outcome_of(line: Any) -> Outcome:
+    """Return the outcome of the last call of a connection."""
+    return Outcome(
         line.status,
         getattr(line, "answer", None),
         line.body,
@@ -66,15 +67,17 @@ def hold(line: Any) -> Held:
 
 
 def message_of(reply: Any) -> str:
-    """Return what the target said of a failed call: `errMsg`, or what is known of a missing answer."""
+    """Return the message of a failed call: `errMsg`, or the details of a missing answer."""
     if reply.failure is not None:
         return str(reply.detail or "")
     try:
         envelope = _decode(reply.body)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return ""
-    told = envelope.get("errMsg") if isinstance(envelope, dict) else None
-    return told if isinstance(told, str) else "" if told is None else msgspec.json.encode(told).decode()
+    message = envelope.get("errMsg") if isinstance(envelope, dict) else None
+    if message is None or isinstance(message, str):
+        return message or ""
+    return msgspec.json.encode(message).decode()
 
 
 @dataclass(slots=True, eq=False)
@@ -88,8 +91,8 @@ class Row:
     first: float = 0.0
     last: float = 0.0
     exchange: Mapping[str, Any] | None = None
-    #: How much of the count was told already, and whether the exchange was.
-    told: int = 0
+    #: The part of the count that was reported, and whether the exchange was.
+    reported: int = 0
     shown: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -106,7 +109,7 @@ class Row:
 
 
 class Failures:
-    """The failures of one process, taken in as they happen."""
+    """The failures of one process, counted as they happen."""
 
     def __init__(
         self,
@@ -115,40 +118,53 @@ class Failures:
         show: Callable[[Any, Any], Mapping[str, Any]] | None = None,
         mask: Callable[[str], str] = str,
     ) -> None:
-        """`show` returns a call and its answer as they may be written down; `mask` hides secrets in a message."""
+        """`show` returns a call and its answer without secrets, for the report; `mask` hides secrets in a message."""
         self.functions = functions
         #: Failed requests that are in no row.
         self.beyond = 0
-        self._beyond_told = 0
+        self._beyond_reported = 0
         self._show = show
         self._mask = mask
         self._rows: dict[tuple[str, str, str], Row] = {}
-        self._known: dict[tuple[int, str, bytes], Row | None] = {}
+        #: Rows by what they are found by in less time: the bytes of an answer, and a message before it is masked.
+        self._by_answer: dict[tuple[int, str, bytes | str], Row | None] = {}
+        self._by_message: dict[tuple[int, str, str], Row | None] = {}
 
     def take(self, call: Any, reply: Any, kind: str, at: float) -> None:
-        """Take in a failed request that ended at a moment of the run."""
-        key = (
-            call.index,
-            kind,
-            reply.body if reply.failure is None else reply.detail.encode("utf-8", "replace"),
-        )
-        try:
-            row = self._known[key]
-        except KeyError:
-            row = self._row(call, reply, kind, at)
-            if len(key[2]) <= _MAX_KNOWN_BYTES:
-                if len(self._known) >= _MAX_KNOWN:
-                    self._known.clear()
-                self._known[key] = row
+        """Count a failed request that ended at a moment of the run."""
+        answer = reply.body if reply.failure is None else reply.detail or ""
+        if len(answer) > _MAX_KNOWN_BYTES:
+            row = self._row_of(call, reply, kind, at)
+        else:
+            key = (call.index, kind, answer)
+            try:
+                row = self._by_answer[key]
+            except KeyError:
+                row = self._row_of(call, reply, kind, at)
+                _remember(self._by_answer, key, row)
         if row is None:
             self.beyond += 1
             return
         row.count += 1
         row.last = at
 
-    def _row(self, call: Any, reply: Any, kind: str, at: float) -> Row | None:
+    def _row_of(self, call: Any, reply: Any, kind: str, at: float) -> Row | None:
+        """Return the row of a failed request; None if there is none and no room for another."""
+        text = message_of(reply)
+        # Masking takes as long as all of the rest. It is done once for messages that only differ in identifiers.
+        key = (call.index, kind, normalize_message(text))
+        try:
+            return self._by_message[key]
+        except KeyError:
+            row = self._created(call, reply, kind, at, text)
+            _remember(self._by_message, key, row)
+            return row
+
+    def _created(self, call: Any, reply: Any, kind: str, at: float, text: str) -> Row | None:
+        """Return the row of a message, created if there is room; None otherwise."""
         function = self.functions[call.index]
-        message = fold_message(self._mask(message_of(reply)))
+        # A secret is masked in the whole text: parts of it might be taken for identifiers.
+        message = normalize_message(self._mask(text))
         row = self._rows.get((function, kind, message))
         if row is None and len(self._rows) < MAX_KINDS:
             shown = self._show(call, reply) if self._show is not None else None
@@ -156,19 +172,26 @@ class Failures:
         return row
 
     def news(self) -> dict[str, Any] | None:
-        """Return what has come about since this was last asked, for `FailureTable.take`; None for nothing."""
-        changed = [row for row in self._rows.values() if row.count > row.told]
-        if not changed and self.beyond == self._beyond_told:
+        """Return the failures since the last call, for `FailureTable.take`; None if there were none."""
+        changed = [row for row in self._rows.values() if row.count > row.reported]
+        if not changed and self.beyond == self._beyond_reported:
             return None
         rows = []
         for row in changed:
-            told = {**row.to_json(), "count": row.count - row.told}
+            news = {**row.to_json(), "count": row.count - row.reported}
             if row.shown:
-                told["exchange"] = None
-            row.told, row.shown = row.count, True
-            rows.append(told)
-        beyond, self._beyond_told = self.beyond - self._beyond_told, self.beyond
+                news["exchange"] = None
+            row.reported, row.shown = row.count, True
+            rows.append(news)
+        beyond, self._beyond_reported = self.beyond - self._beyond_reported, self.beyond
         return {"rows": rows, "beyond": beyond}
+
+
+def _remember(known: dict[Any, Row | None], key: Any, row: Row | None) -> None:
+    """Remember the row of a key; forget all others where there are too many."""
+    if len(known) >= _MAX_KNOWN:
+        known.clear()
+    known[key] = row
 
 
 class FailureTable:
@@ -180,22 +203,22 @@ class FailureTable:
         self._rows: dict[tuple[str | None, str, str], Row] = {}
 
     def take(self, news: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Take in what a process told (`Failures.news`); return the rows that are new."""
+        """Add the failures of a process (`Failures.news`); return the rows that are new."""
         self.beyond += int(news["beyond"])
         new = []
-        for told in news["rows"]:
-            key = (told["function"], told["kind"], told["message"])
+        for one in news["rows"]:
+            key = (one["function"], one["kind"], one["message"])
             row = self._rows.get(key)
             if row is None:
                 if len(self._rows) >= MAX_KINDS:
-                    self.beyond += int(told["count"])
+                    self.beyond += int(one["count"])
                     continue
-                row = self._rows[key] = Row(*key, first=told["first"], exchange=told["exchange"])
+                row = self._rows[key] = Row(*key, first=one["first"], exchange=one["exchange"])
                 new.append(row)
-            row.count += told["count"]
-            row.first = min(row.first, told["first"])
-            row.last = max(row.last, told["last"])
-            row.exchange = row.exchange or told["exchange"]
+            row.count += one["count"]
+            row.first = min(row.first, one["first"])
+            row.last = max(row.last, one["last"])
+            row.exchange = row.exchange or one["exchange"]
         return [row.to_json() for row in new]
 
     def to_json(self, unsent: Iterable[tuple[str | None, str, int]] = ()) -> dict[str, Any]:

@@ -414,13 +414,17 @@ class Doubt:
     """What the generator may have added to what it measured.
 
     `lag` is how late arrivals were taken up; an answer may have been read as late. `why` says why the generator was
-    not fit, None where it was. `unsent` is how many requests were due and never sent.
+    not fit, None where it was. `unsent` is how many requests were due and never sent. A wait of more than
+    `certain_after` seconds was the target's, even if the generator was not fit; `timeout` is how long each request
+    waits for its answer at most.
     """
 
     lag: Histogram
     why: str | None = None
     unsent: float = 0.0
     open: bool = True
+    certain_after: float = math.inf
+    timeout: float = 0.0
 
     def review(self, result: Result, counts: Counts, seconds: float) -> Result:
         """Return a result with the verdict that it has in spite of the generator."""
@@ -438,15 +442,26 @@ class Doubt:
             return None
         unfit = f"the generator was not fit: {self.why}"
         if slo.metric == "errors":
-            # A deadline may have been missed by the generator; a refusal, or a connection that was closed, never was.
-            sure = counts.failed - counts.errors["timeout"]
+            sure = self._certain_errors(counts)
             if slo.unit == "":
                 return None if not slo.holds(float(sure)) else unfit
-            samples = max(counts.requests, 1 if slo.default and slo.function is None else slo.needed)
+            samples = max(counts.wanted, 1 if slo.default and slo.function is None else slo.needed)
             return None if not slo.holds(100 * sure / samples) else unfit
         if slo.op in ("<", "<=") or not self.open or seconds <= 0:
             return None if slo.op in ("<", "<=") else unfit
         return None if not slo.holds((counts.served + counts.dropped + self.unsent) / seconds) else unfit
+
+    def _certain_errors(self, counts: Counts) -> int:
+        """Return the number of errors that the generator cannot have caused, even if it was not fit.
+
+        It may miss a deadline, or leave a connection busy. It never causes a refusal, or closes a connection.
+        """
+        certain = counts.failed
+        if self.timeout <= self.certain_after:
+            certain -= counts.errors["timeout"]
+        if math.isfinite(self.certain_after):
+            certain += counts.starved.above(1e6 * self.certain_after)
+        return certain
 
     def _explains_latency(self, slo: Slo, counts: Counts) -> str | None:
         if slo.op not in ("<", "<=") or not counts.served:
@@ -454,7 +469,8 @@ class Doubt:
         if not self.lag.count or not self.open:
             return None if self.why is None else f"the generator was not fit: {self.why}"
         limit = slo.limit * 1000
-        starved = counts.starved if self.why is not None else Histogram()
+        doubtful = self.why is not None and math.isinf(self.certain_after)
+        starved = counts.starved if doubtful else Histogram()
         if slo.metric == "mean":
             # What is late when it is sent, and when it is read, is late twice.
             sure = counts.due.mean - 2 * self.lag.mean > limit and not starved.count

@@ -1,11 +1,12 @@
-"""A server that fails fast in one of several ways, so that what a load should say of it follows from arithmetic.
+"""A server that fails in one of several ways, so that the report of a load on it follows from arithmetic.
 
 refuse   every call is answered 403 at once
 shed     every 25th call is served, after 2 s; the others are answered 503 at once
 limit    300 calls in each second are served; what is above is answered 503 at once
 outage   all is served, but for the seconds 10 to 12, in which every call is answered 500 at once
+queue    calls are served one after the other, 20 per second, however many come
 
-What is served in the last two takes 100, 104, … 496 ms in turn. The first request starts the clock.
+What is served in `limit` and `outage` takes 100, 104, … 496 ms in turn. The first request starts the clock.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from tests.servers.launch import end_with, options, ready
 
 #: The ways with something to measure, and all of them.
 MODES = ("shed", "limit", "outage")
-ALL_MODES = ("refuse", *MODES)
+ALL_MODES = ("refuse", *MODES, "queue")
 #: One call in so many is served by `shed`, after so many seconds.
 SHED_ONE_IN, SHED_SECONDS = 25, 2.0
 LIMIT_PER_SECOND = 300
 OUTAGE_BEGIN, OUTAGE_END = 10, 12
+#: How long `queue` takes for each call.
+QUEUE_SECONDS = 0.05
 #: A clock that begins a little before the first request, so that none is due at the edge of a second.
 EDGE_SECONDS = 0.001
 
@@ -44,6 +47,7 @@ class Failing:
         self._mode = mode
         self._seen = self._served = self._in_second = 0
         self._second = -1
+        self._free_at = 0.0
 
     def answer(self, since: float) -> tuple[int, float]:
         """Return the status of the next call, and after how many seconds it is answered."""
@@ -52,6 +56,9 @@ class Failing:
             return 403, 0.0
         if self._mode == "shed":
             return (503, 0.0) if number % SHED_ONE_IN else (200, SHED_SECONDS)
+        if self._mode == "queue":
+            self._free_at = max(self._free_at, since) + QUEUE_SECONDS
+            return 200, self._free_at - since
         if self._mode == "limit":
             if int(since) != self._second:
                 self._second, self._in_second = int(since), 0

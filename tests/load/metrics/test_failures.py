@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from load.metrics.failures import MAX_KINDS, Failures, FailureTable, fold_message
+from load.metrics.failures import MAX_KINDS, Failures, FailureTable, normalize_message
 from load.metrics.slowest import MAX_SLOWEST, Slowest, slowest_of
 from tests.support.loading import Target
 from tests.support.recording import ran, report_in
@@ -33,7 +34,7 @@ def refusal(message: Any) -> Reply:
 
 
 @pytest.mark.parametrize(
-    ("message", "aggregated"),
+    ("message", "normalized"),
     [
         ("no course 17", "no course #"),
         ("no course  c-99x for\nuser 4", "no course c-# for user #"),
@@ -41,12 +42,50 @@ def refusal(message: Any) -> Reply:
         ("id 3f2504e0-4f89-11d3-9a0c-0305e82c3301 is unknown", "id # is unknown"),
         ("owner@example.com may not", "# may not"),
         ("you may not", "you may not"),
+        ("note.find7: a-b 5", "note.#: a-b #"),
+        ("a@ b, @c and d.e+f@host.", "a@ b, @c and #."),
+        ("x1:2.3-y (7)", "# (#)"),
+        ("größe12 ist zu groß", "# ist zu groß"),
         ("x" * 500, "x" * 199 + "…"),
         ("", ""),
     ],
 )
-def test_messages_that_differ_in_identifiers_alone_are_one(message: str, aggregated: str) -> None:
-    assert fold_message(message) == aggregated
+def test_messages_that_differ_in_identifiers_alone_are_one(message: str, normalized: str) -> None:
+    assert normalize_message(message) == normalized
+
+
+@pytest.mark.parametrize("unit", ["a", "a.", "a-", "a+", "é_", "1", "1:", "@", "a@", "a@."])
+def test_a_message_takes_time_in_proportion_to_its_length(unit: str) -> None:
+    """A search that begins again at each character of a word would take thousands of times as long."""
+
+    def seconds(text: str) -> float:
+        times = []
+        for _ in range(5):
+            begun = time.process_time()
+            for _ in range(20):
+                normalize_message(text)
+            times.append(time.process_time() - begun)
+        return min(times)
+
+    assert seconds(unit * 5_000) < 40 * seconds("no course 17 for owner@example.com, " * 30)
+
+
+def test_messages_are_masked_before_identifiers_are_replaced() -> None:
+    """A part of a secret may look like an identifier, and the rest of it must not be shown."""
+    masked: list[str] = []
+
+    def mask(text: str) -> str:
+        masked.append(text)
+        return text.replace("correct 7orse battery", "***")
+
+    failures = Failures(["note.find"], mask=mask)
+    for number in range(50):
+        failures.take(Call(), refusal(f"correct 7orse battery is no password of {number}"), "status 403", 1.0)
+    news = failures.news()
+    assert news is not None
+    assert [(row["message"], row["count"]) for row in news["rows"]] == [("*** is no password of #", 50)]
+    # Masking is what takes longest: once for messages that only differ in identifiers.
+    assert len(masked) == 1
 
 
 def test_failures_are_rows_of_function_kind_and_message() -> None:

@@ -352,6 +352,27 @@ def test_deadlines_missed_under_an_unfit_generator_may_be_its_own() -> None:
     assert doubted("errors < 1%", counts, slo.Doubt(LATE)).verdict == "fail"
 
 
+def test_waits_far_beyond_the_generators_lateness_are_the_targets() -> None:
+    """A busy machine makes the generator late by some milliseconds; a target that hangs is missed all the same."""
+    counts = counted([5.0] * 900 + [10_000.0] * 100, failed=100)
+    counts.errors["timeout"] = 100
+    late = slo.Doubt(LATE, "it was late", certain_after=0.08, timeout=10.0)
+    assert doubted("errors < 1%", counts, late).verdict == "fail"
+    assert (
+        doubted("errors < 101", counts, late).verdict == "not judged"
+    )  # held, and a pass needs a fit generator
+    short = slo.Doubt(LATE, "it was late", certain_after=0.08, timeout=0.05)
+    assert doubted("errors < 1%", counts, short).verdict == "not judged"
+    counts = counted([200.0] * 3200)
+    counts.dropped = 16_800
+    for histogram in (counts.due, counts.starved):
+        histogram.record(10_000_000, 16_800)
+    for text in ("errors < 1%", "p95 < 300ms"):
+        assert doubted(text, counts, late).verdict == "fail"
+    counts.starved = Histogram.of([50_000] * 16_800)
+    assert doubted("errors < 1%", counts, late).verdict == "not judged"
+
+
 def test_a_fit_generator_leaves_a_miss_within_its_lateness_open() -> None:
     counts = counted([16.0] * 1000)
     result = doubted("p95 < 15ms", counts, slo.Doubt(LATE))

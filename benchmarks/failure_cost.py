@@ -1,0 +1,207 @@
+"""Measure what the table of failures costs a load: CPU per request with and without it, side by side in one run.
+
+Run `python -m benchmarks.failure_cost` (`--seconds 1 --pairs 20 --share 5 --rate 1000`). A server of its own process
+answers every request of a closed loop of 50 users, and of open arrivals, at once. It refuses a share of them, with one
+message for all (`same`) or with a number in each message (`numbered`).
+
+All parts of the load are as ever: connections, validator, sender and aggregator. Slices of the load with and without
+`load.metrics.failures.Failures` take turns in one process, and each pair of neighbours gives a ratio. The median ratio
+and its interquartile range are printed. Nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+USERS = 50
+MESSAGES = ("same", "numbered")
+
+_GOOD = b'{"isError":false,"errMsg":null,"data":{"rows":[],"note":"as ever"}}'
+_BAD = b'{"isError":true,"errMsg":"No course %d for owner@example.com","data":null}'
+
+
+# --- the server, in a process of its own
+
+
+class _Connection(asyncio.Protocol):
+    """Answers requests at once; `numbers` counts those of all connections."""
+
+    numbers = itertools.count(1)
+    every = 20
+    numbered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._data = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        head, end, rest = self._data.partition(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
+        if not end or len(rest) < size:
+            return
+        self._data = rest[size:]
+        number = next(self.numbers)
+        status, body = 200, _GOOD
+        if self.every and number % self.every == 0:
+            status, body = 404, _BAD % (number if self.numbered else 7)
+        assert isinstance(self._transport, asyncio.WriteTransport)
+        self._transport.write(
+            b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            % (status, len(body), body)
+        )
+
+
+async def _serve(every: int, messages: str) -> None:
+    _Connection.every, _Connection.numbered = every, messages == "numbered"
+    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0, backlog=1024)
+    print(json.dumps(server.sockets[0].getsockname()[1]), flush=True)
+    # The end of the standard input is the end of the benchmark.
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+@contextmanager
+def _server(every: int, messages: str) -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.failure_cost", "--serve", str(every), messages]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{json.loads(process.stdout.readline())}/api/"
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+# --- the load
+
+
+class _Load:
+    """The parts of a load of one process, run in slices with or without a table of failures."""
+
+    def __init__(self, url: str, rate: float) -> None:
+        from benchmarks.load_cost import _judge, _raw
+        from load.http.endpoint import Endpoint
+        from load.http.pool import Pool
+
+        class VirtualUser:
+            user = "owner"
+
+        class Call:
+            function, index, counted = "course.find", 0, True
+            virtual_user, expects, learn = VirtualUser(), None, None
+            raw = _raw(url.partition("://")[2].partition("/")[0], "/api/course")
+
+        self.call, self.rate = Call(), rate
+        self.judge = _judge(url)
+        self.pool = Pool(Endpoint.of(url), USERS)
+        self.failed = 0
+
+    def next(self) -> Any:
+        """Return the call, as a source of open arrivals does."""
+        return self.call
+
+    def refused(self, call: Any, settle: Any) -> None:
+        """Say that no session had ended."""
+        settle(False)
+
+    def slice(self, seconds: float, *, table: bool, is_open: bool) -> tuple[float, int]:
+        """Run for so many seconds; return the CPU seconds and the number of requests."""
+        import gevent  # type: ignore[import-untyped]
+
+        from load.engine.open_loop import OpenLoopScheduler
+        from load.engine.sender import ClosedLoopUser, Sender
+        from load.metrics.aggregation import Aggregator
+        from load.metrics.failures import Failures
+
+        mask = self.judge.secret_registry.mask
+        failures = Failures(["course.find"], show=self.judge.show, mask=mask) if table else None
+        aggregator = Aggregator(["course.find"], self.judge.outcomes)
+        zero = time.perf_counter()
+        sender = Sender(
+            self.pool, self.judge, aggregator, zero=zero, timeout=10, source=self, failures=failures
+        )
+        clock = None
+        before = time.process_time()
+        if is_open:
+            clock = OpenLoopScheduler(zero, sender.arrive, aggregator.unbegun.append)
+            sender.clock = clock
+            clock.add(number / self.rate for number in range(int(seconds * self.rate)))
+        else:
+            for _ in range(USERS):
+                ClosedLoopUser(sender, self.next, lambda: 0.0).go()
+        requests = 0
+        while time.perf_counter() - zero < seconds:
+            gevent.sleep(0.25)
+            requests += len(aggregator.rows)
+            aggregator.aggregate(time.perf_counter() - zero)
+            aggregator.finished()
+            if failures is not None:
+                failures.news()
+        sender.closing = True
+        while sender.open:
+            gevent.sleep(0.005)
+        requests += len(aggregator.rows)
+        cpu = time.process_time() - before
+        if clock is not None:
+            clock.close()
+        sender.close()
+        self.failed += aggregator.sum.total.failed
+        return cpu, requests
+
+
+def _measure(messages: str, options: argparse.Namespace, *, is_open: bool) -> None:
+    """Print the cost of a request without the table, and the median of the ratios with it."""
+    import gevent
+
+    gevent.config.loop = "libev-cext"
+    with _server(round(100 / options.share), messages) as url:
+        load = _Load(url, options.rate)
+        load.slice(1.0, table=True, is_open=is_open)
+        costs: dict[bool, list[float]] = {False: [], True: []}
+        for number in range(options.pairs):
+            # The order changes from pair to pair, so that a drift of the machine favours neither.
+            for table in (number % 2 == 0, number % 2 != 0):
+                cpu, requests = load.slice(options.seconds, table=table, is_open=is_open)
+                costs[table].append(1e6 * cpu / max(1, requests))
+        load.pool.close()
+    ratios = [after / before - 1 for before, after in zip(costs[False], costs[True], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(
+        f"{'open' if is_open else 'closed':6} {messages:8}  without {statistics.median(costs[False]):6.1f} µs, "
+        f"with {statistics.median(costs[True]):6.1f} µs: {middle:+.1%} ({low:+.1%} to {high:+.1%})",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Measure closed and open loads, with messages of both kinds."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a slice")
+    parser.add_argument("--pairs", type=int, default=20, help="of slices")
+    parser.add_argument("--share", type=float, default=5.0, help="of requests that are refused, in per cent")
+    parser.add_argument("--rate", type=float, default=1000.0, help="of open arrivals per second")
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(_serve(int(options.serve[0]), options.serve[1]))
+        return
+    print(f"{options.share:g} % of the requests are refused; CPU of the sending process per request")
+    for is_open in (False, True):
+        for messages in MESSAGES:
+            _measure(messages, options, is_open=is_open)
+
+
+if __name__ == "__main__":
+    main()
