@@ -27,6 +27,7 @@ from conformance.commands.output import (
     tolerate_closed_pipe,
 )
 from conformance.commands.request import color_of, request_of
+from conformance.engine import budgets
 from conformance.engine.harness import Harness, Request, duration, named_path, per_second, positive
 from conformance.errors import UsageError
 
@@ -248,7 +249,7 @@ def _check_options(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
     )
-    check.add_argument("--budget", choices=("quick", "standard", "deep"), default="standard")
+    check.add_argument("--budget", choices=budgets.BUDGETS, default="standard")
     check.add_argument(
         "--for",
         dest="generate_for",

@@ -14,14 +14,15 @@ from typing import Any
 
 from conformance.commands.check import close, report_problem, run_suites
 from conformance.commands.load import header_of_load, lenient_rules, put_load, report_of_broken_log, shares_of
+from conformance.commands.load_time import SECONDS_AROUND_LOAD, fit
 from conformance.commands.output import tolerate_closed_pipe
 from conformance.commands.request import request_of, stored_run
+from conformance.engine import budgets
 from conformance.engine.harness import Harness
 from conformance.errors import UsageError
 from conformance.units import format_duration
 from load.command import Interrupts, plan_text, samples_short
 from load.options import Settings, Wish
-from load.time_budget import AROUND, BUDGETS, fit
 from reports.compare import render as compare_show
 from reports.compare import rules as compare_rules
 from reports.model.event_log import LogError, RunLog
@@ -56,8 +57,9 @@ def verify(options: argparse.Namespace) -> int:
             )
         functions = None if catalog.is_implicit else catalog.methods
         wish, settings, notes = fit(Wish.of(options), profile, options.budget, functions)
-        total, most = BUDGETS[options.budget].total, BUDGETS[options.budget].load
-        harness.deadline = total - min(settings.seconds, most) - AROUND
+        load_seconds = min(settings.seconds, budgets.MAX_LOAD_SECONDS.of(options.budget))
+        total = budgets.VERIFY_SECONDS.of(options.budget)
+        harness.deadline = total - load_seconds - SECONDS_AROUND_LOAD
         if (request.generate_for or 0.0) > harness.deadline:
             raise UsageError(
                 f"--for {request.generate_for:g}s: beside the load, budget {options.budget} has "

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from conformance.catalog.model import Method
+from conformance.engine.budgets import ByBudget, Part, Sample
 from conformance.engine.not_judged import NotJudgedError, TimeOverError
 from conformance.engine.observer import described
 from conformance.engine.payload_budget import BudgetSlice
@@ -96,11 +97,27 @@ class TestContext(TargetAccess):
         kinds = (kind, refused_otherwise(kind))
         return self.only is None or any(key[0] == rule and key[2] in kinds for key in self.only)
 
-    def some(self, items: Iterable[T], quick: int, standard: int | None = None) -> list[T]:
+    def amount(self, by_budget: ByBudget[T]) -> T:
+        """Return the number of `conformance.engine.budgets` that applies to this run."""
+        return by_budget.of(self.run.options.budget)
+
+    def limit(self, sample: Sample, count: int) -> int:
+        """Return how many of `count` items the budget allows."""
+        most = self.amount(sample)
+        if isinstance(most, Part):
+            most = max(most.least, count // most.divisor)
+        return count if most is None else min(most, count)
+
+    def first(self, items: Iterable[T], sample: Sample) -> list[T]:
+        """Return as many of the first items as the budget allows."""
+        every = list(items)
+        return every[: self.limit(sample, len(every))]
+
+    def some(self, items: Iterable[T], sample: Sample) -> list[T]:
         """Return as many of the items as the budget allows, chosen by the seed, in their own order."""
         every = list(items)
-        most = quick if self.quick else standard
-        if self.deep or most is None or len(every) <= most:
+        most = self.limit(sample, len(every))
+        if most >= len(every):
             return every
         chosen = sorted(self.rng.sample(range(len(every)), most))
         return [every[index] for index in chosen]

@@ -19,15 +19,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NamedTuple
 
-__all__ = ["SHARES", "BudgetSlice", "Coverage", "PayloadBudget", "Share", "held_for"]
+from conformance.engine import budgets
 
-#: Requests that generated payloads may take on top of a run's other tests, and the seconds after which they are
-#: stopped, all that is done around them counted: many times what the requests take on a machine that is not busy.
-COSTS: Mapping[str, tuple[int | None, float]] = {
-    "quick": (2_000, 240.0),
-    "standard": (11_500, 900.0),
-    "deep": (None, 600.0),
-}
+__all__ = ["SHARES", "BudgetSlice", "Coverage", "PayloadBudget", "Share", "held_for"]
 
 #: From so many seconds on all conversations are held with the requests of the standard budget first, in half of them
 #: at most.
@@ -159,7 +153,8 @@ class PayloadBudget:
         # Of the requests, and of the seconds.
         self._held = sum(SHARES[each].requests for each in held), sum(SHARES[each].seconds for each in held)
         self._to_come = set(held)
-        self.requests, self.seconds = COSTS[budget]
+        self.requests = budgets.PAYLOAD_REQUESTS.of(budget)
+        self.seconds = budgets.PAYLOAD_SECONDS.of(budget)
         if seconds is not None:
             self.requests, self.seconds = None, seconds
         self.clock = clock
@@ -197,7 +192,7 @@ class PayloadBudget:
             left = self._held[1] - given[2]
             fair = min(1.0, seconds / left) if left > seconds else 1.0
             until = self.spent + max(0.0, self.seconds * _SWEPT - self.spent) * fair
-            requests = max(_FEWEST, round((COSTS["standard"][0] or 0) * share))
+            requests = max(_FEWEST, round((budgets.PAYLOAD_REQUESTS.standard or 0) * share))
             return BudgetSlice(self, suite_test, requests, until, sent)
         left = self._held[0] - given[0]
         self._given = given[0] + share, given[1] + seconds, given[2]

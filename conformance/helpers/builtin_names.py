@@ -12,6 +12,7 @@ import json
 import random
 from typing import Any, TypeVar
 
+from conformance.engine.budgets import Sample
 from conformance.engine.context import TestContext
 
 __all__ = [
@@ -106,14 +107,14 @@ def _encoded(value: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def rotated(ctx: TestContext, items: list[T], quick: int, standard: int | None = None) -> list[T]:
+def rotated(ctx: TestContext, items: list[T], sample: Sample) -> list[T]:
     """Return as many items as the budget allows; the next function that the test is run against gets the next items.
 
     A sample drawn for each function may leave some items out for all functions. A rotation tries every item if there
     are enough functions. The seed decides where it begins.
     """
-    most = quick if ctx.quick else standard
-    if ctx.deep or most is None or len(items) <= most:
+    most = ctx.limit(sample, len(items))
+    if most >= len(items):
         return items
     values = ctx.scope(ctx.run) if ctx.scope is not None else None
     position = values.index(ctx.put_to) if isinstance(values, list) and ctx.put_to in values else 0

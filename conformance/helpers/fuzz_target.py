@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.generation import payloads
 from conformance.helpers.comparison import equal, listers, read
@@ -27,9 +28,6 @@ from conformance.resources.shown_values import shown_in
 from conformance.schema.pointer import resolve
 
 __all__ = ["FuzzTarget", "breadth"]
-
-#: Objects created per function that no function deletes, in a quick and in a longer run.
-MAX_UNDELETABLE = (6, 36)
 
 
 def breadth(function: Method) -> float:
@@ -121,7 +119,7 @@ class FuzzTarget:
     @property
     def may_go_on(self) -> bool:
         """Whether more objects may be created; where they cannot be deleted, only a few may."""
-        return self._deletes or not self.creates or self._made < MAX_UNDELETABLE[0 if self.ctx.quick else 1]
+        return self._deletes or not self.creates or self._made < self.ctx.amount(budgets.UNDELETABLE_OBJECTS)
 
     @property
     def cost(self) -> int:

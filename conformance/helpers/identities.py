@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.runner import Run
 from conformance.helpers.comparison import read
@@ -171,11 +172,11 @@ def _answers(ctx: TestContext, user: str) -> Iterator[tuple[str, dict[Path, Any]
         and not any(param.required for param in method.params)
     ]
     functions.sort(key=lambda method: whoami is None or method.name != whoami.function)
-    for method in functions[: 2 if ctx.quick else 5]:
+    for method in ctx.first(functions, budgets.IDENTITY_FUNCTIONS):
         answer = ctx.call(method, {}, as_=user)
         if answer.status == 200:
             yield method.name, _plain(ctx, user, answer.data)
-    for kind in list(ctx.catalog.kinds)[: 3 if ctx.quick else None]:
+    for kind in ctx.first(ctx.catalog.kinds, budgets.IDENTITY_KINDS):
         reader = ctx.catalog.read(kind)
         if (
             reader is None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.not_judged import NotJudgedError
 from conformance.helpers.comparison import Lister, canonical
@@ -99,12 +100,12 @@ def filtered(
     """Yield the list with filters that are known to leave at least two rows."""
     sample = Lister(ctx, function, user, data).rows()
     optional = [param for param in function.params if not param.required]
-    for param in ctx.some(optional, 2):
+    for param in ctx.some(optional, budgets.FILTERS):
         if param.required:
             continue
         found: list[tuple[int, Any]] = []
         candidates = _candidates(ctx, param.name, param.schema, sample)
-        for value in ctx.some(candidates, 3):
+        for value in ctx.some(candidates, budgets.FILTER_VALUES):
             filled = {**data, param.name: value}
             if not function.data.valid(filled):
                 continue
@@ -117,7 +118,7 @@ def filtered(
                 found.append((count, value))
         # The filter that leaves most rows, but not all, is the best test.
         found.sort(key=lambda pair: (pair[0] == len(sample), -pair[0]))
-        for _, value in found[: 1 if ctx.quick else 2]:
+        for _, value in ctx.first(found, budgets.FILTERED_LISTS):
             yield param.name, Lister(ctx, function, user, {**data, param.name: value})
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+from conformance.engine.budgets import Sample
 from conformance.engine.context import TestContext
 from conformance.generation import payloads
 from conformance.generation.payloads import Carrier, Injection, Number, Text
@@ -43,15 +44,15 @@ _BETWEEN = "|"
 
 
 def loads(
-    ctx: TestContext, fuzz_target: FuzzTarget, wanted: Callable[[Item], bool], quick: int
+    ctx: TestContext, fuzz_target: FuzzTarget, wanted: Callable[[Item], bool], sample: Sample
 ) -> Iterator[Load]:
     """Yield loads: first mixtures of many texts in each place, then each item alone, as long as the caller goes on.
 
-    `wanted` selects the items. A quick run tries at most `quick` of them.
+    `wanted` selects the items. `sample` says how many of them are tried.
     """
     items: list[Item] = [*payloads.TEXTS, *payloads.NUMBERS, *payloads.INJECTIONS]
     if ctx.only is None:
-        items = ctx.some(items, quick)
+        items = ctx.some(items, sample)
     items = [item for item in items if wanted(item)]
     ctx.rng.shuffle(items)
     if ctx.only is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.generation import payloads
 from conformance.generation.samples import CannotGenerate
@@ -16,9 +17,6 @@ __all__ = ["Domain", "domain_of"]
 
 #: Payloads drawn per function, which are used in any order.
 _PAYLOADS_PER_FUNCTION = 16
-
-#: Entities created per run and kind where they cannot be deleted.
-_MAX_UNDELETABLE = {"quick": 6, "standard": 16, "deep": 40}
 
 
 @dataclass
@@ -43,7 +41,7 @@ class Domain:
 
     def full(self, kind: str) -> bool:
         """Return whether no more entities of a kind may be created, since they cannot be deleted."""
-        return self.made.get(kind, 0) >= _MAX_UNDELETABLE[self.ctx.run.options.budget]
+        return self.made.get(kind, 0) >= self.ctx.amount(budgets.UNDELETABLE_ENTITIES)
 
     def focuses(self, broken: set[str]) -> list[str]:
         """Return the kinds in the order in which explorations turn to them, without the broken ones.

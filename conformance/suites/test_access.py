@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_kind, judges
 from conformance.engine.runner import Run
@@ -43,7 +44,7 @@ def owners(ctx: TestContext, kind: str) -> list[tuple[str, str]]:
     ]
     if not pairs:
         ctx.give_up(f"no two users who may make and read a {kind}")
-    return ctx.some(pairs, 1, 3)
+    return ctx.some(pairs, budgets.USER_PAIRS)
 
 
 @judges("ACC-2")
@@ -180,7 +181,7 @@ def test_lists_show_only_what_can_be_read(ctx: TestContext, kind: str) -> None:
             if lister.function.rows is not None and identifiers_of(lister):
                 views += [view for _, view in filtered(ctx, lister.function, user, lister.data)]
             identifiers = list({repr(i): i for view in views for i in identifiers_of(view)}.values())
-            for identifier in ctx.some(identifiers, 4, 40):
+            for identifier in ctx.some(identifiers, budgets.LISTED_IDENTIFIERS):
                 shown = ctx.resources.resource(kind, identifier, user)
                 if resource is not None and not shown.sent:
                     shown.sent = dict(lister.data)

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
+from conformance.engine.budgets import Sample
 from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, each_function, each_user, judges
 from conformance.engine.not_judged import LINES, REFUSED, NotJudgedError
@@ -159,7 +161,7 @@ def test_wrong_credentials(ctx: TestContext, user: str) -> None:
     stranger = _unlike(ctx, name)
     ctx.secret_registry.password(canary)
     attempts: list[tuple[str, dict[str, Any]]] = [("a wrong password", {**right, login.secret: canary})]
-    for what, miss in ctx.some(_near_misses(secret), 4):
+    for what, miss in ctx.some(_near_misses(secret), budgets.NEAR_PASSWORDS):
         ctx.secret_registry.add(miss)
         attempts.append((what, {**right, login.secret: miss}))
     attempts += [
@@ -180,7 +182,7 @@ def test_wrong_credentials(ctx: TestContext, user: str) -> None:
             if each.secret not in (secret, "") and each.user != name
         ),
         ("a password that is an operator", {**right, login.secret: {"$ne": ""}}),
-        *rotated(ctx, _coerced_logins(right, login.user, login.secret, canary), 4),
+        *rotated(ctx, _coerced_logins(right, login.user, login.secret, canary), budgets.COERCED_LOGINS),
     ]
     answers: dict[str, Exchange] = {}
     for index, (what, data) in enumerate(attempts):
@@ -252,8 +254,8 @@ def test_session_works_with_any_call(ctx: TestContext, user: str) -> None:
     if not methods:
         checker(ctx, user)
     session = ctx.session(user)
-    steps = methods if ctx.deep else [*ctx.some(methods, 6, 30)]
-    for method in [*steps, *[methods[0]] * (10 if ctx.quick else 30), *steps]:
+    steps = ctx.some(methods, budgets.FUNCTIONS_OF_A_SESSION)
+    for method in [*steps, *[methods[0]] * ctx.amount(budgets.CALLS_OF_A_SESSION), *steps]:
         for fresh in (False, True) if method is not methods[0] else (True,):
             exchange = use(ctx, method, user, session.token, fresh=fresh)
             ctx.judge(
@@ -282,7 +284,7 @@ def test_no_token(ctx: TestContext, function: Method) -> None:
         {401},
         kind="a protected function runs without a Token header, or refuses it otherwise",
     )
-    for what, headers in rotated(ctx, claiming_headers(ctx, function, user), 1, 6):
+    for what, headers in rotated(ctx, claiming_headers(ctx, function, user), budgets.CLAIMING_HEADERS):
         exchange = ctx.call(function, data, headers=headers, fresh=bool(ctx.rng.getrandbits(1)))
         ctx.status("AUT-4", exchange, {401}, kind=f"a header stands for a session: {what}")
 
@@ -385,12 +387,10 @@ _FAMILIES = {
 }
 
 
-def _send_forged(ctx: TestContext, function: Method, user: str | None, chosen: int, standard: int) -> None:
+def _send_forged(ctx: TestContext, function: Method, user: str | None, sample: Sample) -> None:
     token = ctx.sessions.of(user).token if user else "0123456789abcdef0123456789abcdef"
     data = ctx.data_for(function, user) if ctx.resources.harmless(function) else {}
-    for what, (forge, accepted) in rotated(
-        ctx, list(_forgers(token, _claims(ctx, user)).items()), chosen, standard
-    ):
+    for what, (forge, accepted) in rotated(ctx, list(_forgers(token, _claims(ctx, user)).items()), sample):
         forged = forge(random.Random(ctx.rng.getrandbits(64)))
         if forged == token:
             continue
@@ -411,7 +411,7 @@ def test_tokens_that_no_login_gave(ctx: TestContext, function: Method) -> None:
     """Send invalid tokens to each function, in turn: random, truncated, near misses, empty, long, hostile."""
     if function.effect != "read":
         ctx.need_writing()
-    _send_forged(ctx, function, ctx.somebody(function), 3, 20)
+    _send_forged(ctx, function, ctx.somebody(function), budgets.FORGED_TOKENS)
 
 
 @judges("AUT-5")
@@ -429,7 +429,7 @@ def test_tokens_that_a_language_knows(ctx: TestContext) -> None:
             "no function is known that needs a session and changes nothing",
             LINES["catalog"] if ctx.catalog.is_implicit else LINES["whoami"],
         )
-    _send_forged(ctx, methods[0], user, 60, 60)
+    _send_forged(ctx, methods[0], user, budgets.FORGED_TOKENS_OF_A_USER)
 
 
 @judges("AUT-6", "AUT-7")
@@ -509,7 +509,10 @@ def test_after_logout(ctx: TestContext, user: str) -> None:
         and ctx.resources.harmless(method)
         and ctx.resources.may_call(user, method)
     ]
-    for method in [*ctx.some(methods, 8), *ctx.some(writes, 4)]:
+    for method in [
+        *ctx.some(methods, budgets.READS_AFTER_LOGOUT),
+        *ctx.some(writes, budgets.WRITES_AFTER_LOGOUT),
+    ]:
         exchange = ctx.call(
             method, ctx.data_for(method, user), as_=user, token=session.token, in_session=False
         )
@@ -622,7 +625,7 @@ def test_sessions_do_not_mix(ctx: TestContext) -> None:
     def ask(session: Session, fresh: bool) -> tuple[Session, Exchange]:
         return session, ctx.call(whoami.function, as_=session.user, token=session.token, fresh=fresh)
 
-    rounds = 4 if ctx.quick else 12
+    rounds = ctx.amount(budgets.ROUNDS_OF_SESSIONS)
     asked = [ask(session, fresh) for _ in range(rounds) for fresh in (False, True) for session in sessions]
     order = [session for session in sessions for _ in range(rounds * 3)]
     ctx.rng.shuffle(order)
@@ -634,7 +637,7 @@ def test_sessions_do_not_mix(ctx: TestContext) -> None:
         entered.append(ctx.session(user))
         return ask(session, False)
 
-    for place in range(4 if ctx.quick else 12):
+    for place in range(ctx.amount(budgets.LOGINS_BETWEEN_SESSIONS)):
         entering = functools.partial(enter, users[place % len(users)], sessions[(place + 1) % len(sessions)])
         at_once.insert(ctx.rng.randrange(len(at_once)), entering)
     for how, answers in (("one after another", asked), ("at once", ctx.together(at_once, at_once=8))):
@@ -719,8 +722,7 @@ def test_identifiers_cannot_be_guessed(ctx: TestContext) -> None:
         raise SetUpFailedError(f"could not sign in as {users[0]}: {probe.summary()}", probe)
     seconds = probe.seconds * LOGINS
     # In a verification, which has little time, no rule may take most of it.
-    most = {"quick": 15.0, "standard": 60.0}.get(ctx.run.options.budget, math.inf)
-    if seconds > min(most, ctx.run.options.deadline / 6):
+    if seconds > min(ctx.amount(budgets.MAX_LOGIN_SECONDS), ctx.run.options.deadline / 6):
         ctx.give_up(f"{LOGINS} logins would take {seconds:.0f} s here; --budget deep makes them")
     tokens = [found]
     last = probe
@@ -737,7 +739,7 @@ def test_identifiers_cannot_be_guessed(ctx: TestContext) -> None:
             # Open sessions accumulate on the target. Closing half of them also frees identifiers that might be reused.
             ctx.caller.call(ctx.profile.auth.logout, user=user, token=tokens[-1])
     if ctx.profile.auth.logout is not None:
-        for index in range(0, LOGINS, 4 if ctx.quick else 2):
+        for index in range(0, LOGINS, ctx.amount(budgets.LOGOUT_STEP)):
             ctx.caller.call(ctx.profile.auth.logout, user=users[0], token=tokens[index])
     repeated = [token for token, count in Counter(tokens).items() if count > 1]
     ctx.judge(
@@ -794,7 +796,7 @@ def sequential(tokens: list[str]) -> bool:
 @each_user()
 def test_session_from_elsewhere(ctx: TestContext, user: str) -> None:
     """Check that a token in the query string, a cookie or the body is not accepted, since those leak."""
-    for method in ctx.some(checkers(ctx, user) or [checker(ctx, user)], 1, 4):
+    for method in ctx.some(checkers(ctx, user) or [checker(ctx, user)], budgets.FUNCTIONS_OF_FOREIGN_TOKENS):
         token = ctx.sessions.of(user).token
         held = use(ctx, method, user, token)
         if held.status != 200:
@@ -827,7 +829,7 @@ def names(ctx: TestContext) -> list[str]:
         else []
     )
     known = ["Token", "token", "sessionId", "session", "PHPSESSID"]
-    return list(dict.fromkeys([*known[:3], *guessed, *known[3:]]))[: 3 if ctx.quick else None]
+    return ctx.first(dict.fromkeys([*known[:3], *guessed, *known[3:]]), budgets.TOKEN_NAMES)
 
 
 def _judge_elsewhere(ctx: TestContext, exchange: Exchange, where: str) -> None:

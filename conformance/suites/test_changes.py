@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.catalog.model import Method, Param
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_kind, judges
 from conformance.engine.not_judged import NotJudgedError
@@ -179,10 +180,10 @@ class Changes:
             more = [value for value in falsy(self.update, param.name) if not equal(value, new)]
             if isinstance(new, (list, dict)) and len(new) > 0:
                 more.append(new)
-            for value in self.ctx.some(more, 1):
+            for value in self.ctx.some(more, budgets.FURTHER_CHANGES):
                 yield param, _always(value)
         # A wrongly changed member may have had the same value before. By now the other members have other values.
-        for param in self.ctx.some(params, 1, 5):
+        for param in self.ctx.some(params, budgets.REPEATED_CHANGES):
             yield param, self._other(param)
         for _ in range(MIN_CHANGES):
             for param in params:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, each_kind, judges
 from conformance.engine.not_judged import NotJudgedError
@@ -134,7 +135,7 @@ def _case_variants(ctx: TestContext, function: Method) -> list[tuple[str, dict[s
         ("page\u017ftart", {"page\u017ftart": -1}),
         ("page_length", {"page_length": -1}),
     ]
-    return rotated(ctx, found, 3)
+    return rotated(ctx, found, budgets.MEMBERS_IN_ANOTHER_CASE)
 
 
 def _judge_variant(
@@ -165,7 +166,7 @@ def _judge_variant(
 @each_function()
 def test_content_types_in_other_spellings(ctx: TestContext, function: Method) -> None:
     """Vary the Content-Type: case, parameters, white space and other types must change nothing."""
-    for content_type in rotated(ctx, list(CONTENT_TYPES), 1, 4):
+    for content_type in rotated(ctx, list(CONTENT_TYPES), budgets.CONTENT_TYPE_SPELLINGS):
         same_answer(
             ctx,
             "HTTP-6",
@@ -189,7 +190,7 @@ def test_text_under_another_charset(ctx: TestContext, kind: str) -> None:
     assert create is not None
     user = ctx.who(create)
     assert user is not None
-    for content_type in rotated(ctx, list(CHARSETS), 2):
+    for content_type in rotated(ctx, list(CHARSETS), budgets.CHARSETS):
         data = ctx.valid(create, user)
         texts = {
             param.name: NON_ASCII
@@ -245,7 +246,7 @@ def _judge_text(
 @each_function()
 def test_chunks_of_any_size(ctx: TestContext, function: Method) -> None:
     """Cut a body into chunks in different ways: it must be read as the same body."""
-    for what, encode in rotated(ctx, list(CHUNKS), 1, 2):
+    for what, encode in rotated(ctx, list(CHUNKS), budgets.CHUNKED_BODIES):
         same_answer(
             ctx,
             "HTTP-7",
@@ -278,7 +279,7 @@ def test_endpoints_in_the_spelling_of_a_framework(ctx: TestContext, endpoint: st
     ]
     wanted = [(path, {400, 404}) for path in spelt]
     wanted += [(name, {404}) for name in PROTOTYPE_NAMES[:6]]
-    for path, accepted in rotated(ctx, wanted, 4):
+    for path, accepted in rotated(ctx, wanted, budgets.PATH_SPELLINGS):
         exchange = ctx.call(function, data, as_=user, target=path)
         ctx.status(
             "COD-4",

@@ -8,6 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_user, judges
 from conformance.engine.not_judged import ANSWERED, LINES, REFUSED
@@ -73,9 +74,9 @@ def test_rights_cannot_be_raised_through_data(ctx: TestContext, function: Method
         _refused_at_first(ctx, refused, user)
     together = {**asked, **(claims[0] if claims else {})}
     # One at a time, since a target may refuse the call for one and accept another; and all together.
-    one_by_one = rotated(ctx, [{name: value} for name, value in asked.items()], 1, 6)
-    one_by_one += rotated(ctx, singles(claims[:1]), 1, 10)
-    for claim in [*one_by_one, together, *claims[1 : 2 if ctx.quick else None]]:
+    one_by_one = rotated(ctx, [{name: value} for name, value in asked.items()], budgets.SINGLE_RIGHTS)
+    one_by_one += rotated(ctx, singles(claims[:1]), budgets.SINGLE_OWNERS)
+    for claim in [*one_by_one, together, *ctx.first(claims[1:], budgets.FURTHER_CLAIMS)]:
         extra = undeclared(function, claim)
         if extra:
             raising = not asked.keys().isdisjoint(extra)
@@ -258,9 +259,9 @@ def test_reads_show_nobody_elses_data(ctx: TestContext, function: Method) -> Non
     claims = ownership(ctx, function, other_user(ctx, user))
     together = {**rights(ctx), **(claims[0] if claims else {})}
     for claim in [
-        *rotated(ctx, singles([together]), 1, 8),
+        *rotated(ctx, singles([together]), budgets.SINGLE_CLAIMS_OF_READS),
         together,
-        *claims[1 : 2 if ctx.quick else None],
+        *ctx.first(claims[1:], budgets.FURTHER_CLAIMS),
     ]:
         extra = undeclared(function, claim)
         if extra:
@@ -331,7 +332,11 @@ def test_a_role_cannot_be_claimed(ctx: TestContext, function: Method) -> None:
     together = {**asked, **(claims[0] if claims else {})}
     sets: list[tuple[Claim, dict[str, Any]]] = [
         ({**data, **undeclared(function, claim)}, {})
-        for claim in [*rotated(ctx, singles([together]), 6, 40), together, *claims[1:]]
+        for claim in [
+            *rotated(ctx, singles([together]), budgets.SINGLE_CLAIMS_OF_WRITES),
+            together,
+            *claims[1:],
+        ]
     ]
     sets += [(inside, {}) for inside in nested(function, data, undeclared(function, together))]
     beside = {name: value for name, value in together.items() if name not in ("method", "data")}
@@ -358,7 +363,10 @@ def test_rights_cannot_be_asked_for_at_sign_in(ctx: TestContext, user: str) -> N
     other = other_user(ctx, user)
     together = {**rights(ctx), **next(iter(ownership(ctx, login, other)), {})}
     right = ctx.sessions.credentials(user)
-    sets = [undeclared(login, claim) for claim in [*rotated(ctx, singles([together]), 2, 12), together]]
+    sets = [
+        undeclared(login, claim)
+        for claim in [*rotated(ctx, singles([together]), budgets.SINGLE_CLAIMS_OF_LOGINS), together]
+    ]
     datas = [{**right, **claim} for claim in sets if claim.keys() - right.keys()]
     datas = [{**data, **right} for data in datas]
     datas += list(nested(login, right, undeclared(login, together)))

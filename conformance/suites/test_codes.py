@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import ANSWERED, LINES, NotJudgedError
@@ -61,7 +62,7 @@ def test_unknown_endpoint(ctx: TestContext) -> None:
         words += made
         near |= dict.fromkeys(made, entity)
     names = sorted({m.name.partition(".")[2] for m in ctx.catalog.methods.values()}) or ["find"]
-    for word in ctx.some(words, 5, 12):
+    for word in ctx.some(words, budgets.UNKNOWN_ENDPOINTS):
         name = ctx.rng.choice(names)
         user = ctx.somebody()
         accepted = {404} if user else {401, 404}
@@ -100,7 +101,7 @@ def test_no_session_with_invalid_data(ctx: TestContext, function: Method) -> Non
     """Call without a session and with invalid data: the refusal must not depend on the data."""
     user = ctx.somebody(function)
     valid = ctx.valid(function, user)
-    for violation in ctx.some(ctx.resources.violations(function), 2, 5):
+    for violation in ctx.some(ctx.resources.violations(function), budgets.REFUSED_VIOLATIONS):
         try:
             invalid_data = violation.apply(valid)
         except CannotGenerate:

@@ -7,6 +7,7 @@ import functools
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_kind, judges
 from conformance.helpers.comparison import equal, listers, read
@@ -50,7 +51,7 @@ def test_answers_at_once(ctx: TestContext, function: Method) -> None:
         # Where all users get the same response, nothing can be mixed up.
         ctx.run.observer.judged("AUT-11")
         return
-    order = [user for user in apart for _ in range(4 if ctx.quick else 10)]
+    order = [user for user in apart for _ in range(ctx.amount(budgets.CONCURRENT_ROUNDS))]
     ctx.rng.shuffle(order)
     calls = [functools.partial(ctx.call, function, {}, as_=user) for user in order]
     for user, exchange in zip(order, ctx.together(calls, at_once=_AT_ONCE), strict=True):
@@ -81,7 +82,9 @@ def test_creates_of_several_users(ctx: TestContext, kind: str) -> None:
     users = creators(ctx, kind)[:3]
     if len(users) < 2:
         ctx.give_up(f"only one user of the profile may make a {kind}")
-    each = 3 if ctx.quick or ctx.catalog.delete(kind) is None else 6
+    each = ctx.amount(budgets.CREATES_OF_A_USER)
+    if ctx.catalog.delete(kind) is None:
+        each = budgets.CREATES_OF_A_USER.quick
     order: list[tuple[str, dict[str, Any]]] = []
     for user in users:
         first = ctx.resources.new(kind, user)

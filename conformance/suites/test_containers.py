@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.generation.payloads import CannotGenerate
@@ -79,7 +80,7 @@ def _builds(fuzz_target: FuzzTarget, container: Container) -> Iterator[Callable[
     """Yield functions that build data with different content of an array or a map."""
     ctx, partial = fuzz_target.ctx, functools.partial
     if container.is_map:
-        for keys in ctx.some(KEYS.values(), 2):
+        for keys in ctx.some(KEYS.values(), budgets.MAP_KEYS):
             yield partial(container.keyed, keys, fuzz_target.identify)
         return
     yield partial(container.holding, ITEMS, fuzz_target.identify)

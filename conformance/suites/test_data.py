@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext, as_answered
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import ANSWERED
@@ -538,7 +539,7 @@ def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
 
         for value in batches(ctx, budget_slice, 1, some):
             if not answered(value) and ctx.only is None:
-                calls = min(budget_slice.left, 15 if ctx.quick else 40)
+                calls = min(budget_slice.left, ctx.amount(budgets.SHRINKING_PAYLOAD_CALLS))
                 payloads.smallest(
                     strategy, broken, ctx.rng.getrandbits(64), calls, min(2.0, budget_slice.seconds)
                 )

@@ -10,6 +10,7 @@ import json
 import random
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import Scope, each_endpoint, each_function, each_user, judges, on
 from conformance.helpers.comparison import bound
@@ -33,7 +34,7 @@ def test_each_way_to_answer(ctx: TestContext, function: Method) -> None:
         ctx.call(function, valid, as_=user)
         ctx.call(function, [], as_=user)
         ctx.call(function, {param.name: {"no": []} for param in function.params} or "x", as_=user)
-        for param in ctx.some(function.params, 1):
+        for param in ctx.some(function.params, budgets.INVALID_PARAMETERS):
             ctx.call(function, {**ctx.data_for(function, user), param.name: {"no": []}}, as_=user)
         if ctx.resources.harmless(function):
             ctx.call(
@@ -105,9 +106,9 @@ def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
     endpoint = endpoint or ctx.guess() or ctx.unknown_name()
     readers = [m for m in ctx.catalog.methods.values() if m.entity == endpoint and m.effect == "read"]
     endpoints = sorted({method.entity for method in ctx.catalog.methods.values()}) or [endpoint]
-    if not ctx.deep:
-        endpoints = random.Random(f"{ctx.run.options.seed}/depth").sample(endpoints, min(2, len(endpoints)))
-    for number, method in enumerate([*readers[: 1 if ctx.quick else 2], None]):
+    most = ctx.limit(budgets.ENDPOINTS_OF_DEEP_BODIES, len(endpoints))
+    endpoints = random.Random(f"{ctx.run.options.seed}/depth").sample(endpoints, most)
+    for number, method in enumerate([*ctx.first(readers, budgets.READERS_OF_BODIES), None]):
         user = ctx.who(method) if method is not None else ctx.somebody()
         token = ctx.sessions.of(user).token if user is not None else None
         name = json.dumps(method.function if method is not None else ctx.unknown_name()).encode()
@@ -127,7 +128,7 @@ def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
             b'{"a":NaN}',
             b'{"__proto__":{"a":1},"constructor":{}}',
         )
-        for data in ctx.some(bodies, 6):
+        for data in ctx.some(bodies, budgets.UNUSUAL_BODIES):
             # With its name, the response to a valid call is validated against its declaration.
             asked = method.name if method is not None else f"{endpoint}."
             ctx.caller.call(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, judges
 from conformance.engine.not_judged import NotJudgedError
@@ -40,7 +41,7 @@ def test_where_a_request_ends(ctx: TestContext) -> None:
 def test_where_a_request_to_an_endpoint_ends(ctx: TestContext, endpoint: str) -> None:
     """Send requests whose end is ambiguous: each must be refused, or answered once, never as two requests."""
     framing = _framing(ctx, endpoint)
-    for ambiguous in rotated(ctx, list(framing.every()), 1, 8):
+    for ambiguous in rotated(ctx, list(framing.every()), budgets.AMBIGUOUS_REQUESTS):
         _judge_if_allowed(ctx, framing, endpoint, ambiguous, bool(ctx.rng.getrandbits(1)))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.helpers.comparison import Trace, same_answer
@@ -75,7 +76,7 @@ def test_other_verbs_run_nothing(ctx: TestContext, function: Method) -> None:
     user = ctx.who(function)
     data = ctx.valid(function, user)
     trace = Trace(ctx, function, user, data)
-    verbs = ctx.some(VERBS, 3)
+    verbs = ctx.some(VERBS, budgets.VERBS)
     last: Exchange | None = None
     for verb in verbs:
         for path, sent in _places(ctx, function, data):
@@ -171,7 +172,7 @@ def _judge_trace(
 def test_any_content_type_is_read_as_json(ctx: TestContext, function: Method) -> None:
     """Vary the Content-Type: none, JSON, or the form type that HTTP libraries add."""
     types = [None, "application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8"]
-    for content_type in ctx.some(types, 1):
+    for content_type in ctx.some(types, budgets.CONTENT_TYPES):
         same_answer(
             ctx,
             "HTTP-6",
@@ -200,7 +201,7 @@ def test_chunked_body(ctx: TestContext, function: Method) -> None:
 @each_function(lambda method: method.auth not in ("none", None), otherwise="no function needs a session")
 def test_header_names_in_any_case(ctx: TestContext, function: Method) -> None:
     """Send header names in lower case, as HTTP/2 gateways do."""
-    for name in ctx.some(["token", "TOKEN", "tOkEn"], 1):
+    for name in ctx.some(["token", "TOKEN", "tOkEn"], budgets.HEADER_SPELLINGS):
         same_answer(
             ctx,
             "HTTP-8",

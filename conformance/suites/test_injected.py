@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import ANSWERED, NotJudgedError
@@ -60,7 +61,7 @@ def test_injections(ctx: TestContext, function: Method) -> None:
         carriers, first = _in_order(carriers, baseline)
         if ctx.only is None and not fuzz_target.login and function.rows is None:
             # Where nothing is searched, only errors can be seen, so a few in each place suffice.
-            carriers = carriers[: 8 if ctx.quick else None if ctx.deep else max(24, len(carriers) // 6)]
+            carriers = ctx.first(carriers, budgets.INJECTIONS_WITHOUT_SEARCH)
         elif ctx.only is None:
             budget_slice.at_least(len(baseline) + 6 + first)
         for carrier in carriers:
@@ -201,9 +202,10 @@ def test_deep_wide_and_large_data(ctx: TestContext, function: Method) -> None:
             small.append(exchange.seconds)
         places = [param.name for param in function.params if not fuzz_target.hands_off(param.name)]
         ctx.rng.shuffle(places)
+        left_out = ctx.amount(budgets.PART_OF_LARGE_DATA_LEFT_OUT)
         for number, name in enumerate(["", "undeclaredMember", *places]):
             for what in _monsters(part=1000):
-                if number > 1 and ctx.quick and ctx.rng.random() < 0.9:
+                if number > 1 and left_out and ctx.rng.random() < left_out:
                     continue
                 if not name and not what.endswith("members"):
                     continue

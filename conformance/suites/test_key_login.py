@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, judges
 from conformance.engine.not_judged import LINES
@@ -44,7 +45,7 @@ def test_key_login(ctx: TestContext) -> None:
     """Sign in with a right signature and any time format, and with wrong ones, which must be refused."""
     key = need_key(ctx)
     for channel in CHANNELS:
-        for moment in (str(int(time.time() * 1000)), *ctx.some(TIMES[1:], 1)):
+        for moment in (str(int(time.time() * 1000)), *ctx.some(TIMES[1:], budgets.KEY_LOGIN_TIMES)):
             exchange, found = send_key(ctx, ctx.sessions.key_login_data(moment), channel)
             good = ctx.judge(
                 "AUT-16",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_kind, judges
 from conformance.helpers.comparison import Lister, bound, listers, read
@@ -115,7 +116,7 @@ PAGES: tuple[tuple[Any, Any], ...] = ((OMIT, 1), (0, 10), (1, OMIT), (5, 5), (0,
 
 def _judge_pages(ctx: TestContext, lister: Lister) -> None:
     """Check pages of an empty list."""
-    for start, length in ctx.some(PAGES, 2):
+    for start, length in ctx.some(PAGES, budgets.PAGES_OF_EMPTY_LISTS):
         _judge_page(ctx, lister, start, length)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.helpers.comparison import Lister
@@ -43,7 +44,7 @@ def steady(ctx: TestContext, lister: Lister, look: Any) -> tuple[list[Any], Any]
 @paged
 def test_pages_laid_end_to_end_are_the_list(ctx: TestContext, function: Method) -> None:
     """Read pages of different lengths, unfiltered and with each filter that leaves some rows."""
-    for name, lister in views(ctx, function, 8 if ctx.quick else 27):
+    for name, lister in views(ctx, function, ctx.amount(budgets.PAGED_ROWS)):
         where = f" when filtered by {name}" if name else ""
         lengths = _lengths(ctx, len(lister.rows()), bool(name))
 
@@ -121,7 +122,7 @@ def _lengths(ctx: TestContext, count: int, short: bool) -> list[int]:
         wanted = [2, 5, max(1, count - 1), count]
     else:
         wanted = [1, 2, 3, 7, 10, max(1, count - 1), count, count + 1]
-    most = 14 if ctx.quick else 40
+    most = ctx.amount(budgets.PAGES_OF_A_LIST)
     return sorted({length for length in wanted if count / length <= most} or {max(1, count // 2)})
 
 
@@ -161,7 +162,7 @@ def _difference(whole: list[Any], joined: list[Any], length: int) -> str:
 def _starts(ctx: TestContext, lister: Lister, whole: list[Any], where: str) -> None:
     """«If no output page limit is specified, then no limitation is performed.»"""
     places = sorted({0, 1, 2, len(whole) // 2, len(whole) - 1})
-    for start in ctx.some(places, 2):
+    for start in ctx.some(places, budgets.PAGE_STARTS):
         rest = keys(lister, page_start=start)
         ctx.judge(
             "PAG-3",
@@ -180,7 +181,7 @@ def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> N
     """Create more rows than common limits: without paging, as many must come back as page by page."""
     user = ctx.who(function)
     data = ctx.valid(function, user, optional="none")
-    want = 27 if ctx.quick else 106
+    want = ctx.amount(budgets.UNLIMITED_ROWS)
     fill(ctx, function, user, data, want)
     lister = Lister(ctx, function, user, data)
     whole, unpaged = _page(lister)
@@ -219,7 +220,7 @@ def test_past_the_end(ctx: TestContext, function: Method) -> None:
     """Read a page after the end: it must be empty and not an error."""
     for name, lister in views(ctx, function, 3):
         count = len(lister.rows())
-        for start in ctx.some([count, count + 1, count + 1000, 10**6, LAST], 3):
+        for start in ctx.some([count, count + 1, count + 1000, 10**6, LAST], budgets.STARTS_BEYOND_THE_END):
             for length in (OMIT, 10):
                 exchange = lister.exchange(page_start=start, page_length=length)
                 rows = resolve(exchange.data, function.rows or "") if exchange.status == 200 else MISSING
@@ -257,7 +258,7 @@ def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
     for member, other in (("page_start", "page_length"), ("page_length", "page_start")):
         name = {"page_start": "pageStart", "page_length": "pageLength"}[member]
         for what, value in _one_of_each(ctx, refused) if ctx.quick else refused:
-            for beside in ({}, {other: 1})[: 1 if ctx.quick else 2]:
+            for beside in ctx.first(({}, {other: 1}), budgets.OTHER_PAGE_MEMBERS):
                 exchange = ctx.call(function, data, as_=user, **{member: value}, **beside)
                 ctx.status(
                     "PAG-5",
@@ -266,7 +267,7 @@ def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
                     kind=f"a {what} {name} is not refused",
                     because=f"{name} is {as_json(value)}",
                 )
-        for what, value in ctx.some(unusual, 2):
+        for what, value in ctx.some(unusual, budgets.UNUSUAL_PAGE_VALUES):
             exchange = ctx.call(function, data, as_=user, **{member: value})
             ctx.status("PAG-5", exchange, {200, 400}, kind=f"{name} {what} is answered neither 200 nor 400")
 
@@ -283,9 +284,9 @@ def test_order_stays(ctx: TestContext, function: Method) -> None:
     """Repeat a call: the rows must come in the same order while nothing changes."""
     for name, lister in views(ctx, function, 9):
         calls: list[dict[str, Any]] = [{}, {"page_start": 1}, {"page_start": 0, "page_length": 5}]
-        for paging in calls[:: 2 if ctx.quick else 1]:
+        for paging in calls[:: ctx.amount(budgets.REPEATED_PAGE_STEP)]:
             first = keys(lister, **paging)
-            for _ in range(2 if ctx.quick else 4):
+            for _ in range(ctx.amount(budgets.PAGE_REPETITIONS)):
                 again = keys(lister, **paging)
                 if sorted(map(repr, first)) != sorted(map(repr, again)) and not paging:
                     first = again
@@ -309,7 +310,7 @@ def test_order_stays(ctx: TestContext, function: Method) -> None:
 def test_page_of_no_rows(ctx: TestContext, function: Method) -> None:
     """Send a pageLength of 0: it must return no rows, or be refused."""
     for name, lister in views(ctx, function, 3):
-        for start in ctx.some([OMIT, 0, 1], 2):
+        for start in ctx.some([OMIT, 0, 1], budgets.STARTS_OF_EMPTY_PAGES):
             exchange = lister.exchange(page_start=start, page_length=0)
             rows = ctx.resources.rows(function, exchange)
             ctx.judge(

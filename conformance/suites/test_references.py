@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.generation.payloads import CannotGenerate
@@ -115,7 +116,10 @@ def test_nested_identifier_of_nothing(ctx: TestContext, function: Method) -> Non
             if works is None:
                 continue
             gone = deleted_identifier(ctx, place.kind, fuzz_target.user)
-            values = [*ctx.some(strangers(ctx, own), 1, 3), *([gone] if gone is not None else [])]
+            values = [
+                *ctx.some(strangers(ctx, own), budgets.FOREIGN_REFERENCES),
+                *([gone] if gone is not None else []),
+            ]
             for data in (data for value in values for data in _variants(fuzz_target, place, works, value)):
                 judged = True
                 exchange = fuzz_target.send(data)
@@ -155,7 +159,7 @@ def test_reference_to_another_users_object(ctx: TestContext, function: Method) -
     ctx.need_writing()
     judged = False
     pairs = [pair for pair in ctx.pairs() if ctx.resources.may_call(pair[1], function)]
-    for owner, stranger in ctx.some(pairs, 1, 2):
+    for owner, stranger in ctx.some(pairs, budgets.REFERRING_PAIRS):
         fuzz_target = FuzzTarget(ctx, function, stranger)
         with fuzz_target:
             for place in _referring(fuzz_target):
@@ -190,7 +194,7 @@ def test_list_by_another_users_object(ctx: TestContext, function: Method) -> Non
     ctx.need_writing()
     judged = False
     pairs = [pair for pair in ctx.pairs() if ctx.resources.may_call(pair[1], function)]
-    for owner, stranger in ctx.some(pairs, 1, 2):
+    for owner, stranger in ctx.some(pairs, budgets.REFERRING_PAIRS):
         fuzz_target = FuzzTarget(ctx, function, stranger)
         for place in _referring(fuzz_target):
             theirs = _private(ctx, place.kind, owner, stranger)

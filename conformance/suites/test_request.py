@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import REFUSED, NotJudgedError
@@ -186,7 +187,7 @@ def test_json_that_is_no_object(ctx: TestContext, endpoint: str) -> None:
 def test_data_that_is_no_object(ctx: TestContext, function: Method) -> None:
     """Send data other than an object, which must be refused."""
     user = ctx.who(function)
-    for data in ctx.some([[], [1], "text", "", 5, 0, True, False], 3):
+    for data in ctx.some([[], [1], "text", "", 5, 0, True, False], budgets.OTHER_THAN_OBJECTS):
         exchange = ctx.call(function, data, as_=user)
         shape = (
             type(data)
@@ -223,7 +224,9 @@ def test_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> Non
         ctx.skip("COD-5", "no function's arguments can be spoiled", function=function.name)
     required = [violation for violation in every if violation.rule == "REQ-7"]
     rest = [violation for violation in every if violation.rule != "REQ-7"]
-    chosen = ctx.some(required, 12) + ctx.some(_spread(ctx, rest, 2 if ctx.quick else 400), 14, 160)
+    chosen = ctx.some(required, budgets.MISSING_PARAMETERS) + ctx.some(
+        _spread(ctx, rest, ctx.amount(budgets.VIOLATIONS_OF_A_PARAMETER)), budgets.VIOLATIONS
+    )
     prepared = [
         (violation, sent) for violation in chosen if (sent := _invalid_data(violation, valid)) is not None
     ]
@@ -284,7 +287,7 @@ def test_spelling_of_the_json(ctx: TestContext, function: Method) -> None:
         ("white space", _spaced),
         ("\\u escapes", _escaped),
     )
-    for what, spell in ctx.some(spellings, 1):
+    for what, spell in ctx.some(spellings, budgets.JSON_SPELLINGS):
         user = ctx.who(function)
         plain = ctx.call(function, ctx.valid(function, user), as_=user)
         if plain.status != 200:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.helpers.builtin_names import PROTOTYPE_NAMES, rotated
@@ -34,7 +35,9 @@ def test_names_of_the_inside(ctx: TestContext, endpoint: str) -> None:
     endpoint = endpoint or ctx.endpoint()
     published = {m.name.partition(".")[2] for m in ctx.catalog.methods.values() if m.entity == endpoint}
     names = [*INSIDE, *PROTOTYPE_NAMES, *ODD_NAMES]
-    for name in rotated(ctx, [name for name in dict.fromkeys(names) if name not in published], 9, 30):
+    for name in rotated(
+        ctx, [name for name in dict.fromkeys(names) if name not in published], budgets.UNPUBLISHED_NAMES
+    ):
         datas: list[dict[str, Any]] = [{}] if ctx.quick else [{}, {"args": []}]
         for data in datas:
             exchange = send_probe(ctx, endpoint, function=name, data=data)
@@ -80,7 +83,9 @@ def test_published_names_spelt_otherwise(ctx: TestContext, function: Method) -> 
         f"%{ord(name[0]):02x}{name[1:]}",
     ]
     data = ctx.valid(function, user)
-    for spelt in rotated(ctx, list(dict.fromkeys(s for s in spellings if s not in published)), 3):
+    for spelt in rotated(
+        ctx, list(dict.fromkeys(s for s in spellings if s not in published)), budgets.RESPELLED_NAMES
+    ):
         exchange = ctx.caller.call(
             function,
             user=user,
@@ -135,7 +140,7 @@ def test_other_spellings_of_an_endpoint(ctx: TestContext, function: Method) -> N
         f"%25{ord(entity[0]):02x}{entity[1:]}",
         f"%u00{ord(entity[0]):02x}{entity[1:]}",
     ]
-    for target in rotated(ctx, nowhere, 4):
+    for target in rotated(ctx, nowhere, budgets.UNKNOWN_PATHS):
         path = ctx.client.address.path + target
         exchange = ctx.call(function, data, as_=user, target=path)
         probing_status(

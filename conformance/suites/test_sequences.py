@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, judges
 from conformance.engine.not_judged import LINES
@@ -24,9 +25,6 @@ MIN_CALLS = 24
 
 #: Findings after which the test stops. Each is shrunk, and explorations avoid the areas that are known to be broken.
 MAX_FINDINGS = 5
-
-#: Calls and seconds that shrinking one script may take.
-SHRINKING = {"quick": (150, 3.0), "standard": (250, 6.0), "deep": (900, 60.0)}
 
 
 @judges("STA-6")
@@ -90,7 +88,7 @@ class _Explorations:
     def _explore(self, focus: str) -> bool:
         """Run one exploration; return whether another one may be useful."""
         ctx, budget_slice = self.ctx, self.budget_slice
-        rounds = 1 + self.number % 3 if ctx.deep else 1
+        rounds = 1 + self.number % ctx.amount(budgets.EXPLORATION_LENGTHS)
         limit = min(CALLS_PER_EXPLORATION * rounds, budget_slice.left - 8)
         before = ctx.client.sent
         executor = ScriptExecutor(ctx, self.knowledge)
@@ -132,7 +130,7 @@ class _Explorations:
 
 def _report(ctx: TestContext, knowledge: Knowledge, found: Disagreement, script: list[StepResult]) -> int:
     """Shrink a disagreement and report it; return the number of findings, 0 or 1."""
-    calls, seconds = SHRINKING[ctx.run.options.budget]
+    calls, seconds = ctx.amount(budgets.SHRINKING_CALLS), ctx.amount(budgets.SHRINKING_SECONDS)
     if found.check == "session refused":
         # If the cause was a reset of the target, the script would show nothing. The run looks into it afterwards.
         calls = 0

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_kind, judges
 from conformance.generation.samples import Optional
@@ -53,7 +54,7 @@ def test_what_was_created(ctx: TestContext, kind: str) -> None:
     assert create is not None
     users = creators(ctx, kind)
     judged = False
-    for user in users[: 1 if ctx.quick else 2]:
+    for user in ctx.first(users, budgets.USERS_OF_A_KIND):
         for optional, fixed in _manners(create):
             resource = ctx.resources.new(kind, user, optional=optional, **fixed)
             if reader is not None and reader.object is not None and ctx.resources.may_call(user, reader):
@@ -140,7 +141,7 @@ def test_what_was_deleted(ctx: TestContext, kind: str) -> None:
     users = [user for user in creators(ctx, kind) if ctx.resources.may_call(user, delete)]
     if not users:
         ctx.give_up(f"no user who may make a {kind} may delete it")
-    for user in users[: 1 if ctx.quick else 2]:
+    for user in ctx.first(users, budgets.USERS_OF_A_KIND):
         resource = ctx.resources.new(kind, user)
         shared = {n: v for n, v in resource.sent.items() if n in {p.name for p in delete.params if p.ref}}
         neighbour = ctx.resources.new(kind, user, **shared)
@@ -237,7 +238,10 @@ def _narrowed(
             data = {**lister.data, param.name: value}
             if function.data.valid(data):
                 filters.append((f"by {param.name}", Lister(ctx, function, lister.user, data), {}))
-    for what, narrow, paging in [*ctx.some(pages, 1), *ctx.some(filters, 2, 8)]:
+    for what, narrow, paging in [
+        *ctx.some(pages, budgets.WATCHED_PAGES),
+        *ctx.some(filters, budgets.WATCHED_FILTERS),
+    ]:
         exchange = narrow.exchange(**paging)
         assert function.object is not None
         rows = ctx.resources.rows(function, exchange)
@@ -262,7 +266,7 @@ def test_reading_changes_nothing(ctx: TestContext, function: Method) -> None:
     user = ctx.who(function)
     if user is None:
         ctx.give_up("the profile has no users whose objects could be watched")
-    eyes = ctx.some(_eyes(ctx, user, function), 2)
+    eyes = ctx.some(_eyes(ctx, user, function), budgets.WATCHED_LISTS)
     if not eyes:
         ctx.give_up("no object can be watched")
     data = ctx.valid(function, user)
@@ -434,7 +438,7 @@ def test_concurrent_creates(ctx: TestContext, kind: str) -> None:
     create, reader = ctx.catalog.create(kind), ctx.catalog.read(kind)
     assert create is not None
     user = creators(ctx, kind)[0]
-    count = 8 if ctx.quick else 16
+    count = ctx.amount(budgets.CONCURRENT_CREATES)
     if ctx.catalog.delete(kind) is None:
         count = 8
     first = ctx.resources.new(kind, user)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.payload_budget import BudgetSlice
@@ -43,7 +44,7 @@ def test_texts_and_numbers(ctx: TestContext, function: Method) -> None:
         def wanted(item: Item) -> bool:
             return any(ctx.seeks(rule, _kind(rule, item)) for rule in {"DAT-5", _rule(item)})
 
-        for load in loads(ctx, fuzz_target, wanted, 24):
+        for load in loads(ctx, fuzz_target, wanted, budgets.STORED_ITEMS):
             if not budget_slice.more(2 * fuzz_target.cost) or not fuzz_target.may_go_on:
                 return
             _carry(ctx, fuzz_target, budget_slice, load)
@@ -88,7 +89,7 @@ def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_sli
         param = fuzz_target.function.param(name)
         if param is not None and "integer" in json.dumps(param.schema.get("type")):
             wrong += [(name, number.name, {**plain, name: number.literal}) for number in numbers]
-    for label, name, given in ctx.some(wrong, 4, max(8, len(wrong) // 3)):
+    for label, name, given in ctx.some(wrong, budgets.NUMBERS_OUT_OF_BOUNDS):
         kind = f"a number out of bounds is not refused: {name}"
         if not budget_slice.more() or not ctx.seeks("DAT-6", kind):
             continue

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from conformance.commands.load_time import SECONDS_AROUND_LOAD, fit
+from conformance.engine import budgets
 from conformance.errors import UsageError
 from conformance.protocol.profile import Profile
 from load.options import Wish
-from load.time_budget import AROUND, BUDGETS, fit
 from reports.model.builder import build
 from reports.model.files import exit_status, validate
 from reports.render import markdown, statement
@@ -113,13 +114,14 @@ def test_a_finding_is_judged_again_without_the_load() -> None:
 
 
 def test_default_load_has_its_place_in_every_budget() -> None:
-    for name, budget in BUDGETS.items():
+    for name in budgets.BUDGETS:
         wish, settings, notes = fit(Wish(), Profile.empty(URL), name)
         assert (wish == Wish()) is (name != "quick")
         assert (settings.seconds, notes) == (30 if name == "quick" else 60, [])
         # What is left for the check is no less than what it takes of a target that answers in no time.
-        assert budget.total - budget.load - AROUND >= 40
-        assert budget.total - settings.seconds - AROUND >= 70
+        total = budgets.VERIFY_SECONDS.of(name) - SECONDS_AROUND_LOAD
+        assert total - budgets.MAX_LOAD_SECONDS.of(name) >= 40
+        assert total - settings.seconds >= 70
 
 
 def test_a_load_is_no_shorter_than_was_asked_for_or_is_needed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conformance.engine import budgets
 from conformance.engine.harness import Request, duration, named_path, per_second, positive
 from conformance.errors import UsageError
 from reports.model.event_log import LogError
@@ -32,7 +33,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--read-only", action="store_true", help="call only functions that read")
     group.addoption("--seed", type=int, metavar="N", help="the same seed sends the same requests")
-    group.addoption("--budget", choices=("quick", "standard", "deep"), default="standard")
+    group.addoption("--budget", choices=budgets.BUDGETS, default="standard")
     group.addoption(
         "--for",
         dest="generate_for",

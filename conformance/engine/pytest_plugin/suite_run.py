@@ -13,7 +13,7 @@ import pytest
 
 from conformance import __version__
 from conformance.cases.format import save
-from conformance.engine import dry_run
+from conformance.engine import budgets, dry_run
 from conformance.engine.conclusion import Options
 from conformance.engine.context import FURTHER
 from conformance.engine.dry_run import StandIn
@@ -37,9 +37,6 @@ __all__ = ["SuiteRun"]
 
 #: Seconds that a dry run spends on generated payloads, where only time ends them.
 PLAN_PAYLOAD_SECONDS = 5.0
-
-#: Default deadline of a run by budget, in seconds.
-DEADLINE_SECONDS = {"quick": 300.0, "standard": 1800.0, "deep": 36_000.0}
 
 #: Time per generated payload, as a multiple of the time until a call is answered.
 CALL_TIME_FACTOR = 1.5
@@ -103,7 +100,8 @@ class SuiteRun:
             read_only=request.read_only,
             jobs=max(1, request.jobs),
             rules=harness.wanted,
-            deadline=harness.deadline or DEADLINE_SECONDS[request.budget] + (request.generate_for or 0.0),
+            deadline=harness.deadline
+            or budgets.DEADLINE_SECONDS.of(request.budget) + (request.generate_for or 0.0),
             strict=request.strict,
             generate_for=request.generate_for,
             cases=tuple(case for case in harness.cases if case.rule in harness.wanted),

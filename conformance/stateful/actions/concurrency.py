@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+from conformance.engine import budgets
 from conformance.stateful.explorer import Explorer
 from conformance.stateful.script import Step
 
@@ -17,9 +18,6 @@ __all__ = [
     "update_members_concurrently",
     "update_two_concurrently",
 ]
-
-#: Logouts that an exploration sends during concurrent calls, per run (not per kind of object).
-MAX_CONCURRENT_LOGOUTS = {"quick": 1, "standard": 4, "deep": 30}
 
 
 def update_two_concurrently(explorer: Explorer) -> None:
@@ -136,9 +134,8 @@ def logout_during_calls(explorer: Explorer) -> None:
     Those must react as they do after a logout without concurrent calls.
     """
     logout = explorer.ctx.profile.auth.logout
-    if (
-        logout is None
-        or explorer.domain.concurrent_logouts >= MAX_CONCURRENT_LOGOUTS[explorer.ctx.run.options.budget]
+    if logout is None or explorer.domain.concurrent_logouts >= explorer.ctx.amount(
+        budgets.CONCURRENT_LOGOUTS
     ):
         return
     known = explorer.model.survived_logouts > 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conformance.engine import payload_budget as generation
+from conformance.engine import budgets
 from conformance.engine.extent import Extent
 from conformance.engine.markers import SUITES
 from conformance.engine.payload_budget import PayloadBudget
@@ -204,7 +204,7 @@ def test_what_takes_many_calls_is_a_conversation() -> None:
 def test_generated_payloads_take_no_more_than_there_is() -> None:
     payload_budget = PayloadBudget("quick")
     payload_budget.within(1000.0)
-    assert payload_budget.seconds == generation.COSTS["quick"][1]
+    assert payload_budget.seconds == budgets.PAYLOAD_SECONDS.quick
     payload_budget.spent = 2.0
     payload_budget.within(3.0)
     assert payload_budget.seconds == 5.0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.catalog.model import Catalog
-from conformance.engine import payload_budget as generation
+from conformance.engine import budgets
 from conformance.protocol.client import compact
 from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.profile import Profile
@@ -31,10 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent.parent
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the requests decide how much is sent, however slow the machine is: the same seed finds the same."""
-    costs = {name: (requests, 600.0) for name, (requests, _) in generation.COSTS.items() if requests}
-    monkeypatch.setattr(generation, "COSTS", {**generation.COSTS, **costs})
-    shrinking = {budget: (calls, 600.0) for budget, (calls, _) in test_sequences.SHRINKING.items()}
-    monkeypatch.setattr(test_sequences, "SHRINKING", shrinking)
+    unhurried = budgets.ByBudget(600.0, 600.0, 600.0)
+    monkeypatch.setattr(budgets, "PAYLOAD_SECONDS", unhurried)
+    monkeypatch.setattr(budgets, "SHRINKING_SECONDS", unhurried)
 
 
 def put_on_list(monkeypatch: pytest.MonkeyPatch, name: str, violation: Violation) -> str:

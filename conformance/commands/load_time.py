@@ -1,13 +1,14 @@
-"""What a verification may take in all, and what of it is the load's: one that takes more is shortened or refused.
+"""Fit the load of a verification into the time that the budget has for it: a longer load is shortened or refused.
 
-A rate that says itself how long it goes on is never cut: what is asked of such a load hangs together.
+A rate that states its own duration is never cut, since its parts belong together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from conformance.engine import budgets
 from conformance.errors import UsageError
 from conformance.protocol.profile import Profile
 from conformance.units import format_duration
@@ -15,39 +16,23 @@ from load.command import expected, samples_short
 from load.metrics import slo
 from load.options import DURATION, Settings, Wish, settle
 
-__all__ = ["AROUND", "BUDGETS", "Budget", "fit"]
+__all__ = ["SECONDS_AROUND_LOAD", "fit"]
 
-
-@dataclass(frozen=True)
-class Budget:
-    """Seconds: of the whole verification, of the load within it at most, and of a load that nobody said more of."""
-
-    total: float
-    load: float
-    usual: float = DURATION
-
-
-BUDGETS = {
-    "quick": Budget(120.0, 60.0, 30.0),
-    "standard": Budget(900.0, 300.0),
-    "deep": Budget(36_000.0, 25_200.0),
-}
-
-#: What a load takes beside its own seconds: the calibration, the start, signing in, tidying up, and the report.
-AROUND = 20.0
+#: Seconds around those of the load itself: calibration, start, sign-in, clean-up and report.
+SECONDS_AROUND_LOAD = 20.0
 
 
 def fit(
     wish: Wish, profile: Profile, budget: str, functions: Collection[str] | None = None
 ) -> tuple[Wish, Settings, list[str]]:
-    """Settle a load that has its place in a budget; return what is wished then, its settings, and what to say of it.
+    """Return a load that fits the budget: the options, the settings that they give, and notes for the user.
 
     Raises:
-        UsageError: something of it is wrong, or it takes longer than the budget has and cannot be shortened.
+        UsageError: an option is wrong, or the load takes longer than the budget has and cannot be shortened.
 
     """
     settings = settle(wish, profile, functions)
-    most = BUDGETS[budget].load
+    most = budgets.MAX_LOAD_SECONDS.of(budget)
     if settings.seconds <= most:
         return *(_usual(wish, settings, profile, budget, functions) or (wish, settings)), []
     allowed = format_duration(most, decimals=3)
@@ -78,11 +63,11 @@ def fit(
 def _usual(
     wish: Wish, settings: Settings, profile: Profile, budget: str, functions: Collection[str] | None
 ) -> tuple[Wish, Settings] | None:
-    """Return the load as long as is usual in the budget; None: it is to be as long as it is.
+    """Return the load with the usual duration of the budget; None if its own duration is to stay.
 
-    So it is where somebody said how long, or where its SLOs could not be judged on less.
+    The duration stays if it was given, or if the SLOs need that many samples.
     """
-    usual = BUDGETS[budget].usual
+    usual = budgets.USUAL_LOAD_SECONDS.of(budget) or DURATION
     if wish.duration is not None or "duration" in profile.load or settings.seconds <= usual:
         return None
     shorter = replace(wish, duration=f"{usual:.10g}s")
@@ -90,7 +75,7 @@ def _usual(
         settled = settle(shorter, profile, functions)
     except UsageError:
         return None
-    # How many samples there will be is not known of users who wait for their answers, of tasks, and of one function.
+    # The number of samples is not known for closed-loop users, for tasks, and for a single function.
     alone = any(slo.parse(text).function is not None for text in settled.slos)
     unknown = settled.slos and (alone or settled.scenario.tasks or expected(settled) is None)
     return None if unknown or samples_short(settled) else (shorter, settled)
