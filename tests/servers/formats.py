@@ -116,6 +116,9 @@ def catalogue(names: Collection[str] = tuple(FUNCTIONS)) -> dict[str, Any]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    #: Small responses leave at once, as one packet.
+    disable_nagle_algorithm = True
+    wbufsize = -1
     lax: ClassVar[frozenset[str]] = frozenset()
 
     def log_message(self, format: str, *arguments: Any) -> None:

@@ -406,6 +406,9 @@ _FUNCTIONS = {
 class _Handler(BaseHTTPRequestHandler):
     server: LaxServer
     protocol_version = "HTTP/1.1"
+    #: Small responses leave at once, as one packet.
+    disable_nagle_algorithm = True
+    wbufsize = -1
     timeout = 30
 
     def log_message(self, *arguments: Any) -> None:
