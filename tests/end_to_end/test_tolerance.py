@@ -98,7 +98,9 @@ def test_it_is_no_finding(
 ) -> None:
     monkeypatch.setitem(FAULTS, "allowed.change", change)
     with serving_here("allowed.change") as (url, catalogue):
-        report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=rules, seed=5)
+        report = judge(
+            profile=profile_of(catalogue, tmp_path), target=url, rules=rules, seed=5, generated=0.2
+        )
     assert broken(report) == {}
     assert report["errors"] == []
     assert {rule["verdict"] for rule in report["rules"] if rule["id"] in rules} == {"pass"}

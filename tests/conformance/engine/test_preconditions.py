@@ -109,8 +109,8 @@ COMPARING = (
     [
         (every_nth(502, 60), {"COD-2", "COD-8"}),
         (every_nth(429, 7), {"COD-2"}),
-        (every_nth(503, 25), {"COD-2", "COD-8"}),
-        (limited(150, header=False), {"COD-2"}),
+        pytest.param(every_nth(503, 25), {"COD-2", "COD-8"}, marks=pytest.mark.thorough),
+        pytest.param(limited(150, header=False), {"COD-2"}, marks=pytest.mark.thorough),
     ],
     ids=["502", "429", "503", "limited"],
 )
@@ -131,10 +131,18 @@ def test_who_asks_to_wait_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monk
     assert judged["COD-3"] == judged["HTTP-3"] == "pass"
 
 
+#: Every test of this takes seconds, so most of them are left to thorough runs.
+EACH_TIME = {(missing, "course.read"), (missing, "message.add"), (always_500, "course.find")}
+
+
 @pytest.mark.parametrize(
-    "function", ["course.find", "course.read", "course.update", "message.add", "sys.stats"]
+    ("how", "function"),
+    [
+        pytest.param(how, function, marks=[pytest.mark.thorough] * ((how, function) not in EACH_TIME))
+        for how in (missing, always_500)
+        for function in ("course.find", "course.read", "course.update", "message.add", "sys.stats")
+    ],
 )
-@pytest.mark.parametrize("how", [missing, always_500])
 def test_a_function_that_does_not_work_is_reported_once(
     how: Callable[[str], Change], function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
