@@ -39,6 +39,10 @@ _ORDINARY_TARGET = re.compile(r"[!-\"$-~]+")
 
 #: Seconds to wait for the response to a malformed request.
 READ_MALFORMED_SECONDS = 3.0
+#: A connection that stays open is read until nothing has arrived for so many times the time to the first byte, and for
+#: at least `MIN_SILENCE_SECONDS`: a second answer takes about as long as the first.
+SILENCE_FACTOR = 10.0
+MIN_SILENCE_SECONDS = 0.3
 
 
 class OutOfTimeError(Exception):
@@ -243,8 +247,8 @@ class Client:
         """Send a malformed request on a connection of its own, and read until the target closes it.
 
         `first` is a well-formed request that is sent and answered first on the same connection. `linger` is the
-        maximum number of seconds to read. Return the exchange (with the first response, if there is one) and all bytes
-        received.
+        maximum number of seconds to read. Reading ends earlier when nothing more arrives (`SILENCE_FACTOR`). Return
+        the exchange (with the first response, if there is one) and all bytes received.
 
         Raises:
             UnownedTargetError: the bytes must not be sent.
@@ -293,7 +297,10 @@ class Client:
                             connection = Connection(self.address, self._tls, deadline=deadline)
                     connection.send(data, deadline=deadline)
             try:
-                received, closed = connection.read_all(deadline=min(deadline, time.monotonic() + linger))
+                received, closed = connection.read_all(
+                    deadline=min(deadline, time.monotonic() + linger),
+                    silence=lambda waited: max(MIN_SILENCE_SECONDS, SILENCE_FACTOR * waited),
+                )
             finally:
                 connection.close()
             if not received and not closed:

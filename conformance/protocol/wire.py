@@ -16,6 +16,7 @@ import socket
 import ssl
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -386,19 +387,31 @@ class Connection:
             self.close()
         return response
 
-    def read_all(self, *, deadline: float) -> tuple[bytes, bool]:
-        """Read until the target closes, the deadline passes or `CAP` is reached; return the bytes, and if it closed."""
+    def read_all(
+        self, *, deadline: float, silence: Callable[[float], float] | None = None
+    ) -> tuple[bytes, bool]:
+        """Read until the target closes, the deadline passes or `CAP` is reached; return the bytes, and if it closed.
+
+        `silence` gets the seconds until the first bytes arrived, and returns for how many seconds nothing more may
+        arrive before reading ends.
+        """
         raw: list[bytes] = []
         total = 0
+        begun = time.monotonic()
+        until = deadline
+        longest = None
         while total < CAP:
             try:
-                data = self._receive(deadline, total)
+                data = self._receive(until, total)
             except WireError as error:
                 return b"".join(raw), error.failure.kind == "closed"
             if not data:
                 return b"".join(raw), True
             raw.append(data)
             total += len(data)
+            if silence is not None:
+                longest = silence(time.monotonic() - begun) if longest is None else longest
+                until = min(deadline, time.monotonic() + longest)
         return b"".join(raw), False
 
     def _receive(self, deadline: float, before: int) -> bytes:

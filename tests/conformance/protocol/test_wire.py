@@ -694,6 +694,19 @@ def test_read_all() -> None:
         connection.close()
 
 
+def test_reading_ends_with_silence_after_the_first_bytes() -> None:
+    with serving(replying(answer(), close=False)) as served:
+        deadline = time.monotonic() + 30
+        connection = Connection(served.address, None, deadline=deadline)
+        connection.send(REQUEST, deadline=deadline)
+        assert connection.read_all(deadline=deadline, silence=lambda waited: 0.1 + waited) == (
+            answer(),
+            False,
+        )
+        assert time.monotonic() < deadline - 20
+        connection.close()
+
+
 def test_first_response() -> None:
     two = CONTINUE + CHUNKED + answer(b"second")
     response = first_response(two, "POST")
