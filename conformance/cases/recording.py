@@ -167,6 +167,9 @@ class Recorder:
 
     def case(self, finding: Finding) -> Case | None:
         """Return the case of a finding, or None if no request shows it."""
+        if finding.exchange is not None and finding.exchange.request.packets is not None:
+            # A case says what is sent, and not in which packets.
+            return None
         writer = CaseWriter(self, finding.exchange, symbolic=finding.case is not None)
         if finding.case is not None:
             given = [Step.from_json(step, f"steps[{number}]") for number, step in enumerate(finding.case)]

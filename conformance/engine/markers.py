@@ -33,6 +33,7 @@ SUITES = (
     "test_http",
     "test_request",
     "test_channels",
+    "test_transport",
     "test_formats",
     "test_envelope",
     "test_nothing_yet",

@@ -44,6 +44,9 @@ READ_MALFORMED_SECONDS = 3.0
 SILENCE_FACTOR = 10.0
 MIN_SILENCE_SECONDS = 0.3
 
+#: Seconds between the packets of a request that is sent in several.
+PACKET_PAUSE_SECONDS = 0.02
+
 
 class OutOfTimeError(Exception):
     """The deadline of the whole run has passed."""
@@ -135,6 +138,7 @@ class Client:
         headers: Sequence[tuple[str, str]] = (),
         content_type: str | None = "application/json",
         chunked: bool | Callable[[bytes], bytes] = False,
+        packets: Callable[[bytes], list[bytes]] | None = None,
         fresh: bool = False,
         function: str | None = None,
         user: str | None = None,
@@ -147,8 +151,9 @@ class Client:
 
         `target` is appended to the base path without normalization or quoting, unless it begins with "/". With
         `fresh` the call uses a connection of its own. `chunked` sends the body in two chunks; a function receives the
-        body and returns all chunks, including the last chunk and any trailers. A request that could act on an object
-        that the run did not create is not sent: with `withhold` its exchange has a failure of the kind "withheld".
+        body and returns all chunks, including the last chunk and any trailers. `packets` cuts the bytes of the request
+        into packets that are sent one by one. A request that could act on an object that the run did not create is
+        not sent: with `withhold` its exchange has a failure of the kind "withheld".
 
         Raises:
             OutOfTimeError: the deadline of the run has passed.
@@ -156,7 +161,9 @@ class Client:
 
         """
         path = target if target.startswith("/") else self.address.path + target
-        lines = [*self._common]
+        # A call that is about Accept has its own.
+        own_accept = any(name.lower() == "accept" for name, _ in headers)
+        lines = [line for line in self._common if not (own_accept and line[0] == "Accept")]
         if content_type is not None:
             lines.append(("Content-Type", content_type))
         if chunked:
@@ -178,6 +185,7 @@ class Client:
             and text.count("\n") == text.count("\r") == len(lines) + 1
             and _ORDINARY_TARGET.fullmatch(path) is not None,
             exact=callable(chunked),
+            packets=packets,
         )
         exchange = Exchange(
             request,
@@ -348,7 +356,7 @@ class Client:
                         if connection is None:
                             connection = Connection(self.address, self._tls, deadline=deadline)
                         with _close_on_error(connection):
-                            connection.send(exchange.request.raw, deadline=deadline)
+                            _send_packets(connection, exchange.request, deadline)
                     with _close_on_error(connection):
                         exchange.response = connection.read(exchange.request.verb, deadline=deadline)
                     break
@@ -398,6 +406,16 @@ def _close_on_error(connection: Connection) -> Iterator[None]:
     except BaseException:
         connection.close()
         raise
+
+
+def _send_packets(connection: Connection, request: Request, deadline: float) -> None:
+    """Send the bytes of a request, at once or in packets, until the target stops reading."""
+    packets = [request.raw] if request.packets is None else request.packets(request.raw)
+    for number, packet in enumerate(packets):
+        if number:
+            time.sleep(PACKET_PAUSE_SECONDS)
+        if not connection.send(packet, deadline=deadline):
+            break
 
 
 def _chunks(body: bytes) -> bytes:

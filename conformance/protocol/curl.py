@@ -50,14 +50,21 @@ def curl_line(request: Mapping[str, Any], body: bytes) -> str:
     return " ".join([*parts, "--data-raw", shlex.quote(text)])
 
 
-def netcat_line(url: str, raw: bytes) -> str:
-    """Return a line that sends the exact (masked) bytes of a request and prints the response."""
+def netcat_line(url: str, raw: bytes, *, apart: bool = False) -> str:
+    """Return a line that sends the exact (masked) bytes of a request and prints the response.
+
+    With `apart` the head and the body are sent one after the other.
+    """
+    head, gap, body = raw.partition(b"\r\n\r\n")
+    sent = f"printf {_octal(raw)}"
+    if apart and body:
+        sent = f"(printf {_octal(head + gap)}; sleep 1; printf {_octal(body)})"
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "https":
         address = shlex.quote(f"{f'[{host}]' if ':' in host else host}:{parts.port or 443}")
-        return f"printf {_octal(raw)} | openssl s_client -quiet -connect {address}"
-    return f"printf {_octal(raw)} | nc {shlex.quote(host)} {parts.port or 80}"
+        return f"{sent} | openssl s_client -quiet -connect {address}"
+    return f"{sent} | nc {shlex.quote(host)} {parts.port or 80}"
 
 
 def _octal(data: bytes) -> str:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,6 +59,8 @@ class Request:
     well_formed: bool = True
     #: Whether the request depends on its exact bytes, so that a curl line cannot repeat it.
     exact: bool = False
+    #: Cuts the bytes into packets that are sent with a pause between them; None sends them at once.
+    packets: Callable[[bytes], list[bytes]] | None = field(default=None, compare=False, repr=False)
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, whatever its case, or None."""
@@ -312,8 +314,9 @@ class Exchange:
         reason = None
         if failure is not None:
             reason = f"{failure.kind}: {_readable(redactor.mask(_text_bytes(failure.detail)))}"
-        if request.exact:
-            line = netcat_line(request.url, redactor.body(hide_secret_fields(request.raw), members))
+        if request.exact or request.packets is not None:
+            raw = redactor.body(hide_secret_fields(request.raw), members)
+            line = netcat_line(request.url, raw, apart=request.packets is not None)
         else:
             line = curl_line(recorded, body)
         return {

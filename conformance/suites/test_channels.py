@@ -44,6 +44,13 @@ CONTENT_TYPES = (
     "application/octet-stream",
     "json",
     "*/*",
+    "",
+    "application/json;",
+    "application/json; charset=",
+    'application/json; charset="utf-8',
+    "application/json\t;\tcharset=utf-8",
+    "application/json, text/plain",
+    f"application/json; version={'1' * 2000}",
 )
 
 

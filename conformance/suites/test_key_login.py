@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import itertools
 import time
 from collections.abc import Iterator
@@ -64,8 +66,7 @@ def test_key_login(ctx: TestContext) -> None:
                 _, token = send_key(
                     ctx, right if not number else ctx.sessions.key_login_data(TIMES[0]), channel
                 )
-                if isinstance(token, str) and token:
-                    ctx.sessions.end(ctx.sessions.known(token) or Session("", token))
+                _end(ctx, token)
             exchange, found = send_key(ctx, values, channel)
             ctx.status("AUT-16", exchange, {400, 401, 403}, kind=f"{what} is not refused (by {channel})")
             ctx.judge(
@@ -76,6 +77,61 @@ def test_key_login(ctx: TestContext) -> None:
                 actual="a session identifier",
                 exchange=exchange,
             )
+    _send_headers_twice(ctx)
+    _send_signed_unusual(ctx, key)
+
+
+def _send_headers_twice(ctx: TestContext) -> None:
+    """Send the headers of a key login twice.
+
+    The target may refuse that, or take either value. Two wrong signatures must not make a right one.
+    """
+    right = ctx.sessions.key_login_data(TIMES[0])
+    digest = str(right["hmac"])
+    for name in KEY_VALUES:
+        wrong = another(ctx.rng, str(right[name]))
+        pairs = [(right[name], right[name]), (right[name], wrong), (wrong, right[name])]
+        refused = [(digest[:20], digest[20:]), (wrong, another(ctx.rng, wrong))] if name == "hmac" else []
+        for first, second in (*pairs, *refused):
+            headers = [(f"X-Coursio-{name}", str(first))]
+            exchange, found = send_key(ctx, {**right, name: second}, "headers", headers=headers)
+            accepted = {400, 401, 403} if (first, second) in refused else {200, 400, 401, 403}
+            ctx.status(
+                "AUT-16",
+                exchange,
+                accepted,
+                kind="two wrong signatures are not refused"
+                if (first, second) in refused
+                else f"a key login with two headers of {name} is answered with another status",
+            )
+            _end(ctx, found)
+        # A right login in between, so that no lock-out is triggered.
+        _end(ctx, send_key(ctx, right, "headers")[1])
+
+
+def _send_signed_unusual(ctx: TestContext, key: KeyLogin) -> None:
+    """Send unusual values in headers with a right signature: the target may accept or refuse them."""
+    right = ctx.sessions.key_login_data(TIMES[0])
+    for name in ("time", "random"):
+        for what, value in (
+            ("an empty", ""),
+            ("a non-ASCII", "\xe9\xff\x80"),
+            ("a long", (str(right[name]) * LONG_VALUE)[:LONG_VALUE]),
+        ):
+            values = {**right, name: value}
+            message = "".join(str(values[each]) for each in KEY_VALUES[:3]).encode("latin-1")
+            values["hmac"] = hmac.new(key.private.encode(), message, hashlib.sha1).hexdigest()
+            exchange, found = send_key(ctx, values, "headers")
+            kind = f"a key login with {what} {name} is answered with another status"
+            ctx.status("AUT-16", exchange, {200, 400, 401, 403}, kind=kind)
+            _end(ctx, found)
+        _end(ctx, send_key(ctx, right, "headers")[1])
+
+
+def _end(ctx: TestContext, token: Any) -> None:
+    """Close the session that a key login returned, if it returned one."""
+    if isinstance(token, str) and token:
+        ctx.sessions.end(ctx.sessions.known(token) or Session("", token))
 
 
 def _judge_session(ctx: TestContext, token: str, channel: str) -> None:

@@ -37,7 +37,7 @@ def _of_finding(event: dict[str, Any]) -> Iterable[str]:
     if came not in actual:
         yield f"got {actual!r}, where the exchange has {came}"
     # What only its bytes repeat is sent by printf: there the request line has the path alone.
-    address = urlsplit(request["url"]).path if curl.startswith("printf") else request["url"]
+    address = urlsplit(request["url"]).path if curl.lstrip("(").startswith("printf") else request["url"]
     if address not in curl and "…" not in request["url"]:
         yield f"the curl line has another address than {request['url']}: {curl[:200]}"
     if (verb := re.match(r"(GET|PUT|PATCH|DELETE|HEAD): ", expected)) and verb[1] != request["verb"]:

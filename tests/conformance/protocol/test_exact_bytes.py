@@ -39,3 +39,17 @@ def test_a_token_in_a_trailer_is_hidden() -> None:
 def test_other_requests_have_a_line_of_curl() -> None:
     request = Request("POST", "http://h/api/a", (), b"{}", b"POST /api/a HTTP/1.1\r\n\r\n{}")
     assert str(Exchange(request, secret_registry=SecretRegistry()).record()["curl"]).startswith("curl ")
+
+
+def test_packets_are_sent_apart() -> None:
+    raw = b"POST /api/a HTTP/1.1\r\nHost: h\r\nToken: s3ss10n\r\n\r\n{}"
+    request = Request("POST", "http://h/api/a", (), b"{}", raw, packets=lambda data: [data])
+    shown, _, command = str(Exchange(request, secret_registry=SecretRegistry()).record()["curl"]).rpartition(
+        " | "
+    )
+    assert command == "nc h 80"
+    assert shown.count("printf") == 2
+    printed = subprocess.run(
+        ["sh", "-c", shown.replace("sleep 1", ":")], capture_output=True, check=True
+    ).stdout
+    assert printed == raw.replace(b"s3ss10n", b"***")
