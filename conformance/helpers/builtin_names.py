@@ -20,6 +20,7 @@ __all__ = [
     "PROTOTYPE_NAMES",
     "WILDCARDS",
     "accented",
+    "in_turn",
     "percent_escaped",
     "rotated",
     "same_java_hash",
@@ -107,18 +108,34 @@ def _encoded(value: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def rotated(ctx: TestContext, items: list[T], sample: Sample) -> list[T]:
+def rotated(ctx: TestContext, items: list[T], sample: Sample, *, of: int = 1) -> list[T]:
     """Return as many items as the budget allows; the next function that the test is run against gets the next items.
 
     A sample drawn for each function may leave some items out for all functions. A rotation tries every item if there
-    are enough functions. The seed decides where it begins.
+    are enough functions. The seed decides where it begins. `of` is that of `in_turn`, for a test that asks it.
     """
     most = ctx.limit(sample, len(items))
     if most >= len(items):
         return items
-    values = ctx.scope(ctx.run) if ctx.scope is not None else None
-    position = values.index(ctx.put_to) if isinstance(values, list) and ctx.put_to in values else 0
+    position = _position(ctx) // (of if ctx.quick else 1)
     test = ctx.name.partition("[")[0]
     order = random.Random(f"{ctx.run.options.seed}/{test}").sample(range(len(items)), len(items))
     chosen = {order[(position * most + step) % len(items)] for step in range(most)}
     return [items[index] for index in sorted(chosen)]
+
+
+def in_turn(ctx: TestContext, rule: str, number: int, of: int) -> bool:
+    """Return whether a test runs on this function in a quick run, where `of` tests of a rule share the functions.
+
+    Each of them, from 0 on, runs on every `of`-th function, so that each function gets one of them.
+    """
+    if not ctx.quick or ctx.only is not None:
+        return True
+    first = random.Random(f"{ctx.run.options.seed}/{rule}").randrange(of)
+    return (_position(ctx) + first) % of == number
+
+
+def _position(ctx: TestContext) -> int:
+    """Return the position of what the test is run against among all that it is run against."""
+    values = ctx.scope(ctx.run) if ctx.scope is not None else None
+    return values.index(ctx.put_to) if isinstance(values, list) and ctx.put_to in values else 0

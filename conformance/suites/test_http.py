@@ -11,6 +11,7 @@ from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
+from conformance.helpers.builtin_names import in_turn
 from conformance.helpers.comparison import Trace, same_answer
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
@@ -171,6 +172,8 @@ def _judge_trace(
 @each_function()
 def test_any_content_type_is_read_as_json(ctx: TestContext, function: Method) -> None:
     """Vary the Content-Type: none, JSON, or the form type that HTTP libraries add."""
+    if not in_turn(ctx, "HTTP-6", 0, 2):
+        return
     types = [None, "application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8"]
     for content_type in ctx.some(types, budgets.CONTENT_TYPES):
         same_answer(
@@ -187,6 +190,8 @@ def test_any_content_type_is_read_as_json(ctx: TestContext, function: Method) ->
 @each_function()
 def test_chunked_body(ctx: TestContext, function: Method) -> None:
     """Send the body in chunks, as clients that stream do."""
+    if not in_turn(ctx, "HTTP-7", 0, 3):
+        return
     same_answer(
         ctx,
         "HTTP-7",

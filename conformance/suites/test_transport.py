@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import NotJudgedError
-from conformance.helpers.builtin_names import rotated
+from conformance.helpers.builtin_names import in_turn, rotated
 from conformance.helpers.comparison import same_answer
 
 #: Packets that a request is cut into at most.
@@ -51,7 +52,9 @@ CUTS: tuple[tuple[str, Cut], ...] = (
 @each_function()
 def test_calls_in_several_packets(ctx: TestContext, function: Method) -> None:
     """Send the bytes of a call in several packets, with and without chunks: the call is the same."""
-    for what, cut in rotated(ctx, list(CUTS), 1, 2):
+    if not in_turn(ctx, "HTTP-7", 2, 3):
+        return
+    for what, cut in rotated(ctx, list(CUTS), budgets.PACKET_CUTS, of=3):
         same_answer(
             ctx,
             "HTTP-7",
@@ -94,6 +97,8 @@ NON_ASCII_HEADERS: tuple[tuple[str, str], ...] = (
 @each_function()
 def test_ordinary_headers(ctx: TestContext, function: Method) -> None:
     """Send a valid call with headers of caches, browsers and proxies: its status must stay 200."""
+    if not in_turn(ctx, "headers", 0, 2):
+        return
     user = ctx.who(function)
     plain = ctx.call(function, ctx.valid(function, user), as_=user)
     if plain.status != 200:
@@ -114,7 +119,7 @@ def test_ordinary_headers(ctx: TestContext, function: Method) -> None:
 
 
 def _headers(ctx: TestContext) -> Iterator[tuple[tuple[str, str], set[int]]]:
-    for header in rotated(ctx, list(HEADERS), 1, 3):
+    for header in rotated(ctx, list(HEADERS), budgets.ORDINARY_HEADERS, of=2):
         yield header, {200}
-    for header in rotated(ctx, list(NON_ASCII_HEADERS), 0 if ctx.rng.getrandbits(2) else 1, 1):
+    for header in rotated(ctx, list(NON_ASCII_HEADERS), budgets.NON_ASCII_HEADERS, of=2):
         yield header, {200, 400}
