@@ -330,12 +330,9 @@ class ResultsCollector:
         """Return which SLO is missed and can no longer be kept, in words; None where there is none."""
         plan, counts, functions = self.plan, self.aggregator.total, self.aggregator.sum.functions
         known = plan.open and not plan.tasks and not math.isinf(plan.duration)
-        expected = self.asked(plan.duration) - self.asked(plan.warmup) if known else None
-        if expected is not None and plan.schedule is not None and plan.schedule.spacing == "poisson":
-            # There may be more arrivals than expected; five standard deviations more are very unlikely.
-            expected += 5 * expected**0.5
+        expected = self._most_arrivals(plan.duration) - self.asked(plan.warmup) if known else None
         seconds = plan.duration - plan.warmup
-        lost = set(self.timed.missed())
+        lost = set(self.timed.hopeless(self._most_arrivals if known else None, plan.duration))
         for each in self.slos:
             of = counts if each.function is None else functions.get(each.function, Counts())
             if not each.timed and slo.hopeless(
@@ -352,6 +349,14 @@ class ResultsCollector:
             if hopeless and result.verdict == "fail":
                 return f"{result.slo.text} cannot be held any more ({slo.measured_text(result.slo, result.value)})"
         return None
+
+    def _most_arrivals(self, t: float) -> float:
+        """Return the largest number of scheduled arrivals until a moment of the run."""
+        asked = self.asked(t)
+        if self.plan.schedule is not None and self.plan.schedule.spacing == "poisson":
+            # There may be more than expected; five standard deviations more are very unlikely.
+            asked += 5 * asked**0.5
+        return asked
 
     def rules(self) -> dict[str, dict[str, int]]:
         """Return how often each rule was judged and broken, in all processes."""

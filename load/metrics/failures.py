@@ -1,8 +1,9 @@
 """Why requests failed: by function, kind and message, how often, from when to when, with one exchange of each.
 
-A failed request is counted once, when it ends. A request that was served costs nothing here. Messages are normalized:
-those that differ only in identifiers and numbers count as one. Memory is bounded: once there are `MAX_KINDS` rows, the
-requests of further kinds are counted together.
+A request that was served costs nothing here. New answers of failed requests are read in batches: while a load runs, one
+by one would take several times as long, since the processor's caches hold the rest of the program. Messages are
+normalized: those that differ only in identifiers and numbers count as one. Memory is bounded: once there are
+`MAX_KINDS` rows, the requests of further kinds are counted together.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ MAX_MESSAGE = 200
 _MAX_READ = 1_000
 #: Answers whose row is remembered by their bytes, and the length of the longest of them, in bytes.
 _MAX_KNOWN = 1_024
+#: Failed requests that wait until they are counted.
+_MAX_PENDING = 256
 _MAX_KNOWN_BYTES = 2_048
 
 _decode = msgspec.json.Decoder().decode
@@ -129,26 +132,51 @@ class Failures:
         #: Rows by what they are found by in less time: the bytes of an answer, and a message before it is masked.
         self._by_answer: dict[tuple[int, str, bytes | str], Row | None] = {}
         self._by_message: dict[tuple[int, str, str], Row | None] = {}
+        self._pending: list[tuple[Any, tuple[Any, ...], str, float]] = []
 
     def take(self, call: Any, reply: Any, kind: str, at: float) -> None:
-        """Count a failed request that ended at a moment of the run."""
+        """Add a failed request that ended at a moment of the run; `reply` is its connection, or its outcome."""
         answer = reply.body if reply.failure is None else reply.detail or ""
-        if len(answer) > _MAX_KNOWN_BYTES:
+        try:
+            row = self._by_answer[call.index, kind, answer]
+        except KeyError:
+            # An object of it is made later: here, that would take longer than all of the rest.
+            outcome = (
+                reply.status,
+                reply.answer,
+                reply.body,
+                reply.failure,
+                reply.detail,
+                reply.sent,
+                reply.done_at,
+            )
+            self._pending.append((call, outcome, kind, at))
+            # The bytes of long answers are not held longer than necessary.
+            if len(self._pending) >= _MAX_PENDING or len(answer) > _MAX_KNOWN_BYTES:
+                self._count_pending()
+            return
+        self._count(row, at)
+
+    def _count_pending(self) -> None:
+        """Count the failed requests that wait for it."""
+        pending, self._pending = self._pending, []
+        for call, outcome, kind, at in pending:
+            reply = Outcome(*outcome)
             row = self._row_of(call, reply, kind, at)
-        else:
-            key = (call.index, kind, answer)
-            try:
-                row = self._by_answer[key]
-            except KeyError:
-                row = self._row_of(call, reply, kind, at)
-                _remember(self._by_answer, key, row)
+            answer = reply.body if reply.failure is None else reply.detail or ""
+            if len(answer) <= _MAX_KNOWN_BYTES:
+                _remember(self._by_answer, (call.index, kind, answer), row)
+            self._count(row, at)
+
+    def _count(self, row: Row | None, at: float) -> None:
+        """Count a failed request of a row, or of those without one."""
         if row is None:
             self.beyond += 1
             return
         row.count += 1
-        row.last = at
+        row.last = max(row.last, at)
 
-    def _row_of(self, call: Any, reply: Any, kind: str, at: float) -> Row | None:
+    def _row_of(self, call: Any, reply: Outcome, kind: str, at: float) -> Row | None:
         """Return the row of a failed request; None if there is none and no room for another."""
         text = message_of(reply)
         # Masking takes as long as all of the rest. It is done once for messages that only differ in identifiers.
@@ -160,7 +188,7 @@ class Failures:
             _remember(self._by_message, key, row)
             return row
 
-    def _created(self, call: Any, reply: Any, kind: str, at: float, text: str) -> Row | None:
+    def _created(self, call: Any, reply: Outcome, kind: str, at: float, text: str) -> Row | None:
         """Return the row of a message, created if there is room; None otherwise."""
         function = self.functions[call.index]
         # A secret is masked in the whole text: parts of it might be taken for identifiers.
@@ -173,6 +201,7 @@ class Failures:
 
     def news(self) -> dict[str, Any] | None:
         """Return the failures since the last call, for `FailureTable.take`; None if there were none."""
+        self._count_pending()
         changed = [row for row in self._rows.values() if row.count > row.reported]
         if not changed and self.beyond == self._beyond_reported:
             return None

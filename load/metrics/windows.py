@@ -10,13 +10,14 @@ up to `MAX_MISSED`.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from load.metrics.counts import Counts, Second
-from load.metrics.slo import Doubt, Result, Slo, counts_of, judge, measured_text
+from load.metrics.slo import Doubt, Result, Slo, counts_of, hopeless, judge, measured_text
 from load.schedule.profiles import Schedule
 
 __all__ = ["MAX_MISSED", "Recovery", "Step", "TimedSlos", "steps_of"]
@@ -140,9 +141,13 @@ class _Timed:
         self.judged = self.joined = self.failing = self.samples = 0
         self.missed: list[tuple[_Window, Result]] = []
         self.worst: Result | None = None
+        #: Arrivals that have ended so far, and those that had ended before the open window.
+        self._ended = self._ended_before = 0
 
     def see(self, second: Second) -> None:
-        """Take in the next second."""
+        """Add the next second."""
+        before = self._ended
+        self._ended += second.done + second.dropped + second.renewed
         if second.at < self.begin:
             return
         if self.steps is not None and not any(step.holds(second) for step in self.steps):
@@ -152,15 +157,42 @@ class _Timed:
         if self.slo.every is not None and (value := self._judge(new).value) is not None:
             new.bad = None if self.slo.holds(value) else (new.begin, new.end)
         self.samples += counts.due.count if self.slo.is_latency else counts.wanted
-        self.open = new if self.open is None else self.open.merged(new)
+        if self.open is None:
+            self.open, self._ended_before = new, before
+        else:
+            self.open = self.open.merged(new)
         if self.slo.every is None:
             return
         length = math.ceil(self.slo.every)
         if (second.at + 1 - self.begin) % length == 0:
             self._close()
 
+    def hopeless(self, arrivals: Callable[[float], float] | None, duration: float) -> bool:
+        """Return whether it is missed already, or will be at the end of the open window, whatever else comes.
+
+        `arrivals` returns how many arrivals there are at most until a moment of the run of `duration` seconds.
+        """
+        window, plain = self.open, self.plain
+        if self.failing:
+            return True
+        if window is None or plain.function is not None:
+            return False
+        samples = window.counts.due.count if plain.is_latency else window.counts.wanted
+        if plain.metric != "rate" and samples < plain.needed:
+            return False  # it may be joined with the next window
+        end = min(self._end_of(window), duration)
+        expected = None if arrivals is None else arrivals(end) - self._ended_before
+        return hopeless(plain, window.counts, expected, end - window.begin)
+
+    def _end_of(self, window: _Window) -> float:
+        """Return the moment at which the open window is judged."""
+        if self.slo.every is not None:
+            length = math.ceil(self.slo.every)
+            return float(self.begin + (int(window.end - self.begin) // length + 1) * length)
+        return math.inf if self.steps is None else max(step.end for step in self.steps)
+
     def _close(self) -> None:
-        """Judge the window that ends now; one that has too few samples goes on."""
+        """Judge the window that ends now; with too few samples, it is joined with the next one."""
         window = self.open
         assert window is not None
         result = self._judge(window)
@@ -200,11 +232,14 @@ class _Timed:
             result = replace(self._judge(window), slo=self.slo)
             reviewed = result if doubt is None else doubt.review(result, window.counts, float(window.seconds))
             return replace(reviewed, slo=self.slo)
-        self._join_the_rest()
-        return self._of_all(doubt)
+        # The run may go on after this.
+        ended = copy.copy(self)
+        ended.missed = list(self.missed)
+        ended._join_the_rest()
+        return ended._of_all(doubt)
 
     def _join_the_rest(self) -> None:
-        """Judge what is left at the end, with the window before it where it is too little by itself."""
+        """Judge what is left at the end, together with the window before it if it has too few samples."""
         window, self.open = self.open, None
         if window is None:
             return
@@ -299,6 +334,12 @@ class Recovery:
         if self.good >= RECOVERED_SECONDS:
             self.recovered = 1000 * max(0.0, second.at + 1 - RECOVERED_SECONDS - self.end)
 
+    def hopeless(self, arrivals: Callable[[float], float] | None, duration: float) -> bool:
+        """Return whether it has lasted for too long already."""
+        if self.recovered is not None or self.baseline < MIN_BASELINE_SECONDS:
+            return False
+        return not self.slo.holds(1000.0 * max(0, self.seconds - self.good))
+
     def result(self, doubt: Doubt | None) -> Result:
         """Return what came of it."""
         needed = RECOVERED_SECONDS
@@ -355,10 +396,10 @@ class TimedSlos:
         """Return what came of one of the SLOs."""
         return self._each[slo.text].result(doubt)
 
-    def missed(self) -> Iterator[Slo]:
-        """Yield the SLOs that a window has missed already."""
+    def hopeless(self, arrivals: Callable[[float], float] | None, duration: float) -> Iterator[Slo]:
+        """Yield the SLOs that cannot be held any more, whatever else comes (`_Timed.hopeless`)."""
         for each in self._each.values():
-            if isinstance(each, _Timed) and each.failing:
+            if each.hopeless(arrivals, duration):
                 yield each.slo
 
     @staticmethod

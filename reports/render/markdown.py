@@ -16,7 +16,7 @@ from conformance.text import cut, reveal
 from conformance.units import format_significant
 from reports.model.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
 from reports.render.terminal.load_screen import STEP_HEADS, step_cells
-from reports.text import known_findings_text, plural, rerun_of, slo_word
+from reports.text import error_share, known_findings_text, plural, rerun_of, slo_word
 
 __all__ = ["LIMIT", "NAME", "code", "prose", "render", "table"]
 
@@ -198,7 +198,8 @@ def _load(load: Mapping[str, Any] | None) -> list[str]:
         reached = f"{answered:.1f}/s answered and {total['rate']:.1f}/s served"
     lines.append(
         f"{plural(total['requests'], 'request')}, {reached}{asked}, "
-        f"{plural(total['failed'], 'error')}, {total['nonconformant']} nonconformant. From the moment due: "
+        f"{plural(total['failed'] + (total.get('no_connection') or 0), 'error')} "
+        f"({100 * error_share(total):.3g} %), {total['nonconformant']} nonconformant. From the moment due: "
         + ", ".join(f"{name} {format_significant(due.get(name))}" for name in ("p50", "p95", "p99", "max"))
         + "."
         + _others(total)

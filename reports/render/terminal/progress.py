@@ -247,7 +247,8 @@ def bar_line(second: Mapping[str, Any]) -> str:
     )
     lag = f" · lag {late}" if asked else ""
     served = second.get("served", second["done"])
-    return f"{served}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {second['failed']}{lag}"
+    errors = second["failed"] + second.get("no_connection", 0)
+    return f"{served}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {errors}{lag}"
 
 
 def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:

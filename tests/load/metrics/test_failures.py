@@ -27,6 +27,10 @@ class Reply:
     body: bytes = b""
     failure: str | None = None
     detail: str = ""
+    status: int = 404
+    sent: float = 0.0
+    done_at: float = 0.0
+    answer: Any = None
 
 
 def refusal(message: Any) -> Reply:

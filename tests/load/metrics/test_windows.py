@@ -281,3 +281,58 @@ def test_what_cannot_be_held_any_more_is_known_before_the_end(text: str, of: Cou
 def test_without_a_known_number_of_requests_only_numbers_are_hopeless() -> None:
     assert not slo.hopeless(slo.parse("errors < 1%"), counts(0, 1000), None, 60.0)
     assert slo.hopeless(slo.parse("errors < 5"), counts(0, 1000), None, 60.0)
+
+
+# --- what cannot be held any more -------------------------------------------------------------------------------
+
+
+def hopeless_at(text: str, seconds: list[Second], *, rate: str | None = "100/s for 60s") -> int | None:
+    """Return after how many seconds an SLO cannot be held any more; without a rate, nothing is known of arrivals."""
+    schedule = None if rate is None else parsing.parse(rate)
+    timed = TimedSlos([slo.parse(text)], 0.0, schedule)
+    arrivals = None if schedule is None else schedule.expected
+    for number, each in enumerate(seconds, 1):
+        timed.see(each)
+        if list(timed.hopeless(arrivals, 60.0)):
+            return number
+        # To look at the result in the middle of a run changes nothing.
+        timed.result(slo.parse(text), None)
+    return None
+
+
+def test_a_window_is_lost_as_soon_as_it_cannot_be_held() -> None:
+    """Of the 1,000 arrivals of a window 200 fail: the fortieth of them is one too many."""
+    seconds = [outage(at) for at in range(60)]
+    assert hopeless_at("errors < 4% in every 10s", seconds) == 11
+    assert hopeless_at("errors < 15% in every 10s", seconds) == 12
+    assert hopeless_at("errors < 15% in every 10s", seconds, rate=None) == 20
+    assert hopeless_at("errors < 25% in every 10s", seconds) is None
+    assert hopeless_at("errors < 1% from 5s", seconds) == 11  # 100 of 5,500
+    assert hopeless_at("errors < 3% from 5s", seconds) == 12
+    assert hopeless_at("errors < 4% from 5s", seconds) is None
+
+
+def test_what_waits_at_the_begin_of_a_window_may_end_well_in_it() -> None:
+    """1,000 arrivals come due in a window, and 400 from before it may end in it as well: 48 of them may fail."""
+    seconds = [second(at, done=60) for at in range(10)]
+    seconds += [second(at, done=200, failed=45 if at == 10 else 0) for at in range(10, 20)]
+    assert hopeless_at("errors < 4% in every 10s", seconds) is None
+    seconds[10] = second(10, done=200, failed=57)
+    assert hopeless_at("errors < 4% in every 10s", seconds) == 11
+
+
+def test_slow_seconds_lose_a_window_and_a_step() -> None:
+    seconds = [second(at, 500.0 if 10 <= at < 12 else 5.0) for at in range(60)]
+    assert hopeless_at("p95 < 80ms in every 10s", seconds) == 12
+    assert hopeless_at("p80 < 80ms in every 10s", seconds) is None
+    steps = "steps 50/s for 10s, 100/s for 10s, 150/s for 10s"
+    assert hopeless_at("p95 < 80ms at 100/s", seconds, rate=steps) is not None
+    assert hopeless_at("p95 < 80ms at 150/s", seconds, rate=steps) is None
+
+
+def test_a_recovery_that_lasts_too_long_is_lost() -> None:
+    rate = "spike 100/s to 900/s at 20s for 5s, 60s in all"
+    slow = [second(at, 900.0 if at >= 20 else 5.0) for at in range(60)]
+    assert hopeless_at("recovery < 10s", slow, rate=rate) == 35
+    quick = [second(at, 900.0 if 20 <= at < 28 else 5.0) for at in range(60)]
+    assert hopeless_at("recovery < 10s", quick, rate=rate) is None
