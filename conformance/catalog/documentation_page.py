@@ -1,13 +1,16 @@
-"""A documentation page read into a catalogue, and read again when the page has moved on.
+"""Import of a documentation page into a catalogue, and update of that catalogue when the page has changed.
 
 The markup (protocol, section 1): `li.collection[data-url="/api/auth"]` > `li.procedure[data-method="login"]` with
 `.description`, and for each parameter a row `tr` (class `required` when it is) with the cells `td.name`, `td.type`,
 `td.description` and `td.parameter input[value]` (the default).
 
-What a page cannot say is put in with care and listed under `x-questions`, for a person to answer: write the right
-value, or strike the question out. `x-auth` is "session", `x-effect` is "write", and `x-beyond-schema` is true where
-there are parameters, for a page names types and no limits. What the page said is kept under `x-imported`, so that
-reading it again is a merge of three: what it said, what it says now, and what people have written since.
+A page does not contain everything that a catalogue needs. The missing values get cautious defaults: `x-auth` is
+"session", `x-effect` is "write", and `x-beyond-schema` is true for a function with parameters, because a page names
+types and no limits. These values are listed under `x-questions`. A person answers a question by writing the right value
+or by deleting the question.
+
+The content of the page is stored under `x-imported`. An update is therefore a three-way merge of the page as it was,
+the page as it is, and the changes that people have made in the catalogue.
 """
 
 from __future__ import annotations
@@ -59,7 +62,7 @@ _TYPES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class PageParam:
-    """A parameter as the page has it: `type` in its own words, `default` as the text of the input, None without."""
+    """A parameter on the page: `type` is the page's text, `default` the text of the input (None if there is none)."""
 
     name: str
     type: str = ""
@@ -67,29 +70,32 @@ class PageParam:
     default: str | None = None
     description: str = ""
 
-    def kept(self) -> list[Any]:
-        """Return it as it is kept in a catalogue."""
+    def to_json(self) -> list[Any]:
+        """Return the parameter as it is stored under `x-imported`."""
         return [self.name, self.type, self.required, self.default, self.description]
 
 
 @dataclass(frozen=True)
 class PageFunction:
-    """A function as the page has it; `name` is `entity.function`."""
+    """A function on the page; `name` is `entity.function`."""
 
     name: str
     description: str = ""
     params: tuple[PageParam, ...] = ()
 
-    def kept(self) -> list[Any]:
-        """Return it as it is kept in a catalogue."""
-        return [self.description, [param.kept() for param in self.params]]
+    def to_json(self) -> list[Any]:
+        """Return the function as it is stored under `x-imported`."""
+        return [self.description, [param.to_json() for param in self.params]]
 
 
 # --- the page ---------------------------------------------------------------------------------------------
 
 
 def text_of(content: bytes, content_type: str = "") -> str:
-    """Return a page's text: by its byte-order mark, the header, the page's own word, else UTF-8 or Windows-1252."""
+    """Return the text of a page.
+
+    The encoding is that of the byte-order mark, the header or the page's `meta` element, else UTF-8 or Windows-1252.
+    """
     for mark, coding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             return content.decode(coding, "replace")
@@ -103,7 +109,7 @@ def text_of(content: bytes, content_type: str = "") -> str:
 
 
 def read(html: str) -> tuple[str, dict[str, PageFunction], list[str]]:
-    """Read a page: its title, its functions by name in the page's order, and notes on what could not be read."""
+    """Read a page: its title, its functions by name in the order of the page, and notes on unreadable parts."""
     tree = LexborHTMLParser(html)
     functions: dict[str, PageFunction] = {}
     notes: list[str] = []
@@ -125,7 +131,7 @@ def read(html: str) -> tuple[str, dict[str, PageFunction], list[str]]:
 
 
 def _around(node: LexborNode, name: str) -> LexborNode | None:
-    """Return the nearest element around a node that has this class."""
+    """Return the nearest ancestor of a node that has this class, or None."""
     parent = node.parent
     while parent is not None:
         if name in _classes(parent):
@@ -165,7 +171,7 @@ def _params(item: LexborNode, function: str, notes: list[str]) -> Iterable[PageP
         cell = row.css_first("td.name")
         if cell is None:
             continue
-        # A page that was saved from a browser has a field and a label there.
+        # A page that was saved from a browser has a field and a label in this cell.
         name = _words(cell.css_first("label") or cell).lstrip("$")
         if not name or name in seen:
             notes.append(f"{function}: a parameter {'stands twice: ' + name if name else 'has no name'}")
@@ -192,13 +198,13 @@ def _params(item: LexborNode, function: str, notes: list[str]) -> Iterable[PageP
 
 
 def schema_of(param: PageParam) -> tuple[dict[str, Json], list[str]]:
-    """Return a parameter's schema, default included, and notes on what the page's words leave open."""
+    """Return the schema of a parameter with its default, and notes on what the page leaves open."""
     notes: list[str] = []
     schema = _schema(param.type)
     if schema is None:
-        told = f"the page's type «{param.type}» is not known" if param.type else "the page names no type"
-        schema = {"$comment": told}
-        notes.append(told)
+        note = f"the page's type «{param.type}» is not known" if param.type else "the page names no type"
+        schema = {"$comment": note}
+        notes.append(note)
     if param.default is not None:
         found = _default(param.default, schema)
         if found:
@@ -209,7 +215,7 @@ def schema_of(param: PageParam) -> tuple[dict[str, Json], list[str]]:
 
 
 def _schema(words: str) -> dict[str, Json] | None:
-    """Return the schema of a type in the page's words; None where one of them is not known."""
+    """Return the schema of a type as the page writes it; None if a part of it is unknown."""
     words = words.strip()
     optional = words.startswith("?")
     parts = [_one(part) for part in re.split(r"\s*(?:\||/|\bor\b)\s*", words.lstrip("?"))]
@@ -243,13 +249,13 @@ def _one(word: str) -> dict[str, Json] | None:
 
 
 def _default(text: str, schema: dict[str, Json]) -> tuple[Json] | None:
-    """Return the value that the text of a default stands for, in a tuple; None where it is none of that type."""
+    """Return the value that the text of a default denotes, in a tuple; None if no reading has the right type."""
     candidates: list[Json] = []
     quoted = re.fullmatch(r"'([^']*)'|\"([^\"]*)\"", text.strip(), re.DOTALL)
     wants_text = "string" in json.dumps(schema) and not quoted
     try:
         value = json.loads(text, parse_constant=lambda word: word)
-        # The text of a parameter that may be a string is that string; null is null where it may be.
+        # Where a string is allowed the text is that string, except that `null` is null where null is allowed.
         candidates += [text, value] if wants_text and value is not None else [value, text]
     except (ValueError, RecursionError):
         if quoted:
@@ -288,7 +294,7 @@ def _entry(function: PageFunction, *, guess: bool = False) -> dict[str, Json]:
 
 
 def notes_on(functions: Mapping[str, PageFunction]) -> list[str]:
-    """Return what the types and defaults of the page leave open, a line each."""
+    """Return one line for each type or default that the page leaves open."""
     return [
         f"{function.name} {param.name}: {note}"
         for function in functions.values()
@@ -300,7 +306,7 @@ def notes_on(functions: Mapping[str, PageFunction]) -> list[str]:
 def build(
     title: str, functions: Mapping[str, PageFunction], sources: Sequence[str], *, guess: bool = False
 ) -> dict[str, Json]:
-    """Return the catalogue of a page that is read for the first time."""
+    """Return the catalogue of a page that was not imported before."""
     return {
         "openrpc": "1.3.2",
         "info": {"title": title, "version": "1"},
@@ -315,34 +321,34 @@ def _imported(
     gone: Mapping[str, Json],
     guessed: Iterable[str],
 ) -> dict[str, Json]:
-    kept: dict[str, Json] = {
+    record: dict[str, Json] = {
         "from": list(sources),
-        "functions": {name: function.kept() for name, function in functions.items()},
+        "functions": {name: function.to_json() for name, function in functions.items()},
     }
     if gone:
-        kept["gone"] = dict(gone)
-    # Where a guess was put in, its value is no answer.
+        record["gone"] = dict(gone)
+    # The guessed values of these functions do not answer their questions.
     if names := [name for name in guessed if name in functions]:
-        kept["guessed"] = names
-    return kept
+        record["guessed"] = names
+    return record
 
 
 @dataclass
 class Changes:
-    """What a page that was read again has brought: a line for each function or parameter, by what became of it."""
+    """The result of an update: one line for each function or parameter that was added, removed or changed."""
 
-    came: list[str] = field(default_factory=list)
-    went: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
-    #: Where the page and a person have both changed something: the person's word stands.
+    #: Changes on the page that were not applied, because a person has changed the same value.
     conflicts: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.came or self.went or self.changed or self.conflicts)
+        return bool(self.added or self.removed or self.changed or self.conflicts)
 
 
 def questions(document: Mapping[str, Json]) -> dict[str, list[str]]:
-    """Return what nobody has answered yet: for each question the functions that it is open for."""
+    """Return the unanswered questions, each with the functions for which it is open."""
     found: dict[str, list[str]] = {}
     for method in document.get("methods", []):
         for question in method.get("x-questions", []) if isinstance(method, dict) else []:
@@ -351,9 +357,13 @@ def questions(document: Mapping[str, Json]) -> dict[str, list[str]]:
     return found
 
 
-def _kept(document: Mapping[str, Json]) -> tuple[dict[str, PageFunction], dict[str, Json], list[str]]:
-    """Return what the page said when it was last read, what people had written of functions that went, and the names
-    of the functions whose answers were guessed.
+def _import_record(
+    document: Mapping[str, Json],
+) -> tuple[dict[str, PageFunction], dict[str, Json], list[str]]:
+    """Return the record under `x-imported`.
+
+    It consists of the functions of the page at the last import, the edited entries of functions that the page no longer
+    has, and the names of the functions whose values were guessed.
     """
     record = document.get("x-imported")
     if not isinstance(record, dict):
@@ -375,13 +385,13 @@ def merge(
     *,
     guess: bool = False,
 ) -> tuple[dict[str, Json], Changes]:
-    """Return a catalogue brought up to what the page says now, and what that changed.
+    """Return a catalogue updated to the page as it is now, and the changes.
 
-    What a person has written stays; where the page has changed the same thing, that is a conflict, and told. A function
-    that went from the page leaves the catalogue; what people have written of it waits under `x-imported`, in case it
-    comes back.
+    The changes of people take precedence; where the page has changed the same value, a conflict is reported. A function
+    that the page no longer has is removed from the catalogue. If a person has edited it, its entry is stored under
+    `x-imported` and restored when the page has the function again.
     """
-    before, gone, guessed = _kept(document)
+    before, gone, guessed = _import_record(document)
     gone = dict(gone)
     ours = {method["name"]: method for method in document.get("methods", [])}
     changes = Changes()
@@ -393,7 +403,7 @@ def merge(
             merged[name] = mine
             _compare(mine, functions[name], changes)
         elif name in before:
-            changes.went.append(name)
+            changes.removed.append(name)
             if mine != _entry(before[name], guess=name in guessed):
                 gone[name] = mine
         else:
@@ -402,12 +412,14 @@ def merge(
         if name in ours:
             continue
         if name not in before:
-            changes.came.append(name)
+            changes.added.append(name)
             if guess:
                 guessed.append(name)
             back = gone.pop(name, None)
             fresh = _entry(function, guess=guess)
-            merged[name] = {**back, "params": _again(back, fresh)} if isinstance(back, dict) else fresh
+            merged[name] = (
+                {**back, "params": _restored_params(back, fresh)} if isinstance(back, dict) else fresh
+            )
         elif before[name] != function:
             changes.changed.append(f"{name} (struck out of the catalogue by hand: it stays out)")
     out = {**deepcopy(dict(document)), "methods": list(merged.values())}
@@ -415,14 +427,14 @@ def merge(
     return out, changes
 
 
-def _again(back: Mapping[str, Json], fresh: Mapping[str, Json]) -> list[Json]:
-    """Return the parameters of a function that came back: the page's, each as people had written it before."""
+def _restored_params(back: Mapping[str, Json], fresh: Mapping[str, Json]) -> list[Json]:
+    """Return the parameters of a function that is on the page again, each with the earlier edits of people."""
     known = {param["name"]: param for param in back.get("params", [])}
     return [known.get(param["name"], param) for param in fresh["params"]]
 
 
 def differences(catalog: Catalog, functions: Mapping[str, PageFunction]) -> list[str]:
-    """Return a line for each thing that a catalogue and a page have otherwise, whoever changed it."""
+    """Return one line for each difference between a catalogue and a page, whoever made it."""
     found = [f"{name}: only on the page" for name in functions if name not in catalog]
     found += [f"{method.name}: only in the catalogue" for method in catalog if method.name not in functions]
     for name, function in functions.items():
@@ -450,12 +462,12 @@ def differences(catalog: Catalog, functions: Mapping[str, PageFunction]) -> list
 
 
 def _type_of(schema: Json) -> str | None:
-    told = schema.get("type") if isinstance(schema, dict) else None
-    return told if isinstance(told, str) else None
+    name = schema.get("type") if isinstance(schema, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _compare(mine: Mapping[str, Json], function: PageFunction, changes: Changes) -> None:
-    """Tell how a function that was written by hand differs from the page."""
+    """Record how a function that a person has added to the catalogue differs from the page."""
     own = {param.get("name"): bool(param.get("required")) for param in mine.get("params", [])}
     page = {param.name: param.required for param in function.params}
     for name in page.keys() - own.keys():
@@ -464,18 +476,18 @@ def _compare(mine: Mapping[str, Json], function: PageFunction, changes: Changes)
         changes.conflicts.append(f"{function.name}: the page has no parameter {name}")
     for name in own.keys() & page.keys():
         if own[name] != page[name]:
-            told = "required" if page[name] else "not required"
-            changes.conflicts.append(f"{function.name} {name}: {told} on the page, not in the catalogue")
+            state = "required" if page[name] else "not required"
+            changes.conflicts.append(f"{function.name} {name}: {state} on the page, not in the catalogue")
 
 
 def _merged(
     mine: Mapping[str, Json], before: PageFunction, now: PageFunction, changes: Changes, *, guessed: bool
 ) -> dict[str, Json]:
-    """Merge what a function was on the page, is there now, and has become in the catalogue."""
+    """Merge a function of the catalogue with its earlier and its present form on the page."""
     name = before.name
     was, becomes = _entry(before), _entry(now)
     out = dict(mine)
-    _leaf(out, mine, was, becomes, "description", name, changes)
+    _merge_member(out, mine, was, becomes, "description", name, changes)
     own = {param["name"]: param for param in mine.get("params", [])}
     then = {param["name"]: param for param in was["params"]}
     params: list[Json] = []
@@ -483,13 +495,13 @@ def _merged(
         key = param["name"]
         where = f"{name} {key}"
         if key not in then:
-            changes.came.append(where)
+            changes.added.append(where)
             params.append(own.get(key, param))
         elif key in own:
-            kept = dict(own[key])
+            merged = dict(own[key])
             for part in ("required", "schema", "description"):
-                _leaf(kept, own[key], then[key], param, part, where, changes)
-            params.append(kept)
+                _merge_member(merged, own[key], then[key], param, part, where, changes)
+            params.append(merged)
         elif then[key] != param:
             changes.changed.append(f"{where} (struck out of the catalogue by hand: it stays out)")
     present = {param["name"] for param in becomes["params"]}
@@ -497,7 +509,7 @@ def _merged(
         if key in present:
             continue
         if key in then:
-            changes.went.append(f"{name} {key}")
+            changes.removed.append(f"{name} {key}")
             if param == then[key]:
                 continue
             changes.conflicts.append(f"{name} {key} went from the page, but was changed by hand: it stays")
@@ -519,7 +531,7 @@ def _merged(
     return out
 
 
-def _leaf(
+def _merge_member(
     out: dict[str, Json],
     mine: Mapping[str, Json],
     was: Mapping[str, Json],
@@ -528,7 +540,7 @@ def _leaf(
     where: str,
     changes: Changes,
 ) -> None:
-    """Merge one member: the page's new word, unless a person has changed it since."""
+    """Merge one member: take the new value of the page, unless a person has changed the old one."""
     old, new, own = was.get(key), becomes.get(key), mine.get(key)
     if old == new:
         return
@@ -539,9 +551,10 @@ def _leaf(
             out[key] = new
     elif own != new:
         changes.conflicts.append(f"{where}: the page has a new {key}, but it was changed by hand: it stays")
-    changes.changed.append(f"{where}: {key} {_told(old)} → {_told(new)}")
+    changes.changed.append(f"{where}: {key} {_short(old)} → {_short(new)}")
 
 
-def _told(value: Json) -> str:
+def _short(value: Json) -> str:
+    """Return the beginning of a value as JSON."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:59] + "…"

@@ -1,29 +1,29 @@
-"""The catalogue as an OpenAPI 3.1 description, for tools that read nothing else.
+"""Export of a catalogue as an OpenAPI 3.1 description, for OpenAPI tools.
 
-OpenAPI tells operations apart by path and verb; in this protocol all functions of an entity share both, and the
-member `method` of the body says which one is meant. There are two honest ways to write that down, and neither needs
-anything between the tool and the target:
+OpenAPI distinguishes operations by path and verb. In this protocol all functions of an entity share both, and `method`
+in the body selects the function. Two forms of the description are valid, and neither needs a proxy between the
+tool and the target:
 
 by endpoint (the default)
-    One operation for each endpoint, `POST /course`. Its body is one of the functions' requests, told apart by the
-    constant `method` (`oneOf` with a discriminator); its success is any of the functions' successes. The document is
-    plain in every respect, so it is the one for pages, mocks and generators of clients.
+    One operation for each endpoint, `POST /course`. Its body is one of the functions' requests, distinguished by the
+    constant `method` (`oneOf` with a discriminator). Its success is any of the functions' successes. This form uses
+    common features only, so it suits documentation pages, mocks and client generators.
 
 by function (`per_function`)
-    One operation for each function, at a path with a fragment: `POST /course#find`. A fragment is the client's own and
-    is never sent (RFC 3986, section 3.5; RFC 9110, section 4.1), so what reaches the target is `POST /course`, and the
-    body holds the one constant `method`. A tool calls, counts and filters functions one at a time, and each has its
-    own security and its own result. A tool that takes the path for mere text and encodes `#` as `%23` cannot use it.
-    Only this form has links, from what creates or lists objects to what takes the identifier of one and nothing else.
-    Their body is a literal with a runtime expression inside, as tools for stateful tests read it; OpenAPI itself speaks
-    of a whole body that is one or the other.
+    One operation for each function, at a path with a fragment: `POST /course#find`. A client never sends the fragment
+    (RFC 3986, section 3.5; RFC 9110, section 4.1), so the target receives `POST /course` with the constant `method` in
+    the body. A tool can call, count and filter single functions, and each has its own security and result. A tool that
+    encodes `#` as `%23` cannot use this form.
+    Only this form has links, from functions that create or list objects to functions that require nothing but the
+    identifier of one. The body of a link contains a runtime expression inside a literal, which tools for stateful tests
+    accept. OpenAPI itself mentions a body that is wholly a literal or wholly an expression.
 
-What is described is what the rulebook's *must* rules promise; with `strict`, what its *should* rules promise as well,
-as far as a schema can say it (ENV-8, ENV-9, SEC-5). Where the rulebook leaves it open whether a value is accepted (a
-page length of 0, a huge or a null page start, `data: null` where nothing is required) the description allows it.
+The description states the promises of the rulebook's *must* rules, and with `strict` those of its *should* rules that a
+schema can express (ENV-8, ENV-9, SEC-5). Where the rulebook allows a target to accept or refuse a value (a page length
+of 0, a huge or null page start, `data: null` where nothing is required), the description allows the value.
 
-The catalogue's own members x-auth, x-effect, x-rows, x-object and x-beyond-schema stand, with their defaults filled in,
-beside each function's request (and in its operation, where it has one); x-ref stays where it is, in the schemas.
+The catalogue's members x-auth, x-effect, x-rows, x-object and x-beyond-schema are written, including their defaults, to
+the request of each function and to its operation if it has one. The member x-ref stays in the schemas.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from conformance.schema.bundle import LISTS, MAPS, SINGLE, Json
 
 __all__ = ["describe"]
 
-#: The member of a request that tells the functions of an endpoint apart.
+#: The member of a request that selects the function of an endpoint.
 _METHOD = "method"
 
-#: The documented errors: status, name of the component, what it says.
+#: The documented errors: status, name of the component, description.
 _ERRORS = (
     ("400", "BadRequest", "The request or its data is invalid."),
     ("401", "Unauthorized", "There is no valid session, or the credentials are wrong."),
@@ -51,7 +51,7 @@ _ERRORS = (
     ("500", "ServerError", "The server failed."),
 )
 _SESSION = "Token"
-#: Members of a schema that have a meaning in OpenAPI which they do not have in a catalogue, or that name places.
+#: Members of a schema that are removed: OpenAPI would give them a meaning, or they refer to removed anchors.
 _DROPPED = frozenset(
     {"$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "discriminator", "xml", "externalDocs"}
 )
@@ -67,21 +67,21 @@ def describe(
 ) -> dict[str, Json]:
     """Return the OpenAPI 3.1 document of a catalogue that was read from a document, as JSON values.
 
-    `url` is the base URL that the endpoints are appended to; without it the document names no server.
+    `url` is the base URL of the endpoints; without it the document names no server.
     `envelope_extra` are the top-level members of a response that `strict` lets pass (ENV-9).
     """
     return _Writer(catalog, per_function, strict, sorted(envelope_extra)).document(url)
 
 
 class _Components:
-    """The document's schemas by name; what is the same has one entry, what only shares a name has two."""
+    """The schemas of the document by name; equal schemas share one entry, different ones get different names."""
 
     def __init__(self) -> None:
         self.schemas: dict[str, Json] = {}
         self._known: dict[tuple[str, str], str] = {}
 
     def add(self, name: str, schema: Json) -> str:
-        """Enter a schema under this name, or the next free one like it, and return the reference to it."""
+        """Add a schema under this name, or this name with a number, and return the reference to it."""
         free = self._free(name)
         self.schemas[free] = schema
         return _reference(free)
@@ -94,11 +94,11 @@ class _Components:
         return free
 
     def hoist(self, bundled: Json) -> Json:
-        """Return a bundled schema without its `$defs`: they are components now."""
+        """Move the `$defs` of a bundled schema to the components, and return the schema."""
         definitions = bundled.get("$defs", {}) if isinstance(bundled, dict) else {}
         names: dict[str, str] = {}
         for name in definitions:
-            # Two definitions are one when all that they reach is the same, too.
+            # Two definitions are equal if everything that they refer to is equal, too.
             known = (name, json.dumps(_closure(name, definitions), sort_keys=True))
             if known not in self._known:
                 self._known[known] = free = self._free(name)
@@ -118,7 +118,7 @@ def _reference(name: str) -> str:
 
 
 def _closure(name: str, definitions: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what a definition reaches, itself first."""
+    """Return a definition and everything that it refers to, directly or indirectly."""
     reached: dict[str, Json] = {}
     waiting = [name]
 
@@ -135,7 +135,7 @@ def _closure(name: str, definitions: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _rewritten(schema: Json, renamed: Callable[[str], str]) -> Json:
-    """Return a copy of a bundled schema with other references; values that only look like some stay as they are."""
+    """Return a copy of a bundled schema with renamed references, but not of values that only look like one."""
     if not isinstance(schema, dict):
         return schema
     out: dict[str, Json] = {}
@@ -181,8 +181,8 @@ class _Writer:
             "components": {
                 "schemas": self.components.schemas,
                 "responses": {
-                    name: {"description": told, "content": _json({"$ref": failure})}
-                    for _, name, told in _ERRORS
+                    name: {"description": description, "content": _json({"$ref": failure})}
+                    for _, name, description in _ERRORS
                 },
                 "securitySchemes": {
                     _SESSION: {
@@ -197,11 +197,11 @@ class _Writer:
 
     def info(self) -> dict[str, Json]:
         info = self.catalog.raw["info"]
-        told = info.get("description")
+        description = info.get("description")
         return {
             "title": info["title"],
             "version": info["version"],
-            **({"description": told} if isinstance(told, str) else {}),
+            **({"description": description} if isinstance(description, str) else {}),
         }
 
     # --- schemas ------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ class _Writer:
                 },
             }
             one = f"One of {', '.join(method.function for method in methods)}."
-            # The data of one function may be right for another one, too: hence anyOf.
+            # `anyOf`, not `oneOf`: the data of one function may also match the schema of another one.
             results = {"anyOf": [{"$ref": self.successes[method.name]} for method in methods]}
             inside = all(method.protected for method in methods)
             operation = self.operation(entity, entity, choice, results, inside=inside)
@@ -322,7 +322,7 @@ class _Writer:
         }
 
     def links(self, method: Method) -> dict[str, Json]:
-        """Return what may follow with an object that the function created or listed (x-object, x-ref)."""
+        """Return links to functions that take the identifier of an object that this function creates or lists."""
         role = method.object
         if role is None or role.does not in ("create", "list"):
             return {}
@@ -342,7 +342,7 @@ class _Writer:
 
 
 def _asks_for(method: Method, kind: str) -> str | None:
-    """Return the parameter that takes the identifier of such an object, where no other one is required."""
+    """Return the parameter that takes the identifier of an object of a kind, if no other parameter is required."""
     taking = [pointer[1:] for pointer, each in refs(method.data_schema) if each == kind]
     role = method.object
     if role is not None and role.kind == kind and role.does in ("read", "update", "delete"):
@@ -366,7 +366,7 @@ def _extensions(method: Method) -> dict[str, Json]:
 
 
 def _security_of(auths: Collection[str | None]) -> dict[str, Any]:
-    """Return the requirement of an operation whose functions ask for these: none, a session, or either."""
+    """Return the security of an operation whose functions have these values of `x-auth`."""
     if set(auths) == {"none"}:
         return {"security": []}
     if None in auths or "none" in auths:
@@ -380,7 +380,7 @@ def _json(schema: Json) -> dict[str, Json]:
 
 
 def _plain(url: str) -> str:
-    """Return a URL in which nothing is a variable."""
+    """Return a URL with its braces escaped, since OpenAPI reads them as variables."""
     return url.replace("{", "%7B").replace("}", "%7D")
 
 
@@ -389,6 +389,6 @@ def _path(name: str) -> str:
 
 
 def _capitals(name: str) -> str:
-    """Return a name that a component may have: course.find as CourseFind."""
+    """Return a valid name of a component, for example CourseFind for course.find."""
     words = [word for word in re.split(r"[^A-Za-z0-9]+", name) if word]
     return "".join(word[0].upper() + word[1:] for word in words) or "Function"

@@ -1,9 +1,9 @@
-"""A YAML document brought up to a new content within its own text: comments, order and quoting stay as they were typed.
+"""Change the content of a YAML document within its text, so that comments, order and quoting are preserved.
 
-Only what differs is written anew. A comment belongs to the entry that follows it, unless it is indented deeper than
-that entry, or stands behind something on its line: then it belongs to what comes before. So it goes where its entry
-goes, and what goes with an entry that is no more is told. (Round-trip parsers hang a comment on what stands before it:
-strike out a function, and the words above the next one are gone.)
+Only the differing entries are rewritten. A comment belongs to the entry that follows it, unless it is indented deeper
+than that entry or follows something on its line; then it belongs to the preceding entry. A comment is removed together
+with its entry, and the removed comments are returned. Round-trip parsers are not used, since they attach a comment to
+the preceding entry: with them, removing a function also removes the comment above the next one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COMMENT = re.compile(r"(?:(?<=\s)|^)#[^\n]*")
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML that reads the same by the rules of 1.1 and of 1.2: what either takes for a number is quoted."""
+    """Writes YAML with one meaning in YAML 1.1 and 1.2: a text that either version reads as a number is quoted."""
 
 
 _Dumper.add_implicit_resolver(
@@ -38,23 +38,23 @@ _Dumper.add_implicit_resolver(
 
 
 class _Indented(_Dumper):
-    """The same, with the items of a list indented below its name."""
+    """The same dumper, which indents the items of a list."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
 
-class _Quick(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """The same, written by libyaml where that is there."""
+class _Fast(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """The same dumper based on libyaml, which is faster, if libyaml is installed."""
 
 
-_Quick.yaml_implicit_resolvers = _Dumper.yaml_implicit_resolvers
+_Fast.yaml_implicit_resolvers = _Dumper.yaml_implicit_resolvers
 
 
 def dump(value: Json, *, indented: bool = False) -> str:
     """Return a value as YAML in block style."""
-    for dumper in (_Indented,) if indented else (_Quick, _Dumper):
-        # Half of a surrogate pair is nothing that libyaml takes.
+    for dumper in (_Indented,) if indented else (_Fast, _Dumper):
+        # libyaml refuses unpaired surrogates; the next dumper accepts them.
         with contextlib.suppress(UnicodeEncodeError):
             text = yaml.dump(
                 value,
@@ -65,18 +65,18 @@ def dump(value: Json, *, indented: bool = False) -> str:
                 default_flow_style=False,
             )
             return str(text)
-    raise ValueError("no YAML can hold it")
+    raise ValueError("YAML cannot encode it")
 
 
 def same(one: Json, other: Json) -> bool:
-    """Whether two values are the same JSON: true is not 1, and the order of members is nothing."""
+    """Return whether two values are equal as JSON: true is not 1, and the order of members is irrelevant."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def patched(text: str, old: Json, new: Json, read: Callable[[str], Json]) -> tuple[str, list[str]] | None:
-    """Return a document's text with `new` for its content, and the comments that went with what is no more.
+    """Return the text of a document with the content `new`, and the comments that were removed.
 
-    `old` is what it holds so far; `read` parses a text. None where it cannot be done within the text.
+    `old` is the present content, and `read` parses a text. Return None if the text cannot be patched.
     """
     windows = "\r\n" in text
     text = text.replace("\r\n", "\n")
@@ -85,18 +85,18 @@ def patched(text: str, old: Json, new: Json, read: Callable[[str], Json]) -> tup
         done = text if same(old, new) else patch.document(old, new)
         if not same(read(done), new):
             return None
-    except (_OddError, yaml.YAMLError, ValueError, TypeError, RecursionError):
+    except (_UnpatchableError, yaml.YAMLError, ValueError, TypeError, RecursionError):
         return None
-    return done.replace("\n", "\r\n") if windows else done, [told for _, told in sorted(patch.lost)]
+    return done.replace("\n", "\r\n") if windows else done, [comment for _, comment in sorted(patch.lost)]
 
 
-class _OddError(Exception):
-    """The text is laid out in a way that is not patched here: an alias, several documents, …"""
+class _UnpatchableError(Exception):
+    """The text has a form that cannot be patched, for example an alias or several documents."""
 
 
 @dataclass
 class _Entry:
-    """A member of a block mapping, or an item of a block sequence: text[lead:end]; its value begins behind `value`."""
+    """A member of a block mapping or an item of a block sequence: text[lead:end], with its value after `value`."""
 
     key: str
     node: yaml.Node
@@ -123,13 +123,13 @@ class _Patch:
 
     def document(self, old: Json, new: Json) -> str:
         if not isinstance(self.root, yaml.MappingNode) or self.root.flow_style or not new:
-            raise _OddError
+            raise _UnpatchableError
         return self.collection(self.root, old, new, 0, len(self.text))
 
     # --- a collection in block style
 
     def collection(self, node: yaml.CollectionNode, old: Json, new: Json, begin: int, end: int) -> str:
-        """Return text[begin:end], which holds a collection and no more, with `new` for its content."""
+        """Return text[begin:end], which consists of one collection, with the content `new`."""
         entries = self.entries(node, old, begin, end)
         known = {entry.key: entry for entry in entries}
         first = entries[0]
@@ -138,7 +138,7 @@ class _Patch:
         wanted = list(new.items()) if isinstance(new, dict) else list(zip(_names(new), new, strict=True))
         names = {key for key, _ in wanted}
         parts: list[str] = []
-        # What heads a section stays, when the entry below it goes.
+        # The comment above a section of entries stays when the entry below it is removed.
         headings: dict[str, str] = {}
         waiting = ""
         for entry in entries:
@@ -163,12 +163,12 @@ class _Patch:
         return head + body[column:] if body[:column].isspace() else head.rstrip(" ") + "\n" + body
 
     def entries(self, node: yaml.CollectionNode, old: Json, begin: int, end: int) -> list[_Entry]:
-        """Return the entries of a collection, with what of text[begin:end] belongs to each."""
+        """Return the entries of a collection with the part of text[begin:end] that belongs to each."""
         found: list[_Entry] = []
         if isinstance(node, yaml.MappingNode):
             for (name, value), (key, was) in zip(node.value, old.items(), strict=True):
                 colon = self.text.index(":", name.end_mark.index) + 1
-                # A name may be typed behind a question mark.
+                # A name may follow a question mark.
                 before = self.text[begin : name.start_mark.index].rstrip(" ")
                 start = begin + len(before) - 1 if before.endswith("?") else name.start_mark.index
                 found.append(_Entry(key, value, was, start, colon, max(colon, self.last(value))))
@@ -177,23 +177,23 @@ class _Patch:
                 before = self.text[begin : item.start_mark.index].rstrip()
                 dash = begin + len(before) - 1
                 if not before.endswith("-"):
-                    raise _OddError
+                    raise _UnpatchableError
                 found.append(_Entry(key, item, was, dash, dash + 1, max(dash + 1, self.last(item))))
         at = begin
         for entry in found:
             if not at <= entry.start < entry.content <= end:
-                raise _OddError
+                raise _UnpatchableError
             entry.lead = self.lead(at, entry)
             at = entry.content
         if not found or len({entry.key for entry in found}) < len(found):
-            raise _OddError
+            raise _UnpatchableError
         for entry, following in itertools.pairwise(found):
             entry.end = following.lead
         found[-1].end = end
         return found
 
     def lead(self, at: int, entry: _Entry) -> int:
-        """Return where an entry begins with the comments above it, when what is before it ends at `at`."""
+        """Return the offset of an entry with the comments above it; the preceding entry ends at `at`."""
         column = self.column(entry.start)
         line = entry.start - column
         if line < at or self.text[line : entry.start].strip():
@@ -209,7 +209,7 @@ class _Patch:
         return above
 
     def last(self, node: yaml.Node) -> int:
-        """Return where the text of a node ends."""
+        """Return the offset of the end of a node."""
         while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
             last = node.value[-1]
             node = last[1] if isinstance(last, tuple) else last
@@ -232,16 +232,16 @@ class _Patch:
             and isinstance(new, dict | list)
             and isinstance(new, dict) is isinstance(node, yaml.MappingNode)
         ):
-            kept = len(self.lost)
+            before = len(self.lost)
             try:
                 inner = self.collection(node, entry.old, new, entry.value, entry.end)
                 return self.text[entry.lead : entry.value] + inner
-            except _OddError:
-                del self.lost[kept:]
+            except _UnpatchableError:
+                del self.lost[before:]
         return self.replaced(entry, new, column)
 
     def replaced(self, entry: _Entry, new: Json, column: int) -> str:
-        """Return the text of an entry whose value is written anew."""
+        """Return the text of an entry whose whole value is rewritten."""
         head, tail = self.text[entry.lead : entry.value], self.text[entry.content : entry.end]
         self.lose(entry.value, entry.content)
         if self.text[entry.content - 1] == "\n":
@@ -257,19 +257,20 @@ class _Patch:
         return f"{head}{behind}\n" + _shifted(dump(new, indented=self.indented), column + 2) + rest
 
     def removed(self, entry: _Entry) -> str:
-        """Note the comments that an entry takes with it; return what heads a section, and stays."""
+        """Record the comments that are removed with an entry; return the comment above its section, which stays."""
         above = self.text[entry.lead : entry.start]
         blank = max((found.end() for found in re.finditer(r"^[ ]*\n", above, re.MULTILINE)), default=0)
-        kept = above[:blank] if "#" in above[:blank] else ""
-        self.lose(entry.lead + len(kept), entry.end)
-        return kept
+        heading = above[:blank] if "#" in above[:blank] else ""
+        self.lose(entry.lead + len(heading), entry.end)
+        return heading
 
     def lose(self, begin: int, end: int) -> None:
-        self.lost += [(at, told) for at, told in self.comments if begin <= at < end]
+        """Record the comments of text[begin:end] as removed."""
+        self.lost += [(at, comment) for at, comment in self.comments if begin <= at < end]
 
 
 def _leaves(node: Any) -> Iterator[tuple[int, int]]:
-    """Yield where each scalar begins and ends."""
+    """Yield the offsets of the beginning and the end of each scalar."""
     stack = [node]
     while stack:
         each = stack.pop()
@@ -282,7 +283,7 @@ def _leaves(node: Any) -> Iterator[tuple[int, int]]:
 
 
 def _indented(root: Any) -> bool:
-    """Whether the items of the document's lists stand deeper than the list's name."""
+    """Return whether the items of the document's lists are indented deeper than the name of the list."""
     return isinstance(root, yaml.MappingNode) and any(
         isinstance(value, yaml.SequenceNode)
         and not value.flow_style
@@ -292,7 +293,7 @@ def _indented(root: Any) -> bool:
 
 
 def _names(items: Sequence[Json]) -> list[str]:
-    """Return what the items of a list are known by: their `name`, else what they are."""
+    """Return a key for each item of a list: its `name`, else its JSON text."""
     names: list[str] = []
     for item in items:
         own = item.get("name") if isinstance(item, dict) else None

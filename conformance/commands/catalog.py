@@ -1,7 +1,7 @@
-"""`conform catalog`: what can be done with a catalogue by itself, without calling any target.
+"""`conform catalog`: operations on a catalogue that call no target.
 
-`import` makes one of a documentation page, or brings one up to what the page says now; `validate` checks one to its
-end; `export` writes it for other tools, or for people.
+`import` creates a catalogue from a documentation page, or updates one when the page has changed. `validate` reports
+every error in a catalogue. `export` writes it for other tools or for people.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from conformance.protocol.reach import basic_authorization, proxy_hint
 
 __all__ = ["export_markdown", "export_openapi", "import_pages", "validate"]
 
-#: The longest page that is read, in bytes, and how long it may take, in seconds.
-_LONGEST = 64 * 1024 * 1024
-_PATIENCE = 30.0
+#: Maximum size of a documentation page.
+_MAX_PAGE_BYTES = 64 * 1024 * 1024
+#: Timeout of the download of a page.
+_DOWNLOAD_SECONDS = 30.0
 
 
 def export_openapi(
@@ -49,8 +50,8 @@ def export_openapi(
 ) -> None:
     """Write a catalogue as an OpenAPI 3.1 description (JSON); `-` is the standard output.
 
-    The catalogue is the one that is named, else that of the profile (`conform.toml` here, when there is one), else
-    that of the embedded service. The profile, or `target`, also says which server the document names.
+    The default catalogue is that of the profile; the default profile is `conform.toml` in the current folder if it
+    exists, else that of the embedded service. The document names the server of `target`, or else of the profile.
 
     Raises UsageError: the catalogue or the profile is wrong, or `out` cannot be written.
     """
@@ -68,14 +69,14 @@ def export_openapi(
 def export_markdown(
     out: Path, *, catalog: Path | None = None, profile: Path | None = None, target: str | None = None
 ) -> None:
-    """Write a catalogue as Markdown, for people; which catalogue, and what is raised, as `export_openapi` has it."""
+    """Write a catalogue as Markdown for people; the arguments and errors are those of `export_openapi`."""
     read, path, about = _wanted(catalog, profile, target)
     text = markdown(read, url=None if about.target.url is None else about.shown_url)
     _write(text, out, "--markdown", path, read)
 
 
 def _wanted(catalog: Path | None, profile: Path | None, target: str | None) -> tuple[Catalog, Path, Profile]:
-    """Return the catalogue that is meant, its file, and the profile that goes with it."""
+    """Return the catalogue to export, its file and its profile."""
     if profile is None and catalog is None:
         here = Path("conform.toml")
         profile = here if here.is_file() else EMBEDDED_PROFILE
@@ -108,9 +109,9 @@ def _write(text: str, out: Path, option: str, path: Path, read: Catalog) -> None
 
 
 def validate(path: Path) -> int:
-    """Check a catalogue to its end and print what is wrong, a line each; return 0, or 2 where anything is.
+    """Print one line for each error in a catalogue; return 0, or 2 if there is an error.
 
-    Raises UsageError: it cannot be read, or is neither JSON nor YAML.
+    Raises UsageError: the catalogue cannot be read, or is neither JSON nor YAML.
     """
     if not path.exists():
         raise UsageError(f"{path}: there is no such catalogue")
@@ -141,19 +142,18 @@ def validate(path: Path) -> int:
 
 
 class _UnreachableError(Exception):
-    """A page cannot be fetched; that says nothing of the catalogue."""
+    """A page cannot be downloaded, which is not an error in the catalogue."""
 
 
 def import_pages(
     sources: Sequence[str], out: Path, *, update: bool = False, check: bool = False, guess: bool = False
 ) -> int:
-    """Read documentation pages into the catalogue `out` (`-`: the standard output), and print what came of it.
+    """Import documentation pages into the catalogue `out` (`-`: standard output), and print a summary.
 
-    With `update` the catalogue that is there is brought up to the pages. With `check` nothing is written, and 1 is
-    returned where the pages have moved on, or have anything otherwise than the catalogue. Returns 3 where a page cannot
-    be fetched, else 0.
+    With `update` an existing catalogue is updated to the pages. With `check` nothing is written, and 1 is returned if
+    the pages have changed or differ from the catalogue. Returns 3 if a page cannot be downloaded, else 0.
 
-    Raises UsageError: a page has no functions, the catalogue is there already or is not, or cannot be written.
+    Raises UsageError: a page has no functions, the catalogue exists (or does not, for an update), or cannot be written.
     """
     if (update or check) and str(out) == "-":
         raise UsageError("--out -: only a file can be brought up to a page")
@@ -167,7 +167,7 @@ def import_pages(
         print(f"conform catalog: {error}", file=sys.stderr)
         return 3
     names = [_shown_source(source) for source in sources]
-    told = sys.stderr if str(out) == "-" else sys.stdout
+    stream = sys.stderr if str(out) == "-" else sys.stdout
     if not update and not check:
         former = None
         document, changes = docpage.build(title, functions, names, guess=guess), None
@@ -182,7 +182,7 @@ def import_pages(
         if differ:
             lines.append(f"the page and the catalogue differ: {len(differ)}")
             lines += [f"  ≠ {line}" for line in differ]
-        print("\n".join(lines), file=told, flush=True)
+        print("\n".join(lines), file=stream, flush=True)
         verdict = (
             "the page has moved on"
             if changes
@@ -190,12 +190,14 @@ def import_pages(
             if differ
             else "as the page has it"
         )
-        print(f"{out}: {verdict}", file=told, flush=True)
+        print(f"{out}: {verdict}", file=stream, flush=True)
         return 1 if changes or differ else 0
     lines += _save(document, out, former)
     count = len({name.partition(".")[0] for name in functions})
     print(
-        "\n".join([f"{out}: {len(functions)} functions of {count} endpoints", *lines]), file=told, flush=True
+        "\n".join([f"{out}: {len(functions)} functions of {count} endpoints", *lines]),
+        file=stream,
+        flush=True,
     )
     return 0
 
@@ -220,7 +222,7 @@ def _pages(sources: Sequence[str]) -> tuple[str, dict[str, PageFunction], list[s
 
 
 def _shown_source(source: str) -> str:
-    """Return a page's address as it may be shown: without a name and a password in it, and without a query."""
+    """Return the address of a page without user name, password and query."""
     return re.sub(r"(//)[^/@]*@", r"\1", source.partition("?")[0]) if "://" in source else source
 
 
@@ -232,10 +234,10 @@ def _fetched(source: str) -> str:
                 headers["Authorization"] = basic
             bare = re.sub(r"(//)[^/?#]*@", r"\1", source)
             request = urllib.request.Request(bare, headers=headers)  # noqa: S310  (as matched above)
-            # Directly, as every other command does: no proxy of the environment.
+            # Like every other command, ignore the proxies of the environment.
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(request, timeout=_PATIENCE) as answer:
-                content = answer.read(_LONGEST + 1)
+            with opener.open(request, timeout=_DOWNLOAD_SECONDS) as answer:
+                content = answer.read(_MAX_PAGE_BYTES + 1)
                 kind = answer.headers.get("Content-Type", "")
         except urllib.error.HTTPError as error:
             raise _UnreachableError(f"{_shown_source(source)}: was answered {error.code}") from None
@@ -252,11 +254,11 @@ def _fetched(source: str) -> str:
         kind = ""
         try:
             with Path(source).open("rb") as file:
-                content = file.read(_LONGEST + 1)
+                content = file.read(_MAX_PAGE_BYTES + 1)
         except OSError as error:
             raise UsageError(f"{source}: cannot be read: {error.strerror}") from None
-    if len(content) > _LONGEST:
-        raise UsageError(f"{_shown_source(source)}: is larger than {_LONGEST // 1024 // 1024} MB")
+    if len(content) > _MAX_PAGE_BYTES:
+        raise UsageError(f"{_shown_source(source)}: is larger than {_MAX_PAGE_BYTES // 1024 // 1024} MB")
     return docpage.text_of(content, kind)
 
 
@@ -269,8 +271,8 @@ def _summary(
     lines: list[str] = []
     if changes is not None:
         for mark, title, entries in (
-            ("+", "came", changes.came),
-            ("-", "went", changes.went),
+            ("+", "came", changes.added),
+            ("-", "went", changes.removed),
             ("~", "changed", changes.changed),
             ("!", "to settle by hand", changes.conflicts),
         ):
@@ -297,17 +299,17 @@ def _summary(
 
 
 def _save(document: Mapping[str, Any], out: Path, former: Any) -> list[str]:
-    """Write a catalogue, so that whoever looks sees the old file or the new one; YAML where it is named so.
+    """Write a catalogue atomically, as YAML or JSON according to the name of the file; return notes for the user.
 
-    `former` is what the file holds so far, None where there is none. A YAML file keeps its comments, its order and its
-    quoting. Returns what is to be said of it.
+    `former` is the present content of the file, None if there is no file. Comments, order and quoting of a YAML file
+    are preserved.
     """
-    said: list[str] = []
+    remarks: list[str] = []
     if str(out) == "-":
         sys.stdout.write(_as_json(document))
         sys.stdout.flush()
-        return said
-    passing = out.with_name(f".{out.name}.new")
+        return remarks
+    temporary = out.with_name(f".{out.name}.new")
     try:
         typed = "" if former is None else out.read_bytes().decode("utf-8-sig")
         if former is None:
@@ -315,21 +317,21 @@ def _save(document: Mapping[str, Any], out: Path, former: Any) -> list[str]:
             text = yamltext.dump(dict(document)) if is_yaml else _as_json(document)
         elif is_json(out, typed):
             text = _as_json(document)
-        elif kept := yamltext.patched(typed, former, dict(document), read_text):
-            text, lost = kept
+        elif patch := yamltext.patched(typed, former, dict(document), read_text):
+            text, lost = patch
             if lost:
-                said = [f"comments that went with what they stood at: {len(lost)}"]
-                said += [f"  {comment}" for comment in lost]
+                remarks = [f"comments that went with what they stood at: {len(lost)}"]
+                remarks += [f"  {comment}" for comment in lost]
         else:
             text = yamltext.dump(dict(document))
-            aside = out.with_name(f"{out.name}.old")
-            aside.write_bytes(out.read_bytes())
-            said = [f"the file was laid out anew, and its comments are lost: {aside} is what it was"]
-        passing.write_bytes(text.encode("utf-8", "backslashreplace"))
-        passing.replace(out)
+            backup = out.with_name(f"{out.name}.old")
+            backup.write_bytes(out.read_bytes())
+            remarks = [f"the file was laid out anew, and its comments are lost: {backup} is what it was"]
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+        temporary.replace(out)
     except OSError as error:
         raise UsageError(f"--out {out}: cannot be written: {error.strerror}") from None
-    return said
+    return remarks
 
 
 def _as_json(document: Mapping[str, Any]) -> str:

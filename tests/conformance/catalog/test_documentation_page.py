@@ -290,12 +290,12 @@ def test_answers_stay_and_the_page_is_followed() -> None:
     assert query["schema"] == {"type": "string", "maxLength": 80}
     assert found["params"][0] == {"name": "limit", "required": True, "schema": {"type": "integer"}}
     assert any("course.find query" in line and "stays" in line for line in changes.conflicts)
-    assert "course.find sort" in changes.came
-    assert "course.fresh" in changes.came
+    assert "course.find sort" in changes.added
+    assert "course.fresh" in changes.added
     assert any(line.startswith("course.find limit: required") for line in changes.changed)
     # A parameter that went stays where a person has changed it, and is told.
     assert [param["name"] for param in method(merged, "course.read")["params"]] == ["key", "id"]
-    assert {"course.read id", "course.drop", "course.gone"} == set(changes.went)
+    assert {"course.read id", "course.drop", "course.gone"} == set(changes.removed)
     assert {each["name"] for each in merged["methods"]} == {"course.find", "course.read", "course.fresh"}
     # What was answered waits for a function that comes back.
     assert merged["x-imported"]["gone"].keys() == {"course.drop"}
@@ -307,7 +307,7 @@ def test_answers_stay_and_the_page_is_followed() -> None:
 def test_a_first_parameter_brings_its_question() -> None:
     document = built(page(course={"find": []}))
     merged, changes = merge(document, functions_of(page(course={"find": [row("query")]})), ["p"])
-    assert changes.came == ["course.find query"]
+    assert changes.added == ["course.find query"]
     found = method(merged, "course.find")
     assert found["x-beyond-schema"] is True
     assert "x-beyond-schema" in found["x-questions"]
