@@ -1,3 +1,3 @@
-"""The conformance suites: the rulebook, the protocol, and the conversations that put the rules to a target."""
+"""The conformance suites: the rulebook, the protocol, and the tests that check a target."""
 
 __version__ = "0.1.0"

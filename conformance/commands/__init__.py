@@ -1,1 +1,1 @@
-"""The subcommands that do not run the suites: call, catalog, explore, init."""
+"""The subcommands of `conform`, one module each."""

@@ -1,4 +1,4 @@
-"""`conform call`: one call by hand, shown as it went, with what the pure rules say of it."""
+"""`conform call`: send one call, and print the exchange with the violations of the pure rules."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ __all__ = ["print_call"]
 def print_call(request: Request, options: argparse.Namespace) -> int:
     """Make the call that the options describe and print the exchange.
 
-    Returns 0 where the target answered without an error and every *must* rule holds, 1 where not, 3 where there was
-    no answer.
+    Returns 0 if the target responded with status 200 and no *must* rule is broken, 3 if there was no response, else 1.
 
     Raises:
         UsageError: the options, the profile or the catalogue are wrong.
@@ -56,7 +55,7 @@ def _no_json(text: str) -> NoReturn:
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    """Refuse what does not go together, instead of leaving some of it out in silence."""
+    """Raise UsageError for options that exclude one another, instead of ignoring one of them."""
     if options.endpoint is not None or options.raw is not None:
         if options.endpoint is None:
             raise UsageError("--raw needs --endpoint ENTITY")
@@ -76,7 +75,7 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _named(options: argparse.Namespace, catalog: Catalog) -> Method | None:
-    """Return the function that is called, as far as it is known; a raw body names its own."""
+    """Return the function that is called, by name or by a raw body; None if it is not in the catalogue."""
     if options.endpoint is None:
         return catalog.methods.get(options.function)
     try:
@@ -167,7 +166,7 @@ def _show(exchange: Exchange, *, quiet: bool, strict: bool) -> int:
 
 
 def _indented(body: str) -> str:
-    """Return a JSON text laid out to be read; one that would not come out as it came in stays as it is."""
+    """Return a JSON text with indentation, unless that would change it beyond white space."""
     try:
         value = json.loads(body)
         for separators in ((",", ":"), (", ", ": ")):

@@ -1,4 +1,4 @@
-"""`conform check`: run the suites with pytest, and close with the report on one page."""
+"""`conform check`: run the suites with pytest, and print a summary of the report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def run_check(harness: Harness) -> int:
-    """Run the suites with pytest, and close with the report on one page."""
+    """Run the suites with pytest, and print a summary of the report; return the exit status."""
     with section("check", f"conform check {harness.shown_url}", quiet=harness.request.quiet):
         front, status = run_suites(harness)
     report = harness.report
@@ -50,26 +50,27 @@ def run_check(harness: Harness) -> int:
 
 
 def report_problem(harness: Harness, front: PytestFront, status: int) -> int:
-    """Say in one line why the suites came to no report; return the exit status."""
+    """Print in one line why there is no report; return the exit status."""
     verb = harness.request.verb
     problem = (front.problem or harness.problem or f"pytest ended with status {status}").strip()
     if problem.startswith("conform: "):
         print(f"conform {verb}: {problem.removeprefix('conform: ').splitlines()[0]}", file=sys.stderr)
         return 2
-    told = problem.splitlines()[-1]
+    cause = problem.splitlines()[-1]
     print(
-        f"conform {verb}: {told if harness.problem else f'the suite itself failed: {told}'}", file=sys.stderr
+        f"conform {verb}: {cause if harness.problem else f'the suite itself failed: {cause}'}",
+        file=sys.stderr,
     )
     return 3
 
 
 def close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
-    """Print the closing screen, and `more` after it; or the verdict alone."""
+    """Print the closing screen and `more`, or only the verdict with `--quiet`."""
     with tolerate_closed_pipe(), guarded(sys.stdout):
         if harness.request.quiet:
             print(f"{report['verdict']}: {report['reason']}", flush=True)
         else:
-            # Where there was no room for the report, its name would lead nowhere.
+            # A report that could not be written is not mentioned.
             folder = harness.out if (harness.out / REPORT).is_file() else None
             print_closing(report, color=harness.request.color, folder=folder)
             if more:
@@ -79,7 +80,7 @@ def close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
 
 
 class PytestFront:
-    """Hands the harness to the suites, and keeps pytest's own words off the screen."""
+    """A pytest plugin that passes the harness to the suites, and records errors instead of printing them."""
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
@@ -100,7 +101,7 @@ class PytestFront:
 
 
 def run_suites(harness: Harness) -> tuple[PytestFront, int]:
-    """Run the suites with pytest; return what it said, and its status."""
+    """Run the suites with pytest; return the plugin that recorded its errors, and its exit status."""
     front = PytestFront(harness)
     arguments = [
         str(ROOT / "conformance" / "suites"),
@@ -123,7 +124,7 @@ def run_suites(harness: Harness) -> tuple[PytestFront, int]:
         "--assert=plain",
     ]  # fmt: skip
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-        # They are meant for the tests of whoever calls us, not for ours.
+        # These options are meant for the tests of the calling project, not for the suites.
         os.environ.pop(name, None)
     try:
         return front, int(pytest.main(arguments, plugins=[front]))

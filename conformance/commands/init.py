@@ -1,8 +1,7 @@
-"""`conform init`: a profile and a catalogue to begin with, and what to fill in next.
+"""`conform init`: write a first profile and catalogue, and print what to fill in next.
 
-What is not given as an option is asked for, where there is a person to ask; without a terminal it is left at what is
-usual, and the target has to be given. Nothing that is there already is written over, and no secret is asked for: the
-profile names environment variables.
+In a terminal, missing options are asked for. Without a terminal they have their defaults, and the target is required.
+Existing files are never overwritten. Secrets are never asked for, since the profile names environment variables.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class User:
-    """A user of the profile, and the environment variables that hold the name and the secret."""
+    """A user of the profile, with the environment variables that contain the user name and the secret."""
 
     name: str
     identity: str
@@ -45,7 +44,7 @@ class User:
 
 
 def user(text: str) -> User:
-    """Read `NAME`, or `NAME:VARIABLE:VARIABLE`, from the command line."""
+    """Parse `NAME` or `NAME:VARIABLE:VARIABLE` from the command line."""
     name, *variables = text.split(":")
     if not _NAME.fullmatch(name):
         raise argparse.ArgumentTypeError(f"{name!r} is no name of a user: letters, digits, - and _")
@@ -60,12 +59,12 @@ def user(text: str) -> User:
 
 
 def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tuple[int, Request | None]:
-    """Write the profile and the catalogue, and say what is next.
+    """Write the profile and the catalogue, and print the next steps.
 
-    Returns an exit status, and the check to run, which only reads; None where none is wanted or can be run. A profile
-    that is made for that check alone is removed with `until_done`.
+    Returns the exit status, and the read-only check to run next, or None if there is none. A temporary profile for that
+    check is removed when `until_done` closes.
 
-    Raises UsageError: something that was given is wrong, or a file is there already.
+    Raises UsageError: an option or an answer is wrong, or a file exists already.
     """
     folder: Path = options.dir
     profile, catalogue = folder / PROFILE, folder / CATALOGUE
@@ -82,8 +81,8 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
     users: Sequence[User] = options.user or _asked_users()
     environment = options.environment
     if environment is None:
-        told = _ask("Is it a test environment, which may be written to? (yes/no)")
-        environment = "test" if told.lower() in ("y", "yes") else "production" if told else None
+        answer = _ask("Is it a test environment, which may be written to? (yes/no)")
+        environment = "test" if answer.lower() in ("y", "yes") else "production" if answer else None
     catalog: Catalog | None = None
     if page:
         status = import_pages([page], catalogue, guess=True)
@@ -113,8 +112,7 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
         )
     written = profile
     if missing:
-        # A profile whose variables are not set cannot be loaded: what needs no users is judged. Whoever
-        # runs it again has set them.
+        # A profile cannot be loaded while its variables are not set, so this check runs without users.
         folder = Path(until_done.enter_context(tempfile.TemporaryDirectory(prefix="conform-init-")))
         profile = folder / PROFILE
         _write(profile, _text(target, environment, catalog, login, (), catalogue=str(catalogue.resolve())))
@@ -122,7 +120,7 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
 
 
 def _ask(question: str) -> str:
-    """Ask, where there is somebody to answer; otherwise return nothing."""
+    """Ask a question in a terminal and return the answer; return "" without a terminal."""
     if not (sys.stdin and sys.stdin.isatty()):
         return ""
     try:
@@ -132,22 +130,22 @@ def _ask(question: str) -> str:
 
 
 def _asked_users() -> list[User]:
-    told = _ask("Users of the profile, as in «owner peer admin» (empty: none)")
+    answer = _ask("Users of the profile, as in «owner peer admin» (empty: none)")
     try:
-        return [user(word) for word in told.split()]
+        return [user(word) for word in answer.split()]
     except argparse.ArgumentTypeError as error:
         raise UsageError(str(error)) from None
 
 
 def _login(catalog: Catalog | None) -> str:
-    """Return the function that signs in: the usual one, where nothing says otherwise."""
+    """Return the name of the login function: auth.login, or one of the catalogue with a similar name."""
     if catalog is None or "auth.login" in catalog:
         return "auth.login"
     return next((method.name for method in catalog if method.function.lower() in ("login", "signin")), "")
 
 
 def _parameters(catalog: Catalog | None, login: str) -> tuple[str, str]:
-    """Return the names of a login's two parameters."""
+    """Return the names of the two parameters of a login function: user name and secret."""
     method = catalog.methods.get(login) if catalog is not None else None
     if method is not None and len(method.params) >= 2:
         secret = next((param.name for param in method.params if _SECRET.search(param.name)), None)
@@ -217,7 +215,7 @@ def _say_next(
     environment: str | None,
     target: str,
 ) -> None:
-    """Say what is left for a person to fill in."""
+    """Print the steps that are left for the user."""
     steps = []
     if environment is None and not Profile.empty(target).is_loopback:
         steps.append(f'{profile}: environment = "test" in [target], if it is a test environment')

@@ -1,4 +1,4 @@
-"""`conform load`: put a load on the target, show it as it goes, and close with the report on one page."""
+"""`conform load`: run a load test, show its progress, and print a summary of the report."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["header_of_load", "lenient_rules", "load", "put_load", "report_of_bro
 
 
 def load(options: argparse.Namespace) -> int:
-    """Put a load on the target, show it as it goes, and close with the report on one page."""
+    """Run a load test, show its progress, and print a summary of the report; return the exit status."""
     wish = Wish.of(options)
     if options.worker:
         return _load_worker(options, wish)
@@ -57,7 +57,7 @@ def load(options: argparse.Namespace) -> int:
 
 
 def shares_of(harness: Harness, settings: Settings) -> tuple[dict[str, float], list[tuple[str, str]]]:
-    """Return what is sent, and how much of each where that is known, without sending anything."""
+    """Return the share of each function, and the omitted functions with the reason; nothing is sent."""
     profile, catalog, read_only = harness.profile, harness.catalog, harness.request.read_only
     if settings.scenario.name in PARTS:
         writable = profile.may_write and not read_only
@@ -84,7 +84,7 @@ def _load_worker(options: argparse.Namespace, wish: Wish) -> int:
 def _load_run(
     harness: Harness, options: argparse.Namespace, wish: Wish, settings: Settings, notes: Sequence[str]
 ) -> int:
-    """Carry a load out, and make its report; a folder that cannot be written is a usage error."""
+    """Run the load and write its report; raise UsageError if the folder cannot be written."""
     request = harness.request
     try:
         harness.claim()
@@ -121,9 +121,9 @@ def _load_run(
 
 
 def report_of_broken_log(harness: Harness, problem: str, end: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the report of a run whose log or report could not be written; keep it where there is room for it."""
-    told = {"event": "error", "rule": None, "whose": "this machine", "message": problem}
-    more: list[Mapping[str, Any]] = [told, {"event": "cut"}, end]
+    """Return the report of a run whose log or report could not be written; write it if that is possible now."""
+    error = {"event": "error", "rule": None, "whose": "this machine", "message": problem}
+    more: list[Mapping[str, Any]] = [error, {"event": "cut"}, end]
     try:
         return write_report(harness.out, more)
     except LogError:
@@ -131,7 +131,7 @@ def report_of_broken_log(harness: Harness, problem: str, end: Mapping[str, Any])
 
 
 def lenient_rules(request: Request) -> frozenset[str]:
-    """Return the rules that do not fail the gate when they are broken."""
+    """Return the ids of the rules that do not fail the gate when they are broken."""
     return frozenset(
         rule.id
         for rule in RULES.values()
@@ -140,7 +140,7 @@ def lenient_rules(request: Request) -> frozenset[str]:
 
 
 def header_of_load(settings: Settings, request: Request) -> dict[str, Any]:
-    """Return what the log's first event says of a load."""
+    """Return the members of the log's first event that describe the load."""
     return {"load": {"mix": settings.mix, "think": list(settings.think), "read_only": request.read_only}}
 
 
@@ -154,7 +154,7 @@ def put_load(
     progress: LoadProgress,
     interrupts: Interrupts,
 ) -> str | None:
-    """Put the load on the target, and tell all of it; return what went wrong with it, in one line, or None."""
+    """Run the load and report all of its events; return the reason of a failure in one line, or None."""
     problem: str | None = None
     for note in notes:
         take({"event": "note", "message": note})

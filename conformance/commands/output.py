@@ -1,4 +1,4 @@
-"""What the command prints: failures of standard output are told apart, and a reader may go away early."""
+"""Standard output of the command: its failures have their own exception, and a closed pipe is no error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["OutputError", "discard_output", "guarded_streams", "print_error", "t
 
 @contextlib.contextmanager
 def tolerate_closed_pipe() -> Iterator[None]:
-    """Let a reader go away early (`| head`): what the run came to is said by the exit status all the same."""
+    """Ignore that the reader has closed the pipe (`| head`): the exit status still states the result."""
     try:
         yield
     except BrokenPipeError:
@@ -26,7 +26,7 @@ class OutputError(Exception):
 
 
 class _Output:
-    """Standard output whose failures cannot be taken for those of any other file; a reader may go away early."""
+    """Standard output that raises OutputError, so that its failures differ from those of other files."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -42,7 +42,7 @@ class _Output:
             return self._stream.write(text)
 
     def flush(self) -> None:
-        """Write what is held back.
+        """Write the buffered text.
 
         Raises:
             OutputError: it cannot be written.
@@ -66,15 +66,15 @@ class _Output:
 
 @contextlib.contextmanager
 def guarded_streams() -> Iterator[None]:
-    """Write what the streams' encodings cannot show as escapes, and tell failures of standard output apart."""
+    """Write characters that an encoding lacks as escapes, and raise OutputError if standard output fails."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     stdout, stderr = sys.stdout, sys.stderr
-    with contextlib.ExitStack() as opened:
-        # Python has no such stream where it was closed before the start.
-        nowhere = opened.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
-        sys.stdout, sys.stderr = cast(TextIO, _Output(stdout or nowhere)), stderr or nowhere
+    with contextlib.ExitStack() as streams:
+        # Python has no stream object if the stream was closed before the start.
+        null_device = streams.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        sys.stdout, sys.stderr = cast(TextIO, _Output(stdout or null_device)), stderr or null_device
         try:
             yield
             with tolerate_closed_pipe():
@@ -84,13 +84,13 @@ def guarded_streams() -> Iterator[None]:
 
 
 def print_error(line: str) -> None:
-    """Print a line on standard error, where that can be written."""
+    """Print a line on standard error; ignore that it cannot be written."""
     with contextlib.suppress(OSError):
         if sys.stderr is not None:
             print(line, file=sys.stderr, flush=True)
 
 
 def discard_output() -> None:
-    """Send what is still to be written to standard output nowhere, so that Python does not fail over it at its end."""
+    """Discard buffered standard output, so that Python does not fail when it flushes the stream at exit."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

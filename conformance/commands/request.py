@@ -1,4 +1,4 @@
-"""What the command line asks for, as the request of a run."""
+"""Conversion of the parsed options to the request of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["color_of", "request_of", "stored_run"]
 
 
 def _further(options: argparse.Namespace) -> tuple[str, ...]:
-    """Return the options of a load, for the line that runs it again."""
+    """Return the options of a load, for the command line that repeats the run."""
     if options.verb not in ("load", "verify"):
         return ()
     from load.options import Wish
@@ -28,12 +28,12 @@ def _further(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def color_of(options: argparse.Namespace) -> bool | None:
-    """Return False where colours are not wanted, None where the terminal decides."""
+    """Return False if colours are disabled, None if the terminal decides."""
     return False if options.no_color or os.environ.get("NO_COLOR") else None
 
 
 def request_of(options: argparse.Namespace) -> Request:
-    """Return what the parsed options ask for.
+    """Return the request of a run for the parsed options.
 
     Raises:
         UsageError: the run of --baseline-findings cannot be read.
@@ -43,7 +43,7 @@ def request_of(options: argparse.Namespace) -> Request:
     known, seed = None, options.seed
     if known_from is not None:
         known, earlier_seed = _known(known_from)
-        # The same seed sends the same requests: a new finding then comes from the target, not from other data.
+        # With the same seed the same requests are sent, so a new finding is due to the target, not to other data.
         seed = earlier_seed if seed is None else seed
     return Request(
         target=options.target,
@@ -70,7 +70,7 @@ def request_of(options: argparse.Namespace) -> Request:
 
 
 def _known(path: Path) -> tuple[tuple[tuple[str, str | None, str], ...], int | None]:
-    """Return the findings of an earlier run, and its seed."""
+    """Return the findings and the seed of an earlier run."""
     from reports.model.store import known_findings
 
     run = stored_run("--baseline-findings", path)
@@ -78,7 +78,7 @@ def _known(path: Path) -> tuple[tuple[tuple[str, str | None, str], ...], int | N
 
 
 def stored_run(option: str, path: Path) -> Stored:
-    """Read an earlier run."""
+    """Return an earlier run; raise UsageError, which names the option, if it cannot be read."""
     from reports.model.event_log import LogError
     from reports.model.store import read_run
 

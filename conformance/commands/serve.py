@@ -17,7 +17,7 @@ def serve(options: argparse.Namespace) -> int:
     """Run a server until it is interrupted; return the exit status.
 
     Raises:
-        UsageError: the options do not go together.
+        UsageError: the options exclude one another.
 
     """
     prog = "conform serve"

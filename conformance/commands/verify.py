@@ -1,4 +1,4 @@
-"""`conform verify`: a check, then a load, in one folder and with one report."""
+"""`conform verify`: a check followed by a load test, with one folder and one report."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ __all__ = ["verify"]
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Check the target, then put a load on it; close with one report, one exit status and a statement.
+    """Check the target, then run a load test; write one report and a statement, and return the exit status.
 
-    The load's place in the budget is kept free from the beginning, and the check has the rest of it; what the check
-    does not use is not given to the load. Whatever becomes of the check, the load follows, unless a person breaks the
-    run off or there is no log any more to write it down in.
+    The time of the load is reserved in the budget, and the check has the rest. Time that the check does not use is not
+    given to the load. The load follows whatever the result of the check, unless the user interrupts the run or the log
+    cannot be written.
     """
     began = time.monotonic()
     if options.fail_on is not None and options.baseline is None:
@@ -99,7 +99,7 @@ def _verify_run(
         front, status = run_suites(harness)
     report: Mapping[str, Any]
     if harness.report is not None:
-        # The log could not be written to its end; what it says until then is all that can be had.
+        # The log could not be completed; the report is made of the events before the failure.
         report = harness.report
         problems += [harness.problem] if harness.problem is not None else []
     elif not harness.done:
@@ -125,7 +125,7 @@ def _verify_run(
     if comparison is None or status in (1, 130):
         return status
 
-    # A regression fails the gate; where nothing can be said of one, that stands only before a pass.
+    # A regression fails the gate. An undecided comparison takes precedence over a pass only.
     return compare_rules.exit_status(comparison, options.fail_on) or status
 
 
@@ -138,20 +138,20 @@ def _verify_load(
     times: tuple[float, float],
     problems: Sequence[str],
 ) -> str | None:
-    """Put the load of a verification on the target, and end the log; return what went wrong with it, or None.
+    """Run the load test of a verification and complete the log; return the reason of a failure, or None.
 
-    `problems` are those of the check, which were not written down.
+    `problems` are failures of the check that are not in the log yet.
     """
     began, total = times
     problem: str | None = None
     with RunLog(harness.out, append=True, since=began) as log:
-        for told in problems:
-            log.write({"event": "error", "rule": None, "message": told, "ours": True})
+        for message in problems:
+            log.write({"event": "error", "rule": None, "message": message, "ours": True})
         try:
             if not harness.interrupted:
                 problem = _verify_phase(harness, options, wish, settings, notes, log, began + total)
         except KeyboardInterrupt:
-            # It came between the phases, where nobody else takes it.
+            # The interrupt came between the phases, where it is not handled elsewhere.
             log.write({"event": "interrupted"})
         log.write({"event": "end", "seconds": time.monotonic() - began, "requests": harness.sent})
     return problem
@@ -177,7 +177,7 @@ def _verify_phase(
         progress.take(event)
 
     def stop() -> None:
-        # What it has then it tells, and what it made it removes.
+        # Locust then reports its results and removes the objects that it created.
         ended.set()
         if interrupts.locust is not None:
             interrupts.locust.interrupt()
@@ -196,7 +196,7 @@ def _verify_phase(
         try:
             problem = put_load(harness, options, wish, settings, notes, take, progress, interrupts)
         except UsageError as error:
-            # Only now it shows that the load cannot be put so; what the check found stays.
+            # A wrong option of the load was found only now; the results of the check remain valid.
             problem = str(error)
             take({"event": "error", "rule": None, "whose": "what was asked for", "message": problem})
         finally:
@@ -208,12 +208,12 @@ def _verify_phase(
     return None
 
 
-#: What the end of a verification takes: the load's own, and the report.
+#: Seconds reserved for the end of the load and for the report.
 CLOSING_SECONDS = 8.0
 
 
 def _comparison_with(harness: Harness, baseline: Stored | None) -> dict[str, Any] | None:
-    """Compare the run with an earlier one, and say in its pages what changed."""
+    """Compare the run with an earlier one, and add the changes to the rendered reports."""
     if baseline is None:
         return None
 
@@ -225,14 +225,14 @@ def _comparison_with(harness: Harness, baseline: Stored | None) -> dict[str, Any
 
 
 def _closing_words(harness: Harness, report: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:
-    """Return what stands below a verification's closing screen; the statement is written beside the report, too."""
+    """Return the text below the closing screen: the comparison and the statement, which is also written to a file."""
     words = ""
     if comparison is not None:
         words += "\n" + compare_show.text(comparison, width=shutil.get_terminal_size((100, 24)).columns)
     try:
         digest = hashlib.sha256((harness.out / REPORT).read_bytes()).hexdigest()
-        told = statement.render(report, digest, comparison=comparison)
-        write_file(harness.out / statement.NAME, told.encode("utf-8", "backslashreplace"))
+        text = statement.render(report, digest, comparison=comparison)
+        write_file(harness.out / statement.NAME, text.encode("utf-8", "backslashreplace"))
     except (OSError, LogError):
-        return words  # of a report that could not be kept nothing is to be stated
-    return f"{words}\n{told}"
+        return words  # There is no statement about a report that was not written.
+    return f"{words}\n{text}"

@@ -39,7 +39,7 @@ _SECRET_MEMBER = re.compile(
     rb"session|token|ticket|jwt|secret|passw|passphrase|pwd|credential|hmac|signature", re.IGNORECASE
 )
 
-#: The tokens of a JSON text that masking needs to tell apart. A truncated string counts as a string.
+#: The tokens of a JSON text that masking distinguishes. A truncated string counts as a string.
 _JSON_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\]:,]|[^\s"{}\[\]:,]+', re.DOTALL)
 
 

@@ -27,9 +27,9 @@ from conformance.protocol.exchange import Failure, Response
 from conformance.protocol.reach import proxy_hint
 
 __all__ = [
-    "CAP",
-    "HEAD_CAP",
-    "VALUES",
+    "MAX_HEAD_BYTES",
+    "MAX_JSON_VALUES",
+    "MAX_RESPONSE_BYTES",
     "Address",
     "Connection",
     "WireError",
@@ -37,12 +37,12 @@ __all__ = [
     "first_response",
 ]
 
-#: Maximum bytes of one response, before and after decoding, and of its head.
-CAP = 16 * 1024 * 1024
-HEAD_CAP = 256 * 1024
+#: Maximum size of one response before and after decoding, and of its head.
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+MAX_HEAD_BYTES = 256 * 1024
 
-#: Maximum number of values in a large JSON text: each takes a hundred bytes or more once it is parsed.
-VALUES = 250_000
+#: Maximum number of values in a large JSON text; each takes a hundred bytes or more when it is parsed.
+MAX_JSON_VALUES = 250_000
 
 #: Raw bytes of a response that are retained.
 MAX_RETAINED_RAW_BYTES = 1024 * 1024
@@ -96,13 +96,13 @@ class Address:
 
 
 #: A line break within a header field (obs-fold of RFC 9112, section 5.2).
-_FOLD = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
+_OBS_FOLD = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+")
 
 
 def unfolded(head: bytes) -> bytes:
     """Return a head with each folded header field on one line: a fold is a space (RFC 9112, section 5.2)."""
     first, end, rest = head.partition(b"\r\n")
-    return first + end + _FOLD.sub(b" ", rest)
+    return first + end + _OBS_FOLD.sub(b" ", rest)
 
 
 class _ResponseReader:
@@ -142,10 +142,14 @@ class _ResponseReader:
                 raise WireError("garbled", f"not an HTTP response: {error}") from error
             # A second message in the same bytes does not belong to this request; the connection is not used again.
             self.beyond = True
-        if self.total > CAP:
-            raise WireError("oversize", f"the response is larger than {CAP // 1024 // 1024} MB")
-        if self.head > HEAD_CAP or (not self.heads and self.total > HEAD_CAP):
-            raise WireError("oversize", f"the head of the response is larger than {HEAD_CAP // 1024} kB")
+        if self.total > MAX_RESPONSE_BYTES:
+            raise WireError(
+                "oversize", f"the response is larger than {MAX_RESPONSE_BYTES // 1024 // 1024} MB"
+            )
+        if self.head > MAX_HEAD_BYTES or (not self.heads and self.total > MAX_HEAD_BYTES):
+            raise WireError(
+                "oversize", f"the head of the response is larger than {MAX_HEAD_BYTES // 1024} kB"
+            )
         return self._is_complete
 
     def _parse(self, data: bytes) -> None:
@@ -164,7 +168,7 @@ class _ResponseReader:
                 first, line_end, part = part.partition(b"\r\n")
                 first += line_end
                 self._in_status_line = not line_end
-            self._parser.feed_data(first + _FOLD.sub(b" ", part))
+            self._parser.feed_data(first + _OBS_FOLD.sub(b" ", part))
         if data:
             self._parser.feed_data(data)
 
@@ -173,7 +177,7 @@ class _ResponseReader:
         return self.complete or (self.heads and self.verb == "HEAD")
 
     @property
-    def kept(self) -> bool:
+    def reusable(self) -> bool:
         """Whether the connection may be used again; after a HEAD that is never certain."""
         return self.keep and not self.beyond and self.verb != "HEAD"
 
@@ -221,7 +225,7 @@ class _ResponseReader:
         """Return the response.
 
         Raises:
-            WireError: kind "oversize", if the body decodes to more than `CAP`.
+            WireError: kind "oversize", if the body decodes to more than `MAX_RESPONSE_BYTES`.
 
         """
         body = b"".join(self.body)
@@ -229,8 +233,8 @@ class _ResponseReader:
             if name.lower() == "content-encoding":
                 for coding in reversed(value.split(",")):
                     body = decode_content(body, coding.strip().lower())
-        if len(body) > MAX_RETAINED_RAW_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > VALUES:
-            raise WireError("oversize", f"the response holds more than {VALUES:,} values")
+        if len(body) > MAX_RETAINED_RAW_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+            raise WireError("oversize", f"the response holds more than {MAX_JSON_VALUES:,} values")
         return Response(self.status, tuple(self.headers), body, raw, f"HTTP/{self.version}")
 
     def at_end(self, raw: bytes) -> Response:
@@ -383,24 +387,24 @@ class Connection:
             raise
         finally:
             reader.release()
-        if self._broken_off or not reader.kept:
+        if self._broken_off or not reader.reusable:
             self.close()
         return response
 
     def read_all(
         self, *, deadline: float, silence: Callable[[float], float] | None = None
     ) -> tuple[bytes, bool]:
-        """Read until the target closes, the deadline passes or `CAP` is reached; return the bytes, and if it closed.
+        """Return the bytes received, and whether the target closed the connection.
 
-        `silence` gets the seconds until the first bytes arrived, and returns for how many seconds nothing more may
-        arrive before reading ends.
+        Reading also ends at the deadline and at `MAX_RESPONSE_BYTES`. `silence` gets the seconds until the first bytes
+        arrived, and returns for how many seconds nothing more may arrive before reading ends.
         """
         raw: list[bytes] = []
         total = 0
         begun = time.monotonic()
         until = deadline
         longest = None
-        while total < CAP:
+        while total < MAX_RESPONSE_BYTES:
             try:
                 data = self._receive(until, total)
             except WireError as error:
@@ -480,7 +484,7 @@ def _connect(address: Address, deadline: float) -> socket.socket:
 
 
 def decode_content(body: bytes, coding: str) -> bytes:
-    """Decode gzip or deflate, up to `CAP`; a body that cannot be decoded is returned unchanged."""
+    """Decode gzip or deflate, up to `MAX_RESPONSE_BYTES`; a body that cannot be decoded is returned unchanged."""
     if coding not in ("gzip", "x-gzip", "deflate"):
         return body
     decoded: list[bytes] = []
@@ -491,10 +495,12 @@ def decode_content(body: bytes, coding: str) -> bytes:
             if not rest:
                 break
             stream = zlib.decompressobj(wbits=15 if coding == "deflate" else 31)
-            decoded.append(stream.decompress(rest, CAP + 1 - total))
+            decoded.append(stream.decompress(rest, MAX_RESPONSE_BYTES + 1 - total))
             total += len(decoded[-1])
-            if total > CAP:
-                raise WireError("oversize", f"the response decodes to more than {CAP // 1024 // 1024} MB")
+            if total > MAX_RESPONSE_BYTES:
+                raise WireError(
+                    "oversize", f"the response decodes to more than {MAX_RESPONSE_BYTES // 1024 // 1024} MB"
+                )
             if not stream.eof:
                 return body
             rest = stream.unused_data if coding != "deflate" else b""

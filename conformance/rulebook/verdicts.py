@@ -1,8 +1,8 @@
 """The policy of a run's verdicts: pure functions of findings, waivers, a baseline and strictness.
 
-`Policy` says of one finding whether it breaks its rule. `judge_rule` gives a rule its verdict, `judge_run` the run
-its own, and `exit_status` translates that for the shell. A check, a verification, a load, the live page and the report
-of a stored run all decide here.
+`Policy` decides whether a finding breaks its rule. `judge_rule` returns the verdict of a rule, `judge_run` that of the
+run, and `exit_status` its exit status. A check, a verification, a load, the explorer page and the report of a stored
+run all use these functions.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ __all__ = [
     "normal",
 ]
 
-#: The exit status of a run that a person interrupted: 128 + SIGINT, as shells have it.
+#: The exit status of an interrupted run: 128 + SIGINT, as shells define it.
 INTERRUPTED = 130
 
-#: Rule ids that a reason lists at most.
+#: Maximum number of rule ids in a reason.
 MAX_LISTED_RULES = 4
 
 _GATES = {"conformant": "pass", "nonconformant": "fail"}
@@ -94,7 +94,7 @@ class Policy:
         known: Iterable[Key] = (),
         known_from: str = "",
     ) -> None:
-        """Take the day of the run, whether *should* rules fail the gate, the waivers, and an earlier run's findings."""
+        """Create a policy; `known` are the findings of an earlier run; with `strict`, *should* rules fail the gate."""
         self.strict = strict
         self.waivers = tuple(waivers)
         self.known = {(rule, function, normal(kind)) for rule, function, kind in known}
@@ -131,12 +131,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a run observed of one rule: for each finding its excuse (None: it stands), and what else there is."""
+    """The observations of a run on one rule: the excuse of each finding (None: it counts), and the rest."""
 
     excuses: Collection[Excuse | None] = ()
     #: How often the rule was judged.
     judged: int = 0
-    #: Errors that kept the rule from being judged, and whether one of them is the suite's own.
+    #: Errors because of which the rule was not judged, and whether one of them is the suite's own.
     errors: Sequence[str] = ()
     crashed: bool = False
     #: Why tests of the rule did not judge it.

@@ -79,7 +79,7 @@ def with_python_patterns(schema: Json) -> Json:
 
 
 #: The bytes of infinity and NaN in `marshal`; a value with these bytes is inspected by `has_special_numbers`.
-SPECIAL_NUMBER_BYTES = tuple(struct.pack("<d", odd)[1:] for odd in (math.inf, -math.inf, math.nan))
+SPECIAL_NUMBER_BYTES = tuple(struct.pack("<d", special)[1:] for special in (math.inf, -math.inf, math.nan))
 #: Python refuses to format larger integers.
 MAX_INTEGER_BITS = 14_000
 

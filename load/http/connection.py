@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import gevent  # type: ignore[import-untyped]
 
-from conformance.protocol.wire import CAP, WireError, decode_content
+from conformance.protocol.wire import MAX_RESPONSE_BYTES, WireError, decode_content
 from load.http.endpoint import Endpoint
 from load.http.head import NO_HEAD, RefusedError, too_large
 from load.http.response import (
@@ -413,7 +413,7 @@ class Connection(ResponseReader):
         self.bytes_in += len(data)
         try:
             complete = self._take(data)
-            if not complete and self.bytes_in > CAP:
+            if not complete and self.bytes_in > MAX_RESPONSE_BYTES:
                 raise too_large()
         except RefusedError as refused:
             self._fail(refused.kind, refused.detail)

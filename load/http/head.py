@@ -7,7 +7,7 @@ from typing import Any
 
 import httptools
 
-from conformance.protocol.wire import CAP, unfolded
+from conformance.protocol.wire import MAX_RESPONSE_BYTES, unfolded
 
 __all__ = ["FIELD_LINE", "LENGTH_BY_CHUNKS", "LENGTH_BY_END", "NO_HEAD", "Head", "RefusedError", "too_large"]
 
@@ -129,7 +129,7 @@ class Head:
             raise RefusedError("garbled", "101: nobody asked for another protocol")
         if self.status < 200 or self.status in (204, 304):
             return 0
-        if length + self.size > CAP:
+        if length + self.size > MAX_RESPONSE_BYTES:
             raise too_large()
         return length
 
@@ -169,7 +169,7 @@ def _check_with_llhttp(raw: bytes, head: Head) -> None:
 
 def too_large() -> RefusedError:
     """Return the error for a response beyond the largest size."""
-    return RefusedError("oversize", f"the response is larger than {CAP // 1024 // 1024} MB")
+    return RefusedError("oversize", f"the response is larger than {MAX_RESPONSE_BYTES // 1024 // 1024} MB")
 
 
 #: Stands for the head of a response that is not there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from conformance.protocol.wire import CAP, HEAD_CAP
+from conformance.protocol.wire import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES
 from load.http.head import (
     FIELD_LINE,
     LENGTH_BY_CHUNKS,
@@ -148,8 +148,10 @@ class ResponseReader:
         received = self._buffer
         if not received.startswith(_OPENING[: len(received)]):
             raise RefusedError("garbled", f"not an HTTP response: it begins with {bytes(received[:40])!r}")
-        if len(received) > HEAD_CAP:
-            raise RefusedError("oversize", f"the head of the response is larger than {HEAD_CAP // 1024} kB")
+        if len(received) > MAX_HEAD_BYTES:
+            raise RefusedError(
+                "oversize", f"the head of the response is larger than {MAX_HEAD_BYTES // 1024} kB"
+            )
 
     def _take_head(self, data: bytes, size: int) -> bool:
         """Take bytes that begin with a complete head of `size` bytes; return whether the response is complete.
@@ -162,9 +164,9 @@ class ResponseReader:
         shared = self._shared
         head = shared.heads.get(raw)
         if head is None:
-            if size > HEAD_CAP:
+            if size > MAX_HEAD_BYTES:
                 raise RefusedError(
-                    "oversize", f"the head of the response is larger than {HEAD_CAP // 1024} kB"
+                    "oversize", f"the head of the response is larger than {MAX_HEAD_BYTES // 1024} kB"
                 )
             head = Head(raw)
             shared.remember(head)
@@ -234,7 +236,7 @@ class ResponseReader:
                 )
             size = int(line[1], 16)
             start = end + 2
-            if size > CAP:
+            if size > MAX_RESPONSE_BYTES:
                 raise too_large()
             if size == 0:
                 whole, at = self._take_trailer(buffer, at, start)

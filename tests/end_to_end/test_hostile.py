@@ -25,7 +25,7 @@ from conformance.engine.runner import Run
 from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.protocol.strict_json import TOO_DEEP, read_json
-from conformance.protocol.wire import CAP, VALUES
+from conformance.protocol.wire import MAX_JSON_VALUES, MAX_RESPONSE_BYTES
 from conformance.rulebook.findings import Finding
 from fixtures.faults import FAULTS
 from fixtures.faults.shapes import slow
@@ -202,7 +202,7 @@ def test_brackets_in_strings_and_beside_each_other_are_not_deep(text: bytes) -> 
     [
         ("body.many-members", "the response is gzip of more than"),
         ("body.bomb-in-bomb", "decodes to more than"),
-        ("body.tiny-objects", f"the response holds more than {VALUES:,} values"),
+        ("body.tiny-objects", f"the response holds more than {MAX_JSON_VALUES:,} values"),
         ("head.megabyte", "the head of the response is larger than"),
     ],
 )
@@ -218,7 +218,7 @@ def test_what_would_take_too_much_is_not_read(name: str, detail: str) -> None:
     assert one.failure.kind == "oversize"
     assert detail in one.failure.detail
     assert other.failure is not None
-    assert len(received) <= 2 * CAP
+    assert len(received) <= 2 * MAX_RESPONSE_BYTES
 
 
 def exchange_of(body: bytes = b"{}", *headers: tuple[str, str], failure: Failure | None = None) -> Exchange:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import pytest
 
 from conformance.cases.format import Case
-from conformance.commands.explore import Explorer
+from conformance.commands.explorer_server import Explorer
 from conformance.engine.harness import Embedded, Harness, Request
 from conformance.rulebook import RULES
 from conformance.rulebook.records import FILE, text

@@ -20,8 +20,8 @@ import pytest
 
 from conformance.protocol.exchange import Response
 from conformance.protocol.wire import (
-    CAP,
-    HEAD_CAP,
+    MAX_HEAD_BYTES,
+    MAX_RESPONSE_BYTES,
     Address,
     Connection,
     WireError,
@@ -519,10 +519,10 @@ def test_endless(begin: bytes, piece: bytes) -> None:
 
 
 def test_the_largest_that_is_read() -> None:
-    body = b" " * (CAP - 200)
+    body = b" " * (MAX_RESPONSE_BYTES - 200)
     with serving(replying(answer(body))) as served:
         assert len(ask(served, timeout=10).body) == len(body)
-    filler = "y" * (HEAD_CAP - 200)
+    filler = "y" * (MAX_HEAD_BYTES - 200)
     with serving(replying(answer(b"{}", f"X: {filler}"))) as served:
         assert ask(served).header("X") == filler
 

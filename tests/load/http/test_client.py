@@ -22,7 +22,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from conformance.protocol.wire import CAP, HEAD_CAP, WireError, first_response
+from conformance.protocol.wire import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES, WireError, first_response
 from load.http.connection import Connection
 from load.http.endpoint import Endpoint
 from load.http.pool import Pool
@@ -200,14 +200,22 @@ ENDLESS = answer(b"", "Transfer-Encoding: chunked", length=False) + b"fffff\r\n"
         (TRAILED.replace(b"Content-Type:", b"Content Type:"), "garbled", "trailer"),
         (answer(b"", "Upgrade: x", "Connection: upgrade", status="101 Switch"), "garbled", "protocol"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 65 + answer(), "garbled", "interim"),
-        (answer(b"{}", f"Content-Length: {CAP}", length=False), "oversize", "larger than 16 MB"),
+        (
+            answer(b"{}", f"Content-Length: {MAX_RESPONSE_BYTES}", length=False),
+            "oversize",
+            "larger than 16 MB",
+        ),
         (answer(b"{}", f"Content-Length: {10**30}", length=False), "oversize", "larger than 16 MB"),
-        (answer(b"", "X: " + "x" * HEAD_CAP), "oversize", "the head"),
-        (b"HTTP/1.1 200 " + b"x" * (HEAD_CAP + 1), "oversize", "the head"),
+        (answer(b"", "X: " + "x" * MAX_HEAD_BYTES), "oversize", "the head"),
+        (b"HTTP/1.1 200 " + b"x" * (MAX_HEAD_BYTES + 1), "oversize", "the head"),
         (ENDLESS + ENDLESS.partition(b"\r\n\r\n")[2] * 16, "oversize", "larger than 16 MB"),
-        (answer(b"x" * (CAP + 1), length=False), "oversize", "larger than 16 MB"),
+        (answer(b"x" * (MAX_RESPONSE_BYTES + 1), length=False), "oversize", "larger than 16 MB"),
         (CHUNKED[:-2] + b"X: 1\r\n" * 20_000, "oversize", "trailer"),
-        (answer(gzip.compress(b"x" * (CAP + 1)), "Content-Encoding: gzip"), "oversize", "decodes to more"),
+        (
+            answer(gzip.compress(b"x" * (MAX_RESPONSE_BYTES + 1)), "Content-Encoding: gzip"),
+            "oversize",
+            "decodes to more",
+        ),
     ],
 )
 def test_what_is_refused(sent: bytes, kind: str, detail: str) -> None:
