@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 from conformance.catalog.contract import Contract
+from conformance.events import ExchangeEvent
 from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.redaction import SecretRegistry
@@ -111,7 +112,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, RunLog(Path(folder)) as log:
 
         def write(exchange: Exchange) -> None:
-            log.write({"event": "exchange", "test": "benchmark", **exchange.record()})
+            log.write(ExchangeEvent.of(exchange.record(), "benchmark"))
 
         def whole() -> None:
             exchange = send()

@@ -22,6 +22,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 from locust.stats import RequestStats
 
+from conformance.events import EndEvent, RunEvent, TargetRecord
 from load.distributed.results import Events, ResultsCollector
 from load.distributed.run_plan import Order, Plan
 from load.metrics import locust_stats as aggregate
@@ -55,14 +56,9 @@ def soak(
     events = Events(folder / event_log.EVENTS)
     collector = ResultsCollector(plan, events, lambda: stats, names)
     collector.orders.append(Order(parsing.parse(f"{rate}/s for {seconds}s"), 0))
-    events.write(
-        {
-            "event": "run", "format": 1, "verb": "load", "suite": "0", "started": "2026-01-01T00:00:00Z", "seed": seed,
-            "target": {"url": "http://127.0.0.1:1/", "environment": "test", "embedded": False}, "strict": False,
-            "budget": "standard", "rerun": "conform load", "rules": [], "waivers": [], "today": "2026-01-01",
-        }
-    )  # fmt: skip
-    events.write({"event": "load", **collector.plan_event(["1"]), "functions": names})
+    target = TargetRecord("http://127.0.0.1:1/", "test")
+    events.write(RunEvent("load", target, "2026-01-01T00:00:00Z", suite="0", seed=seed, rerun="conform load"))
+    events.write(collector.begun(["1"], names))
     worker = Aggregator(names, warmup=5.0, name="1")
     took = np.exp(dice.normal(-4.5, 0.8, 200_003))
     which = dice.integers(0, functions, 200_003)
@@ -99,8 +95,8 @@ def soak(
                 )
             )
     collector.tick(end=True)
-    events.write({"event": "load-end", **collector.ended(["1"], float(seconds))})
-    events.write({"event": "end", "seconds": float(seconds)})
+    events.write(collector.ended(["1"], float(seconds)))
+    events.write(EndEvent(float(seconds)))
     events.close()
     return curve
 

@@ -8,7 +8,6 @@ are in the profile. What it tells comes as JSON lines over a pipe.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import re
@@ -26,6 +25,7 @@ from typing import Any, TextIO
 
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError
+from conformance.events import ErrorEvent, Event, EventError, LoadEndEvent, LoadEvent, RefusedEvent, decode
 from load import calibration as null
 from load.metrics import slo
 from load.metrics.health import Calibration, cores
@@ -147,8 +147,8 @@ class Locust:
         finally:
             os.close(end)
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Yield what it tells, until it has ended."""
+    def events(self) -> Iterator[Event]:
+        """Yield the events that it writes, until it has ended."""
         assert self._process is not None
         # A process of its own that outlives it would keep the pipe open for ever.
         watch = threading.Thread(target=self._reap, daemon=True)
@@ -156,9 +156,9 @@ class Locust:
         with os.fdopen(self._pipe, "rb", closefd=True) as lines:
             self._pipe = -1
             for line in lines:
-                with contextlib.suppress(ValueError):
-                    event = json.loads(line)
-                    if isinstance(event, dict):
+                with contextlib.suppress(EventError):
+                    event = decode(line)
+                    if event is not None:
                         yield event
         watch.join()
 
@@ -296,9 +296,7 @@ def calibrate(settings: Settings) -> Calibration:
     return Calibration(found["rate"] * min(settings.workers, cores()), found["cpu_us"])
 
 
-def carry_out(
-    locust: Locust, take: Callable[[Mapping[str, Any]], None], interrupts: Interrupts
-) -> str | None:
+def carry_out(locust: Locust, take: Callable[[Event], None], interrupts: Interrupts) -> str | None:
     """Have a load carried out, and hand on each of its events; return what went wrong with it, in one line, or None.
 
     Raises:
@@ -306,17 +304,16 @@ def carry_out(
 
     """
     begun = ended = False
-    refused: Mapping[str, Any] | None = None
+    refused: RefusedEvent | None = None
     try:
         locust.start()
         interrupts.locust = locust
         if interrupts.seen:
             locust.interrupt()
         for event in locust.events():
-            kind = event.get("event")
-            begun = begun or kind == "load"
-            ended = ended or kind == "load-end"
-            if kind == "refused":
+            begun = begun or isinstance(event, LoadEvent)
+            ended = ended or isinstance(event, LoadEndEvent)
+            if isinstance(event, RefusedEvent):
                 refused = event
             else:
                 take(event)
@@ -324,9 +321,9 @@ def carry_out(
         interrupts.locust = None
         locust.close()
     if refused is not None:
-        if refused.get("kind") == "usage":
-            raise UsageError(str(refused.get("text")))
-        take({"event": "error", "rule": None, "message": str(refused.get("text")), "ours": False})
+        if refused.kind == "usage":
+            raise UsageError(refused.text)
+        take(ErrorEvent(None, refused.text, ours=False))
         return None
     if ended or interrupts.seen:
         return None

@@ -35,7 +35,8 @@ class Import:
 
 def sources(*folders: str) -> Iterator[Path]:
     for folder in folders:
-        yield from sorted((ROOT / folder).rglob("*.py"))
+        module = ROOT / f"{folder}.py"
+        yield from [module] if module.is_file() else sorted((ROOT / folder).rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -115,6 +116,8 @@ _EXCHANGE = (
     "conformance.protocol.redaction",
     "conformance.protocol.strict_json",
 )
+#: The typed events of a run.
+_EVENTS = "conformance.events"
 _CALLS = ("conformance.protocol", "conformance.catalog", "conformance.schema")
 _RUNS = (
     *_CALLS,
@@ -122,15 +125,17 @@ _RUNS = (
     "conformance.resources",
     "conformance.rulebook",
     "conformance.cases",
+    _EVENTS,
 )
 ARROWS: dict[str, tuple[str, ...]] = {
-    "conformance.rulebook": (*_EXCHANGE, "conformance.catalog.contract"),
+    _EVENTS: (),
+    "conformance.rulebook": (*_EXCHANGE, "conformance.catalog.contract", _EVENTS),
     "conformance.schema": (),
     "conformance.catalog": ("conformance.schema",),
     "conformance.generation": ("conformance.schema", "conformance.catalog"),
-    "conformance.protocol": ("conformance.catalog", "conformance.schema"),
+    "conformance.protocol": ("conformance.catalog", "conformance.schema", _EVENTS),
     "conformance.resources": (*_CALLS, "conformance.generation"),
-    "conformance.cases": (*_CALLS, "conformance.resources", "conformance.rulebook"),
+    "conformance.cases": (*_CALLS, "conformance.resources", "conformance.rulebook", _EVENTS),
     "conformance.engine": _RUNS,
     "conformance.engine.pytest_plugin": (*_RUNS, "conformance.engine", "reports"),
     "conformance.helpers": (*_RUNS, "conformance.engine"),
@@ -142,8 +147,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
         "conformance.generation",
         "conformance.resources",
         "conformance.rulebook",
+        _EVENTS,
     ),
-    "reports": ("conformance.rulebook", "load.metrics.histogram"),
+    "reports": (_EVENTS, "conformance.rulebook", "load.metrics.histogram"),
     "fixtures.service": ("fixtures.explorer",),
     "fixtures.explorer": (),
     "fixtures": (),
@@ -218,7 +224,7 @@ def test_a_leaf_imports_nothing_of_ours(leaf: str) -> None:
 
 def test_the_exchange_imports_no_other_part_of_the_protocol() -> None:
     """The rulebook imports it, so it must not need a client, a profile or a catalogue."""
-    allowed = {"conformance.catalog.contract", "conformance.protocol.curl", *_EXCHANGE}
+    allowed = {"conformance.catalog.contract", "conformance.protocol.curl", _EVENTS, *_EXCHANGE}
     for each in inner_imports("conformance/protocol"):
         if each.by in (*_EXCHANGE, "conformance.protocol.curl"):
             assert each.module in allowed, each

@@ -189,7 +189,7 @@ class CaseWriter(SymbolWriter):
     def _headers(self, exchange: Exchange) -> tuple[tuple[str, Any], ...]:
         """Return the headers that matter, with symbols."""
         common = {name.lower() for name in self.profile.headers}
-        shown = exchange.record(limit=64)["request"]["headers"]
+        shown = exchange.record(limit=64).request.headers
         out: list[tuple[str, Any]] = []
         token = False
         for name, value in exchange.request.headers:

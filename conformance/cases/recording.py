@@ -11,6 +11,7 @@ from conformance.cases.case_writer import CaseWriter
 from conformance.cases.format import FOLDER, Case, Expect, Step, file_name, symbols
 from conformance.cases.symbol_writer import identified
 from conformance.catalog.model import Catalog, Method
+from conformance.events import CaseEvent
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import Profile
@@ -133,10 +134,10 @@ class Recorder:
 
     # -- cases -------------------------------------------------------------------------------------------------
 
-    def event(self, finding: Finding) -> dict[str, Any] | None:
+    def event(self, finding: Finding) -> CaseEvent | None:
         """Return the event with the case of a finding; None if it has no case, or a smaller one was reported before.
 
-        "file" is the path within the run's folder, "case" the content of that file.
+        Its `case` is the content of the file.
         """
         mask = self.secret_registry.mask
         size = _size(finding)
@@ -156,14 +157,7 @@ class Recorder:
                 # Masked text cannot be sent again, so nothing can be expected of the responses.
                 for step in content["steps"]:
                     step.pop("expect", None)
-        return {
-            "event": "case",
-            "rule": finding.rule,
-            "function": finding.function,
-            "kind": mask(finding.kind),
-            "file": f"{FOLDER}/{name}",
-            "case": content,
-        }
+        return CaseEvent(finding.rule, finding.function, mask(finding.kind), f"{FOLDER}/{name}", content)
 
     def case(self, finding: Finding) -> Case | None:
         """Return the case of a finding, or None if no request shows it."""

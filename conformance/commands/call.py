@@ -141,16 +141,16 @@ def _show(exchange: Exchange, *, quiet: bool, strict: bool) -> int:
     from conformance.text import reveal, writable
 
     record = exchange.record(limit=1_000_000)
-    response = record["response"]
+    response = record.response
     if response is None:
-        print(f"conform call: no answer: {reveal(record['failure'])}", file=sys.stderr)
+        print(f"conform call: no answer: {reveal(record.failure or '')}", file=sys.stderr)
         return 3
     lines = []
     if not quiet:
-        lines += [reveal(record["curl"]), f"{response['status']}  {exchange.seconds * 1000:.1f} ms"]
-        lines += [f"{reveal(name)}: {reveal(value)}" for name, value in response["headers"].items()]
+        lines += [reveal(record.curl), f"{response.status}  {exchange.seconds * 1000:.1f} ms"]
+        lines += [f"{reveal(name)}: {reveal(value)}" for name, value in response.headers.items()]
         lines.append("")
-    lines += [reveal(line) for line in _indented(response["body"]).splitlines()]
+    lines += [reveal(line) for line in _indented(response.body).splitlines()]
     encoding = getattr(sys.stdout, "encoding", None)
     print("\n".join(writable(line, encoding) for line in lines), flush=True)
     failed = False
@@ -162,7 +162,7 @@ def _show(exchange: Exchange, *, quiet: bool, strict: bool) -> int:
             failed |= fails_gate(broken_verdict(rule.level), strict=strict)
             mask = exchange.secret_registry.mask if exchange.secret_registry else str
             print(f"{rule.id} {rule.level}  {rule.title}: {reveal(mask(outcome.actual))}", file=sys.stderr)
-    return 1 if failed or response["status"] != 200 else 0
+    return 1 if failed or response.status != 200 else 0
 
 
 def _indented(body: str) -> str:

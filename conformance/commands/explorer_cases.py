@@ -145,5 +145,4 @@ class CaseWriter:
 
 def _shown(exchange: Exchange, name: str) -> str | None:
     """Return the masked value of a header of a request."""
-    shown: str | None = exchange.record(limit=0)["request"]["headers"].get(name)
-    return shown
+    return exchange.record(limit=0).request.headers.get(name)

@@ -16,6 +16,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from conformance.cases.format import file_name
 from conformance.catalog.model import Method
 from conformance.commands.explorer_cases import CaseWriter, RefusedError
@@ -224,10 +226,7 @@ class Relay:
         record = exchange.record(limit=MAX_SHOWN_BYTES)
         return {
             "id": identifier,
-            "request": record["request"],
-            "response": record["response"],
-            "failure": record["failure"],
-            "curl": record["curl"],
+            **msgspec.to_builtins(record.call),
             "verdicts": list(self._verdicts(exchange)),
             "session": opened,
         }

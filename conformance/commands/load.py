@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,16 @@ from conformance.commands.output import tolerate_closed_pipe
 from conformance.commands.request import request_of
 from conformance.engine.harness import Harness, Request
 from conformance.errors import UsageError
+from conformance.events import (
+    CalibrationEvent,
+    CutEvent,
+    EndEvent,
+    ErrorEvent,
+    Event,
+    InterruptedEvent,
+    LoadOptionsRecord,
+    NoteEvent,
+)
 from conformance.rulebook import RULES
 from conformance.rulebook.verdicts import broken_verdict, fails_gate
 from load.command import LOG, Interrupts, Locust, calibrate, carry_out, plan_text, samples_short, work
@@ -27,7 +37,7 @@ from reports.model.files import begin, exit_status, write_report
 from reports.render.ci import section
 from reports.render.terminal.progress import LoadProgress
 
-__all__ = ["header_of_load", "lenient_rules", "load", "put_load", "report_of_broken_log", "shares_of"]
+__all__ = ["lenient_rules", "load", "load_options", "put_load", "report_of_broken_log", "shares_of"]
 
 
 def load(options: argparse.Namespace) -> int:
@@ -101,29 +111,28 @@ def _load_run(
             ) as progress,
         ):
 
-            def take(event: Mapping[str, Any]) -> None:
+            def take(event: Event) -> None:
                 log.write(event)
                 progress.take(event)
 
             with Interrupts() as interrupts:
-                harness.about = header_of_load(settings, harness.request)
+                harness.load_options = load_options(settings, harness.request)
                 take(harness.header(__version__))
                 problem = put_load(harness, options, wish, settings, notes, take, progress, interrupts)
-            log.write({"event": "end", "seconds": time.monotonic() - began})
+            log.write(EndEvent(time.monotonic() - began))
         report = write_report(harness.out)
     except LogError as error:
         problem = str(error)
-        report = report_of_broken_log(harness, problem, {"event": "end", "seconds": time.monotonic() - began})
+        report = report_of_broken_log(harness, problem, EndEvent(time.monotonic() - began))
     if problem is not None and not report["interrupted"]:
         print(f"conform load: {problem}", file=sys.stderr)
     close(harness, report)
     return exit_status(report)
 
 
-def report_of_broken_log(harness: Harness, problem: str, end: Mapping[str, Any]) -> dict[str, Any]:
+def report_of_broken_log(harness: Harness, problem: str, end: EndEvent) -> dict[str, Any]:
     """Return the report of a run whose log or report could not be written; write it if that is possible now."""
-    error = {"event": "error", "rule": None, "whose": "this machine", "message": problem}
-    more: list[Mapping[str, Any]] = [error, {"event": "cut"}, end]
+    more = [ErrorEvent(None, problem, whose="this machine"), CutEvent(), end]
     try:
         return write_report(harness.out, more)
     except LogError:
@@ -139,9 +148,10 @@ def lenient_rules(request: Request) -> frozenset[str]:
     )
 
 
-def header_of_load(settings: Settings, request: Request) -> dict[str, Any]:
-    """Return the members of the log's first event that describe the load."""
-    return {"load": {"mix": settings.mix, "think": list(settings.think), "read_only": request.read_only}}
+def load_options(settings: Settings, request: Request) -> LoadOptionsRecord:
+    """Return the options of a load for the first event of the log."""
+    mix = dict(settings.mix) if settings.mix is not None else None
+    return LoadOptionsRecord(mix, list(settings.think), request.read_only)
 
 
 def put_load(
@@ -150,20 +160,20 @@ def put_load(
     wish: Wish,
     settings: Settings,
     notes: Sequence[str],
-    take: Callable[[Mapping[str, Any]], None],
+    take: Callable[[Event], None],
     progress: LoadProgress,
     interrupts: Interrupts,
 ) -> str | None:
     """Run the load and report all of its events; return the reason of a failure in one line, or None."""
     problem: str | None = None
     for note in notes:
-        take({"event": "note", "message": note})
+        take(NoteEvent(note))
         progress.say(f"note: {note}", "yellow")
     try:
         calibration = None
         if not options.no_calibration:
             calibration = calibrate(settings)
-            take({"event": "calibration", **calibration.to_json()})
+            take(CalibrationEvent(calibration.rate, calibration.cpu_us))
         if not interrupts.seen:
             locust = Locust(
                 wish,
@@ -179,13 +189,13 @@ def put_load(
                 further=tuple(options.locust),
             )
             if locust.awaited is not None:
-                take({"event": "note", "message": locust.awaited})
+                take(NoteEvent(locust.awaited))
                 progress.say(locust.awaited)
             problem = carry_out(locust, take, interrupts)
     except OSError as error:
         problem = str(error)
     if interrupts.seen:
-        take({"event": "interrupted"})
+        take(InterruptedEvent())
     elif problem is not None:
-        take({"event": "error", "rule": None, "message": problem, "ours": True})
+        take(ErrorEvent(None, problem, ours=True))
     return problem

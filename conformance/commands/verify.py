@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.commands.check import close, report_problem, run_suites
-from conformance.commands.load import header_of_load, lenient_rules, put_load, report_of_broken_log, shares_of
+from conformance.commands.load import lenient_rules, load_options, put_load, report_of_broken_log, shares_of
 from conformance.commands.load_time import SECONDS_AROUND_LOAD, fit
 from conformance.commands.output import tolerate_closed_pipe
 from conformance.commands.request import request_of, stored_run
 from conformance.engine import budgets
 from conformance.engine.harness import Harness
 from conformance.errors import UsageError
+from conformance.events import EndEvent, ErrorEvent, Event, InterruptedEvent, PhaseEvent
 from conformance.units import format_duration
 from load.command import Interrupts, plan_text, samples_short
 from load.options import Settings, Wish
@@ -77,7 +78,7 @@ def verify(options: argparse.Namespace) -> int:
                 print(plan_text(settings, catalog, harness.shown_url, shares, left_out))
             return 0
         harness.goes_on = True
-        harness.about = header_of_load(settings, harness.request)
+        harness.load_options = load_options(settings, harness.request)
         return _verify_run(harness, options, wish, settings, notes, baseline, (began, total))
     finally:
         harness.close()
@@ -115,7 +116,7 @@ def _verify_run(
             report = write_report(harness.out)
         except LogError as error:
             problems.append(str(error))
-            end = {"event": "end", "seconds": time.monotonic() - began, "requests": harness.sent}
+            end = EndEvent(time.monotonic() - began, harness.sent)
             report = report_of_broken_log(harness, problems[-1], end)
     comparison = _comparison_with(harness, baseline) if harness.report is None else None
     for problem in problems:
@@ -146,14 +147,14 @@ def _verify_load(
     problem: str | None = None
     with RunLog(harness.out, append=True, since=began) as log:
         for message in problems:
-            log.write({"event": "error", "rule": None, "message": message, "ours": True})
+            log.write(ErrorEvent(None, message, ours=True))
         try:
             if not harness.interrupted:
                 problem = _verify_phase(harness, options, wish, settings, notes, log, began + total)
         except KeyboardInterrupt:
             # The interrupt came between the phases, where it is not handled elsewhere.
-            log.write({"event": "interrupted"})
-        log.write({"event": "end", "seconds": time.monotonic() - began, "requests": harness.sent})
+            log.write(InterruptedEvent())
+        log.write(EndEvent(time.monotonic() - began, harness.sent))
     return problem
 
 
@@ -172,7 +173,7 @@ def _verify_phase(
     title = f"phase 2 of 2, load: {takes}; {format_duration(left)} left in all"
     ended = threading.Event()
 
-    def take(event: Mapping[str, Any]) -> None:
+    def take(event: Event) -> None:
         log.write(event)
         progress.take(event)
 
@@ -189,7 +190,7 @@ def _verify_phase(
             settings.seconds, request.quiet, request.color, lenient=lenient_rules(request)
         ) as progress,
     ):
-        log.write({"event": "phase", "name": "load"})
+        log.write(PhaseEvent("load"))
         timer = threading.Timer(max(1.0, left - CLOSING_SECONDS), stop)
         timer.daemon = True
         timer.start()
@@ -198,13 +199,13 @@ def _verify_phase(
         except UsageError as error:
             # A wrong option of the load was found only now; the results of the check remain valid.
             problem = str(error)
-            take({"event": "error", "rule": None, "whose": "what was asked for", "message": problem})
+            take(ErrorEvent(None, problem, whose="what was asked for"))
         finally:
             timer.cancel()
     if not ended.is_set() or interrupts.seen:
         return problem
     message = f"the time of budget {options.budget} had passed before the load's end"
-    log.write({"event": "error", "rule": None, "whose": "out of time", "message": message})
+    log.write(ErrorEvent(None, message, whose="out of time"))
     return None
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from conformance.cases.format import Case
+from conformance.events import Event
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding
 
-__all__ = ["Conclusion", "Options", "not_judged_event"]
+__all__ = ["Conclusion", "Options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,4 @@ class Conclusion:
     late: bool = False
     #: The exchange of the set-up that failed, where that is why nothing could be judged.
     stuck: Exchange | None = None
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-
-def not_judged_event(
-    rule: str, reason: str, function: str | None = None, lines: str | None = None
-) -> dict[str, Any]:
-    """Return the event that reports why a rule is not judged."""
-    return {"event": "not judged", "rule": rule, "function": function, "reason": reason, "lines": lines}
+    events: list[Event] = field(default_factory=list)

@@ -14,6 +14,7 @@ from conformance.engine.not_judged import NotJudgedError, TimeOverError
 from conformance.engine.observer import described
 from conformance.engine.payload_budget import BudgetSlice
 from conformance.engine.target_access import TargetAccess
+from conformance.events import Event, NotJudgedEvent
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding, Key
@@ -41,7 +42,7 @@ class TestContext(TargetAccess):
         super().__init__(run, random.Random(f"{run.options.seed}/{name}"))
         self.name = name
         self.rules = tuple(rules)
-        self.skips: list[dict[str, Any]] = []
+        self.skips: list[Event] = []
         self.subject: str | None = None
         self.only = only
         self.put_to: Any = None
@@ -225,13 +226,7 @@ class TestContext(TargetAccess):
 
     def skip(self, rule: str, reason: str, lines: str | None = None, function: str | None = None) -> None:
         """Say that a rule is not judged here, and why."""
-        event = {
-            "event": "not judged",
-            "rule": rule,
-            "function": function or self.subject,
-            "reason": self.secret_registry.mask(reason),
-            "lines": lines,
-        }
+        event = NotJudgedEvent(rule, function or self.subject, self.secret_registry.mask(reason), lines)
         if event not in self.skips:
             self.skips.append(event)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Hashable
-from typing import Any
+
+from conformance.events import PartlyJudgedEvent
 
 __all__ = ["Extent"]
 
@@ -29,23 +30,17 @@ class Extent:
         """Take note that a test ran."""
         self._open.pop(test, None)
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[PartlyJudgedEvent]:
         """Return an event for each rule that was tested on less than it applies to: where the least was reached."""
         missing: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for rules, scope, subject in self._open.values():
             for rule in rules:
                 missing[rule, scope].add(subject)
-        least: dict[str, tuple[float, dict[str, Any]]] = {}
+        least: dict[str, tuple[float, PartlyJudgedEvent]] = {}
         for (rule, scope), subjects in missing.items():
             every = len(self._subjects[rule, scope])
             done = every - len(subjects)
-            event = {
-                "event": "partly judged",
-                "rule": rule,
-                "done": done,
-                "of": every,
-                "what": _WORDS.get(scope, scope),
-            }
+            event = PartlyJudgedEvent(rule, done, every, _WORDS.get(scope, scope))
             if rule not in least or done / every < least[rule][0]:
                 least[rule] = done / every, event
         return [event for _, event in least.values()]

@@ -15,9 +15,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from conformance.cases.format import FOLDER, Case, CaseError, load_folder
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError, suggestion
+from conformance.events import (
+    CatalogueRecord,
+    KnownFindingRecord,
+    KnownRecord,
+    LoadOptionsRecord,
+    RunEvent,
+    TargetRecord,
+    WaiverRecord,
+)
 from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from conformance.rulebook import RULES
@@ -187,8 +198,8 @@ class Harness:
     sent: int = 0
     #: Seconds that the suites may take, where the budget alone does not say it.
     deadline: float | None = None
-    #: What else stands in the event that begins the log.
-    about: dict[str, Any] = field(default_factory=dict)
+    #: The options of the load that the run includes.
+    load_options: LoadOptionsRecord | UnsetType = UNSET
 
     @classmethod
     def prepare(cls, request: Request, *, arguments: tuple[str, ...] = ()) -> Harness:
@@ -324,59 +335,45 @@ class Harness:
         )
 
     @property
-    def catalogue(self) -> dict[str, Any] | None:
+    def catalogue(self) -> CatalogueRecord | None:
         """The catalogue's name, how many functions it has, and its hash; None where there is none."""
         path = self.profile.catalog_path
         if path is None or self.catalog.is_implicit:
             return None
-        return {
-            "name": path.name,
-            "functions": len(self.catalog.methods),
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        }
+        return CatalogueRecord(
+            path.name, len(self.catalog.methods), hashlib.sha256(path.read_bytes()).hexdigest()
+        )
 
-    def header(self, suite: str) -> dict[str, Any]:
+    def header(self, suite: str) -> RunEvent:
         """Return the event that begins a run's log."""
-        return {
-            "event": "run",
-            "format": 1,
-            "verb": self.request.verb,
-            "suite": suite,
-            "target": {
-                "url": self.profile.shown_url,
-                "environment": self.profile.target.environment,
-                "embedded": self.embedded is not None,
-            },
-            "started": f"{self.started:%Y-%m-%dT%H:%M:%SZ}",
-            "seed": self.seed,
-            "strict": self.request.strict,
-            "budget": self.request.budget,
-            "for": self.request.generate_for,
-            "cases": len(self.cases),
-            "rerun": self.command(),
-            "rerun_rule": self.command("check") if self.request.verb == "verify" else None,
-            "catalogue": self.catalogue,
-            "known": None
-            if self.request.known is None
-            else {
-                "from": str(self.request.known_from),
-                "findings": [
-                    {"rule": rule, "function": function, "kind": kind}
-                    for rule, function, kind in self.request.known
-                ],
-            },
-            "rules": [rule.record() for rule in RULES.values()],
-            "waivers": [
-                {
-                    "rule": waiver.rule,
-                    "function": waiver.function,
-                    "reason": waiver.reason,
-                    "until": waiver.until.isoformat(),
-                }
+        known = None
+        if self.request.known is not None:
+            found = [KnownFindingRecord(rule, function, kind) for rule, function, kind in self.request.known]
+            known = KnownRecord(str(self.request.known_from), found)
+        return RunEvent(
+            verb=self.request.verb,
+            suite=suite,
+            target=TargetRecord(
+                self.profile.shown_url, self.profile.target.environment, self.embedded is not None
+            ),
+            started=f"{self.started:%Y-%m-%dT%H:%M:%SZ}",
+            seed=self.seed,
+            strict=self.request.strict,
+            budget=self.request.budget,
+            generate_for=self.request.generate_for,
+            cases=len(self.cases),
+            rerun=self.command(),
+            rerun_rule=self.command("check") if self.request.verb == "verify" else None,
+            catalogue=self.catalogue,
+            known=known,
+            rules=[rule.record() for rule in RULES.values()],
+            waivers=[
+                WaiverRecord(waiver.rule, waiver.function, waiver.reason, waiver.until.isoformat())
                 for waiver in self.profile.waivers
             ],
-            "today": self.today.isoformat(),
-        } | self.about
+            today=self.today.isoformat(),
+            load=self.load_options,
+        )
 
 
 def normalized(request: Request) -> Request:

@@ -7,13 +7,15 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from conformance.events import TargetRecord
+
 __all__ = ["lately"]
 
 #: Reports are looked for among so many of the newest runs.
 _RUNS = 12
 
 
-def lately(folder: Path, target: dict[str, Any], functions: Collection[str]) -> frozenset[str]:
+def lately(folder: Path, target: TargetRecord, functions: Collection[str]) -> frozenset[str]:
     """Return those of the functions that failed in the newest run of a target in this folder, or were not in it.
 
     `target` is the report's own record of it; an embedded service is the same one whatever its port. A folder
@@ -45,9 +47,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _same(one: Any, other: dict[str, Any]) -> bool:
+def _same(one: Any, other: TargetRecord) -> bool:
     if not isinstance(one, dict):
         return False
-    if one.get("embedded") or other.get("embedded"):
-        return bool(one.get("embedded")) and bool(other.get("embedded"))
-    return one.get("url") == other.get("url")
+    if one.get("embedded") or other.embedded:
+        return bool(one.get("embedded")) and other.embedded
+    return one.get("url") == other.url

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from conformance.catalog.model import Method
+from conformance.events import LeftoverEvent, NoteEvent
 from conformance.protocol.exchange import Exchange
 from conformance.resources.registry import Resource
 from conformance.schema.pointer import resolve
@@ -41,7 +42,7 @@ class Ledger:
             resource = run.resources.learn(exchange, method, sent, exchange.user)
             message = run.clean_up.created(exchange, method, identified=resource is not None)
             if message is not None:
-                run.emit({"event": "note", "message": run.secret_registry.mask(message)})
+                run.emit(NoteEvent(run.secret_registry.mask(message)))
             if resource is not None:
                 run.recorder.created(exchange, method, resource.id, resource.user, sent)
         elif method.object.does == "delete":
@@ -69,15 +70,8 @@ class Ledger:
 
     def leftover(self, resource: Resource, why: str) -> None:
         """Report an object that stays on the target."""
-        self._run.emit(
-            {
-                "event": "leftover",
-                "kind": resource.kind,
-                "id": str(resource.id),
-                "function": None,
-                "reason": self._run.secret_registry.mask(why),
-            }
-        )
+        reason = self._run.secret_registry.mask(why)
+        self._run.emit(LeftoverEvent(resource.kind, str(resource.id), reason=reason))
 
 
 def _sent_data(exchange: Exchange) -> Any:

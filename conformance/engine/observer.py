@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import Any
 
+from conformance.events import Event, ExchangeEvent, JudgedEvent, SeenEvent, WithdrawnEvent
 from conformance.protocol.exchange import Exchange, Failure
 from conformance.protocol.strict_json import TOO_DEEP
 from conformance.rulebook import RULES, Rule
@@ -37,7 +37,7 @@ class RuleObserver:
     """Judges exchanges by the pure rules that are wanted, and collects what conversations find."""
 
     def __init__(
-        self, emit: Callable[[dict[str, Any]], None], wanted: Collection[str], *, judging: bool = True
+        self, emit: Callable[[Event], None], wanted: Collection[str], *, judging: bool = True
     ) -> None:
         """Be ready to judge by these rules; without `judging` (where nothing is really sent) exchanges only pass."""
         self.emit = emit
@@ -61,7 +61,7 @@ class RuleObserver:
         """Write an exchange down and put it to every pure rule."""
         if not self.judging:
             return
-        self.emit({"event": "exchange", "test": self.test, **exchange.record()})
+        self.emit(ExchangeEvent.of(exchange.record(), self.test))
         judged: list[str] = []
         for rule in self._pure:
             assert rule.check is not None
@@ -115,8 +115,8 @@ class RuleObserver:
                 finding.undisturbed = self.last_failure is None
                 self._findings[finding.key] = finding
                 if finding.key not in self.every:
-                    # It is told for good when the conversation ends; a run that is killed before has it from here.
-                    self.emit(finding.event(count=1, reproduced=None) | {"event": "seen"})
+                    # The finding is reported when the test ends; a run that is killed before has it from here.
+                    self.emit(SeenEvent.of(finding.event(count=1, reproduced=None)))
                 return
             known.count += 1
             new, old = finding.exchange, known.exchange
@@ -144,7 +144,7 @@ class RuleObserver:
             counts, self._judged = self._judged, Counter()
         if counts:
             self.total_judged.update(counts)
-            self.emit({"event": "judged", "test": self.test, "rules": dict(counts)})
+            self.emit(JudgedEvent(self.test, dict(counts)))
 
     def withdraw(self, keys: Collection[Key]) -> None:
         """Drop findings of the attempt, and the judgements that led to them: something else is their cause."""
@@ -153,7 +153,7 @@ class RuleObserver:
             for finding in dropped:
                 self._judged[finding.rule] = max(0, self._judged[finding.rule] - finding.count)
             if dropped:
-                self.emit({"event": "withdrawn"})
+                self.emit(WithdrawnEvent())
 
     def discard(self, *, keep_undisturbed: bool = False) -> dict[Key, Finding]:
         """Drop what the attempt's conversation found (the target was reset in the middle); keep the pure findings.
@@ -168,6 +168,6 @@ class RuleObserver:
                 if key[0] in pure or (keep_undisturbed and finding.undisturbed)
             }
             if len(kept) < len(self._findings):
-                self.emit({"event": "withdrawn"})
+                self.emit(WithdrawnEvent())
             self._findings = dict(kept)
         return kept

@@ -17,9 +17,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from conformance.engine import budgets
+from conformance.events import CoverageEvent
 
 __all__ = ["SHARES", "BudgetSlice", "Coverage", "PayloadBudget", "Share", "held_for"]
 
@@ -294,14 +295,13 @@ class Coverage:
         with self._lock:
             return [name for name, heard in self._functions.items() if heard.refused and not heard.accepted]
 
-    def event(self) -> dict[str, Any] | None:
-        """Return the event that tells of it; None where nothing was generated."""
+    def event(self) -> CoverageEvent | None:
+        """Return the event that reports what was generated; None where nothing was generated."""
         with self._lock:
             if not self._functions:
                 return None
-            return {
-                "event": "coverage",
-                "functions": {
+            return CoverageEvent(
+                {
                     name: {
                         "examples": dict(heard.examples),
                         "accepted": heard.accepted,
@@ -311,8 +311,8 @@ class Coverage:
                         "keywords": {key: _both(pair) for key, pair in heard.keywords.items()},
                     }
                     for name, heard in self._functions.items()
-                },
-            }
+                }
+            )
 
 
 def _both(pair: list[int]) -> dict[str, int]:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from conformance.engine.conclusion import Conclusion, not_judged_event
+from conformance.engine.conclusion import Conclusion
 from conformance.engine.not_judged import TargetDownError
 from conformance.engine.reset_detection import SAME_AGE, Diagnosis
+from conformance.events import ErrorEvent, NotJudgedEvent, ResetEvent
 from conformance.protocol.exchange import Exchange, Failure
 from conformance.protocol.session import SetUpFailedError
 from conformance.rulebook import RULES
@@ -146,7 +147,7 @@ class Recovery:
     def reset(self) -> None:
         """Count a reset of the test environment, and start over."""
         self.resets += 1
-        self._run.emit({"event": "reset", "at": self._run.seconds})
+        self._run.emit(ResetEvent(at=self._run.seconds))
         self._run.environment.renew()
 
     def drop_ended_sessions(self) -> None:
@@ -184,7 +185,7 @@ class Recovery:
             return True
         self._run.observer.discard()
         conclusion.not_judged = "the target ends sessions by their age before this is done"
-        conclusion.events += [not_judged_event(rule, conclusion.not_judged) for rule in rules]
+        conclusion.events += [NotJudgedEvent(rule, reason=conclusion.not_judged) for rule in rules]
         return False
 
     def _sessions_lost(
@@ -269,7 +270,7 @@ class Recovery:
             self.down = "the target gives no answer that can be read"
         detail = f" ({run.secret_registry.mask(silence.detail)})" if silence is not None else ""
         message = f"{self.down}{detail}: {run.profile.shown_url}"
-        run.emit({"event": "error", "rule": None, "message": message})
+        run.emit(ErrorEvent(None, message))
         return TargetDownError(self.down)
 
     def resend(self, exchange: Exchange) -> Exchange | None:
@@ -322,6 +323,6 @@ class Recovery:
         )
         if times_flaky > MAX_FLAKY_CALLS and times_flaky > sent * MAX_FLAKY_SHARE:
             message = f"{message}: it is too unstable to judge"
-            self._run.emit({"event": "error", "rule": None, "message": message})
+            self._run.emit(ErrorEvent(None, message))
         else:
             notes.append(message)

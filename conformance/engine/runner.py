@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.cases.recording import Recorder
 from conformance.catalog.model import Catalog
-from conformance.engine.conclusion import Conclusion, Options, not_judged_event
+from conformance.engine.conclusion import Conclusion, Options
 from conformance.engine.confirmation import Confirmation
 from conformance.engine.context import TestContext
 from conformance.engine.ledger import Ledger
@@ -20,6 +20,7 @@ from conformance.engine.payload_budget import Coverage, PayloadBudget, held_for
 from conformance.engine.preconditions import Preconditions
 from conformance.engine.recovery import MAX_RESETS, MAX_SILENCES, Recovery
 from conformance.engine.reset_detection import Environment
+from conformance.events import ErrorEvent, Event, NoteEvent, NotJudgedEvent, TestEvent
 from conformance.generation.catalog_review import summary
 from conformance.protocol.caller import Caller
 from conformance.protocol.client import Client, OutOfTimeError
@@ -53,7 +54,7 @@ class Run:
         profile: Profile,
         catalog: Catalog,
         options: Options,
-        emit: Callable[[dict[str, Any]], None],
+        emit: Callable[[Event], None],
         *,
         client: Client | None = None,
         confirm: bool = True,
@@ -142,7 +143,7 @@ class Run:
         if self.recovery.down is not None:
             raise TargetDownError(self.recovery.down)
         self._prepare()
-        self.emit({"event": "conversation", "name": name})
+        self.emit(TestEvent(name))
         conclusion = self._run_undisturbed(name, rules, body, disturbs=disturbs)
         self._withdraw_what_does_not_work(conclusion)
         for event in conclusion.events:
@@ -153,7 +154,7 @@ class Run:
             self.confirmation.publish(self.observer.discard())
             self.observer.begin(name)
             for rule in rules:
-                self.emit(not_judged_event(rule, self.recovery.no_answer))
+                self.emit(NotJudgedEvent(rule, reason=self.recovery.no_answer))
         found = self.observer.take()
         self.observer.settle()
         self.confirmation.publish(found)
@@ -230,7 +231,7 @@ class Run:
         reasons = self.preconditions.withdrawn(self.observer.take())
         self.observer.withdraw(set(reasons))
         for (rule, function, _), reason in reasons.items():
-            event = not_judged_event(rule, self.secret_registry.mask(reason), function)
+            event = NotJudgedEvent(rule, function, self.secret_registry.mask(reason))
             if event not in conclusion.events:
                 conclusion.events.append(event)
 
@@ -293,15 +294,14 @@ class Run:
                 conclusion.events.append(self._crash_event(name, rules, conclusion.crashed))
         return conclusion
 
-    def _crash_event(self, name: str, rules: Sequence[str], crash: str) -> dict[str, Any]:
+    def _crash_event(self, name: str, rules: Sequence[str], crash: str) -> ErrorEvent:
         mask = self.secret_registry.mask
-        return {
-            "event": "error",
-            "rule": rules[0] if len(rules) == 1 else None,
-            "ours": True,
-            "message": mask(f"the suite itself failed in {name}: {crash}"),
-            "trace": mask(traceback.format_exc()),
-        }
+        return ErrorEvent(
+            rules[0] if len(rules) == 1 else None,
+            mask(f"the suite itself failed in {name}: {crash}"),
+            ours=True,
+            trace=mask(traceback.format_exc()),
+        )
 
     # -- the end of a run --------------------------------------------------------------------------------------
 
@@ -333,7 +333,7 @@ class Run:
         if (withheld := self.ownership.note()) is not None:
             self.notes.append(withheld)
         for note in dict.fromkeys(self.notes):
-            self.emit({"event": "note", "message": self.secret_registry.mask(note)})
+            self.emit(NoteEvent(self.secret_registry.mask(note)))
         self.client.close()
 
     def _report_pauses(self) -> None:
@@ -369,5 +369,5 @@ def _too_unstable(name: str, rules: Sequence[str], resets: int, silences: int) -
     times += [f"fell silent {silences} times"] * (silences > 0)
     message = f"the target {' and '.join(times)} during {name}"
     conclusion = Conclusion(not_judged="the target is too unstable to judge")
-    conclusion.events += [{"event": "error", "rule": rule, "message": message} for rule in rules]
+    conclusion.events += [ErrorEvent(rule, message) for rule in rules]
     return conclusion

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
+
+from conformance.events import RequestRecord
 
 __all__ = ["curl_line", "netcat_line"]
 
@@ -13,10 +13,10 @@ __all__ = ["curl_line", "netcat_line"]
 _ADDED_BY_CURL = frozenset({"host", "content-length", "connection", "accept", "user-agent"})
 
 
-def curl_line(request: Mapping[str, Any], body: bytes) -> str:
+def curl_line(request: RequestRecord, body: bytes) -> str:
     """Return a curl line that sends a recorded (masked) request again."""
-    names = {name.lower() for name in request["headers"]}
-    verb, url = request["verb"], request["url"]
+    names = {name.lower() for name in request.headers}
+    verb, url = request.verb, request.url
     has_body = bool(body) or "content-length" in names or "transfer-encoding" in names
     parts = ["curl", "-sS"]
     if verb == "HEAD" and not has_body:
@@ -32,7 +32,7 @@ def curl_line(request: Mapping[str, Any], body: bytes) -> str:
     if any(mark in path for mark in "[]{}"):
         parts.append("--globoff")
     parts.append(shlex.quote(url))
-    for name, value in request["headers"].items():
+    for name, value in request.headers.items():
         if name.lower() not in _ADDED_BY_CURL:
             # curl drops a header that has a name and no value unless it ends with a semicolon.
             parts += ["-H", shlex.quote(f"{name}: {value}" if value else f"{name};")]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.catalog.contract import Contract
+from conformance.events import ExchangeRecord, RequestRecord, ResponseRecord
 from conformance.protocol.curl import curl_line, netcat_line
 from conformance.protocol.redaction import (
     MASK,
@@ -277,7 +278,7 @@ class Exchange:
             )
         ][:4]
 
-    def record(self, *, limit: int = 16_384) -> dict[str, Any]:
+    def record(self, *, limit: int = 16_384) -> ExchangeRecord:
         """Return the exchange as it may be written down: secrets masked, bodies cut after `limit` bytes."""
         registry = self.secret_registry or SecretRegistry()
         request, response, failure = self.request, self.response, self.failure
@@ -297,20 +298,20 @@ class Exchange:
         )
         members = registry.members if self.login else None
         body = redactor.body(request.body, members)
-        recorded = {
-            "verb": request.verb,
-            "url": _readable(redactor.mask(url)),
-            "headers": _shown_headers(sent, redactor),
-            "body": _readable(body),
-        }
-        answer: dict[str, Any] | None = None
+        recorded = RequestRecord(
+            verb=request.verb,
+            url=_readable(redactor.mask(url)),
+            headers=_shown_headers(sent, redactor),
+            body=_readable(body),
+        )
+        answer: ResponseRecord | None = None
         if response is not None:
-            answer = {
-                "status": response.status,
-                "headers": _shown_headers(received, redactor, limit, response.headers_in_all),
-                "body": _readable(redactor.body(response.body, members, response.length)),
-                "seconds": round(self.seconds, 6),
-            }
+            answer = ResponseRecord(
+                status=response.status,
+                headers=_shown_headers(received, redactor, limit, response.headers_in_all),
+                body=_readable(redactor.body(response.body, members, response.length)),
+                seconds=round(self.seconds, 6),
+            )
         reason = None
         if failure is not None:
             reason = f"{failure.kind}: {_readable(redactor.mask(_text_bytes(failure.detail)))}"
@@ -319,15 +320,15 @@ class Exchange:
             line = netcat_line(request.url, raw, apart=request.packets is not None)
         else:
             line = curl_line(recorded, body)
-        return {
-            "number": self.number,
-            "function": self.function,
-            "user": self.user,
-            "request": recorded,
-            "response": answer,
-            "failure": reason,
-            "curl": line,
-        }
+        return ExchangeRecord(
+            number=self.number,
+            function=self.function,
+            user=self.user,
+            request=recorded,
+            response=answer,
+            failure=reason,
+            curl=line,
+        )
 
     def _redactor(self, registry: SecretRegistry, limit: int) -> Redactor:
         """Return a redactor for the secrets of the run and those that this request carries."""

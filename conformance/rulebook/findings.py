@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.events import FindingEvent
 from conformance.protocol.exchange import Exchange
 
 __all__ = ["Finding", "Key"]
@@ -43,24 +44,20 @@ class Finding:
         """The key by which findings are grouped."""
         return (self.rule, self.function, self.kind)
 
-    def event(self, *, count: int, reproduced: str | None) -> dict[str, Any]:
+    def event(self, *, count: int, reproduced: str | None) -> FindingEvent:
         """Return the event that reports this finding."""
-        shown = self.exchange.record() if self.exchange else {}
         secret_registry = self.exchange.secret_registry if self.exchange else None
         mask = secret_registry.mask if secret_registry else str
-        return {
-            "event": "finding",
-            "rule": self.rule,
-            "function": self.function,
-            "kind": mask(self.kind),
-            "message": mask(self.message),
-            "expected": mask(self.expected),
-            "actual": mask(self.actual),
-            "count": count,
-            "reproduced": reproduced,
-            "exchange": shown.get("number"),
-            "request": shown.get("request"),
-            "response": shown.get("response"),
-            "failure": shown.get("failure"),
-            "curl": shown.get("curl"),
-        }
+        event = FindingEvent(
+            rule=self.rule,
+            function=self.function,
+            kind=mask(self.kind),
+            message=mask(self.message),
+            expected=mask(self.expected),
+            actual=mask(self.actual),
+            count=count,
+            reproduced=reproduced,
+        )
+        if self.exchange is not None:
+            event.show(self.exchange.record())
+        return event

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Any
 
 from conformance.catalog.contract import Contract
+from conformance.events import RuleRecord
 from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.protocol.redaction import MASK, SecretRegistry
 
@@ -117,16 +117,9 @@ class Rule:
         """The letters at the beginning of the id."""
         return self.id.split("-")[0]
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> RuleRecord:
         """Return the rule as it is written to a report."""
-        return {
-            "id": self.id,
-            "level": str(self.level),
-            "area": self.area,
-            "title": self.title,
-            "clause": self.clause,
-            "why": self.why,
-        }
+        return RuleRecord(self.id, str(self.level), self.area, self.title, self.clause, self.why)
 
 
 #: Every rule by id, in the order of the rulebook.

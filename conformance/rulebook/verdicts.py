@@ -24,7 +24,6 @@ __all__ = [
     "Excuse",
     "Policy",
     "Waiver",
-    "WaiverRecord",
     "broken_verdict",
     "exit_status",
     "fails_gate",
@@ -64,15 +63,6 @@ class Waiver(Protocol):
     @property
     def until(self) -> date | str:
         """Return the last day, as a date or in ISO 8601."""
-
-
-class WaiverRecord(NamedTuple):
-    """A waiver as the log of a run has it: `until` is a date in ISO 8601."""
-
-    rule: str
-    function: str | None
-    reason: str
-    until: str
 
 
 class Excuse(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ import gevent  # type: ignore[import-untyped]
 from gevent.event import Event  # type: ignore[import-untyped]
 
 from conformance.errors import UsageError
+from conformance.events import LoadEndEvent, RefusedEvent, given
 from conformance.protocol.session import SetUpFailedError
 from load.distributed.results import Events, ResultsCollector
 from load.distributed.run_plan import Order, Plan
@@ -58,7 +59,7 @@ class Workers(Protocol):
     def stop(self, seconds: float, until: float) -> None:
         """Begin nothing that is due from `until` on, wait for what is under way, and collect the last reports."""
 
-    def close(self) -> Sequence[Mapping[str, Any]]:
+    def close(self) -> Sequence[Event]:
         """Clean up, and return events for what is left over on the target."""
 
 
@@ -120,7 +121,7 @@ class Local:
             self.generator.stop(seconds, until)
             self._report(final=True)
 
-    def close(self) -> Sequence[Mapping[str, Any]]:  # noqa: D102
+    def close(self) -> Sequence[Event]:  # noqa: D102
         return () if self.generator is None else self.generator.close()
 
 
@@ -132,8 +133,8 @@ class Run:
         self.workers = workers
         self.events = events
         self.collector: ResultsCollector | None = None
-        #: The `load` part of the report, once the run has ended.
-        self.result: dict[str, Any] | None = None
+        #: The results, once the run has ended.
+        self.result: LoadEndEvent | None = None
         #: Why it could not begin, in a line.
         self.refused: str | None = None
         self.ended = Event()
@@ -170,7 +171,7 @@ class Run:
         finally:
             try:
                 for event in self.workers.close():
-                    self.events.write(dict(event))
+                    self.events.write(event)
                 self.events.close()
             finally:
                 self.ended.set()
@@ -178,7 +179,7 @@ class Run:
     def _refuse(self, why: str, kind: str) -> None:
         self.refused = why
         with contextlib.suppress(OSError):
-            self.events.write({"event": "refused", "kind": kind, "text": why})
+            self.events.write(RefusedEvent(kind, why))
 
     def _main(self) -> None:
         plan = self.plan
@@ -189,7 +190,7 @@ class Run:
             collector.process(name)
         if self._why is not None:
             return
-        self.events.write({"event": "load", **collector.plan_event(names), "functions": list(functions)})
+        self.events.write(collector.begun(names, functions))
         self._zero = self.workers.begin(collector)
         if self._search is not None:
             self._try()
@@ -301,22 +302,22 @@ class Run:
             search=search,
             ended=self._why,
         )
-        self.events.write({"event": "load-end", **self.result})
+        self.events.write(self.result)
 
 
-def exit_status(result: dict[str, Any] | None) -> int:
+def exit_status(result: LoadEndEvent | None) -> int:
     """Return the exit status of a result: 1 where an SLO was missed, 3 where nothing can be judged, otherwise 0."""
     if result is None:
         return 3
-    total, search = result["total"], result["search"]
+    total, search = given(result.total) or {}, given(result.search)
     if total["requests"] and total["requests"] == total["errors"].get("unreachable"):
         return 3
     if total["requests"] and not total["served"]:
         return 1
-    verdicts = {each["verdict"] for each in result["slos"]}
+    verdicts = {each["verdict"] for each in result.slos or ()}
     if search is None and "fail" in verdicts:
         return 1
-    if not result["health"]["valid"]:
+    if result.health is None or not result.health["valid"]:
         return 3
     if search is None:
         return 3 if "not judged" in verdicts else 0

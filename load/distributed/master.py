@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -26,6 +26,7 @@ from locust.rpc import Message
 from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunner
 
 from conformance.errors import UsageError
+from conformance.events import Event, LeftoverEvent, NoteEvent, event_from
 from conformance.protocol.session import SetUpFailedError
 from load.distributed.results import ResultsCollector
 from load.distributed.run_plan import Order, Plan
@@ -67,7 +68,7 @@ class RemoteResources:
 
 
 #: Removes what worker `index` of `of` created, which is gone; returns events for what is left over.
-Takeover: TypeAlias = Callable[[Plan, int, int, RemoteResources], list[dict[str, Any]]]
+Takeover: TypeAlias = Callable[[Plan, int, int, RemoteResources], list[LeftoverEvent | NoteEvent]]
 
 
 @dataclass
@@ -83,7 +84,7 @@ class _WorkerState:
     final: bool = False
     returned: bool = False
     #: What it created and could not remove; None until it has reported that.
-    left: list[dict[str, Any]] | None = None
+    left: list[Event] | None = None
     #: Whether its share of the rate limit was given to the others.
     rate_redistributed: bool = False
     #: Whether the target refused a request of its set-up.
@@ -224,7 +225,7 @@ class Master:
         for worker in self._working():
             self._give_up(worker, "its last report did not come")
 
-    def close(self) -> list[dict[str, Any]]:  # noqa: D102
+    def close(self) -> list[Event]:  # noqa: D102
         self._clean_up([worker for worker in self._workers if worker.lost_at is None])
         # The others have the share of the rate limit of workers that were lost and returned: they clean up afterwards.
         if returned := [worker for worker in self._workers if worker.returned and worker.left is None]:
@@ -242,7 +243,7 @@ class Master:
         client = self._runner.clients.get(worker.client)
         return client is None or client.state == "missing"
 
-    def _take_over(self, gone: list[_WorkerState]) -> list[dict[str, Any]]:
+    def _take_over(self, gone: list[_WorkerState]) -> list[Event]:
         """Remove what workers that are gone created; return events for what is left over, and notes."""
         if not gone:
             return []
@@ -253,21 +254,21 @@ class Master:
             # A worker that was not given up may still send.
             there = sum(worker.lost_at is None or worker.returned for worker in gone)
             plan = replace(plan, rate_limit=plan.rate_limit * max(1, of - there) / of)
-        events: list[dict[str, Any]] = []
+        events: list[Event] = []
         for worker in gone:
             worker.resources.functions = self._functions
             left = self._remove_for(worker, plan)
             events += left
-            stays = sum(each["event"] == "leftover" for each in left)
+            stays = sum(isinstance(each, LeftoverEvent) for each in left)
             made = len(worker.resources.made)
             text = (
                 f"worker {worker.name} is gone: what it had made is looked for, and removed "
                 f"({made:,} were known"
             )
-            events.append({"event": "note", "message": f"{text}; left over: {stays:,})"})
+            events.append(NoteEvent(f"{text}; left over: {stays:,})"))
         return events
 
-    def _remove_for(self, worker: _WorkerState, plan: Plan) -> list[dict[str, Any]]:
+    def _remove_for(self, worker: _WorkerState, plan: Plan) -> Sequence[Event]:
         why = "the worker that made it is gone"
         if self._takeover is not None:
             try:
@@ -276,7 +277,7 @@ class Master:
                 log.exception("what worker %s made cannot be removed", worker.name)
                 why = f"{why}, and removing it failed: {type(error).__name__}: {error}"
         entries = [json.loads(text) for text in worker.resources.made]
-        return [_leftover(kind, identifier, why) for kind, identifier, *_ in entries]
+        return [LeftoverEvent(kind, str(identifier), reason=why) for kind, identifier, *_ in entries]
 
     def _clean_up(self, workers: list[_WorkerState]) -> None:
         """Have workers remove what they created, and wait for that; workers that are ending do so by themselves."""
@@ -309,7 +310,7 @@ class Master:
 
     def _on_left(self, environment: Environment, msg: Message) -> None:
         if (worker := self._known(msg)) is not None:
-            worker.left = list(msg.data["left"])
+            worker.left = [event for each in msg.data["left"] if (event := event_from(each)) is not None]
             if worker.lost_at is not None:
                 self._redistribute_rate(worker)
 
@@ -405,8 +406,3 @@ class Master:
                 self._send(other, "load-limits", **limits)
 
         gevent.spawn_later(calm + LEASE_MARGIN_SECONDS, share)
-
-
-def _leftover(kind: str, identifier: Any, reason: str) -> dict[str, Any]:
-    """Return the event for an object that is left over."""
-    return {"event": "leftover", "kind": kind, "id": str(identifier), "function": None, "reason": reason}

@@ -6,16 +6,30 @@ conditions to stop early are checked. At the end of the run this makes the `load
 
 from __future__ import annotations
 
-import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 from locust.stats import RequestStats
 
+from conformance.events import (
+    CountedFindingRecord,
+    Event,
+    FindingEvent,
+    LoadEndEvent,
+    LoadEvent,
+    LoadFields,
+    MarkEvent,
+    MarkRecord,
+    RuleCountsRecord,
+    encode,
+    given,
+)
 from load.distributed.run_plan import Order, Plan
 from load.metrics import locust_stats as aggregate
 from load.metrics import slo
@@ -47,12 +61,10 @@ class Events:
         if path is not None:
             self._file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115  # for as long as the run goes on
 
-    def write(self, event: Mapping[str, Any]) -> None:
+    def write(self, event: Event) -> None:
         """Write an event as a line."""
         if self._file is not None:
-            self._file.write(
-                json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
-            )
+            self._file.write(encode(event) + "\n")
             self._file.flush()
 
     def close(self) -> None:
@@ -72,6 +84,7 @@ class _Process:
         self.latest = 0
         self.vitals = Vitals(name)
         self.told: dict[str, Any] = {}
+        self.findings: list[FindingEvent] = []
         self.reach = 0.0
         self.asked = 0
         self.open = 0
@@ -122,8 +135,8 @@ class ResultsCollector:
         #: The results of the current trial of a search.
         self.lately = Delta()
         self.processes: dict[str, _Process] = {}
-        self.marks: list[dict[str, Any]] = []
-        self.findings: set[str] = set()
+        self.marks: list[MarkRecord] = []
+        self.findings: set[tuple[str | None, ...]] = set()
         self.failures = FailureTable()
         #: The orders for the whole run.
         self.orders: list[Order] = []
@@ -162,11 +175,13 @@ class ResultsCollector:
         if self.plan.search is not None:
             self.lately.merge(replace(delta, seconds={}))
         aggregate.apply(self.stats(), report["locust"], method=self.plan.arrivals, age=age)
+        findings = msgspec.convert((report["told"] or {}).get("findings", ()), list[FindingEvent])
         if number > process.latest:
             process.latest = number
             process.vitals = Vitals.from_json(report["vitals"])
             if report["told"] is not None:
                 process.told = dict(report["told"])
+                process.findings = findings
             process.reach = report["reach"]
             process.asked, process.open = report["asked"], report["open"]
             process.renewed = report["renewed"]
@@ -177,7 +192,7 @@ class ResultsCollector:
             process.connections = (opened, most, reopened, strays)
             process.final = process.final or report["final"]
         for row in self.failures.take(report["failures"]) if report.get("failures") else ():
-            self.events.write({"event": "failure", **row})
+            self.events.write(row)
         for at, kind, text in report["marks"]:
             # The same mark of several processes or users at the same time is one mark.
             if at - self._marked.get(text, -math.inf) > _MAX_GAP_SECONDS:
@@ -196,21 +211,21 @@ class ResultsCollector:
             if text not in self._trouble:
                 self._trouble.add(text)
                 self.mark(report["at"], "error", f"an error of the generator itself: {text}")
-        for finding in (report["told"] or {}).get("findings", ()):
+        for finding in findings:
             self._finding(finding)
         return True
 
-    def _finding(self, finding: Mapping[str, Any]) -> None:
-        key = json.dumps([finding.get(name) for name in ("rule", "function", "kind", "message")])
+    def _finding(self, finding: FindingEvent) -> None:
+        key = (finding.rule, finding.function, finding.kind, finding.message)
         if key not in self.findings:
             self.findings.add(key)
-            self.events.write({"event": "finding", **finding})
+            self.events.write(finding)
 
     def mark(self, at: float, kind: str, text: str) -> None:
         """Write a mark on the time axis."""
-        mark = {"at": round(max(0.0, at), 3), "kind": kind, "text": text}
+        mark = MarkRecord(round(max(0.0, at), 3), kind, text)
         self.marks.append(mark)
-        self.events.write({"event": "mark", **mark})
+        self.events.write(MarkEvent(mark.kind, mark.text, at=mark.at))
 
     def lose(self, name: str, number: int) -> None:
         """Record that a process is lost, with the number of arrivals that it never reported."""
@@ -244,12 +259,8 @@ class ResultsCollector:
             self._warm = True
             self.mark(self.plan.warmup, "warm-up over", "what was due before does not count")
         asked = self.asked(at + 1.0) - self.asked(at) if self.plan.open else None
-        functions = {
-            name: {"requests": done, "errors": failed, "nonconformant": nonconformant}
-            for name, (done, failed, nonconformant) in sorted(second.functions.items())
-        }
         self.timed.see(second)
-        self.events.write({"event": "second", **second.shown(asked), "functions": functions})
+        self.events.write(second.event(asked))
         if self.stop is None and (why := self.watch.see(second)) is not None:
             self.stop = why
             self.mark(at + 1.0, "abort", why)
@@ -358,7 +369,7 @@ class ResultsCollector:
             asked += 5 * asked**0.5
         return asked
 
-    def rules(self) -> dict[str, dict[str, int]]:
+    def rules(self) -> dict[str, RuleCountsRecord]:
         """Return how often each rule was judged and broken, in all processes."""
         sums: dict[str, list[int]] = {}
         for process in self.processes.values():
@@ -366,17 +377,18 @@ class ResultsCollector:
                 found = sums.setdefault(rule, [0, 0])
                 found[0] += judged
                 found[1] += broken
-        return {rule: {"judged": judged, "broken": broken} for rule, (judged, broken) in sorted(sums.items())}
+        return {rule: RuleCountsRecord(judged, broken) for rule, (judged, broken) in sorted(sums.items())}
 
-    def counts(self) -> list[dict[str, Any]]:
+    def counts(self) -> list[CountedFindingRecord]:
         """Return how often each finding was observed; its event was written at the first observation."""
-        sums: dict[str, dict[str, Any]] = {}
+        sums: Counter[tuple[str, str | None, str | None]] = Counter()
         for process in self.processes.values():
-            for finding in process.told.get("findings", ()):
-                which = {name: finding.get(name) for name in ("rule", "function", "kind")}
-                found = sums.setdefault(json.dumps(which), {**which, "count": 0})
-                found["count"] += int(finding.get("count") or 1)
-        return list(sums.values())
+            for finding in process.findings:
+                sums[finding.rule, finding.function, finding.kind] += given(finding.count) or 1
+        return [
+            CountedFindingRecord(rule, function, kind, count)
+            for (rule, function, kind), count in sums.items()
+        ]
 
     def schema(self) -> dict[str, int]:
         """Return how many responses were checked by their declared result, and of how many."""
@@ -407,34 +419,37 @@ class ResultsCollector:
             "needed": needed or None,
         }
 
-    def plan_event(self, names: Sequence[str], *, interrupted: bool = False) -> dict[str, Any]:
-        """Return the facts of the run that are known before it begins."""
+    def begun(self, names: Sequence[str], functions: Sequence[str]) -> LoadEvent:
+        """Return the event that begins the load, which is sent by the named processes."""
+        event = LoadEvent(functions=list(functions))
+        self._describe_plan(event, names)
+        return event
+
+    def _describe_plan(self, event: LoadFields, names: Sequence[str]) -> None:
+        """Write the facts of the run that are known before it begins into an event."""
         plan = self.plan
-        schedule: dict[str, Any] | None = None
+        event.scenario = plan.scenario
+        event.arrivals = plan.arrivals
+        event.executor = "tasks" if plan.tasks else "calls" if plan.open else "users"
+        event.schedule = None
         if plan.search is not None:
-            schedule = plan.search.to_json()
+            event.schedule = plan.search.to_json()
         elif plan.schedule is not None:
-            schedule = plan.schedule.to_json()
-        return {
-            "scenario": plan.scenario,
-            "arrivals": plan.arrivals,
-            "executor": "tasks" if plan.tasks else "calls" if plan.open else "users",
-            "schedule": schedule,
-            "warmup": plan.warmup,
-            "duration": None if math.isinf(plan.duration) else plan.duration,
-            "seed": plan.seed,
-            "users": plan.users,
-            "per_session": "any" if plan.per_session is None else plan.per_session,
-            "connections": {"limit": plan.connections, "policy": "kept open"},
-            "generator": machine_facts(),
-            "waiting": {"limit": plan.waiting, "seconds": plan.patience},
-            "timeout": plan.timeout,
-            "ceiling": plan.rate_limit,
-            "workers": len(names),
-            "slo": list(plan.slos),
-            "abort": list(plan.aborts),
-            "fail_fast": plan.fail_fast,
-        }
+            event.schedule = plan.schedule.to_json()
+        event.warmup = plan.warmup
+        event.duration = None if math.isinf(plan.duration) else plan.duration
+        event.seed = plan.seed
+        event.users = plan.users
+        event.per_session = "any" if plan.per_session is None else plan.per_session
+        event.connections = {"limit": plan.connections, "policy": "kept open"}
+        event.generator = machine_facts()
+        event.waiting = {"limit": plan.waiting, "seconds": plan.patience}
+        event.timeout = plan.timeout
+        event.ceiling = plan.rate_limit
+        event.workers = len(names)
+        event.slo = list(plan.slos)
+        event.abort = list(plan.aborts)
+        event.fail_fast = plan.fail_fast
 
     def ended(
         self,
@@ -442,10 +457,10 @@ class ResultsCollector:
         seconds: float,
         *,
         slos: Sequence[slo.Result] | None = None,
-        search: Mapping[str, Any] | None = None,
+        search: dict[str, Any] | None = None,
         ended: str | None = None,
-    ) -> dict[str, Any]:
-        """Return the `load` part of the report, without the series: its seconds were written as events."""
+    ) -> LoadEndEvent:
+        """Return the event that ends the load; its seconds were written as events before."""
         plan = self.plan
         reported = self.aggregator.report(self.asked if plan.open else None, seconds)
         lost = sum(self.lost.values())
@@ -463,28 +478,31 @@ class ResultsCollector:
         health["why"] += why
         health["valid"] = health["valid"] and not why
         known = self.processes.values()
-        return {
-            **self.plan_event(names),
-            "seconds": seconds,
-            "ended": ended,
-            "connections": {
-                "limit": plan.connections,
-                "policy": "kept open",
-                "opened": sum(process.connections[0] for process in known),
-                "most": sum(process.connections[1] for process in known),
-            },
-            "marks": sorted(self.marks, key=lambda mark: mark["at"]),
-            **reported,
-            "renewed": sum(process.renewed for process in known),
-            "sessions": self._sessions(),
-            "failures": self.failures.to_json(self._unsent()),
-            "slowest": slowest_of({name: process.slowest for name, process in self.processes.items()}),
-            "lost": lost,
-            "rules": self.rules(),
-            "findings": self.counts(),
-            "schema": self.schema(),
-            "slos": [each.to_json() for each in slos],
-            "search": search,
-            "steps": [step.to_json() for step in self.timed.steps],
-            "health": health,
+        event = LoadEndEvent(
+            seconds=seconds,
+            ended=ended,
+            marks=sorted(self.marks, key=lambda mark: mark.at),
+            total=reported["total"],
+            functions=reported["functions"],
+            warmed=reported["warmed"],
+            renewed=sum(process.renewed for process in known),
+            sessions=self._sessions(),
+            failures=self.failures.to_json(self._unsent()),
+            slowest=slowest_of({name: process.slowest for name, process in self.processes.items()}),
+            lost=lost,
+            rules=self.rules(),
+            findings=self.counts(),
+            schema=self.schema(),
+            slos=[each.to_json() for each in slos],
+            health=health,
+        )
+        self._describe_plan(event, names)
+        event.connections = {
+            "limit": plan.connections,
+            "policy": "kept open",
+            "opened": sum(process.connections[0] for process in known),
+            "most": sum(process.connections[1] for process in known),
         }
+        event.search = search
+        event.steps = [step.to_json() for step in self.timed.steps]
+        return event

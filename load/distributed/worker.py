@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
+import msgspec
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.rpc import Message
 from locust.runners import WorkerRunner
 
+from conformance.events import Event
 from conformance.protocol.session import SetUpFailedError
 from load.distributed.run_plan import Order, Plan
 from load.engine.process import PERIOD, Generator, WorkerResources
@@ -135,9 +137,9 @@ class Worker:
         if self.generator is not None:
             self._report_left(self._run, self._close())
 
-    def _report_left(self, run: str, left: list[dict[str, Any]]) -> None:
+    def _report_left(self, run: str, left: Sequence[Event]) -> None:
         with contextlib.suppress(RPCError):
-            self._runner.send_message("load-left", {"run": run, "left": left})
+            self._runner.send_message("load-left", {"run": run, "left": msgspec.to_builtins(left)})
 
     def finish(self, seconds: float, until: float = -math.inf) -> None:
         """Begin nothing more, wait for what is under way, and send the last report."""
@@ -159,8 +161,8 @@ class Worker:
         if self._mine(msg) is not None:
             self._report_left(msg.data["run"], self._close())
 
-    def _close(self) -> list[dict[str, Any]]:
+    def _close(self) -> Sequence[Event]:
         self._finished = True
         self._made(None)
         generator, self.generator = self.generator, None
-        return [] if generator is None else [dict(left) for left in generator.close()]
+        return () if generator is None else generator.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from time import perf_counter
@@ -16,6 +16,7 @@ from gevent import getcurrent
 from gevent.event import Event  # type: ignore[import-untyped]
 from locust.exception import StopUser
 
+from conformance import events as typed_events
 from load.distributed.run_plan import Order, Plan
 from load.engine.open_loop import ArrivalQueue, OpenLoopScheduler
 from load.engine.rate_limit import RateLimit
@@ -43,7 +44,7 @@ def _nothing() -> None:
     pass
 
 
-def _none_left() -> Sequence[Mapping[str, Any]]:
+def _none_left() -> Sequence[typed_events.Event]:
     return ()
 
 
@@ -80,7 +81,7 @@ class WorkerResources:
     judge: Any
     source: Any = None
     prepare: Callable[[], None] = _nothing
-    close: Callable[[], Sequence[Mapping[str, Any]]] = _none_left
+    close: Callable[[], Sequence[typed_events.Event]] = _none_left
     told: Callable[[], dict[str, Any]] = _untold
     #: The number of virtual users, where the source has its own.
     virtual_users: Callable[[], int] | int = 0
@@ -324,7 +325,7 @@ class Generator:
             self.turns.abandon()
         self.sender.abandon()
 
-    def close(self) -> Sequence[Mapping[str, Any]]:
+    def close(self) -> Sequence[typed_events.Event]:
         """Clean up, and return what is left over; call it once everything is reported."""
         if self._closed:
             return ()

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
 from locust import User
 
 from conformance.catalog.model import Catalog
+from conformance.events import LeftoverEvent, NoteEvent
 from conformance.protocol.profile import Profile
 from load.distributed.master import RemoteResources
 from load.distributed.run_plan import Plan
@@ -169,11 +171,11 @@ class Play:
         )
         pool = Pool(Endpoint.of(self.profile.url, ca=self.profile.target.ca), plan.connections)
 
-        def close() -> list[dict[str, Any]]:
+        def close() -> list[LeftoverEvent | NoteEvent]:
             left = work.close()
             for each in left:
-                log.warning("left over: %s %s: %s", each["kind"], each["id"], each["reason"])
-            return [*left, *({"event": "note", "message": text} for text in work.remarks())]
+                log.warning("left over: %s %s: %s", each.kind, each.id, each.reason)
+            return [*left, *(NoteEvent(text) for text in work.remarks())]
 
         return WorkerResources(
             functions=work.functions,
@@ -190,7 +192,9 @@ class Play:
             marks=marks,
         )
 
-    def takeover(self, plan: Plan, index: int, of: int, resources: RemoteResources) -> list[dict[str, Any]]:
+    def takeover(
+        self, plan: Plan, index: int, of: int, resources: RemoteResources
+    ) -> list[LeftoverEvent | NoteEvent]:
         """Remove what worker `index` of `of` left, and return what is left over: it is gone."""
         if self.read_only:
             return []
@@ -206,8 +210,8 @@ class Play:
             rate_limit=self.rate_limit(plan),
         )
         for each in left:
-            if each["event"] == "leftover":
-                log.warning("left over: %s %s: %s", each["kind"], each["id"], each["reason"])
+            if isinstance(each, LeftoverEvent):
+                log.warning("left over: %s %s: %s", each.kind, each.id, each.reason)
         return left
 
 
@@ -219,7 +223,7 @@ def told(judge: AnswerValidator, work: Work) -> dict[str, Any]:
     return {
         "rules": rules,
         "schema": [schema["judged"], schema["of"]],
-        "findings": [*judge.findings(), *work.findings()],
+        "findings": msgspec.to_builtins([*judge.findings(), *work.findings()]),
     }
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from conformance.events import FunctionSecondRecord, SecondEvent
 from load.metrics.endings import NO_CONNECTION
 from load.metrics.histogram import Histogram
 
@@ -286,36 +287,40 @@ class Second:
             gauges={name: Gauge(*values) for name, values in data["gauges"].items()},
         )
 
-    def shown(self, asked: float | None) -> dict[str, Any]:
-        """Return the second for the report's series; `asked` is the number of scheduled arrivals in it."""
+    def event(self, asked: float | None) -> SecondEvent:
+        """Return the event that reports the second; `asked` is the number of scheduled arrivals in it."""
         p50, p95, p99 = self.due.percentiles((50, 95, 99))
         errors = Counter(self.errors)
         if self.starved:
             errors[NO_CONNECTION] = self.starved
-        return {
-            "at": self.at,
-            "asked": None if asked is None else round(asked, 6),
-            "sent": self.sent,
-            "done": self.done,
-            "failed": self.failed,
-            "nonconformant": self.nonconformant,
-            "dropped": self.dropped,
-            "late": self.late,
-            "served": self.served,
-            "answered": self.served + self.refused,
-            "renewed": self.renewed,
-            "no_connection": self.starved,
-            "errors": dict(sorted(errors.items())),
-            "due": self.due.encode(),
-            "p50": p50 / 1000,
-            "p95": p95 / 1000,
-            "p99": p99 / 1000,
-            "max": self.due.max / 1000,
-            "lag": self.lag.percentile(99) / 1000,
-            "users": self.users,
-            "cpu": round(self.cpu, 4),
-            "connections": self.connections,
-        }
+        return SecondEvent(
+            at=self.at,
+            asked=None if asked is None else round(asked, 6),
+            sent=self.sent,
+            done=self.done,
+            failed=self.failed,
+            nonconformant=self.nonconformant,
+            dropped=self.dropped,
+            late=self.late,
+            served=self.served,
+            answered=self.served + self.refused,
+            renewed=self.renewed,
+            no_connection=self.starved,
+            errors=dict(sorted(errors.items())),
+            due=self.due.encode(),
+            p50=p50 / 1000,
+            p95=p95 / 1000,
+            p99=p99 / 1000,
+            max=self.due.max / 1000,
+            lag=self.lag.percentile(99) / 1000,
+            users=self.users,
+            cpu=round(self.cpu, 4),
+            connections=self.connections,
+            functions={
+                name: FunctionSecondRecord(done, failed, nonconformant)
+                for name, (done, failed, nonconformant) in sorted(self.functions.items())
+            },
+        )
 
 
 @dataclass

@@ -15,6 +15,8 @@ from typing import Any
 
 import msgspec
 
+from conformance.events import CallRecord, FailureEvent
+
 __all__ = ["MAX_KINDS", "FailureTable", "Failures", "Outcome", "normalize_message", "outcome_of"]
 
 #: Rows in a table of failures.
@@ -109,6 +111,13 @@ class Row:
             "last": self.last,
             "exchange": self.exchange,
         }
+
+    def event(self) -> FailureEvent:
+        """Return the event that reports the row."""
+        exchange = None if self.exchange is None else msgspec.convert(self.exchange, CallRecord)
+        return FailureEvent(
+            self.kind, self.function, self.message, self.count, self.first, self.last, exchange
+        )
 
 
 class Failures:
@@ -231,8 +240,8 @@ class FailureTable:
         self.beyond = 0
         self._rows: dict[tuple[str | None, str, str], Row] = {}
 
-    def take(self, news: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Add the failures of a process (`Failures.news`); return the rows that are new."""
+    def take(self, news: Mapping[str, Any]) -> list[FailureEvent]:
+        """Add the failures of a process (`Failures.news`); return the events of the rows that are new."""
         self.beyond += int(news["beyond"])
         new = []
         for one in news["rows"]:
@@ -248,7 +257,7 @@ class FailureTable:
             row.first = min(row.first, one["first"])
             row.last = max(row.last, one["last"])
             row.exchange = row.exchange or one["exchange"]
-        return [row.to_json() for row in new]
+        return [row.event() for row in new]
 
     def to_json(self, unsent: Iterable[tuple[str | None, str, int]] = ()) -> dict[str, Any]:
         """Return it as the report has it, the largest first.

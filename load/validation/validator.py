@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ import msgspec
 
 from conformance.catalog.contract import Contract
 from conformance.catalog.model import Catalog
+from conformance.events import ExchangeRecord, FindingEvent
 from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.profile import Profile
 from conformance.protocol.redaction import SecretRegistry
@@ -72,9 +73,9 @@ class Outcome:
 class _Finding:
     """A rule that was broken under load: how often, and the first exchanges that show it."""
 
-    event: dict[str, Any]
+    event: FindingEvent
     count: int = 0
-    exchanges: list[dict[str, Any]] = field(default_factory=list)
+    exchanges: list[ExchangeRecord] = field(default_factory=list)
     reported: int = 0
 
 
@@ -225,8 +226,8 @@ class AnswerValidator:
             if verdict.count:
                 for name in verdict.judged:
                     judged[name] += verdict.count
-        for finding in self._events():
-            broken[finding["rule"]] += finding["count"]
+        for finding in self._findings.values():
+            broken[finding.event.rule] += self._count(finding)
         return {name: {"judged": judged[name], "broken": broken[name]} for name in RULES if judged[name]}
 
     def schema(self) -> dict[str, int]:
@@ -234,23 +235,24 @@ class AnswerValidator:
         of = self._judged["COD-1"] + sum(one.count for one in self._verdicts if "COD-1" in one.judged)
         return {"judged": self._judged[_SAMPLED], "of": of}
 
-    def findings(self) -> list[dict[str, Any]]:
+    def findings(self) -> list[FindingEvent]:
         """Return the findings as events, each with its count and the first exchanges that show it."""
-        return list(self._events())
+        return [self._event(finding) for finding in self._findings.values()]
 
-    def fresh(self) -> list[dict[str, Any]]:
+    def fresh(self) -> list[FindingEvent]:
         """Return the findings that are new since the last call."""
         new = [finding for finding in self._findings.values() if not finding.reported]
         for finding in new:
             finding.reported = 1
         return [self._event(finding) for finding in new]
 
-    def _events(self) -> Iterable[dict[str, Any]]:
-        return (self._event(finding) for finding in self._findings.values())
+    def _count(self, finding: _Finding) -> int:
+        return finding.count + sum(one.count for one in self._verdicts if finding in one.findings)
 
-    def _event(self, finding: _Finding) -> dict[str, Any]:
-        count = finding.count + sum(one.count for one in self._verdicts if finding in one.findings)
-        return {**finding.event, "count": count, "exchanges": finding.exchanges}
+    def _event(self, finding: _Finding) -> FindingEvent:
+        return msgspec.structs.replace(
+            finding.event, count=self._count(finding), exchanges=[*finding.exchanges]
+        )
 
     # The cheap paths.
 
@@ -368,8 +370,9 @@ class AnswerValidator:
 
     def show(self, call: Called, reply: Replied) -> dict[str, Any]:
         """Return a call and its response for the report, with secrets masked."""
-        shown = self._exchange(call, reply, self._readings[call.index]).record()
-        return {name: shown[name] for name in ("request", "response", "failure", "curl")}
+        record = self._exchange(call, reply, self._readings[call.index]).record().call
+        shown: dict[str, Any] = msgspec.to_builtins(record)
+        return shown
 
     def _failed(self, call: Called, reply: Replied) -> int:
         assert reply.failure is not None
@@ -384,7 +387,7 @@ class AnswerValidator:
         reading = self._readings[call.index]
         exchange = self._exchange(call, reply, reading)
         judged, findings = self._check_rules(exchange)
-        code = self._code(Outcome(reply.failure, tuple(one.event["rule"] for one in findings)))
+        code = self._code(Outcome(reply.failure, tuple(one.event.rule for one in findings)))
         if self._enough_retained(findings):
             self._failures[key] = self._verdict(code, code, code, judged, findings)
         return code
@@ -395,7 +398,7 @@ class AnswerValidator:
             self._drop_unused_verdicts()
         exchange = self._exchange(call, reply, reading)
         judged, findings = self._check_rules(exchange)
-        broken = tuple(one.event["rule"] for one in findings)
+        broken = tuple(one.event.rule for one in findings)
         status = reply.answer.status
         error = _error(exchange)
         good, bad = Outcome(None, broken), Outcome(f"status {status}", broken)
@@ -409,8 +412,8 @@ class AnswerValidator:
             verdict = self._verdict(code, self._code(good), self._code(bad), passed, findings)
             if path.remembers and len(reply.body) <= _MAX_BODY_BYTES and _stands_alone(exchange, broken):
                 self._remember(path, reply.body, verdict)
-            body_broken = [one for one in findings if one.event["rule"] != _SAMPLED]
-            kinds = {(one.event["rule"], one.event["kind"]) for one in body_broken}
+            body_broken = [one for one in findings if one.event.rule != _SAMPLED]
+            kinds = {(one.event.rule, one.event.kind) for one in body_broken}
             if error is None and status == 200 and kinds == group.broken:
                 if _SAMPLED in broken:
                     rules = tuple(name for name in broken if name != _SAMPLED)
@@ -538,21 +541,15 @@ def _stands_alone(exchange: Exchange, broken: Sequence[str]) -> bool:
     return "SEC-3" not in broken and not _check("SEC-2", bare).broken
 
 
-def _described(rule: Rule, exchange: Exchange, outcome: RuleOutcome) -> dict[str, Any]:
+def _described(rule: Rule, exchange: Exchange, outcome: RuleOutcome) -> FindingEvent:
     mask = exchange.secret_registry.mask if exchange.secret_registry else str
-    shown = exchange.record()
-    return {
-        "event": "finding",
-        "rule": rule.id,
-        "function": exchange.function,
-        "kind": mask(outcome.kind),
-        "message": rule.title,
-        "expected": mask(outcome.expected),
-        "actual": mask(outcome.actual),
-        "reproduced": None,
-        "exchange": shown["number"],
-        "request": shown["request"],
-        "response": shown["response"],
-        "failure": shown["failure"],
-        "curl": shown["curl"],
-    }
+    event = FindingEvent(
+        rule=rule.id,
+        function=exchange.function,
+        kind=mask(outcome.kind),
+        message=rule.title,
+        expected=mask(outcome.expected),
+        actual=mask(outcome.actual),
+    )
+    event.show(exchange.record())
+    return event

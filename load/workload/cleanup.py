@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from conformance.catalog.model import Catalog, Method
+from conformance.events import LeftoverEvent
 from conformance.protocol.caller import Caller
 from conformance.protocol.session import Sessions, SetUpFailedError
 from conformance.resources.clean_up import still_present
@@ -71,13 +72,13 @@ class CleanUp:
         finally:
             created.sweeping = False
 
-    def run(self, until: float) -> list[dict[str, Any]]:
+    def run(self, until: float) -> list[LeftoverEvent]:
         """Remove every object, the latest first, and end every session; return the events for what is left over.
 
         It gives up at a moment of `time.monotonic`, or when it is interrupted: what still exists then is left over.
         """
         created, virtual_users = self._created, self._virtual_users
-        left: list[dict[str, Any]] = []
+        left: list[LeftoverEvent] = []
         try:
             virtual_users.rest()
             if virtual_users.renewals:
@@ -92,7 +93,7 @@ class CleanUp:
                 list(pool.map(self._leave, list(created.opened)))
             virtual_users.sign_out()
         except KeyboardInterrupt:
-            gone = {(each["kind"], each["id"]) for each in left}
+            gone = {(each.kind, each.id) for each in left}
             for resource in (*created.objects, *self._resources.owned()):
                 if not resource.gone and (resource.kind, str(resource.id)) not in gone:
                     left.append(leftover(resource.kind, resource.id, "the removal was interrupted"))
@@ -107,7 +108,7 @@ class CleanUp:
         if self._logout is not None:
             self._caller.call(self._logout, token=token)
 
-    def _remove_all(self, objects: Sequence[Resource], until: float, left: list[dict[str, Any]]) -> None:
+    def _remove_all(self, objects: Sequence[Resource], until: float, left: list[LeftoverEvent]) -> None:
         """Remove objects none of which is a parent of another, so that their order does not matter."""
 
         def remove(resource: Resource) -> str | None:

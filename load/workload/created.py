@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from conformance.catalog.model import Catalog
+from conformance.events import LeftoverEvent
 from conformance.protocol.profile import Profile
 from conformance.resources.registry import Resource, Resources
 from conformance.schema.pointer import MISSING, resolve
@@ -174,6 +175,6 @@ def token_of(reply: Reply, profile: Profile) -> str | None:
     return token if isinstance(token, str) and token else None
 
 
-def leftover(kind: str, identifier: Any, reason: str) -> dict[str, Any]:
+def leftover(kind: str, identifier: Any, reason: str) -> LeftoverEvent:
     """Return the event for an object that could not be removed."""
-    return {"event": "leftover", "kind": kind, "id": str(identifier), "function": None, "reason": reason}
+    return LeftoverEvent(kind, str(identifier), reason=reason)

@@ -12,12 +12,16 @@ import math
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from conformance.errors import UsageError
+from conformance.events import FindingEvent
 from conformance.protocol.caller import Caller
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import Profile
@@ -145,7 +149,7 @@ class VirtualUsers:
         *,
         renewed: Callable[[VirtualUser], None] = lambda virtual_user: None,
         mark: Callable[[Mark], None] = lambda mark: None,
-        found: Callable[[dict[str, Any]], None] = lambda event: None,
+        found: Callable[[FindingEvent], None] = lambda event: None,
     ) -> None:
         self.caller = caller
         self.sessions = sessions
@@ -165,7 +169,8 @@ class VirtualUsers:
         self._read: dict[bytes, Any] = {}
         self._waiting: dict[VirtualUser, list[tuple[Any, Callable[[bool], None]]]] = {}
         self._paused: dict[VirtualUser, float] = {}
-        self._findings: dict[str, dict[str, Any]] = {}
+        self._findings: dict[str, FindingEvent] = {}
+        self._counts: Counter[str] = Counter()
         self._last_renewal = -_MAX_GAP_SECONDS
         self._noted: dict[str, float] = {}
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -385,34 +390,30 @@ class VirtualUsers:
         self, kind: str, expected: str, actual: str, exchange: Callable[[], Exchange] | None = None
     ) -> None:
         self.broken += 1
-        told = self._findings.get(kind)
-        if told is not None:
-            told["count"] += 1
+        self._counts[kind] += 1
+        if kind in self._findings:
             return
         whoami = self.profile.auth.whoami
-        shown = exchange().record() if exchange else {}
         mask = self.secret_registry.mask
-        told = self._findings[kind] = {
-            "event": "finding",
-            "rule": "AUT-11",
-            "function": whoami.function if whoami else None,
-            "kind": kind,
-            "message": kind,
-            "expected": mask(expected),
-            "actual": mask(actual),
-            "count": 1,
-            "reproduced": None,
-            "exchange": None,
-            "request": shown.get("request"),
-            "response": shown.get("response"),
-            "failure": shown.get("failure"),
-            "curl": shown.get("curl"),
-        }
-        self._found(dict(told))
+        finding = self._findings[kind] = FindingEvent(
+            rule="AUT-11",
+            function=whoami.function if whoami else None,
+            kind=kind,
+            message=kind,
+            expected=mask(expected),
+            actual=mask(actual),
+            count=1,
+        )
+        if exchange is not None:
+            finding.show(exchange().record(), numbered=False)
+        self._found(finding)
 
-    def findings(self) -> list[dict[str, Any]]:
+    def findings(self) -> list[FindingEvent]:
         """Return the findings as events of a check: one for each kind, with its count and its first exchange."""
-        return [dict(told) for told in self._findings.values()]
+        return [
+            msgspec.structs.replace(finding, count=self._counts[kind])
+            for kind, finding in self._findings.items()
+        ]
 
     # -- the end -----------------------------------------------------------------------------------------------
 

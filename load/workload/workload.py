@@ -19,6 +19,7 @@ from typing import Any
 
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError, suggestion
+from conformance.events import FindingEvent, LeftoverEvent, NoteEvent
 from conformance.generation.samples import CannotGenerate
 from conformance.protocol.caller import Caller
 from conformance.protocol.exchange import Exchange
@@ -62,7 +63,7 @@ class Work:
         rate_limit: RateLimit | None = None,
         per_session: int | None = 1,
         mark: Callable[[Mark], None] = lambda mark: None,
-        found: Callable[[dict[str, Any]], None] = lambda event: None,
+        found: Callable[[FindingEvent], None] = lambda event: None,
     ) -> None:
         """Set up worker `index` of `of` without sending anything; later requests respect the rate limit."""
         profile.refuse_load()
@@ -506,7 +507,7 @@ class Work:
         *,
         seconds: float = 60.0,
         **options: Any,
-    ) -> list[dict[str, Any]]:
+    ) -> list[LeftoverEvent | NoteEvent]:
         """Remove what a process created that is gone; return events for what is left over, and notes.
 
         `made` and `beyond` are what it reported (`Created.news`). Objects that it did not report are looked for by
@@ -523,7 +524,7 @@ class Work:
                     if work.resources.may_call(user, method):
                         work.created.unanswered[method.name, user] = 1
         left = work.close(seconds)
-        return [*left, *({"event": "note", "message": text} for text in work.remarks())]
+        return [*left, *(NoteEvent(text) for text in work.remarks())]
 
     def rules(self) -> dict[str, list[int]]:
         """Return how often each rule of sessions was judged, and how often it was broken."""
@@ -533,7 +534,7 @@ class Work:
             else {}
         )
 
-    def findings(self) -> list[dict[str, Any]]:
+    def findings(self) -> list[FindingEvent]:
         """Return the findings about sessions (AUT-11), as events of a check."""
         return self.virtual_users.findings()
 
@@ -553,7 +554,7 @@ class Work:
             ] = None
         return list(remarks)
 
-    def close(self, seconds: float = 60.0) -> list[dict[str, Any]]:
+    def close(self, seconds: float = 60.0) -> list[LeftoverEvent]:
         """Remove what the run created, and end every session; return the events for what is left over.
 
         It gives up after so many seconds, or when it is interrupted: what still exists then is left over.
@@ -562,7 +563,9 @@ class Work:
         self.client.be_patient(until)
         left = self.clean_up.run(until)
         self.client.close()
-        return [{**each, "reason": self.secret_registry.mask(each["reason"])} for each in left]
+        for each in left:
+            each.reason = self.secret_registry.mask(each.reason or "")
+        return left
 
     def news(self) -> dict[str, Any]:
         """Return which objects were created, and which are gone, since the last call (`Created.news`)."""

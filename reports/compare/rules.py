@@ -317,21 +317,21 @@ def _collect_answers(run: Stored) -> tuple[dict[tuple[str, str, bool], _Answers]
     calls: defaultdict[tuple[str, str, bool], _Answers] = defaultdict(_Answers)
     shapes: defaultdict[str, _Shape] = defaultdict(_Shape)
     for event in run.exchanges():
-        function, request = event.get("function"), event.get("request") or {}
+        function, response = event.function, event.response
         if not function:
             continue
-        response, failure = event.get("response"), event.get("failure")
-        test = re.sub(r"\[.*", "", str(event.get("test") or ""))
+        test = re.sub(r"\[.*", "", event.test)
         name = test.rpartition(".")[2] or "a call"
-        answers = calls[str(function), f"{request.get('verb')} in {name}", test.startswith(_RANDOM_TESTS)]
+        verb = event.request.verb if event.request is not None else None
+        answers = calls[function, f"{verb} in {name}", test.startswith(_RANDOM_TESTS)]
         answers.calls += 1
         if response is None:
-            answers.statuses[str(failure).partition(":")[0]] += 1
+            answers.statuses[str(event.failure).partition(":")[0]] += 1
             continue
-        status = str(response["status"])
+        status = str(response.status)
         answers.statuses[status] += 1
         try:
-            envelope = json.loads(response["body"])
+            envelope = json.loads(response.body)
         except (ValueError, RecursionError):
             continue
         if not isinstance(envelope, dict):
@@ -339,7 +339,7 @@ def _collect_answers(run: Stored) -> tuple[dict[tuple[str, str, bool], _Answers]
         if isinstance(envelope.get("errMsg"), str):
             answers.messages[status, normal(envelope["errMsg"])[:200]] += 1
         if envelope.get("isError") is False and "data" in envelope:
-            shape = shapes[str(function)]
+            shape = shapes[function]
             shape.places[""] += 1
             _add_paths(shape, "/data", envelope["data"], 0)
     return dict(calls), dict(shapes)

@@ -5,9 +5,39 @@ The builder takes one event at a time. It counts exchanges and does not keep the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import singledispatchmethod
 from typing import Any
 
+import msgspec
+
+from conformance.events import (
+    CaseEvent,
+    CoverageEvent,
+    CutEvent,
+    EndEvent,
+    ErrorEvent,
+    Event,
+    ExchangeEvent,
+    FindingEvent,
+    FindingFields,
+    InterruptedEvent,
+    JudgedEvent,
+    LeftoverEvent,
+    LoadEndEvent,
+    MarkEvent,
+    NoteEvent,
+    NotJudgedEvent,
+    PartlyJudgedEvent,
+    PhaseEndEvent,
+    PhaseEvent,
+    ResetEvent,
+    RunEvent,
+    SeenEvent,
+    TestEvent,
+    WithdrawnEvent,
+    given,
+)
 from conformance.rulebook.verdicts import gate_of, judge_run
 from reports.model.event_log import LogError
 from reports.model.load_summary import LoadPart, overall, requests
@@ -28,7 +58,7 @@ __all__ = ["FORMAT", "build"]
 FORMAT = 1
 
 
-def build(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def build(events: Iterable[Event]) -> dict[str, Any]:
     """Build the report of a run from its events."""
     builder = ReportBuilder()
     for event in events:
@@ -37,14 +67,10 @@ def build(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 class ReportBuilder:
-    """Collects the events of a run; `report` returns the report of those that were taken.
-
-    Each kind of event has its method, `on_` and the name of the event. An event of an unknown kind comes from a
-    later version and is ignored.
-    """
+    """Collects the events of a run; `report` returns the report of those that were taken."""
 
     def __init__(self) -> None:
-        self.run: dict[str, Any] | None = None
+        self.run: RunEvent | None = None
         self.results: dict[str, RuleResult] = {}
         self.exchanges = 0
         self.resets = 0
@@ -55,167 +81,184 @@ class ReportBuilder:
         self.coverage: dict[str, Any] | None = None
         self.interrupted = False
         self.cut = False
-        self.seen: list[Mapping[str, Any]] = []
-        self.end: Mapping[str, Any] | None = None
+        self.seen: list[SeenEvent] = []
+        self.end: EndEvent | None = None
         self.build = TargetBuild()
         self.phases: list[dict[str, Any]] = []
         self.load = LoadPart()
-        self.on_load = self.load.on_load
-        self.on_calibration = self.load.on_calibration
-        self.on_second = self.load.on_second
-        self.on_failure = self.load.on_failure
 
-    def take(self, event: Mapping[str, Any]) -> None:
+    def take(self, event: Event) -> None:
         """Take the next event of the run."""
-        kind = str(event.get("event"))
-        at = event.get("at")
-        if isinstance(at, int | float):
-            self.at = max(self.at, float(at))
-        if kind == "exchange":
+        self.at = max(self.at, given(event.at) or 0.0)
+        if isinstance(event, ExchangeEvent):
             self.exchanges += 1
             self.build.take(event)
-            return
-        method = getattr(self, "on_" + kind.replace(" ", "_").replace("-", "_"), None)
-        if method is not None:
-            method(event)
+        else:
+            self._take(event)
 
-    def _result(self, event: Mapping[str, Any], name: str | None = None) -> RuleResult | None:
-        """Return the result of the event's rule; an unknown rule is an error of the suite, and None."""
-        identifier = str(name or event.get("rule"))
+    def _result(self, identifier: str) -> RuleResult | None:
+        """Return the result of a rule; an unknown rule is an error of the suite, and None."""
         result = self.results.get(identifier)
         if result is None:
             message = f"an event names the rule {identifier}, which this run does not have"
-            self.on_error({"rule": None, "message": message, "ours": True})
+            self._take(ErrorEvent(None, message, ours=True))
         return result
 
-    def on_run(self, event: Mapping[str, Any]) -> None:
+    # A method for each type of event. The events of a load alone go to its part of the report.
+
+    @singledispatchmethod
+    def _take(self, event: Event) -> None:
+        self.load.take(event)
+
+    @_take.register
+    def _(self, event: RunEvent) -> None:
         if self.run is None:
-            self.run = dict(event)
-            self.results = {record["id"]: RuleResult(dict(record)) for record in event["rules"]}
-            self.load.on_run(event)
+            self.run = event
+            self.results = {record.id: RuleResult(record) for record in event.rules}
+            self.load.take(event)
 
-    def on_judged(self, event: Mapping[str, Any]) -> None:
-        for identifier, count in event["rules"].items():
-            if result := self._result(event, identifier):
-                result.judged += int(count)
+    @_take.register
+    def _(self, event: JudgedEvent) -> None:
+        for identifier, count in event.rules.items():
+            if result := self._result(identifier):
+                result.judged += count
 
-    def on_finding(self, event: Mapping[str, Any]) -> None:
-        if result := self._result(event):
-            kind = str(event.get("kind") or "")
-            key = (event.get("function"), kind)
+    @_take.register
+    def _(self, event: FindingEvent) -> None:
+        self._take_finding(event)
+
+    def _take_finding(self, event: FindingFields) -> None:
+        if result := self._result(event.rule):
+            kind = event.kind or ""
+            key = (event.function, kind)
             if key not in result.findings:
-                result.findings[key] = Finding(key[0], kind, str(event.get("message") or ""))
+                result.findings[key] = Finding(event.function, kind, event.message or "")
             result.findings[key].add(event)
 
-    def on_seen(self, event: Mapping[str, Any]) -> None:
-        """Retain what the running test found: it counts if the log ends before the test does."""
+    @_take.register
+    def _(self, event: SeenEvent) -> None:
+        # What the running test found counts if the log ends before the test does.
         self.seen.append(event)
 
-    def on_conversation(self, event: Mapping[str, Any]) -> None:
-        """Begin a test: the findings of the one before were reported at its end."""
+    @_take.register
+    def _(self, event: TestEvent) -> None:
+        # The findings of the test before were reported at its end.
         self.seen.clear()
 
-    def on_withdrawn(self, event: Mapping[str, Any]) -> None:
-        """Drop what the test has found so far: the target was reset meanwhile, or the cause was another."""
+    @_take.register
+    def _(self, event: WithdrawnEvent) -> None:
         self.seen.clear()
 
-    def on_case(self, event: Mapping[str, Any]) -> None:
-        if result := self._result(event):
-            finding = result.findings.get((event.get("function"), str(event.get("kind") or "")))
+    @_take.register
+    def _(self, event: CaseEvent) -> None:
+        if result := self._result(event.rule):
+            finding = result.findings.get((event.function, event.kind or ""))
             if finding is not None:
-                finding.case = str(event["file"])
+                finding.case = event.file
 
-    def on_coverage(self, event: Mapping[str, Any]) -> None:
-        self.coverage = {name: value for name, value in event.items() if name not in ("event", "at")}
+    @_take.register
+    def _(self, event: CoverageEvent) -> None:
+        self.coverage = {"functions": event.functions}
 
-    def on_not_judged(self, event: Mapping[str, Any]) -> None:
-        if result := self._result(event):
-            result.left_out[event.get("function"), str(event.get("reason") or NO_REASON)] = None
-            if lines := (event.get("lines") or "").strip("\n"):
+    @_take.register
+    def _(self, event: NotJudgedEvent) -> None:
+        if result := self._result(event.rule):
+            result.left_out[event.function, event.reason or NO_REASON] = None
+            if lines := (event.lines or "").strip("\n"):
                 result.lines[lines] = None
 
-    def on_partly_judged(self, event: Mapping[str, Any]) -> None:
-        """Note that a rule was tested on fewer functions than it applies to."""
-        if result := self._result(event):
-            result.judged_on = {name: event[name] for name in ("done", "of", "what")}
+    @_take.register
+    def _(self, event: PartlyJudgedEvent) -> None:
+        if result := self._result(event.rule):
+            result.note_extent(event)
 
-    def on_error(self, event: Mapping[str, Any]) -> None:
-        identifier, message, ours = event.get("rule"), str(event.get("message")), bool(event.get("ours"))
+    @_take.register
+    def _(self, event: ErrorEvent) -> None:
+        ours = given(event.ours) or False
         record = {
-            "rule": identifier,
-            "message": message,
+            "rule": event.rule,
+            "message": event.message,
             "ours": ours,
-            "whose": event.get("whose"),
-            "trace": event.get("trace"),
+            "whose": given(event.whose),
+            "trace": given(event.trace),
             "count": 0,
         }
-        self.errors.setdefault((identifier, message, ours), record)["count"] += 1
-        if identifier is not None and (result := self._result(event)):
-            if message not in result.errors:
-                result.errors.append(message)
+        self.errors.setdefault((event.rule, event.message, ours), record)["count"] += 1
+        if event.rule is not None and (result := self._result(event.rule)):
+            if event.message not in result.errors:
+                result.errors.append(event.message)
             result.crashed |= ours
 
-    def on_reset(self, event: Mapping[str, Any]) -> None:
+    @_take.register
+    def _(self, event: ResetEvent) -> None:
         self.resets += 1
 
-    def on_mark(self, event: Mapping[str, Any]) -> None:
-        self.load.on_mark(event)
-        if event.get("kind") == "reset":
+    @_take.register
+    def _(self, event: MarkEvent) -> None:
+        self.load.take(event)
+        if event.kind == "reset":
             self.resets += 1
 
-    def on_load_end(self, event: Mapping[str, Any]) -> None:
-        self.load.on_load_end(event)
-        for identifier, counts in (event.get("rules") or {}).items():
-            if result := self._result(event, identifier):
-                result.judged += int(counts["judged"])
-                result.broken += int(counts["broken"])
-        for counted in event.get("findings") or ():
-            if result := self._result(counted):
-                finding = result.findings.get((counted.get("function"), str(counted.get("kind") or "")))
+    @_take.register
+    def _(self, event: LoadEndEvent) -> None:
+        self.load.take(event)
+        for identifier, counts in event.rules.items():
+            if result := self._result(identifier):
+                result.judged += counts.judged
+                result.broken += counts.broken
+        for counted in event.findings:
+            if result := self._result(counted.rule):
+                finding = result.findings.get((counted.function, counted.kind or ""))
                 if finding is not None:
                     # The finding was reported when it first occurred, with its count at that time.
-                    finding.count = max(finding.count, int(counted["count"]))
+                    finding.count = max(finding.count, counted.count)
 
-    def on_leftover(self, event: Mapping[str, Any]) -> None:
-        record = {name: event.get(name) for name in ("kind", "id", "function", "reason")}
-        if not isinstance(record["id"], str | int | None):
-            record["id"] = str(record["id"])
+    @_take.register
+    def _(self, event: LeftoverEvent) -> None:
+        identifier = event.id if isinstance(event.id, str | int | None) else str(event.id)
         # An object that several attempts could not remove is listed once, with the last reason.
-        key = (record["kind"], record["id"]) if record["id"] is not None else len(self.leftovers)
-        self.leftovers[key] = record
+        key = (event.kind, identifier) if identifier is not None else len(self.leftovers)
+        self.leftovers[key] = {
+            "kind": event.kind,
+            "id": identifier,
+            "function": event.function,
+            "reason": event.reason,
+        }
 
-    def on_note(self, event: Mapping[str, Any]) -> None:
-        self.notes[str(event.get("message"))] = None
+    @_take.register
+    def _(self, event: NoteEvent) -> None:
+        self.notes[event.message] = None
 
-    def on_interrupted(self, event: Mapping[str, Any]) -> None:
+    @_take.register
+    def _(self, event: InterruptedEvent) -> None:
         self.interrupted = True
 
-    def on_cut(self, event: Mapping[str, Any]) -> None:
-        """Note that the log ends before the run did: what was seen and not reported yet counts."""
+    @_take.register
+    def _(self, event: CutEvent) -> None:
+        # The log ends before the run did, so what was seen and not reported yet counts.
         self.cut = True
 
-    def on_end(self, event: Mapping[str, Any]) -> None:
+    @_take.register
+    def _(self, event: EndEvent) -> None:
         self.end = event
 
-    def on_phase(self, event: Mapping[str, Any]) -> None:
-        """Begin a phase of a run that has several."""
-        self.phases.append({"name": str(event["name"]), "seconds": None, "verdict": None, "reason": None})
+    @_take.register
+    def _(self, event: PhaseEvent) -> None:
+        self.phases.append({"name": event.name, "seconds": None, "verdict": None, "reason": None})
 
-    def on_phase_end(self, event: Mapping[str, Any]) -> None:
-        """Judge the phase by what it found itself: later phases must not make up for what it could not judge."""
-        phase = next((phase for phase in self.phases if phase["name"] == event["name"]), None)
+    @_take.register
+    def _(self, event: PhaseEndEvent) -> None:
+        # A phase is judged by what it found itself: later phases must not make up for what it could not judge.
+        phase = next((phase for phase in self.phases if phase["name"] == event.name), None)
         if phase is None or self.run is None:
             return
         if self.interrupted:
             self._take_unconfirmed()
         rules, _ = judge_rules(self.results, self.run, self._down())
         phase["verdict"], phase["reason"] = judge_run(
-            rules,
-            self.errors.values(),
-            strict=bool(self.run.get("strict")),
-            interrupted=self.interrupted,
+            rules, self.errors.values(), strict=self.run.strict, interrupted=self.interrupted
         )
-        phase["seconds"] = float(event["seconds"])
+        phase["seconds"] = event.seconds
 
     def _down(self) -> str | None:
         """Return why the target was unreachable or unstable as a whole; None if it was not."""
@@ -225,10 +268,15 @@ class ReportBuilder:
     def _take_unconfirmed(self) -> None:
         """Count what the interrupted test had seen and not reported yet."""
         for event in self.seen:
-            result = self._result(event)
-            if result and (event.get("function"), str(event.get("kind") or "")) not in result.findings:
-                self.on_finding(event)
+            result = self._result(event.rule)
+            if result and (event.function, event.kind or "") not in result.findings:
+                self._take_finding(event)
         self.seen.clear()
+
+    def _sent(self) -> int:
+        """Return the number of requests, without those of a load."""
+        sent = given(self.end.requests) if self.end is not None else None
+        return self.exchanges if sent is None else sent
 
     def report(self) -> dict[str, Any]:
         """Return the report of the events that were taken. Raises LogError if there was no `run` event."""
@@ -239,36 +287,34 @@ class ReportBuilder:
         incomplete = interrupted or self.cut
         if incomplete:
             self._take_unconfirmed()
-        end = self.end or {}
         rules, used = judge_rules(self.results, run, self._down())
-        strict = bool(run.get("strict"))
         errors = list(self.errors.values())
         load = self.load.record()
         phases = judge_phases(self.phases, rules, errors, load, interrupted=interrupted)
         result = overall(load) if load is not None else ("pass", "")
         verdict, reason = judge_run(
-            rules, errors, strict=strict, interrupted=interrupted, load=result, phases=phases
+            rules, errors, strict=run.strict, interrupted=interrupted, load=result, phases=phases
         )
         return {
             "format": FORMAT,
-            "suite": run.get("suite"),
-            "verb": run["verb"],
-            "target": run["target"],
+            "suite": run.suite,
+            "verb": run.verb,
+            "target": msgspec.to_builtins(run.target),
             "build": self.build.record(),
-            "catalogue": run.get("catalogue"),
-            "started": run["started"],
-            "seconds": round(float(end.get("seconds", self.at)), 3),
-            "seed": run.get("seed"),
-            "budget": run.get("budget"),
-            "strict": strict,
-            "requests": int(end.get("requests", self.exchanges)) + requests(load),
+            "catalogue": msgspec.to_builtins(run.catalogue),
+            "started": run.started,
+            "seconds": round(self.end.seconds if self.end is not None else self.at, 3),
+            "seed": run.seed,
+            "budget": run.budget,
+            "strict": run.strict,
+            "requests": self._sent() + requests(load),
             "resets": self.resets,
             "interrupted": interrupted,
             "verdict": verdict,
             "reason": reason,
             "gate": gate_of(verdict),
-            "rerun": run.get("rerun"),
-            "rerun_rule": run.get("rerun_rule"),
+            "rerun": run.rerun,
+            "rerun_rule": run.rerun_rule,
             "phases": phases or None,
             "rules": rules,
             "waivers": waivers_to_mend(self.results, run, used, interrupted=incomplete),

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-__all__ = ["EVENTS", "LogError", "RunLog", "plain", "read_events"]
+from conformance.events import AnyEvent, Event, EventError, ExchangeEvent, JudgedEvent, decode, encode
+
+__all__ = ["EVENTS", "LogError", "RunLog", "read_events"]
 
 EVENTS = "events.jsonl"
 
 #: Events that come by the thousand and may be buffered. Every other event is written to the file at once.
-BUFFERED_EVENTS = frozenset({"exchange", "judged"})
+BUFFERED_EVENTS = (ExchangeEvent, JudgedEvent)
 
 
 class LogError(Exception):
     """The log of a run cannot be written, or cannot be read."""
-
-
-def plain(value: object) -> object:
-    """Return a value that JSON has no form for as one that it has: bytes as text, sets as sorted lists."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=str)
-    if isinstance(value, Mapping):
-        return dict(value)
-    return str(value)
-
-
-_encode = json.JSONEncoder(separators=(",", ":"), default=plain).encode
 
 
 class RunLog:
@@ -75,15 +62,13 @@ class RunLog:
         except OSError as error:
             raise LogError(f"cannot write {self.path}: {error.strerror}") from error
 
-    def write(self, event: Mapping[str, Any]) -> None:
+    def write(self, event: Event) -> None:
         """Append an event; one without `at` gets it: the seconds since the log was opened."""
         if self._broken:
             return
-        line = _encode(event)
         now = time.monotonic()
-        if "at" not in event:
-            line = f'{line[:-1]},"at":{now - self._began:.3f}}}'
-        patient = event.get("event") in BUFFERED_EVENTS
+        line = encode(event, now - self._began)
+        patient = isinstance(event, BUFFERED_EVENTS)
         with self._lock:
             self._waiting.append(line)
             self._size += len(line)
@@ -129,21 +114,23 @@ class RunLog:
         self.close()
 
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the events of a log one by one, without a last line that was cut off. Raises LogError."""
+def read_events(path: Path) -> Iterator[AnyEvent]:
+    """Yield the events of a log one by one, without a last line that was cut off. Raises LogError.
+
+    Events of types that this version does not know are left out.
+    """
     try:
         with Path(path).open("rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
                 try:
-                    event = json.loads(line)
-                except ValueError as error:
+                    event = decode(line)
+                except EventError as error:
                     if line.endswith(b"\n"):
-                        raise LogError(f"{path}, line {number}: not JSON") from error
+                        raise LogError(f"{path}, line {number}: {error}") from error
                     return
-                if not isinstance(event, dict):
-                    raise LogError(f"{path}, line {number}: not an event")
-                yield event
+                if event is not None:
+                    yield event
     except OSError as error:
         raise LogError(f"cannot read {path}: {error.strerror}") from error

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from conformance.events import Event, plain
 from conformance.rulebook import verdicts
 from reports.model.builder import build
-from reports.model.event_log import EVENTS, LogError, RunLog, plain, read_events
+from reports.model.event_log import EVENTS, LogError, RunLog, read_events
 from reports.render import junit, statement
 
 if TYPE_CHECKING:
@@ -57,9 +58,7 @@ def begin(folder: Path) -> RunLog:
     return log
 
 
-def write_report(
-    folder: Path, more: Iterable[Mapping[str, Any]] = (), *, kept: bool = True
-) -> dict[str, Any]:
+def write_report(folder: Path, more: Iterable[Event] = (), *, kept: bool = True) -> dict[str, Any]:
     """Build the report of the run in a folder, and write `report.json` and its renderings beside the events.
 
     `more` are events that could not be written to the log. Unless it is `kept`, the report is only returned.

@@ -9,19 +9,34 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import singledispatchmethod
 from typing import Any
 
+import msgspec
+
+from conformance.events import (
+    CalibrationEvent,
+    Event,
+    FailureEvent,
+    FunctionSecondRecord,
+    LoadEndEvent,
+    LoadEvent,
+    LoadFields,
+    LoadOptionsRecord,
+    MarkEvent,
+    MarkRecord,
+    RunEvent,
+    SecondEvent,
+    given,
+)
 from conformance.units import format_significant
 from reports.text import decided, plural
 
 __all__ = ["CUT_SHORT", "LoadPart", "measured", "overall", "requests"]
 
 
-#: Members of a second that are numbers; 0 if a second lacks them.
-_NUMBERS = ("sent", "done", "failed", "nonconformant", "dropped", "late", "users", "connections")
-#: The same for newer runs. Older ones do not distinguish served from refused.
-_MORE_NUMBERS = ("served", "answered", "renewed", "no_connection")
-_LATENCIES = ("p50", "p95", "p99", "max", "lag")
+#: Members of a second that older runs lack: they do not distinguish served from refused.
+_NEWER_COUNTS = ("served", "answered", "renewed", "no_connection")
 
 #: Members of counts that say how requests ended. Older runs lack them.
 _ENDINGS = (
@@ -38,165 +53,127 @@ _ENDINGS = (
 #: The reason why a run without an end is not judged.
 CUT_SHORT = "the run was cut short before its end was text"
 
-_PLANNED = (
-    "scenario",
-    "arrivals",
-    "executor",
-    "schedule",
-    "search",
-    "warmup",
-    "duration",
-    "users",
-    "think",
-    "workers",
-    "mix",
-    "abort_when",
-    "ceiling",
-)
-#: The same for newer runs.
-_MORE_PLANNED = ("fail_fast", "steps", "per_session", "read_only", "generator")
-
 
 class LoadPart:
     """Collects the events of a load; `record` returns the report's `load`, None if the run had none."""
 
     def __init__(self) -> None:
-        self.plan: dict[str, Any] | None = None
-        self.calibration: Mapping[str, Any] | None = None
+        self.options = LoadOptionsRecord()
+        self.plan: LoadEvent | None = None
+        self.calibration: dict[str, float] | None = None
         self.series: list[dict[str, Any]] = []
         self.marks: list[dict[str, Any]] = []
         self.functions: dict[str, Counter[str]] = {}
         self.failures: list[dict[str, Any]] = []
-        self.end: Mapping[str, Any] | None = None
-        self.wish: Mapping[str, Any] = {}
+        self.end: LoadEndEvent | None = None
 
-    def on_run(self, event: Mapping[str, Any]) -> None:
-        """Take the options of the load that the `run` event has."""
-        self.wish = event.get("load") or {}
+    @singledispatchmethod
+    def take(self, event: Event) -> None:
+        """Take the next event of the run; those that say nothing of a load are ignored."""
 
-    def on_load(self, event: Mapping[str, Any]) -> None:
-        """Take the plan of the load."""
+    @take.register
+    def _(self, event: RunEvent) -> None:
+        self.options = given(event.load) or LoadOptionsRecord()
+
+    @take.register
+    def _(self, event: LoadEvent) -> None:
         if self.plan is None:
-            plan = {name: value for name, value in event.items() if name not in ("event", "at")}
-            self.plan = {**self.wish, **plan}
+            self.plan = event
 
-    def on_calibration(self, event: Mapping[str, Any]) -> None:
-        """Take the rate that this machine reached against the calibration server."""
-        if event.get("rate"):
-            self.calibration = {"rate": float(event["rate"]), "cpu_us": float(event["cpu_us"])}
+    @take.register
+    def _(self, event: CalibrationEvent) -> None:
+        if event.rate:
+            self.calibration = {"rate": event.rate, "cpu_us": event.cpu_us}
 
-    def on_second(self, event: Mapping[str, Any]) -> None:
-        """Take one second of the run."""
-        at = int(event.get("at", len(self.series)))
-        asked = event.get("asked")
-        self.series.append(
-            {
-                "at": at,
-                "asked": None if asked is None else _number(asked),
-                "errors": {str(kind): int(count) for kind, count in (event.get("errors") or {}).items()},
-                "due": str(event.get("due") or ""),
-                "cpu": _number(event.get("cpu")),
-            }
-            | {name: int(event.get(name) or 0) for name in _NUMBERS}
-            | {name: _number(event.get(name)) for name in _LATENCIES}
-            | {name: int(event[name]) for name in _MORE_NUMBERS if event.get(name) is not None}
-        )
-        if at >= self._warmup:
-            for name, counts in (event.get("functions") or {}).items():
-                known = self.functions.setdefault(str(name), Counter())
+    @take.register
+    def _(self, event: SecondEvent) -> None:
+        at = given(event.at)
+        second = _second(event, len(self.series) if at is None else int(at))
+        self.series.append(second)
+        if second["at"] >= self._warmup:
+            for name, counts in event.functions.items():
+                known = self.functions.setdefault(name, Counter())
                 for key, value in _counted(counts).items():
                     known[key] += value
 
-    def on_mark(self, event: Mapping[str, Any]) -> None:
-        """Take a mark on the time axis; `at` is in seconds from the start of the load."""
+    @take.register
+    def _(self, event: MarkEvent) -> None:
         self.marks.append(_mark(event))
 
-    def on_failure(self, event: Mapping[str, Any]) -> None:
-        """Take a cause of failed requests, with its first example."""
-        row = {name: event.get(name) for name in ("function", "kind", "message", "first", "last", "exchange")}
-        self.failures.append({**row, "count": int(event.get("count") or 1)})
+    @take.register
+    def _(self, event: FailureEvent) -> None:
+        self.failures.append(
+            {
+                "function": event.function,
+                "kind": event.kind,
+                "message": event.message,
+                "first": event.first,
+                "last": event.last,
+                "exchange": msgspec.to_builtins(event.exchange),
+                "count": event.count or 1,
+            }
+        )
 
-    def on_load_end(self, event: Mapping[str, Any]) -> None:
-        """Take the totals of the run."""
+    @take.register
+    def _(self, event: LoadEndEvent) -> None:
         self.end = event
 
     @property
     def _warmup(self) -> float:
-        return _number((self.plan or {}).get("warmup"))
+        return _number(given(self.plan.warmup)) if self.plan is not None else 0.0
 
     def record(self) -> dict[str, Any] | None:
         """Return the report's `load`."""
-        plan = self.plan
-        if plan is None:
+        if self.plan is None:
             return None
-        end = self.end or {}
+        # What the end does not repeat is as planned.
+        end = self.end or LoadEndEvent()
+        plan = self.plan.filled_from(self.options)
         series = sorted(self.series, key=lambda second: second["at"])
-        totals = end if "total" in end else self._from_seconds(series)
-        connections = end.get("connections") or plan.get("connections") or {}
-        if not isinstance(connections, Mapping):
-            connections = {"limit": connections}
-        seconds = end.get("seconds", series[-1]["at"] + 1 if series else 0.0)
-        duration = end.get("duration", plan.get("duration"))
-        most = max((second["connections"] for second in series), default=0)
-        schedule = plan.get("schedule")
-        search = end.get("search") or plan.get("search")
+        total, functions, warmed = self._totals(end, series)
+        seconds = given(end.seconds)
+        if seconds is None:
+            seconds = series[-1]["at"] + 1 if series else 0.0
+        # `load-end` repeats the marks that were reported during the run.
+        marks = [_mark(mark) for mark in end.marks] or self.marks
+        schedule, search = given(plan.schedule), given(end.search) or given(plan.search)
         if schedule and schedule.get("kind") == "search":
             schedule, search = None, search or schedule
-        # `load-end` repeats the marks that were reported during the run.
-        marks = [_mark(mark) for mark in end["marks"]] if end.get("marks") else self.marks
-        more = {name: end.get(name, plan.get(name)) for name in _MORE_PLANNED}
-        more = {name: value for name, value in more.items() if value is not None}
-        planned = {name: end.get(name, plan.get(name)) for name in _PLANNED}
-        return (
-            planned
-            | more
-            | {
-                "schedule": schedule,
-                "search": search,
-                "scenario": str(plan.get("scenario") or ""),
-                "arrivals": "closed" if plan.get("arrivals") == "closed" else "open",
-                "warmup": self._warmup,
-                "duration": None if duration is None or math.isinf(float(duration)) else float(duration),
-                "seconds": _number(seconds),
-                "complete": "total" in end,
-                "users": int(end.get("users") or plan.get("users") or 0),
-                "workers": int(end.get("workers") or plan.get("workers") or 1),
-                "connections": {
-                    "limit": connections.get("limit"),
-                    "opened": int(connections.get("opened") or most),
-                    "most": int(connections.get("most") or most),
-                }
-                | ({"policy": connections["policy"]} if connections.get("policy") else {}),
-                "marks": sorted(marks, key=lambda mark: mark["at"]),
-                "total": _counts(totals["total"]),
-                "functions": {
-                    str(name): _counts(counts) for name, counts in sorted(totals["functions"].items())
-                },
-                "warmed": _counts(totals["warmed"]),
-                "series": series,
-                "rules": {
-                    str(rule): {"judged": int(of["judged"]), "broken": int(of["broken"])}
-                    for rule, of in (end.get("rules") or {}).items()
-                },
-                "schema": end.get("schema"),
-                "renewed": int(end.get("renewed") or 0),
-                "sessions": end.get("sessions"),
-                # A run that was cut short has reported each cause once.
-                "failures": end.get("failures") or {"rows": self.failures, "beyond": 0},
-                "slowest": list(end.get("slowest") or ()),
-                "slos": self._slos(end),
-                "health": self._health(end, series),
-            }
-        )
+        return _planned(end.filled_from(plan)) | {
+            "schedule": schedule,
+            "search": search,
+            "scenario": given(plan.scenario) or "",
+            "arrivals": "closed" if plan.arrivals == "closed" else "open",
+            "warmup": self._warmup,
+            "seconds": _number(seconds),
+            "complete": given(end.total) is not None,
+            "users": given(end.users) or given(plan.users) or 0,
+            "workers": given(end.workers) or given(plan.workers) or 1,
+            "connections": _connections(end, plan, series),
+            "marks": sorted(marks, key=lambda mark: mark["at"]),
+            "total": _counts(total),
+            "functions": {name: _counts(counts) for name, counts in sorted(functions.items())},
+            "warmed": _counts(warmed),
+            "series": series,
+            "rules": msgspec.to_builtins(end.rules),
+            "schema": end.schema,
+            "renewed": end.renewed or 0,
+            "sessions": end.sessions,
+            # A run that was cut short has reported each cause once.
+            "failures": end.failures or {"rows": self.failures, "beyond": 0},
+            "slowest": list(end.slowest or ()),
+            "slos": self._slos(end),
+            "health": self._health(end, series),
+        }
 
-    def _slos(self, end: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if end.get("slos") is not None:
-            return [dict(slo) for slo in end["slos"]]
-        planned = (self.plan or {}).get("slo") or ()
-        return [_unjudged(slo) for slo in planned]
+    def _slos(self, end: LoadEndEvent) -> list[dict[str, Any]]:
+        if end.slos is not None:
+            return end.slos
+        planned = given(self.plan.slo) if self.plan is not None else None
+        return [_unjudged(slo) for slo in planned or ()]
 
-    def _health(self, end: Mapping[str, Any], series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        health = dict(end.get("health") or {})
+    def _health(self, end: LoadEndEvent, series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        health = dict(end.health or {})
         if health:
             health.setdefault("remarks", [])
             if health.get("calibration") is None:
@@ -223,8 +200,13 @@ class LoadPart:
             "workers": [],
         }
 
-    def _from_seconds(self, series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Compute the totals of a run that was killed."""
+    def _totals(
+        self, end: LoadEndEvent, series: Sequence[Mapping[str, Any]]
+    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]], dict[str, Any]]:
+        """Return the counts in total, by function and of the warm-up; for a run that was killed, from its seconds."""
+        total, functions, warmed = given(end.total), given(end.functions), given(end.warmed)
+        if total is not None and functions is not None and warmed is not None:
+            return total, functions, warmed
         warm = [second for second in series if second["at"] < self._warmup]
         rest = [second for second in series if second["at"] >= self._warmup]
         functions = {
@@ -237,12 +219,82 @@ class LoadPart:
             }
             for name, counts in self.functions.items()
         }
-        return {"total": _summed(rest), "functions": functions, "warmed": _summed(warm)}
+        return _summed(rest), functions, _summed(warm)
 
 
-def _mark(event: Mapping[str, Any]) -> dict[str, Any]:
-    at = max(0.0, _number(event.get("at")))
-    return {"at": at, "kind": str(event.get("kind")), "text": str(event.get("text") or "")}
+def _planned(plan: LoadFields) -> dict[str, Any]:
+    """Return the members of the report's `load` that repeat the plan."""
+    duration = given(plan.duration)
+    newer = {
+        "fail_fast": given(plan.fail_fast),
+        "steps": given(plan.steps),
+        "per_session": given(plan.per_session),
+        "read_only": given(plan.read_only),
+        "generator": given(plan.generator),
+    }
+    return {
+        "scenario": None,
+        "arrivals": None,
+        "executor": given(plan.executor),
+        "schedule": None,
+        "search": None,
+        "warmup": None,
+        "duration": None if duration is None or math.isinf(duration) else float(duration),
+        "users": None,
+        "think": given(plan.think),
+        "workers": None,
+        "mix": given(plan.mix),
+        "abort_when": given(plan.abort_when),
+        "ceiling": given(plan.ceiling),
+    } | {name: value for name, value in newer.items() if value is not None}
+
+
+def _connections(end: LoadFields, plan: LoadFields, series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the limit of connections, and how many there were; older runs have the limit alone."""
+    reported = given(end.connections) or given(plan.connections) or {}
+    connections: dict[str, Any] = reported if isinstance(reported, dict) else {"limit": reported}
+    most = max((second["connections"] for second in series), default=0)
+    record = {
+        "limit": connections.get("limit"),
+        "opened": int(connections.get("opened") or most),
+        "most": int(connections.get("most") or most),
+    }
+    return record | ({"policy": connections["policy"]} if connections.get("policy") else {})
+
+
+def _second(event: SecondEvent, at: int) -> dict[str, Any]:
+    """Return a second for the report's series."""
+    newer = {
+        "served": given(event.served),
+        "answered": given(event.answered),
+        "renewed": given(event.renewed),
+        "no_connection": given(event.no_connection),
+    }
+    return {
+        "at": at,
+        "asked": None if event.asked is None else _number(event.asked),
+        "errors": event.errors,
+        "due": event.due,
+        "cpu": _number(event.cpu),
+        "sent": event.sent,
+        "done": event.done,
+        "failed": event.failed,
+        "nonconformant": event.nonconformant,
+        "dropped": event.dropped,
+        "late": event.late,
+        "users": event.users,
+        "connections": event.connections,
+        "p50": _number(event.p50),
+        "p95": _number(event.p95),
+        "p99": _number(event.p99),
+        "max": _number(event.max),
+        "lag": _number(event.lag),
+    } | {name: value for name, value in newer.items() if value is not None}
+
+
+def _mark(mark: MarkEvent | MarkRecord) -> dict[str, Any]:
+    at = max(0.0, _number(given(mark.at)))
+    return {"at": at, "kind": mark.kind, "text": mark.text}
 
 
 def _unjudged(slo: object) -> dict[str, Any]:
@@ -257,18 +309,16 @@ def _number(value: object) -> float:
     return number if math.isfinite(number) else 0.0
 
 
-def _counted(counts: object) -> dict[str, int]:
-    """Return one function's counts in a second, given as a mapping or as three numbers."""
-    names = ("requests", "failed", "nonconformant")
-    if isinstance(counts, Mapping):
-        errors = counts.get("errors")
-        failed = sum(errors.values()) if isinstance(errors, Mapping) else errors
-        return {
-            "requests": int(counts.get("requests") or 0),
-            "failed": int(counts.get("failed") or failed or 0),
-            "nonconformant": int(counts.get("nonconformant") or 0),
-        }
-    return dict(zip(names, counts, strict=False)) if isinstance(counts, Sequence) else {}
+def _counted(counts: FunctionSecondRecord | list[int]) -> dict[str, int]:
+    """Return one function's counts in a second; older runs have them as a list, or the errors by kind."""
+    if isinstance(counts, list):
+        return dict(zip(("requests", "failed", "nonconformant"), counts, strict=False))
+    errors = sum(counts.errors.values()) if isinstance(counts.errors, dict) else counts.errors
+    return {
+        "requests": counts.requests,
+        "failed": given(counts.failed) or errors or 0,
+        "nonconformant": counts.nonconformant,
+    }
 
 
 def _counts(counts: Mapping[str, Any]) -> dict[str, Any]:
@@ -303,7 +353,7 @@ def _summed(series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     requests = sum(second["done"] for second in series)
     ended: dict[str, Any] = {}
     if series and all("served" in second for second in series):
-        ended = {name: sum(second[name] for second in series) for name in _MORE_NUMBERS}
+        ended = {name: sum(second[name] for second in series) for name in _NEWER_COUNTS}
         ended["rate"] = ended["served"] / len(series)
         ended["unanswered"] = requests - ended["answered"]
     return {

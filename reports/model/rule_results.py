@@ -9,7 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.rulebook.verdicts import Evidence, Excuse, Policy, WaiverRecord, judge_rule, normal
+import msgspec
+
+from conformance.events import (
+    FindingEvent,
+    FindingFields,
+    KnownRecord,
+    PartlyJudgedEvent,
+    RuleRecord,
+    RunEvent,
+    fields_of,
+    given,
+)
+from conformance.rulebook.verdicts import Evidence, Excuse, Policy, judge_rule, normal
 from reports.text import judged_on_text, plural
 
 __all__ = [
@@ -42,53 +54,53 @@ class Finding:
     message: str
     count: int = 0
     reproduced: str | None = None
-    example: dict[str, Any] = field(default_factory=dict)
+    #: All parts of the example come from one event: expected and actual belong to the exchange that is shown.
+    example: FindingFields | None = None
     case: str | None = None
 
-    _PARTS = ("expected", "actual", "exchange", "request", "response", "failure", "curl")
-
-    def add(self, event: Mapping[str, Any]) -> None:
+    def add(self, event: FindingFields) -> None:
         """Count an event of this cause, and take it as the example if its request is smaller."""
-        self.count += int(event.get("count") or 1)
+        self.count += given(event.count) or 1
         if self.reproduced is None:
-            self.reproduced = event.get("reproduced")
-        if not self.example or self._is_smaller(event):
-            # All parts come from one event: expected and actual belong to the exchange that is shown.
-            self.example = {part: event.get(part) for part in self._PARTS}
-
-    def _is_smaller(self, event: Mapping[str, Any]) -> bool:
-        theirs, ours = event.get("request"), self.example.get("request")
-        if theirs is None or ours is None:
-            return theirs is not None
-        return len(theirs.get("body") or "") < len(ours.get("body") or "")
+            self.reproduced = event.reproduced
+        if self.example is None or _is_smaller(event, self.example):
+            self.example = event
 
     def record(self, excuse: Excuse | None) -> dict[str, Any]:
         """Return the finding as it stands in the report, with the reason for which it does not count."""
+        example = self.example or FindingEvent(rule="")
         return {
             "function": self.function,
             "kind": self.kind,
             "message": self.message,
-            "expected": self.example.get("expected") or "",
-            "actual": self.example.get("actual") or "",
+            "expected": example.expected or "",
+            "actual": example.actual or "",
             "count": self.count,
             "reproduced": self.reproduced,
             "waived": excuse is not None,
             "known": bool(excuse and excuse.known),
             "waiver": excuse.reason if excuse else None,
-            "exchange": self.example.get("exchange"),
-            "curl": self.example.get("curl"),
-            "request": self.example.get("request"),
-            "response": self.example.get("response"),
-            "failure": self.example.get("failure"),
+            "exchange": example.exchange,
+            "curl": example.curl,
+            "request": msgspec.to_builtins(example.request),
+            "response": msgspec.to_builtins(example.response),
+            "failure": example.failure,
             "case": self.case,
         }
+
+
+def _is_smaller(event: FindingFields, example: FindingFields) -> bool:
+    """Return whether the request of an event is smaller than that of the example, or the example has none."""
+    if event.request is None or example.request is None:
+        return event.request is not None
+    return len(event.request.body) < len(example.request.body)
 
 
 @dataclass(slots=True)
 class RuleResult:
     """What the events of a run say of one rule."""
 
-    rule: dict[str, Any]
+    rule: RuleRecord
     judged: int = 0
     #: The exchanges under load that broke the rule. The findings have only the first of them.
     broken: int = 0
@@ -99,6 +111,10 @@ class RuleResult:
     crashed: bool = False
     #: How many of the functions (or the like) that the rule applies to were tested; None if all were.
     judged_on: dict[str, Any] | None = None
+
+    def note_extent(self, event: PartlyJudgedEvent) -> None:
+        """Note that the rule was tested on fewer functions than it applies to."""
+        self.judged_on = {"done": event.done, "of": event.of, "what": event.what}
 
     def judge(
         self, excuses: Mapping[FindingKey, Excuse | None], down: str | None, no_reason: str = NO_REASON
@@ -115,8 +131,8 @@ class RuleResult:
             left_out=[reason for _, reason in self.left_out],
             judged_on=judged_on_text(self.judged_on) if self.judged_on is not None else None,
         )
-        verdict, reason = judge_rule(self.rule["level"], evidence, down=down, no_reason=no_reason)
-        return self.rule | {
+        verdict, reason = judge_rule(self.rule.level, evidence, down=down, no_reason=no_reason)
+        return fields_of(self.rule) | {
             "verdict": str(verdict),
             "reason": reason,
             "lines": "\n\n".join(self.lines) or None,
@@ -128,21 +144,22 @@ class RuleResult:
 
 
 def judge_rules(
-    results: Mapping[str, RuleResult], run: Mapping[str, Any], down: str | None
+    results: Mapping[str, RuleResult], run: RunEvent, down: str | None
 ) -> tuple[list[dict[str, Any]], set[int]]:
     """Judge every rule; return the rules of the report, and the numbers of the waivers that were needed.
 
     `down` says why the target was unreachable or unstable as a whole; None if it was not.
     """
-    no_reason = NOT_BY_LOAD if run["verb"] == "load" else NO_REASON
+    no_reason = NOT_BY_LOAD if run.verb == "load" else NO_REASON
     policy = policy_of(run)
     rules: list[dict[str, Any]] = []
     used: set[int] = set()
     for identifier, result in results.items():
         if result.broken and not result.findings:
             # The load counted violations and reported none of them: the rule must not pass for lack of an example.
+            example = FindingEvent(rule=identifier, expected=result.rule.title)
             result.findings[None, "load"] = Finding(
-                None, "load", "broken under load", result.broken, example={"expected": result.rule["title"]}
+                None, "load", "broken under load", result.broken, example=example
             )
         excuses = {key: policy.excuse(identifier, *key) for key in result.findings}
         for function, _ in result.findings:
@@ -151,33 +168,27 @@ def judge_rules(
     return rules, used
 
 
-def policy_of(run: Mapping[str, Any]) -> Policy:
+def policy_of(run: RunEvent) -> Policy:
     """Return the policy of a run, from the event that begins its log."""
-    known = run.get("known") or {}
+    known = run.known or KnownRecord("")
     return Policy(
         # Logs of early versions do not have the day on which the run began.
-        today=str(run.get("today") or str(run["started"])[:10]),
-        strict=bool(run.get("strict")),
-        waivers=[
-            WaiverRecord(str(each["rule"]), each.get("function"), str(each.get("reason")), str(each["until"]))
-            for each in run.get("waivers") or ()
-        ],
-        known=[
-            (str(found["rule"]), found.get("function"), str(found.get("kind") or ""))
-            for found in known.get("findings") or ()
-        ],
-        known_from=str(known.get("from")),
+        today=run.today or run.started[:10],
+        strict=run.strict,
+        waivers=run.waivers,
+        known=[(found.rule, found.function, found.kind or "") for found in known.findings],
+        known_from=known.source,
     )
 
 
 def known_findings(
-    results: Mapping[str, RuleResult], run: Mapping[str, Any], *, interrupted: bool
+    results: Mapping[str, RuleResult], run: RunEvent, *, interrupted: bool
 ) -> dict[str, Any] | None:
     """Return which findings of the named earlier run occurred again; None if no run was named.
 
     A finding is `gone` if it did not occur although its rule was judged, and `open` if its rule was not judged.
     """
-    if run.get("known") is None:
+    if run.known is None:
         return None
     seen = {
         (identifier, function, normal(kind))
@@ -194,11 +205,11 @@ def known_findings(
         else:
             place = "gone"
         lists[place].append(dict(zip(("rule", "function", "kind"), key, strict=True)))
-    return {"from": str(run["known"]["from"]), **lists}
+    return {"from": run.known.source, **lists}
 
 
 def waivers_to_mend(
-    results: Mapping[str, RuleResult], run: Mapping[str, Any], used: set[int], *, interrupted: bool
+    results: Mapping[str, RuleResult], run: RunEvent, used: set[int], *, interrupted: bool
 ) -> list[dict[str, Any]]:
     """Return the waivers that have expired and those that are no longer needed."""
     listed: list[dict[str, Any]] = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conformance.events import EventError, ExchangeEvent, decode
 from reports.model.builder import FORMAT, build
 from reports.model.event_log import EVENTS, LogError, read_events
 from reports.model.files import REPORT
@@ -84,7 +85,7 @@ class Stored:
         """The name of the run where several are shown."""
         return self.folder.name or str(self.folder)
 
-    def exchanges(self) -> Iterator[dict[str, Any]]:
+    def exchanges(self) -> Iterator[ExchangeEvent]:
         """Yield the recorded exchanges; nothing if there is no log."""
         path = self.folder / EVENTS
         if not path.is_file():
@@ -96,9 +97,13 @@ class Stored:
                     if b'"event":"exchange"' not in line[:40]:
                         continue
                     try:
-                        yield json.loads(line)
-                    except ValueError:
+                        event = decode(line)
+                    except EventError as error:
+                        if line.endswith(b"\n"):
+                            raise LogError(f"{path}: {error}") from error
                         return  # the last line, cut off
+                    if isinstance(event, ExchangeEvent):
+                        yield event
         except OSError as error:
             raise LogError(f"cannot read {path}: {error.strerror}") from error
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
 
+from conformance.events import ExchangeEvent, RequestRecord
 from conformance.text import cut
 
 __all__ = ["TargetBuild"]
@@ -38,23 +37,20 @@ class TargetBuild:
     def __init__(self) -> None:
         self.values: dict[str, dict[str, None]] = {}
 
-    def take(self, event: Mapping[str, Any]) -> None:
+    def take(self, event: ExchangeEvent) -> None:
         """Collect what the response of an exchange reports."""
-        response = event.get("response")
-        if not isinstance(response, Mapping):
+        response = event.response
+        if response is None:
             return
-        headers = response.get("headers")
-        if isinstance(headers, Mapping):
-            for name, value in headers.items():
-                if str(name).lower() in _BUILD_HEADERS:
-                    self._add(str(name).lower(), value)
-        function = str(event.get("function") or "")
-        if response.get("status") == 200 and _without_arguments(event.get("request")):
-            self._add_from_data(function, response.get("body"))
+        for name, value in response.headers.items():
+            if name.lower() in _BUILD_HEADERS:
+                self._add(name.lower(), value)
+        if response.status == 200 and _without_arguments(event.request):
+            self._add_from_data(event.function or "", response.body)
 
-    def _add_from_data(self, function: str, body: object) -> None:
+    def _add_from_data(self, function: str, body: str) -> None:
         try:
-            envelope = json.loads(str(body))
+            envelope = json.loads(body)
         except (ValueError, RecursionError):
             return
         data = envelope.get("data") if isinstance(envelope, dict) else None
@@ -70,27 +66,21 @@ class TargetBuild:
                     self._add(f"{function} /{path}", value_of_member)
 
     def _add(self, name: str, value: object) -> None:
-        for one in value if isinstance(value, list) else [value]:
-            text = str(one).strip()
-            if (
-                not text
-                or isinstance(one, bool)
-                or (name not in self.values and len(self.values) >= MAX_NAMES)
-            ):
-                continue
-            known = self.values.setdefault(name, {})
-            if len(known) < MAX_VALUES_PER_NAME:
-                known[cut(text, MAX_VALUE_CHARACTERS)] = None
+        text = str(value).strip()
+        if not text or isinstance(value, bool) or (name not in self.values and len(self.values) >= MAX_NAMES):
+            return
+        known = self.values.setdefault(name, {})
+        if len(known) < MAX_VALUES_PER_NAME:
+            known[cut(text, MAX_VALUE_CHARACTERS)] = None
 
     def record(self) -> dict[str, list[str]] | None:
         """Return the reported values by the header or member that has them; None if there are none."""
         return {name: list(values) for name, values in self.values.items()} or None
 
 
-def _without_arguments(request: object) -> bool:
-    body = request.get("body") if isinstance(request, Mapping) else None
+def _without_arguments(request: RequestRecord | None) -> bool:
     try:
-        call = json.loads(str(body))
+        call = json.loads(request.body) if request is not None else None
     except (ValueError, RecursionError):
         return False
     return isinstance(call, dict) and not call.get("data")

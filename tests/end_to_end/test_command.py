@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import pytest
 
+from conformance.events import ExchangeEvent, encode
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
 from fixtures.faults import FAULTS
@@ -300,8 +301,8 @@ def test_read_only_calls_only_what_reads(clean: str, tmp_path: Path) -> None:
     reads = {method["name"] for method in catalogue["methods"] if method.get("x-effect") == "read"}
     called = set()
     for event in read_events(tmp_path / "o" / "events.jsonl"):
-        if event["event"] == "exchange" and event["function"] and "." in event["function"]:
-            called.add(event["function"])
+        if isinstance(event, ExchangeEvent) and "." in (event.function or ""):
+            called.add(event.function)
     assert called - reads <= {"auth.login", "auth.logout"}
     assert len(called & reads) > 10
     assert report(tmp_path / "o")["leftovers"] == []
@@ -586,17 +587,17 @@ def test_same_seed_sends_the_same_requests(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stdout
         port = url.split(":")[2].split("/")[0]
         events = read_events(tmp_path / folder / "events.jsonl")
-        sent.append([_bytes(e).replace(port, "PORT") for e in events if e["event"] == "exchange"])
+        sent.append([_bytes(e).replace(port, "PORT") for e in events if isinstance(e, ExchangeEvent)])
     assert len(sent[0]) == len(sent[1]) > 1000
     assert [pair for pair in zip(*sent, strict=True) if pair[0] != pair[1]] == []
 
 
-def _bytes(event: dict[str, Any]) -> str:
+def _bytes(event: ExchangeEvent) -> str:
     """Return what was sent, without identifiers that the target chose and key logins' moments."""
-    request = re.sub(r"\\+u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), json.dumps(event["request"]))
-    if (event["function"] or "").endswith("loginHmac"):
+    request = re.sub(r"\\+u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), encode(event))
+    if (event.function or "").endswith("loginHmac"):
         return "key login"
     identifiers = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|pay_[0-9a-f]{24}"
     request = re.sub(identifiers, "ID", request)
     request = re.sub(r'"Content-Length": "\d+"', "", request)
-    return f"{event['function']} {request}"
+    return f"{event.function} {request}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from conformance.engine.context import as_answered
 from conformance.engine.observer import RuleObserver, described
+from conformance.events import Event
 from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding
+from tests.support.events import record_of
 from tests.support.evidence import problems
 
 
@@ -24,7 +25,7 @@ def exchange_of(body: bytes, status: int | None = 400, function: str = "course.r
 
 
 def test_another_example_takes_the_place_of_all_parts_at_once() -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
     observer = RuleObserver(events.append, ["COD-3"])
     for name, status in (("vanishedOne", 200), ("gone", 403), ("vanishedThree", 401), ("x", 500)):
         exchange = exchange_of(json.dumps({"method": name}).encode(), status)
@@ -47,7 +48,7 @@ def test_another_example_takes_the_place_of_all_parts_at_once() -> None:
     assert finding.actual == "status 500, errMsg 'No'"
     assert finding.message == "message of x"
     assert finding.case == [{"function": "course.x"}]
-    assert problems([finding.event(count=4, reproduced=None)]) == []
+    assert problems([record_of(finding.event(count=4, reproduced=None))]) == []
 
 
 @pytest.mark.parametrize(
@@ -118,6 +119,6 @@ def test_parts_of_two_exchanges_are_noticed(changed: dict[str, str]) -> None:
     """The check that every judged report goes through (tests/support/judging.py) can fail."""
     exchange = exchange_of(b'{"method":"x"}')
     finding = Finding("COD-3", "course", "kind", "", "status 404", described(exchange, None, ""), exchange)
-    event = finding.event(count=1, reproduced=None)
+    event = record_of(finding.event(count=1, reproduced=None))
     assert problems([event]) == []
     assert problems([event | changed])

@@ -24,15 +24,16 @@ from conformance.engine.harness import Embedded, Harness, Request
 from conformance.engine.markers import suite_tests
 from conformance.engine.not_judged import TargetDownError
 from conformance.engine.runner import Run
+from conformance.events import EndEvent, Event, ExchangeEvent, NotJudgedEvent
 from conformance.generation import payloads
 from conformance.protocol.client import OutOfTimeError
 from fixtures.faults import FAULTS
 from fixtures.service import server
 from fixtures.service.service import BASE, Service
-from reports.model.builder import build
 from reports.model.files import validate
 from tests.servers import library
 from tests.support import evidence
+from tests.support.events import build, record_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -80,24 +81,16 @@ def judge(
     harness.catalog = _compiled_once(harness.catalog)
     events: list[dict[str, Any]] = []
 
-    def emit(event: dict[str, Any]) -> None:
-        if event["event"] != "exchange":
-            events.append(json.loads(json.dumps(event)))
+    def emit(event: Event) -> None:
+        if not isinstance(event, ExchangeEvent):
+            events.append(record_of(event))
 
     try:
         harness.connect()
         emit(harness.header("test"))
-        for rule in harness.header("test")["rules"]:
-            if rule["id"] not in harness.wanted:
-                emit(
-                    {
-                        "event": "not judged",
-                        "rule": rule["id"],
-                        "function": None,
-                        "reason": "left out",
-                        "lines": None,
-                    }
-                )
+        for rule in harness.header("test").rules:
+            if rule.id not in harness.wanted:
+                emit(NotJudgedEvent(rule.id, reason="left out"))
         options = Options(
             seed=harness.seed,
             budget=budget,
@@ -127,7 +120,7 @@ def judge(
                 run.client.close()
             else:
                 run.finish()
-        emit({"event": "end", "seconds": run.seconds, "requests": run.client.sent})
+        emit(EndEvent(run.seconds, run.client.sent))
     finally:
         harness.close()
         # A run of the command ends with its process; here many follow each other in one.

@@ -18,6 +18,7 @@ from conformance.protocol.profile import Profile
 from conformance.protocol.wire import Address, Connection, WireError
 from load.workload.calls import Call
 from load.workload.workload import Work
+from tests.support.events import record_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
@@ -92,7 +93,7 @@ class Driver:
         """End the work; return what is left over."""
         if self.connection is not None:
             self.connection.close()
-        return self.work.close()
+        return [record_of(event) for event in self.work.close()]
 
 
 def embedded(url: str) -> tuple[Profile, Catalog]:

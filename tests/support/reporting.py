@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from load.metrics.histogram import Histogram
-from reports.model.builder import build
 from reports.model.files import validate
 from tests.reports.model.test_builder import END, a_rule, error, finding, header, judged, waiver
+from tests.support.events import build
 
 Event = dict[str, Any]
 

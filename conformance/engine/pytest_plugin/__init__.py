@@ -32,6 +32,7 @@ from conformance.engine.pytest_plugin.items import (
 from conformance.engine.pytest_plugin.options import add_options, request_of
 from conformance.engine.pytest_plugin.suite_run import SuiteRun
 from conformance.errors import UsageError
+from conformance.events import ErrorEvent
 from conformance.protocol.client import OutOfTimeError
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding
@@ -108,15 +109,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
         for suite_run in _suite_runs:
             message = f"the suite itself failed: {report.nodeid} cannot be collected"
-            suite_run.emit(
-                {
-                    "event": "error",
-                    "rule": None,
-                    "ours": True,
-                    "message": message,
-                    "trace": str(report.longrepr),
-                }
-            )
+            suite_run.emit(ErrorEvent(None, message, ours=True, trace=str(report.longrepr)))
 
 
 @pytest.hookimpl(trylast=True)
@@ -227,7 +220,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     except OutOfTimeError:
         why = f"the run's own deadline has passed, {run.options.deadline:.0f} s"
         mend = "a larger --budget has more time, --area takes less"
-        suite_run.emit({"event": "error", "rule": None, "whose": "out of time", "message": f"{why}: {mend}"})
+        suite_run.emit(ErrorEvent(None, f"{why}: {mend}", whose="out of time"))
         pyfuncitem.session.shouldstop = why
         pytest.skip(why)
     if not conclusion.late:
@@ -251,13 +244,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def _describe_finding(finding: Finding) -> str:
     event = finding.event(count=finding.count, reproduced=None)
     lines = [
-        f"{event['rule']} {RULES[finding.rule].level}  {event['message']}  [{event['function']}]",
-        f"  kind      {event['kind']}",
+        f"{event.rule} {RULES[finding.rule].level}  {event.message}  [{event.function}]",
+        f"  kind      {event.kind}",
         f"  says      {RULES[finding.rule].clause}",
-        f"  expected  {event['expected']}",
-        f"  got       {event['actual']}",
+        f"  expected  {event.expected}",
+        f"  got       {event.actual}",
     ]
-    return "\n".join([*lines, f"  repeat    {event['curl']}"] if event["curl"] else lines)
+    return "\n".join([*lines, f"  repeat    {event.curl}"] if event.curl else lines)
 
 
 # --- end

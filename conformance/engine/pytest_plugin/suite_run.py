@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from conformance import __version__
 from conformance.cases.format import save
@@ -26,6 +27,21 @@ from conformance.engine.runner import Run
 from conformance.engine.scheduling import LoadShedding, Planned
 from conformance.engine.signals import Interruption
 from conformance.errors import UsageError
+from conformance.events import (
+    CaseEvent,
+    CutEvent,
+    EndEvent,
+    ErrorEvent,
+    Event,
+    ExchangeEvent,
+    FindingEvent,
+    InterruptedEvent,
+    LeftoverEvent,
+    NotJudgedEvent,
+    PhaseEndEvent,
+    PhaseEvent,
+    given,
+)
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding
@@ -83,7 +99,7 @@ class SuiteRun:
             harness.connect()
             self.emit(harness.header(__version__))
             if harness.goes_on:
-                self.emit({"event": "phase", "name": "check"})
+                self.emit(PhaseEvent("check"))
             if self.lost is not None:
                 raise UsageError(f"--out {harness.out}: {self.lost}")
             for rule in RULES.values():
@@ -121,29 +137,35 @@ class SuiteRun:
             endless = run.payload_budget.requests is None
             run.payload_budget.seconds = PLAN_PAYLOAD_SECONDS if endless else math.inf
             run.payload_budget.sweeps = False
-        target = harness.header(__version__)["target"]
+        target = harness.header(__version__).target
         run.first = lately(harness.out.parent, target, harness.catalog.methods)
         return run
 
-    def emit(self, event: dict[str, Any]) -> None:
+    def emit(self, event: Event) -> None:
         """Write an event to the log, and show a finding at once."""
         if self.log is None:
             return
         try:
-            if event["event"] == "case":
-                event = dict(event)
-                save(self.harness.out / event["file"], event.pop("case"))
+            if isinstance(event, CaseEvent):
+                self._save_case(event)
             self.log.write(event)
         except LogError as error:
             self.lost = error
-        except OSError as error:
-            self.lost = LogError(f"cannot write {self.harness.out / event['file']}: {error.strerror}")
-        if event["event"] == "exchange":
+        if isinstance(event, ExchangeEvent):
             self.interruption.answered()
-        elif event["event"] == "finding" and event["count"] and self.progress is not None:
-            rule, function = event["rule"], event["function"]
-            fails = self.fails(rule, function, event["kind"])
-            self.progress.finding(rule, function, event["message"], RULES[rule].area, fails=fails)
+        elif isinstance(event, FindingEvent) and event.count and self.progress is not None:
+            rule, function = event.rule, event.function
+            fails = self.fails(rule, function, event.kind or "")
+            self.progress.finding(rule, function, event.message or "", RULES[rule].area, fails=fails)
+
+    def _save_case(self, event: CaseEvent) -> None:
+        """Write the file of a case; the log only names it. Raises LogError."""
+        path = self.harness.out / event.file
+        case, event.case = given(event.case), UNSET
+        try:
+            save(path, case or {})
+        except OSError as error:
+            raise LogError(f"cannot write {path}: {error.strerror}") from error
 
     def fails(self, rule: str, function: str | None, kind: str) -> bool:
         """Return whether a finding fails the gate: not if it only warns, is waived or is known."""
@@ -222,7 +244,7 @@ class SuiteRun:
 
     def leave_out(self, rule: str, reason: str) -> None:
         """Report that a rule is not judged, because of what was asked for."""
-        self.emit({"event": "not judged", "rule": rule, "function": None, "reason": reason, "lines": None})
+        self.emit(NotJudgedEvent(rule, reason=reason))
 
     def close(self) -> None:
         """End the run and make its report.
@@ -260,13 +282,13 @@ class SuiteRun:
 
     def _end(self, run: Run, log: RunLog) -> None:
         if self.interrupted:
-            self.emit({"event": "interrupted"})
-        figures = {"seconds": run.seconds, "requests": run.client.sent}
+            self.emit(InterruptedEvent())
+        seconds, sent = run.seconds, run.client.sent
         self.harness.sent = run.client.sent
         if self.harness.goes_on:
-            self.emit({"event": "phase-end", "name": "check", **figures})
+            self.emit(PhaseEndEvent("check", seconds, sent))
         else:
-            self.emit({"event": "end", **figures})
+            self.emit(EndEvent(seconds, sent))
         if self.progress is not None:
             self.progress.close()
         if self.lost is None:
@@ -280,14 +302,9 @@ class SuiteRun:
         """Make the report of the log as far as it was written; only show it, if it cannot be written either."""
         if self.run is None or self.log is None:
             return
-        problem: dict[str, Any] = {
-            "event": "error",
-            "rule": None,
-            "whose": "this machine",
-            "message": f"{lost}",
-        }
-        end = {"event": "end", "seconds": self.run.seconds, "requests": self.run.client.sent}
-        more = [problem, {"event": "cut"}, *[{"event": "interrupted"}] * self.interrupted, end]
+        problem = ErrorEvent(None, f"{lost}", whose="this machine")
+        end = EndEvent(self.run.seconds, self.run.client.sent)
+        more = [problem, CutEvent(), *[InterruptedEvent()] * self.interrupted, end]
         with contextlib.suppress(LogError):
             self.log.close()
         for kept in (True, False):
@@ -316,25 +333,9 @@ class SuiteRun:
             self.interrupted = True
             self.interruption.enter("report")
             for resource in run.resources.owned():
-                self.emit(
-                    {
-                        "event": "leftover",
-                        "kind": resource.kind,
-                        "id": str(resource.id),
-                        "function": None,
-                        "reason": "the clean-up was interrupted",
-                    }
-                )
+                reason = "the clean-up was interrupted"
+                self.emit(LeftoverEvent(resource.kind, str(resource.id), reason=reason))
         except Exception as error:
             mask = run.secret_registry.mask
-            self.emit(
-                {
-                    "event": "error",
-                    "rule": None,
-                    "ours": True,
-                    "message": mask(
-                        f"the suite itself failed in the clean-up: {type(error).__name__}: {error}"
-                    ),
-                    "trace": mask(traceback.format_exc()),
-                }
-            )
+            message = mask(f"the suite itself failed in the clean-up: {type(error).__name__}: {error}")
+            self.emit(ErrorEvent(None, message, ours=True, trace=mask(traceback.format_exc())))

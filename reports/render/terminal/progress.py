@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from msgspec import UNSET
+
+from conformance.events import Event, FindingEvent, LoadEvent, MarkEvent, SecondEvent, given
 from conformance.rulebook.model import AREAS
 from conformance.text import cut, reveal, wants_color, writable
 from conformance.units import format_milliseconds
@@ -200,7 +203,7 @@ class LoadProgress(_LineWriter):
         self._lenient = lenient
         # About sixty lines for a load of up to an hour, and one a minute for a longer one.
         self._every = every or max(1, math.ceil(min(seconds, 3600.0) / 60))
-        self._waiting: list[Mapping[str, Any]] = []
+        self._waiting: list[SecondEvent] = []
         self._tasks = False
         self._begin("getting ready", None if math.isinf(seconds) else math.ceil(seconds), share=False)
 
@@ -209,25 +212,24 @@ class LoadProgress(_LineWriter):
         with self._lock:
             self._write(text, style)
 
-    def take(self, event: Mapping[str, Any]) -> None:
-        """Show an event of the load, if its kind is shown."""
-        kind = event.get("event")
+    def take(self, event: Event) -> None:
+        """Show an event of the load, if its type is shown."""
         with self._lock:
-            if kind == "load":
-                self._tasks = event.get("executor") == "tasks"
-            elif kind == "second":
+            if isinstance(event, LoadEvent):
+                self._tasks = event.executor == "tasks"
+            elif isinstance(event, SecondEvent):
                 self._second(event)
-            elif kind == "mark":
-                text = f": {cut(str(event['text']), 160)}" if event.get("text") else ""
-                self._write(f"{float(event['at']):6.4g} s  {event['kind']}{text}", "yellow")
-            elif kind == "finding":
-                rule, message = str(event["rule"]), str(event.get("message") or "")
-                self.finding(rule, event.get("function"), message, fails=rule not in self._lenient)
+            elif isinstance(event, MarkEvent):
+                text = f": {cut(event.text, 160)}" if event.text else ""
+                self._write(f"{given(event.at) or 0.0:6.4g} s  {event.kind}{text}", "yellow")
+            elif isinstance(event, FindingEvent):
+                fails = event.rule not in self._lenient
+                self.finding(event.rule, event.function, event.message or "", fails=fails)
 
-    def _second(self, event: Mapping[str, Any]) -> None:
+    def _second(self, event: SecondEvent) -> None:
         self._waiting.append(event)
         if self._bar is not None:
-            self._bar.update(self._task, completed=int(event["at"]) + 1, description=bar_line(event))
+            self._bar.update(self._task, completed=_end_of(event), description=bar_line(event))
             self._waiting.clear()
         elif len(self._waiting) >= self._every:
             self._write_remaining()
@@ -238,34 +240,39 @@ class LoadProgress(_LineWriter):
             self._waiting.clear()
 
 
-def bar_line(second: Mapping[str, Any]) -> str:
+def _end_of(second: SecondEvent) -> int:
+    """Return the moment at which a second of the load ends, in seconds from its start."""
+    return int(given(second.at) or 0) + 1
+
+
+def bar_line(second: SecondEvent) -> str:
     """Return one second of a load as text that fits beside a bar in 80 columns."""
-    asked = f"/{second['asked']:.0f}" if second.get("asked") is not None else ""
-    names = ("p50", "p95", "p99", "lag")
+    asked = f"/{second.asked:.0f}" if second.asked is not None else ""
     p50, p95, p99, late = (
-        f"{value:.0f}" if (value := second[name]) >= 100 else f"{value:.2g}" for name in names
+        f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+        for value in (second.p50 or 0.0, second.p95 or 0.0, second.p99 or 0.0, second.lag or 0.0)
     )
     lag = f" · lag {late}" if asked else ""
-    served = second.get("served", second["done"])
-    errors = second["failed"] + second.get("no_connection", 0)
+    served = second.done if second.served is UNSET else second.served
+    errors = second.failed + (given(second.no_connection) or 0)
     return f"{served}{asked} per s · p50 {p50} · p95 {p95} · p99 {p99} ms · errors {errors}{lag}"
 
 
-def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
+def load_line(seconds: Sequence[SecondEvent], tasks: bool = False) -> str:
     """Return one line on some seconds of a load; with `tasks`, an arrival makes several requests."""
     from load.metrics.histogram import Histogram  # imports numpy, which a run without a load does not need
 
     count = len(seconds)
     due = Histogram()
     for second in seconds:
-        if second.get("due"):
-            due.merge(Histogram.decode(second["due"]))
-    asked = [second["asked"] for second in seconds if second.get("asked") is not None]
-    failed = sum(second["failed"] + second.get("no_connection", 0) for second in seconds)
+        if second.due:
+            due.merge(Histogram.decode(second.due))
+    asked = [second.asked for second in seconds if second.asked is not None]
+    failed = sum(second.failed + (given(second.no_connection) or 0) for second in seconds)
     p50, p95, p99 = (
         format_milliseconds(value / 1000) if due.count else "·" for value in due.percentiles((50, 95, 99))
     )
-    parts = [f"{seconds[-1]['at'] + 1:6.0f} s"]
+    parts = [f"{_end_of(seconds[-1]):6.0f} s"]
     if asked:
         parts.append(f"{'tasks' if tasks else 'asked'} {sum(asked) / count:7.1f}/s")
     parts += [
@@ -275,22 +282,23 @@ def load_line(seconds: Sequence[Mapping[str, Any]], tasks: bool = False) -> str:
         f"p99 {p99:>8}",
         f"errors {failed}",
     ]
-    for name in ("dropped", "renewed"):
-        if number := sum(second.get(name, 0) for second in seconds):
-            parts.append(f"{name} {number}")
+    if dropped := sum(second.dropped for second in seconds):
+        parts.append(f"dropped {dropped}")
+    if renewed := sum(given(second.renewed) or 0 for second in seconds):
+        parts.append(f"renewed {renewed}")
     if asked:
-        parts.append(f"lag {format_milliseconds(max(second['lag'] for second in seconds))}")
+        parts.append(f"lag {format_milliseconds(max(second.lag or 0.0 for second in seconds))}")
     return "  ".join(parts)
 
 
-def _rates(seconds: Sequence[Mapping[str, Any]]) -> list[str]:
+def _rates(seconds: Sequence[SecondEvent]) -> list[str]:
     """Return the rates of answered and served requests."""
     count = len(seconds)
-    if any("served" not in second for second in seconds):
-        return [f"reached {sum(second['done'] for second in seconds) / count:7.1f}/s"]
-    return [
-        f"{name} {sum(second[name] for second in seconds) / count:7.1f}/s" for name in ("answered", "served")
-    ]
+    if any(second.served is UNSET for second in seconds):
+        return [f"reached {sum(second.done for second in seconds) / count:7.1f}/s"]
+    answered = sum(given(second.answered) or 0 for second in seconds)
+    served = sum(given(second.served) or 0 for second in seconds)
+    return [f"answered {answered / count:7.1f}/s", f"served {served / count:7.1f}/s"]
 
 
 def _console(file: TextIO, color: bool) -> Console:

@@ -29,6 +29,7 @@ from conformance.engine.context import TestContext
 from conformance.engine.harness import Harness, Request
 from conformance.engine.replay import Player, writes
 from conformance.engine.runner import Run
+from conformance.events import given
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding
@@ -293,8 +294,8 @@ def test_a_smaller_example_takes_the_place_of_a_larger_one(run: Run, ctx: TestCo
     assert run.recorder.event(a_finding(large, kind="smaller")) is None
     second = run.recorder.event(a_finding(small, kind="smaller"))
     assert second is not None
-    assert second["file"] == first["file"]
-    assert second["case"]["steps"][0]["data"] == {"query": "a"}
+    assert second.file == first.file
+    assert (given(second.case) or {})["steps"][0]["data"] == {"query": "a"}
     assert run.recorder.event(a_finding(large, kind="smaller")) is None
     assert run.recorder.event(a_finding(None, kind="nothing was sent")) is None
 
@@ -563,7 +564,7 @@ def test_what_had_to_be_masked_is_not_expected_to_do_the_same(run: Run, ctx: Tes
     exchange = ctx.call("course.find", {"query": hidden}, as_="owner")
     event = run.recorder.event(a_finding(exchange, kind="masked", accepted=(400,)))
     assert event is not None
-    (step,) = event["case"]["steps"]
+    (step,) = (given(event.case) or {})["steps"]
     assert step["data"] == {"query": "***"}
     assert "expect" not in step
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from conformance.engine.history import lately
+from conformance.events import TargetRecord
 
 HERE = {"url": "http://127.0.0.1:1/api/", "embedded": False}
+TARGET = TargetRecord(str(HERE["url"]))
 FUNCTIONS = ("a.read", "a.add", "b.find")
 
 
@@ -25,19 +27,19 @@ def run(folder: Path, name: str, target: dict[str, Any], failed: str | None, kno
 def test_failed_and_new_functions_are_found(tmp_path: Path) -> None:
     run(tmp_path, "2026-01-01", HERE, "a.add", list(FUNCTIONS))
     run(tmp_path, "2026-01-02", HERE, "a.read", ["a.read", "a.add"])
-    assert lately(tmp_path, HERE, FUNCTIONS) == {"a.read", "b.find"}
+    assert lately(tmp_path, TARGET, FUNCTIONS) == {"a.read", "b.find"}
 
 
 def test_another_targets_run_says_nothing(tmp_path: Path) -> None:
     run(tmp_path, "2026-01-01", HERE | {"url": "http://127.0.0.1:2/api/"}, "a.read", ["a.read"])
-    assert lately(tmp_path, HERE, FUNCTIONS) == frozenset()
+    assert lately(tmp_path, TARGET, FUNCTIONS) == frozenset()
     embedded = {"url": "http://127.0.0.1:9/api/", "embedded": True}
     run(tmp_path, "2026-01-02", embedded, "a.add", None)
-    assert lately(tmp_path, embedded | {"url": "http://127.0.0.1:8/api/"}, FUNCTIONS) == {"a.add"}
+    assert lately(tmp_path, TargetRecord("http://127.0.0.1:8/api/", embedded=True), FUNCTIONS) == {"a.add"}
 
 
 def test_what_cannot_be_read_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "report.json").write_text("{")
-    assert lately(tmp_path, HERE, FUNCTIONS) == frozenset()
-    assert lately(tmp_path / "absent", HERE, FUNCTIONS) == frozenset()
+    assert lately(tmp_path, TARGET, FUNCTIONS) == frozenset()
+    assert lately(tmp_path / "absent", TARGET, FUNCTIONS) == frozenset()

@@ -17,6 +17,7 @@ from conformance.engine.harness import Harness, Request, duration
 from conformance.rulebook import RULES
 from reports.model.event_log import read_events
 from tests.conformance.cases.test_format import BAD, OBJECT, a_case, invalid_data, opened
+from tests.support.events import record_of
 from tests.support.judging import ROOT, foreign, serving_here
 from tests.support.recording import MAX_SECONDS, PROFILE, ran, ran_here, recording, report_in
 
@@ -352,7 +353,8 @@ def opened_at(told: dict[str, str]) -> Any:
 
 
 def events_in(folder: Path, *kinds: str) -> list[dict[str, Any]]:
-    return [event for event in read_events(folder / "events.jsonl") if event["event"] in kinds]
+    records = (record_of(event) for event in read_events(folder / "events.jsonl"))
+    return [record for record in records if record["event"] in kinds]
 
 
 def test_a_check_looks_for_what_was_found_before_first(tmp_path: Path) -> None:

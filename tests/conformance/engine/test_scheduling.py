@@ -190,7 +190,7 @@ def test_a_verdict_says_how_much_it_rests_on() -> None:
         extent.plan(("c", user), ["COD-5"], "user", user)
     for test in (*(("a", n) for n in range(3)), *(("b", n) for n in range(33)), ("c", "one")):
         extent.done(test)
-    assert [(event["rule"], event["done"], event["of"], event["what"]) for event in extent.events()] == [
+    assert [(event.rule, event.done, event.of, event.what) for event in extent.events()] == [
         ("HTTP-1", 3, 33, "functions"),
         ("COD-5", 1, 2, "users"),
     ]

@@ -8,13 +8,14 @@ import pytest
 
 from conformance.protocol.exchange import Exchange, Request
 from conformance.protocol.redaction import SecretRegistry
+from tests.support.events import json_of
 
 RAW = b"POST /api/a HTTP/1.1\r\nHost: h\r\nToken: s3ss10n\r\nContent-Length: +2\r\nX: 50%\\'\x0b\xe9\r\n\r\n{}POST /"
 
 
 def line(url: str, raw: bytes = RAW) -> str:
     request = Request("POST", url, (("Token", "s3ss10n"),), b"{}", raw, well_formed=False, exact=True)
-    return str(Exchange(request, secret_registry=SecretRegistry()).record()["curl"])
+    return str(json_of(Exchange(request, secret_registry=SecretRegistry()).record())["curl"])
 
 
 @pytest.mark.parametrize(
@@ -38,15 +39,15 @@ def test_a_token_in_a_trailer_is_hidden() -> None:
 
 def test_other_requests_have_a_line_of_curl() -> None:
     request = Request("POST", "http://h/api/a", (), b"{}", b"POST /api/a HTTP/1.1\r\n\r\n{}")
-    assert str(Exchange(request, secret_registry=SecretRegistry()).record()["curl"]).startswith("curl ")
+    assert str(json_of(Exchange(request, secret_registry=SecretRegistry()).record())["curl"]).startswith(
+        "curl "
+    )
 
 
 def test_packets_are_sent_apart() -> None:
     raw = b"POST /api/a HTTP/1.1\r\nHost: h\r\nToken: s3ss10n\r\n\r\n{}"
     request = Request("POST", "http://h/api/a", (), b"{}", raw, packets=lambda data: [data])
-    shown, _, command = str(Exchange(request, secret_registry=SecretRegistry()).record()["curl"]).rpartition(
-        " | "
-    )
+    shown, _, command = Exchange(request, secret_registry=SecretRegistry()).record().curl.rpartition(" | ")
     assert command == "nc h 80"
     assert shown.count("printf") == 2
     printed = subprocess.run(

@@ -25,6 +25,7 @@ from conformance.protocol.exchange import Exchange, Failure, Request, Response
 from conformance.protocol.redaction import MASK, SecretRegistry
 from conformance.protocol.strict_json import read_json
 from tests.conformance.protocol.test_wire import always, answer, serving
+from tests.support.events import json_of
 
 # JSON
 
@@ -123,7 +124,7 @@ def test_depth(body: bytes) -> None:
     exchange = Exchange(Request("POST", "http://h/", (), b""), Response(200, (), body))
     assert exchange.json.error == "nested too deep to read"
     assert exchange.envelope is None
-    assert exchange.record()["response"]["body"].startswith(("[[[", '{"a":{"a"'))
+    assert json_of(exchange.record())["response"]["body"].startswith(("[[[", '{"a":{"a"'))
 
 
 @pytest.mark.parametrize("size", [30, 5_000, 1_000_000])
@@ -140,7 +141,7 @@ def test_a_password_of_any_size_is_masked_where_it_is_repeated(size: int) -> Non
         secret_registry=secret_registry,
         login=True,
     )
-    told = json.dumps(exchange.record())
+    told = json.dumps(json_of(exchange.record()))
     assert ("somebody" in told) is (size < 1_000_000)
     assert "x" * min(size, 4_096) not in told
 
@@ -311,7 +312,9 @@ def test_no_secret_in_any_form(secret: str, way: str) -> None:
     secret_registry = secret_registry_with(secret)
     written = WAYS[way](secret)
     for place in PLACES:
-        record = exchange_with(written, place, secret_registry, before="before ", after=" after").record()
+        record = json_of(
+            exchange_with(written, place, secret_registry, before="before ", after=" after").record()
+        )
         said = texts(record)
         dump = json.dumps(record)
         assert MASK in dump, (place, written)
@@ -332,24 +335,24 @@ def test_no_secret_in_base64(secret: str, safe: bool) -> None:
             coded = base64_in(secret, before, after)
             if safe:
                 coded = coded.replace("+", "-").replace("/", "_")
-            shown = exchange_with(coded, "came", secret_registry, before='{"a":"', after='"}').record()[
-                "response"
-            ]["body"]
+            shown = json_of(
+                exchange_with(coded, "came", secret_registry, before='{"a":"', after='"}').record()
+            )["response"]["body"]
             assert MASK in shown, (before, after)
             left = shown.replace('{"a":"', "").replace('"}', "").replace(MASK, "")
             # What is left holds what stood around, and a few bits of the secret's first and last byte.
             assert len(left) <= len(base64_in("", before, "")) + len(base64_in("", after, "")) + 4
             for form in (coded.replace("/", "\\/"), quote(coded, safe=""), lowered(quote(coded, safe=""))):
-                assert MASK in exchange_with(form, "url", secret_registry).record()["request"]["url"]
+                assert MASK in json_of(exchange_with(form, "url", secret_registry).record())["request"]["url"]
 
 
 def test_basic_authorization_is_masked_by_name_and_by_value() -> None:
     secret_registry = secret_registry_with("Tr0ub4dor&3")
     coded = base64.b64encode(b"owner@example.com:Tr0ub4dor&3").decode()
-    record = exchange_with(coded, "why", secret_registry).record()
+    record = json_of(exchange_with(coded, "why", secret_registry).record())
     assert coded[-12:-4] not in record["failure"]
     exchange = Exchange(Request("POST", "http://h/", (("Authorization", f"Basic {coded}"),), b""))
-    assert exchange.record()["request"]["headers"] == {"Authorization": MASK}
+    assert json_of(exchange.record())["request"]["headers"] == {"Authorization": MASK}
 
 
 def test_latin_1() -> None:
@@ -361,7 +364,7 @@ def test_latin_1() -> None:
             exchange.request = Request("POST", "http://h/", (("X", wire.decode("latin-1")),), wire)
         else:
             exchange.response = Response(200, (("X", wire.decode("latin-1")),), wire)
-        side = exchange.record()["request" if place == "sent" else "response"]
+        side = json_of(exchange.record())["request" if place == "sent" else "response"]
         assert side["body"] == "x *** y"
         assert side["headers"] == {"X": "x *** y"}
 
@@ -414,12 +417,16 @@ def test_no_record_holds_a_secret(
 ) -> None:
     written = WAYS[way](secret)
     # A secret that could be part of what the record itself says shows nothing.
-    empty = exchange_with("", place, SecretRegistry(), before=before, after=after, login=login).record()
+    empty = json_of(
+        exchange_with("", place, SecretRegistry(), before=before, after=after, login=login).record()
+    )
     forms = {WAYS[each](secret) for each in WAYS} | {written}
     said_anyway = [*texts(empty), "http://h/api/x?", f"{before}{MASK}{after}", json.dumps(empty)]
     assume(not any(form in text for form in forms for text in said_anyway))
     secret_registry = secret_registry_with(secret)
-    record = exchange_with(written, place, secret_registry, before=before, after=after, login=login).record()
+    record = json_of(
+        exchange_with(written, place, secret_registry, before=before, after=after, login=login).record()
+    )
     for text in texts(record):
         for form in forms:
             assert form not in text
@@ -445,7 +452,7 @@ def test_no_record_holds_a_secret_in_base64(secret: str, before: str, after: str
 def test_masking_leaves_a_line_of_json() -> None:
     secret_registry = secret_registry_with('a"b\\c/d')
     body = json.dumps({"x": 'a"b\\c/d', "y": [1, 'z a"b\\c/d']})
-    shown = exchange_with(body, "came", secret_registry).record()["response"]["body"]
+    shown = json_of(exchange_with(body, "came", secret_registry).record())["response"]["body"]
     assert json.loads(shown) == {"x": MASK, "y": [1, f"z {MASK}"]}
 
 
@@ -485,7 +492,7 @@ def test_a_token_that_nobody_knows() -> None:
     token = 'unknown"token/å'
     request = Request("POST", f"http://h/api/x?t={quote(token)}", (("tOKEN", token),), token.encode())
     response = Response(401, (("X-Echo", f"no {token}"),), json.dumps({"errMsg": f"no {token}"}).encode())
-    record = Exchange(request, response, secret_registry=SecretRegistry()).record()
+    record = json_of(Exchange(request, response, secret_registry=SecretRegistry()).record())
     assert "unknown" not in json.dumps(record)
     assert record["request"]["headers"] == {"tOKEN": MASK}
 
@@ -512,13 +519,15 @@ def test_a_token_that_nobody_knows() -> None:
 )
 def test_headers(name: str, value: str, shown: str) -> None:
     headers = ((name, value),)
-    record = Exchange(Request("POST", "http://h/", headers, b""), Response(200, headers, b"")).record()
+    record = json_of(
+        Exchange(Request("POST", "http://h/", headers, b""), Response(200, headers, b"")).record()
+    )
     assert record["request"]["headers"] == record["response"]["headers"] == {name: shown}
 
 
 def test_headers_that_come_twice() -> None:
     headers = (("X-A", "1"), ("Token", "a"), ("X-A", "2"), ("Token", "b"))
-    record = Exchange(Request("POST", "http://h/", headers, b"")).record()
+    record = json_of(Exchange(Request("POST", "http://h/", headers, b"")).record())
     assert record["request"]["headers"] == {"X-A": "1, 2", "Token": "***, ***"}
 
 
@@ -549,9 +558,9 @@ def test_a_login_is_masked_by_name(body: Any, shown: Any, spaced: bool) -> None:
     secret_registry = SecretRegistry()
     secret_registry.member("Key")
     request, response = Request("POST", "http://h/", (), text), Response(200, (), text)
-    record = Exchange(request, response, secret_registry=secret_registry, login=True).record()
+    record = json_of(Exchange(request, response, secret_registry=secret_registry, login=True).record())
     assert json.loads(record["request"]["body"]) == json.loads(record["response"]["body"]) == shown
-    other = Exchange(request, response, secret_registry=secret_registry).record()
+    other = json_of(Exchange(request, response, secret_registry=secret_registry).record())
     assert other["response"]["body"] == text.decode()
 
 
@@ -570,20 +579,20 @@ def test_a_login_is_masked_by_name(body: Any, shown: Any, spaced: bool) -> None:
 )
 def test_a_login_that_is_hardly_json(body: bytes, shown: str) -> None:
     exchange = Exchange(Request("POST", "http://h/", (), b""), Response(200, (), body), login=True)
-    assert exchange.record()["response"]["body"] == shown
+    assert json_of(exchange.record())["response"]["body"] == shown
 
 
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]:,"\\ tokenx1', max_size=40).map(str.encode))
 @settings(max_examples=300, deadline=None)
 def test_a_login_of_any_bytes_is_recorded(body: bytes) -> None:
     exchange = Exchange(Request("POST", "http://h/", (), body), Response(200, (), body), login=True)
-    json.dumps(exchange.record())
+    json.dumps(json_of(exchange.record()))
 
 
 def test_a_deep_login_is_recorded() -> None:
     body = b'{"token":' * 50_000
     exchange = Exchange(Request("POST", "http://h/", (), b""), Response(200, (), body), login=True)
-    assert exchange.record(limit=1_000_000)["response"]["body"].startswith('{"token":{"token":')
+    assert json_of(exchange.record(limit=1_000_000))["response"]["body"].startswith('{"token":{"token":')
 
 
 # Long bodies
@@ -591,11 +600,12 @@ def test_a_deep_login_is_recorded() -> None:
 
 def test_long_bodies_are_cut() -> None:
     body = b"x" * 20_000
-    record = Exchange(Request("POST", "http://h/", (), body), Response(200, (), body)).record()
+    record = json_of(Exchange(Request("POST", "http://h/", (), body), Response(200, (), body)).record())
     for side in ("request", "response"):
         assert record[side]["body"] == "x" * 16_384 + "… (20000 bytes in all)"
     assert (
-        Exchange(Request("POST", "http://h/", (), b"x" * 16_384)).record()["request"]["body"] == "x" * 16_384
+        json_of(Exchange(Request("POST", "http://h/", (), b"x" * 16_384)).record())["request"]["body"]
+        == "x" * 16_384
     )
 
 
@@ -607,9 +617,11 @@ def test_a_cut_never_leaves_part_of_a_secret(shift: int, login: bool) -> None:
     for repeat in (1, 30):
         body = b"-" * (1000 + shift - 35 * (repeat - 1)) + (secret.encode() + b"---") * repeat + b"-" * 5000
         response = Response(200, (), body)
-        record = Exchange(
-            Request("POST", "http://h/", (), body), response, secret_registry=secret_registry, login=login
-        ).record(limit=1000)
+        record = json_of(
+            Exchange(
+                Request("POST", "http://h/", (), body), response, secret_registry=secret_registry, login=login
+            ).record(limit=1000)
+        )
         for side in ("request", "response"):
             shown = record[side]["body"]
             assert secret[:4] not in shown
@@ -626,7 +638,7 @@ def test_a_huge_body_costs_little() -> None:
         Request("POST", "http://h/", (), body), Response(200, (), body), secret_registry=secret_registry
     )
     begun = time.process_time()
-    exchange.record()
+    json_of(exchange.record())
     assert time.process_time() - begun < 0.5
 
 
@@ -680,7 +692,7 @@ def test_curl_repeats_the_request(name: str, options: dict[str, Any], tmp_path: 
         client = Client(served.url, secret_registry=secret_registry, timeout=5)
         exchange = client.send(**{"target": "course", **options})
         client.close()
-        line = exchange.record()["curl"]
+        line = json_of(exchange.record())["curl"]
         assert TOKEN not in line
         command = line.replace(MASK, TOKEN)
         environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
@@ -730,7 +742,7 @@ def test_curl_repeats_head_with_a_body() -> None:
         client = Client(served.url, timeout=5)
         exchange = client.send("x", b'{"method":"remove"}', verb="HEAD")
         client.close()
-        subprocess.run(["sh", "-c", exchange.record()["curl"]], capture_output=True, timeout=10)
+        subprocess.run(["sh", "-c", json_of(exchange.record())["curl"]], capture_output=True, timeout=10)
     ours, theirs = (_parts(request) for request in served.requests)
     assert theirs == ours
 
@@ -739,7 +751,7 @@ def test_curl_of_a_hostile_request_is_one_command() -> None:
     request = Request(
         "X;id", "http://h/$(id)`id`'\";id", (("A';id;'", "b';id;'"), ("Token", ""), ("B", "$(id)")), b"';id;'"
     )
-    words = shlex.split(Exchange(request).record()["curl"])
+    words = shlex.split(json_of(Exchange(request).record())["curl"])
     assert words == [
         *("curl", "-sS", "-X", "X;id", "http://h/$(id)`id`'\";id", "-H", "A';id;': b';id;'", "-H", "Token;"),
         *("-H", "B: $(id)", "-H", "Content-Type:", "--data-raw", "';id;'"),
@@ -753,7 +765,7 @@ def test_a_record() -> None:
     request = Request("POST", "http://h/api/x", (("Token", "t"),), b"{}")
     response = Response(404, (("Content-Type", "application/json"),), b'{"errMsg":"No"}')
     exchange = Exchange(request, response, seconds=0.1234567, number=7, function="x.y", user="owner")
-    assert exchange.record() == {
+    assert json_of(exchange.record()) == {
         "number": 7,
         "function": "x.y",
         "user": "owner",
@@ -770,8 +782,8 @@ def test_a_record() -> None:
     failed = Exchange(
         request, failure=Failure("timeout", "not a byte"), secret_registry=secret_registry_with("byte")
     )
-    assert failed.record()["failure"] == "timeout: not a ***"
-    assert failed.record()["response"] is None
+    assert json_of(failed.record())["failure"] == "timeout: not a ***"
+    assert json_of(failed.record())["response"] is None
 
 
 def test_what_an_exchange_says() -> None:

@@ -81,7 +81,7 @@ def test_every_record_speaks(rule: Rule) -> None:
     assert rule.clause.count("«") == rule.clause.count("»")
     if rule.level == "should":
         assert rule.clause.startswith(("wire", "hardening"))
-    assert rule.record()["area"] in AREAS
+    assert rule.record().area in AREAS
 
 
 @pytest.mark.parametrize("rule", CHECKED, ids=lambda rule: rule.id)

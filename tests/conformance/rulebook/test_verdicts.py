@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from conformance.events import WaiverRecord
 from conformance.protocol.profile import Waiver
 from conformance.rulebook import Level, Verdict
 from conformance.rulebook.verdicts import (
     Evidence,
     Excuse,
     Policy,
-    WaiverRecord,
     exit_status,
     gate_of,
     judge_rule,

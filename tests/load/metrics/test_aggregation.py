@@ -18,6 +18,7 @@ from load.metrics.aggregation import Aggregator, Row
 from load.metrics.counts import Counts, Delta, Second
 from load.metrics.histogram import Histogram
 from load.schedule.profiles import constant
+from tests.support.events import record_of
 
 few = settings(max_examples=40, deadline=None)
 
@@ -332,7 +333,7 @@ def test_a_second_is_shown_in_milliseconds() -> None:
     mine.starts += [(0.4, 0.4005)]
     mine.aggregate(1.0, users=2, connections=1, cpu=0.5)
     (second,) = mine.finished()
-    shown = second.shown(200.0)
+    shown = record_of(second.event(200.0))
     assert {
         name: shown[name] for name in ("at", "asked", "sent", "done", "users", "connections", "cpu", "errors")
     } == {

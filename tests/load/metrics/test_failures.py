@@ -93,7 +93,7 @@ def test_messages_are_masked_before_identifiers_are_replaced() -> None:
 
 
 def test_failures_are_rows_of_function_kind_and_message() -> None:
-    failures = Failures(["note.find", "note.read"], show=lambda call, reply: {"curl": call.index})
+    failures = Failures(["note.find", "note.read"], show=lambda call, reply: {"curl": f"call {call.index}"})
     for number in range(5):
         failures.take(Call(1), refusal(f"no note {number}"), "status 404", 2.0 + number)
     failures.take(Call(0), refusal("full"), "status 404", 1.0)
@@ -116,7 +116,7 @@ def test_failures_are_rows_of_function_kind_and_message() -> None:
         ("note.find", "status 502", "", 1),
     ]
     assert (shown["rows"][0]["first"], shown["rows"][0]["last"]) == (2.0, 6.0)
-    assert shown["rows"][0]["exchange"] == {"curl": 1}
+    assert shown["rows"][0]["exchange"] == {"curl": "call 1"}
     assert failures.news() is None
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conformance import events
 from conformance.catalog.contract import Contract
 from conformance.catalog.model import Catalog
 from conformance.protocol.exchange import Exchange, Request, Response, field_bytes
@@ -353,7 +354,7 @@ def test_a_head_that_breaks_a_rule_is_counted_on_the_cheap_ways() -> None:
     assert judge.slow == 3
     assert judge.rules()["SEC-5"] == {"judged": 100, "broken": 100}
     (finding,) = judge.findings()
-    assert (finding["rule"], finding["count"], len(finding["exchanges"])) == ("SEC-5", 100, 3)
+    assert (finding.rule, finding.count, len(events.given(finding.exchanges) or ())) == ("SEC-5", 100, 3)
 
 
 def test_the_same_broken_body_is_not_read_over_and_over() -> None:
@@ -362,7 +363,7 @@ def test_the_same_broken_body_is_not_read_over_and_over() -> None:
         put(judge, CALL, reply(success({"course_id": 1})))
         put(judge, CALL, reply(error(""), 404))
     assert judge.slow == 4
-    assert {one["rule"]: one["count"] for one in judge.findings()} == {"NAM-1": 50, "ENV-5": 50}
+    assert {one.rule: one.count for one in judge.findings()} == {"NAM-1": 50, "ENV-5": 50}
 
 
 @pytest.mark.parametrize("secret", [False, True])
@@ -383,7 +384,7 @@ def test_answers_that_never_come_again_do_not_pile_up(monkeypatch: pytest.Monkey
     assert counts["ENV-5"] == {"judged": 800, "broken": 400}
     assert counts["NAM-1"]["broken"] == 400
     assert counts["ENV-1"] == {"judged": 1200, "broken": 0}
-    assert {one["rule"]: one["count"] for one in judge.findings()} == {"NAM-1": 400, "ENV-5": 400}
+    assert {one.rule: one.count for one in judge.findings()} == {"NAM-1": 400, "ENV-5": 400}
     assert judge.schema()["of"] == 400
 
 
@@ -404,7 +405,7 @@ def test_the_declared_result_is_judged_on_a_sample() -> None:
     codes = {judge.judge(CALL, reply(success({"courseId": 77}))) for _ in range(200)}
     outcomes = {judge.outcomes[code] for code in codes}
     assert Outcome(None, ("ENV-10",)) in outcomes
-    assert {one["rule"] for one in judge.findings()} == {"ENV-10"}
+    assert {one.rule for one in judge.findings()} == {"ENV-10"}
 
 
 def test_all_of_them_are_judged_when_the_sample_is_whole() -> None:
@@ -452,7 +453,7 @@ def test_calls_without_an_answer(kind: str) -> None:
     assert judge.slow <= 2
     if kind == "closed":
         assert judge.rules()["COD-8"] == {"judged": 20, "broken": 20}
-        assert judge.findings()[0]["failure"] == "closed: why"
+        assert judge.findings()[0].failure == "closed: why"
 
 
 def test_a_kept_connection_that_ended_under_way_is_no_answer() -> None:
@@ -480,8 +481,8 @@ def test_secrets_are_looked_for_and_masked() -> None:
     # Whose session it is, the rule says.
     assert not put(judge, Call(CALL.raw, VirtualUser("admin")), reply(bodies[0]))
     (one, two) = judge.findings()
-    assert {one["rule"], two["rule"]} == {"SEC-3"}
-    told = json.dumps([(found["response"], found["exchanges"]) for found in judge.findings()])
+    assert {one.rule, two.rule} == {"SEC-3"}
+    told = "".join(events.encode(found) for found in judge.findings())
     assert "c0ffee" not in told
     assert "word" not in told.replace("password", "")
 
@@ -490,8 +491,8 @@ def test_findings_are_told_once() -> None:
     judge = judge_of()
     judge.judge(CALL, reply(success({"course_id": 1})))
     (new,) = judge.fresh()
-    assert (new["event"], new["rule"], new["function"], new["count"]) == ("finding", "NAM-1", None, 1)
-    assert new["curl"].startswith("curl ")
+    assert (new.rule, new.function, new.count) == ("NAM-1", None, 1)
+    assert (new.curl or "").startswith("curl ")
     judge.judge(CALL, reply(success({"course_id": 2})))
     assert judge.fresh() == []
 

@@ -11,12 +11,14 @@ import pytest
 
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError
+from conformance.events import FindingEvent
 from conformance.protocol.profile import Profile, User
 from conformance.protocol.session import SetUpFailedError
 from load.workload import virtual_users as member_module
 from load.workload.calls import Call
 from load.workload.virtual_users import Mark, VirtualUser, lease
 from load.workload.workload import Work
+from tests.support.events import record_of
 from tests.support.judging import serving, serving_here
 from tests.support.load_driving import Answer, Driver, Outsider, driving, embedded
 
@@ -256,7 +258,7 @@ def test_the_share_may_be_the_profiles(target: tuple[Profile, Catalog]) -> None:
 def test_an_answer_for_somebody_else_is_found_and_shown_without_secrets(
     target: tuple[Profile, Catalog],
 ) -> None:
-    found: list[dict[str, Any]] = []
+    found: list[FindingEvent] = []
     with driving(*target, mix=MIX, isolation=0.5, found=found.append) as driver:
         virtual_users: Any = driver.work.virtual_users
         owner, peer = virtual_users.all[0], virtual_users.all[1]
@@ -266,7 +268,7 @@ def test_an_answer_for_somebody_else_is_found_and_shown_without_secrets(
             assert mine.learn is not None
             mine.learn(mine, answer)
         assert virtual_users.broken == 3
-        finding = driver.work.findings()[0]
+        finding = record_of(driver.work.findings()[0])
         assert (finding["rule"], finding["function"], finding["count"]) == ("AUT-11", "auth.status", 3)
         assert finding["expected"] == "/user/email is 'owner@example.com'"
         assert finding["actual"] == "'peer@example.com'"
@@ -276,7 +278,7 @@ def test_an_answer_for_somebody_else_is_found_and_shown_without_secrets(
         shown = json.dumps(finding)
         assert owner.token not in shown
         assert peer.token not in shown
-        assert [each["count"] for each in found] == [1]
+        assert [each.count for each in found] == [1]
 
 
 def test_what_is_no_answer_is_not_judged(target: tuple[Profile, Catalog]) -> None:
@@ -299,7 +301,7 @@ def test_a_target_that_mixes_sessions_up_is_caught() -> None:
     ):
         driver.drive(40)
         assert driver.work.virtual_users.broken > 0
-        assert {finding["rule"] for finding in driver.work.findings()} == {"AUT-11"}
+        assert {finding.rule for finding in driver.work.findings()} == {"AUT-11"}
 
 
 def test_remarks_do_not_pile_up(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

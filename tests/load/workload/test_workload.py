@@ -21,6 +21,7 @@ from load.workload import created, mix
 from load.workload.calls import Call
 from load.workload.mix import WeightedCycle
 from load.workload.workload import Work
+from tests.support.events import record_of
 from tests.support.judging import foreign, serving
 from tests.support.load_driving import Answer, Driver, Outsider, driving, embedded, without_mix
 from tests.support.loading import Limiter
@@ -368,7 +369,8 @@ def test_what_another_cannot_remove_either_is_listed(
         news = driver.work.news()
         profile, catalog = target
         lost = profile.with_target("http://127.0.0.1:1/api/")
-        left = Work.inherit(lost, catalog, news["made"], {"note": 3}, ("course.add",), seed=7)
+        left_over = Work.inherit(lost, catalog, news["made"], {"note": 3}, ("course.add",), seed=7)
+        left = [record_of(event) for event in left_over]
         assert len([each for each in left if each["event"] == "leftover"]) == len(news["made"]) + 1
         assert left[len(news["made"])]["id"] == "3 more"
         assert "could not sign in" in left[0]["reason"]

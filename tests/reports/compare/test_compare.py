@@ -14,13 +14,13 @@ from conformance.rulebook.verdicts import normal
 from reports.compare import load as compare_load
 from reports.compare import render as compare_show
 from reports.compare.rules import compare, exit_status
-from reports.model.builder import build
 from reports.model.event_log import LogError
 from reports.model.files import write_report
 from reports.model.store import Stored, find_runs, read_run
 from reports.render.html import index
 from tests.reports.model.test_builder import END, Event, finding, header, judged
 from tests.reports.render.html.test_page import Page
+from tests.support.events import build
 from tests.support.reporting import HOSTILE, hostile, load_part, loaded, sample
 
 ALL = judged(ENV_1=5, ENV_8=5)

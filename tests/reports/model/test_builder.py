@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from reports.model.builder import build
+from conformance.events import CoverageEvent, ExchangeEvent, NoteEvent, ResetEvent, RunEvent, given
 from reports.model.event_log import LogError, RunLog, read_events
 from reports.model.files import exit_status, validate, write_report
+from tests.support.events import build, event_of, record_of
 
 Event = dict[str, Any]
 
@@ -437,7 +439,8 @@ def test_exchanges_are_not_kept() -> None:
         yield header()
         yield ALL
         for number in range(count):
-            yield {"event": "exchange", "number": number, "response": {"body": "x" * 1000}}
+            response = {"status": 200, "headers": {}, "body": "x" * 1000, "seconds": 0.1}
+            yield {"event": "exchange", "number": number, "response": response}
 
     def peak(count: int) -> int:
         tracemalloc.start()
@@ -478,29 +481,35 @@ def test_the_schema_refuses_what_is_no_report(path: tuple[str | int, ...], value
 # --- the log ---
 
 
+def kinds_in(log: Path) -> list[str]:
+    return [record_of(event)["event"] for event in read_events(log)]
+
+
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     with RunLog(tmp_path / "deep" / "folder") as log:
-        log.write(header())
-        log.write(
-            {"event": "note", "message": "\ud800 \u202e \x00 \n é", "bytes": b"\xff", "set": {"b", "a"}}
-        )
-        log.write({"event": "reset", "at": 3.5})
-    events = list(read_events(log.path))
-    assert [event["event"] for event in events] == ["run", "note", "reset"]
-    assert events[1]["message"] == "\ud800 \u202e \x00 \n é"
-    assert events[1]["set"] == ["a", "b"]
-    assert events[2]["at"] == 3.5
-    assert events[1]["at"] >= 0
+        log.write(event_of(header()))
+        log.write(NoteEvent("\ud800 \u202e \x00 \n é"))
+        log.write(CoverageEvent({"a.b": {"bytes": b"\xff", "set": {"b", "a"}, "most": math.inf}}))
+        log.write(ResetEvent(at=3.5))
+    run, note, coverage, reset = read_events(log.path)
+    assert isinstance(run, RunEvent)
+    assert isinstance(note, NoteEvent)
+    assert note.message == "\ud800 \u202e \x00 \n é"
+    assert (given(note.at) or -1) >= 0
+    assert coverage == CoverageEvent(
+        {"a.b": {"bytes": "\\xff", "set": ["a", "b"], "most": math.inf}}, at=coverage.at
+    )
+    assert reset == ResetEvent(at=3.5)
     assert log.path.read_bytes().isascii()
 
 
 def test_findings_are_on_the_disk_at_once_and_take_the_rest_along(tmp_path: Path) -> None:
     log = RunLog(tmp_path, delay=3600)
-    log.write({"event": "exchange", "number": 1})
+    log.write(ExchangeEvent(number=1))
     assert list(read_events(log.path)) == []
-    log.write(finding("ENV-1"))
-    assert [event["event"] for event in read_events(log.path)] == ["exchange", "finding"]
-    log.write({"event": "exchange", "number": 2})
+    log.write(event_of(finding("ENV-1")))
+    assert kinds_in(log.path) == ["exchange", "finding"]
+    log.write(ExchangeEvent(number=2))
     log.flush()
     assert len(list(read_events(log.path))) == 3
     log.close()
@@ -510,10 +519,10 @@ def test_findings_are_on_the_disk_at_once_and_take_the_rest_along(tmp_path: Path
 def test_a_batch_goes_out_when_it_is_full(tmp_path: Path) -> None:
     log = RunLog(tmp_path, delay=3600, batch=1000)
     for number in range(100):
-        log.write({"event": "exchange", "number": number})
+        log.write(ExchangeEvent(number=number))
     assert len(list(read_events(log.path))) >= 70
     log.close()
-    assert [event["number"] for event in read_events(log.path)] == list(range(100))
+    assert [record_of(event)["number"] for event in read_events(log.path)] == list(range(100))
 
 
 def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
@@ -521,14 +530,15 @@ def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
 
         def work(name: int) -> None:
             for number in range(300):
-                log.write({"event": "exchange", "who": name, "number": number})
+                log.write(ExchangeEvent(test=str(name), number=number))
 
         threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    seen = [(event["who"], event["number"]) for event in read_events(log.path)]
+    events = [event for event in read_events(log.path) if isinstance(event, ExchangeEvent)]
+    seen = [(int(event.test), event.number) for event in events]
     assert sorted(seen) == [(name, number) for name in range(8) for number in range(300)]
     assert [number for who, number in seen if who == 3] == list(range(300))
 
@@ -536,13 +546,13 @@ def test_many_threads_write_whole_lines(tmp_path: Path) -> None:
 def test_a_new_log_replaces_the_old_unless_it_appends(tmp_path: Path) -> None:
     for append, count in ((False, 1), (True, 2), (False, 1)):
         with RunLog(tmp_path, append=append) as log:
-            log.write({"event": "note", "message": "x"})
+            log.write(NoteEvent("x"))
         assert len(list(read_events(log.path))) == count
 
 
 def test_a_full_disk_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = RunLog(tmp_path)
-    log.write(header())
+    log.write(event_of(header()))
     written = log.path.read_bytes()
 
     def full(_file: int, _data: object) -> int:
@@ -550,8 +560,8 @@ def test_a_full_disk_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("reports.model.event_log.os.write", full)
     with pytest.raises(LogError, match="No space left on device"):
-        log.write(finding("ENV-1"))
-    log.write(finding("ENV-1"))
+        log.write(event_of(finding("ENV-1")))
+    log.write(event_of(finding("ENV-1")))
     log.flush()
     log.close()
     assert log.path.read_bytes() == written
@@ -562,7 +572,7 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").symlink_to("/dev/full")
     log = RunLog(tmp_path)
     with pytest.raises(LogError, match="cannot write"):
-        log.write(header())
+        log.write(event_of(header()))
     log.close()
 
 
@@ -578,10 +588,10 @@ def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
 def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path, lost: int) -> None:
     with RunLog(tmp_path) as log:
         for event in (header(), ALL, finding("ENV-1"), END):
-            log.write(event)
+            log.write(event_of(event))
     whole = log.path.read_bytes()
     log.path.write_bytes(whole[:-lost])
-    kinds = [event["event"] for event in read_events(log.path)]
+    kinds = kinds_in(log.path)
     # Only the line end is gone: the line still says all it had to say.
     assert kinds == ["run", "judged", "finding", *(["end"] if lost == 1 else [])]
     report = write_report(tmp_path)
@@ -602,7 +612,7 @@ def test_a_report_is_written_beside_its_events(tmp_path: Path) -> None:
     hostile = "\ud800\u202e\x1b[2J]]>é"
     with RunLog(tmp_path) as log:
         for event in (header(), ALL, finding("ENV-1", actual=hostile), END):
-            log.write(event)
+            log.write(event_of(event))
     report = write_report(tmp_path)
     text = (tmp_path / "report.json").read_text("utf-8")
     assert json.loads(text) == report

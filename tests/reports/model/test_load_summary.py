@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conformance.events import MarkEvent, SecondEvent
 from conformance.units import format_milliseconds
 from load.metrics.histogram import Histogram
-from reports.model.builder import build
 from reports.model.files import exit_status, serialize, validate, write_report
 from reports.model.load_summary import LoadPart, overall
 from reports.render import junit, markdown
@@ -25,6 +25,7 @@ from reports.render.html import page as html
 from reports.render.terminal.closing_screen import render
 from reports.render.terminal.progress import LoadProgress, bar_line, load_line
 from tests.reports.model.test_builder import Event, a_rule, error, finding, header
+from tests.support.events import build, event_of
 
 END: Event = {"event": "end", "seconds": 12.0}
 
@@ -77,6 +78,12 @@ def a_second(at: int, latencies_ms: tuple[float, ...] = (2.0, 4.0, 8.0), **membe
         },
     }
     return event | members
+
+
+def shown_second(at: int, latencies_ms: tuple[float, ...] = (2.0, 4.0, 8.0), **members: Any) -> SecondEvent:
+    event = event_of(a_second(at, latencies_ms, **members))
+    assert isinstance(event, SecondEvent)
+    return event
 
 
 def counts(requests: int = 600, **members: Any) -> dict[str, Any]:
@@ -355,9 +362,9 @@ def test_whatever_events_come_the_report_is_one_and_can_be_shown(events: list[Ev
 
 def test_nothing_passes_without_a_valid_end() -> None:
     part = LoadPart()
-    part.on_load(a_load())
+    part.take(event_of(a_load()))
     for at in range(5):
-        part.on_second(a_second(at))
+        part.take(event_of(a_second(at)))
     record = part.record()
     assert record is not None
     assert overall(record)[0] == "undecided"
@@ -436,7 +443,7 @@ def test_unfit_generator_has_no_slo_held_or_missed_on_any_page(verdict: str) -> 
 
 
 def test_line_merges_its_seconds() -> None:
-    line = load_line([a_second(0, (1.0,) * 99), a_second(1, (1000.0,), failed=1)])
+    line = load_line([shown_second(0, (1.0,) * 99), shown_second(1, (1000.0,), failed=1)])
     assert "p50  1.00 ms" in line
     assert "p99  1.00 ms" in line
     assert "asked   200.0/s" in line
@@ -445,7 +452,7 @@ def test_line_merges_its_seconds() -> None:
 
 
 def test_bar_has_room_for_its_line() -> None:
-    line = bar_line(a_second(0, (1234.0,) * 3, asked=200.0, done=200, lag=123.4, failed=12))
+    line = bar_line(shown_second(0, (1234.0,) * 3, asked=200.0, done=200, lag=123.4, failed=12))
     p50 = round(a_second(0, (1234.0,))["p50"])
     assert line == f"200/200 per s · p50 {p50} · p95 {p50} · p99 {p50} ms · errors 12 · lag 123"
     assert len(line) <= 72
@@ -460,7 +467,7 @@ def test_progress_writes_plain_lines_where_there_is_no_terminal() -> None:
             a_second(1),
             {"event": "mark", "at": 1.0, "kind": "reset", "text": "gone"},
         ):
-            progress.take(event)
+            progress.take(event_of(event))
     lines = file.getvalue().splitlines()
     assert len(lines) == 3
     assert lines[0].lstrip().startswith("1 s  asked")
@@ -471,15 +478,15 @@ def test_long_load_has_about_sixty_lines() -> None:
     file = io.StringIO()
     with LoadProgress(600.0, file=file) as progress:
         for at in range(600):
-            progress.take(a_second(at))
+            progress.take(shown_second(at))
     assert 55 <= len(file.getvalue().splitlines()) <= 65
 
 
 def test_quiet_says_nothing() -> None:
     file = io.StringIO()
     with LoadProgress(4.0, quiet=True, file=file) as progress:
-        progress.take(a_second(0))
-        progress.take({"event": "mark", "at": 1.0, "kind": "abort", "text": "x"})
+        progress.take(shown_second(0))
+        progress.take(MarkEvent("abort", "x", at=1.0))
         progress.say("x")
     assert file.getvalue() == ""
 

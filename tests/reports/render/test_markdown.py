@@ -9,9 +9,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from conformance.text import reveal
-from reports.model.builder import build
 from reports.render import markdown
 from tests.reports.model.test_builder import END, finding, header
+from tests.support.events import build
 from tests.support.reporting import PAYLOADS, hostile, large, sample
 
 READER = MarkdownIt("commonmark").enable("table").enable("strikethrough")

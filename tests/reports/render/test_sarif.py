@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from reports.model.builder import build
 from reports.render import sarif
 from tests.reports.model.test_builder import END, finding, header, waiver
+from tests.support.events import build
 from tests.support.reporting import hostile, large, sample
 
 SCHEMA = Path(__file__).parents[2] / "support" / "sarif-2.1.0.schema.json"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from conformance.text import reveal
-from reports.model.builder import build
 from reports.render.html import page as html
 from reports.render.html.messages import indent_json, show_request, show_response
 from tests.reports.model.test_builder import END, a_rule, finding, header, report_of
+from tests.support.events import build
 from tests.support.reporting import HOSTILE, PAYLOADS, hostile, large, sample
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "line", "path", "rect"}

@@ -29,6 +29,7 @@ from tests.reports.model.test_builder import (
     report_of,
     waiver,
 )
+from tests.support.events import event_of
 
 AREAS = ("HTTP", "ENV", "AUT", "SEC")
 RULES = [a_rule(f"{area}-{n}", "should" if n == 4 else "must") for area in AREAS for n in range(1, 5)]
@@ -320,7 +321,7 @@ def test_only_what_fails_the_gate_is_a_red_cross(fails: bool) -> None:
     lenient = frozenset() if fails else frozenset({"SEC-7"})
     event = {"event": "finding", "rule": "SEC-7", "function": "course.find", "message": "no such header"}
     with LoadProgress(1.0, color=True, file=load, lenient=lenient) as shown:
-        shown.take(event)
+        shown.take(event_of(event))
     line = "SEC-7  course.find  no such header\x1b[0m"
     for file in (check, load):
         assert (f"\x1b[31m✗ {line}" if fails else f"\x1b[33m! {line}") in file.getvalue()
