@@ -43,6 +43,8 @@ class _Kept:
 class StandIn(Client):
     """A client that sends nothing: it answers each call as the catalogue says that a target would."""
 
+    simulated = True
+
     def __init__(self, profile: Profile, catalog: Catalog) -> None:
         super().__init__(profile.url)
         self.profile = profile

@@ -318,7 +318,7 @@ class Run:
             self.client.throttle.reset_pause_budget(CLEAN_UP_PAUSE_SHARE)
             self.observer.begin("clean-up")
             try:
-                self.clean_up.run()
+                self.clean_up.run(verify=not self.client.simulated)
                 self.sessions.end_all()
             except (OutOfTimeError, SetUpFailedError) as error:
                 why = str(error) or "the clean-up took too long"

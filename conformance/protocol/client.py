@@ -70,6 +70,9 @@ class Client:
     rate is not part of the call's time or timeout.
     """
 
+    #: Whether the responses are simulated, so that they prove nothing about a target.
+    simulated = False
+
     def __init__(
         self,
         url: str,

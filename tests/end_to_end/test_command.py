@@ -209,7 +209,18 @@ def test_production_host_is_refused_before_a_byte_is_sent(tmp_path: Path) -> Non
 def test_plan_sends_nothing(tmp_path: Path) -> None:
     listener = Listener()
     url = f"http://127.0.0.1:{listener.port}/api/"
-    common = ("--target", url, "--profile", str(PROFILE), "--budget", "quick", "--area", "REQ")
+    common = (
+        "--target",
+        url,
+        "--profile",
+        str(PROFILE),
+        "--budget",
+        "quick",
+        "--area",
+        "REQ",
+        "--area",
+        "STA",
+    )
     plan = conform("check", "--plan", *common, cwd=tmp_path)
     reads = conform("check", "--plan", "--read-only", *common, cwd=tmp_path)
     assert plan.returncode == reads.returncode == 0, plan.stderr + reads.stderr

@@ -73,7 +73,7 @@ def test_tickets_breaks_what_it_says_and_no_more(seed: int, budget: str) -> None
 
 def test_server_without_json_is_judged_by_what_it_says() -> None:
     with foreign("nojson") as server:
-        report = judge(target=server["url"])
+        report = judge(target=server["url"], budget="quick")
     assert report["verdict"] == "nonconformant"
     assert {"HTTP-4", "ENV-1"} <= set(broken(report))
     lines = [rule["lines"] for rule in report["rules"] if rule["verdict"] == "not judged" and rule["lines"]]

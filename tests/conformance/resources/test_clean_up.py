@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from conformance.resources.clean_up import CleanUp
 from tests.servers import lax
 from tests.support.judging import judge
 
@@ -42,3 +43,21 @@ def test_a_create_without_an_identifier_is_reported(tmp_path: Path) -> None:
         # What carries the run's tag in a list is found and removed; the rest is counted.
         assert bool(server.left()) == bool(report["leftovers"])
         assert server.dump() == server.before
+
+
+def test_an_object_that_nothing_deletes_may_be_gone_and_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left over, with its reason."""
+    catalogue = lax.catalogue()
+    catalogue["methods"] = [method for method in catalogue["methods"] if method["name"] != "folder.remove"]
+    monkeypatch.setattr(lax, "catalogue", lambda: catalogue)
+    monkeypatch.setattr(
+        CleanUp,
+        "take_inventory",
+        lambda self: self.resources.forget("folder", self.resources.any("folder", "ann").id),
+    )
+    with lax.serving() as (_, url):
+        report = judge(profile=lax.profile(tmp_path, url), rules=["STA-1"], budget="quick")
+    reasons = {each["reason"] for each in report["leftovers"] if each["kind"] == "folder"}
+    assert reasons == {"the catalogue has no function that deletes it"}
