@@ -22,10 +22,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.engine.collection import collect, functions_of_suites, shares_of
 from conformance.engine.conclusion import Options
 from conformance.engine.harness import EMBEDDED_PROFILE, Embedded, Harness, Request
-from conformance.engine.markers import suite_tests
-from conformance.engine.payload_budget import SHARES
 from conformance.engine.runner import Run
 from reports.model.event_log import RunLog
 
@@ -110,6 +109,7 @@ def _first_exchange(events: Path) -> float:
 
 def _generated(events: Path) -> float:
     """Return how many seconds the tests with generated payloads took."""
+    generating = {function.__name__ for _, function, facts in functions_of_suites() if facts.share}
     seconds, since, at = 0.0, None, 0.0
     with events.open(encoding="utf-8") as lines:
         for line in lines:
@@ -120,7 +120,7 @@ def _generated(events: Path) -> float:
             if since is not None:
                 seconds += at - since
             kind = event["name"].partition(".")[2].partition("[")[0]
-            since = at if kind in SHARES else None
+            since = at if kind in generating else None
     return seconds if since is None else seconds + at - since
 
 
@@ -131,9 +131,12 @@ def hold(rounds: int, target: str) -> None:
     )
     with tempfile.TemporaryDirectory() as folder, RunLog(Path(folder)) as log:
         run = Run(harness.profile, harness.catalog, Options(seed=int(SEED), budget="quick"), log.write)
+        tests = collect(run, harness.wanted)
+        run.payload_budget.plan(shares_of(tests))
         for number in range(rounds):
-            for each in suite_tests(run, harness.wanted):
-                run.run_test(f"{each.name}, round {number}", each.rules, each.body, disturbs=each.disturbs)
+            for test in tests:
+                disturbs = test.facts.disturbs_sessions
+                run.run_test(f"{test.name}, round {number}", test.rules, test.body, disturbs=disturbs)
         run.finish()
         print(json.dumps([run.client.sent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT]))
 

@@ -1,24 +1,25 @@
-"""The words in which the suites are written: which rules a conversation judges, and what it is put to."""
+"""The decorators of the tests: which rules a test judges, what it costs, and what it is run against."""
 
 from __future__ import annotations
 
-import functools
-import importlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, TypeVar
 
 import pytest
 
 from conformance.catalog.model import Method
-from conformance.engine.context import FURTHER, TestContext
 from conformance.engine.not_judged import LINES
-from conformance.engine.payload_budget import SHARES
+from conformance.engine.payload_budget import Share
 from conformance.engine.runner import Run
+from conformance.engine.scheduling import USUAL_CALLS, Calls
 
 __all__ = [
+    "Facts",
     "Nothing",
     "Scope",
+    "When",
     "disturbs_sessions",
     "each_endpoint",
     "each_function",
@@ -28,52 +29,63 @@ __all__ = [
     "on",
 ]
 
-#: The suites, one for each area of the rulebook, in its order.
-SUITES = (
-    "test_http",
-    "test_request",
-    "test_channels",
-    "test_transport",
-    "test_formats",
-    "test_envelope",
-    "test_nothing_yet",
-    "test_codes",
-    "test_authentication",
-    "test_key_login",
-    "test_access",
-    "test_claims",
-    "test_references",
-    "test_collateral",
-    "test_paging",
-    "test_naming",
-    "test_state",
-    "test_changes",
-    "test_concurrency",
-    "test_security",
-    "test_framing",
-    "test_sequences",
-    "test_data",
-    "test_stored",
-    "test_containers",
-    "test_refused",
-    "test_injected",
-)
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def judges(*rules: str) -> pytest.MarkDecorator:
-    """Say which rules of the rulebook a conversation judges."""
-    return pytest.mark.judges(*rules)
+class When(IntEnum):
+    """When a test runs: before all others (recorded cases), in the order of the suites, or after all others."""
+
+    FIRST = 0
+    IN_ORDER = 1
+    LAST = 2
 
 
-#: The conversation ends sessions, so that lost ones afterwards are its own doing.
+@dataclass(frozen=True)
+class Facts:
+    """What the decorators of a test say of it."""
+
+    rules: tuple[str, ...] = ()
+    #: The part of the generated payloads that its kind gets; None: it generates none, and may be left out for time.
+    share: Share | None = None
+    #: What a test takes, as far as that is known before the first of its kind ran.
+    calls: Calls = USUAL_CALLS
+    when: When = When.IN_ORDER
+    #: Whether the test itself ends sessions, so that lost ones afterwards are its own doing.
+    disturbs_sessions: bool = False
+
+    @classmethod
+    def of(cls, test: Callable[..., Any]) -> Facts | None:
+        """Return the facts of a test function; None if it judges nothing."""
+        marks = {mark.name: mark for mark in getattr(test, "pytestmark", [])}
+        if "judges" not in marks:
+            return None
+        mark = marks["judges"]
+        return cls(mark.args, disturbs_sessions="disturbs_sessions" in marks, **mark.kwargs)
+
+
+def judges(
+    *rules: str,
+    share: Share | None = None,
+    calls: int = USUAL_CALLS.all,
+    logins: int = USUAL_CALLS.logins,
+    when: When = When.IN_ORDER,
+) -> pytest.MarkDecorator:
+    """Name the rules that a test judges, and say what the test costs.
+
+    `share` is the part of the run's generated payloads that all tests of the function get: with it the test is random
+    and goes on as long as its budget lasts. `calls` and `logins` say how many calls one test makes, and how many of
+    them are logins, where it makes many.
+    """
+    return pytest.mark.judges(*rules, share=share, calls=Calls(calls, logins), when=when)
+
+
+#: The test ends sessions itself, so that lost ones afterwards are its own doing.
 disturbs_sessions = pytest.mark.disturbs_sessions
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """Stands for the parameter of a conversation that has nothing to be put to."""
+    """Stands for the parameter of a test that has nothing to be run against, with the reason."""
 
     reason: str
     lines: str | None = None
@@ -81,14 +93,14 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a conversation is put to: a parameter's name, and its values in a run."""
+    """What a test is run against: the name of its parameter, and the values of it in a run."""
 
     name: str
     values: Callable[[Run], list[Any] | Nothing]
 
 
 def on(scope: Scope) -> Callable[[F], F]:
-    """Put a conversation to each value of a scope."""
+    """Run a test against each value of a scope."""
 
     def mark(test: F) -> F:
         test.scope = scope  # type: ignore[attr-defined]
@@ -105,12 +117,12 @@ def each_function(
     silent: bool = False,
     doubtful_first: bool = False,
 ) -> Callable[[F], F]:
-    """Put a conversation to each function of the catalogue that it applies to.
+    """Run a test against each function of the catalogue that it applies to.
 
-    With `harmless` the conversation lets the function run, so functions are left out that the run must not let run
-    (what writes, in a read-only run; what deletes something that the run has not made). A `silent` conversation says
-    nothing where it has nothing to be put to: its rules are judged elsewhere, too. `doubtful_first` puts those
-    functions first that failed lately or are new, so that a conversation whose time is short does not end before them.
+    With `harmless` the test calls the function for real, so functions are left out that this run must not call: those
+    that write, in a read-only run, and those that delete objects which the run has not created. A `silent` test reports
+    nothing where no function fits: other tests judge its rules, too. `doubtful_first` begins with the functions that
+    failed lately or are new, so that a test with little time reaches them.
     """
 
     def values(run: Run) -> list[Any] | Nothing:
@@ -127,18 +139,18 @@ def each_function(
                 return Nothing("left out by --read-only")
             if not run.writable:
                 return Nothing("only a test environment is written to", LINES["test"])
-            return Nothing("the functions that it applies to act on what the run has not made")
+            return Nothing("the functions that it applies to act on objects that the run has not created")
         return sorted(allowed, key=lambda method: method.name not in run.first) if doubtful_first else allowed
 
-    def heard(run: Run) -> list[Any] | Nothing:
+    def reported(run: Run) -> list[Any] | Nothing:
         found = values(run)
         return [] if silent and isinstance(found, Nothing) else found
 
-    return on(Scope("function", heard))
+    return on(Scope("function", reported))
 
 
 def each_endpoint() -> Callable[[F], F]:
-    """Put a conversation to each endpoint of the catalogue; without one, to whichever the target shows to have."""
+    """Run a test against each endpoint of the catalogue; without a catalogue, against one that the target shows."""
 
     def values(run: Run) -> list[Any] | Nothing:
         return sorted({method.entity for method in run.catalog.methods.values()}) or [""]
@@ -147,7 +159,7 @@ def each_endpoint() -> Callable[[F], F]:
 
 
 def each_kind(where: Callable[[Run, str], bool], *, otherwise: str) -> Callable[[F], F]:
-    """Put a conversation to each kind of object of the catalogue."""
+    """Run a test against each kind of object of the catalogue."""
 
     def values(run: Run) -> list[Any] | Nothing:
         if run.catalog.is_implicit:
@@ -159,7 +171,7 @@ def each_kind(where: Callable[[Run, str], bool], *, otherwise: str) -> Callable[
 
 
 def each_user() -> Callable[[F], F]:
-    """Put a conversation to each user of the profile."""
+    """Run a test against each user of the profile."""
 
     def values(run: Run) -> list[Any] | Nothing:
         if run.profile.auth.login is None:
@@ -167,65 +179,3 @@ def each_user() -> Callable[[F], F]:
         return list(run.profile.users) or Nothing("the profile has no users", LINES["user"])
 
     return on(Scope("user", values))
-
-
-@dataclass(frozen=True)
-class SuiteTest:
-    """A conversation of the suites with what it is put to, as pytest would collect it."""
-
-    name: str
-    rules: tuple[str, ...]
-    disturbs: bool
-    body: Callable[[TestContext], None]
-
-
-def suite_tests(run: Run, rules: frozenset[str]) -> Iterator[SuiteTest]:
-    """Yield the conversations that judge any of the rules, in the order of the suites, without pytest."""
-    further = []
-    for each in _once(run, rules):
-        yield each
-        if run.payload_budget.sweeps and each.name.partition(".")[2].partition("[")[0] in SHARES:
-            further.append(replace(each, name=each.name + FURTHER))
-    yield from further
-
-
-def _once(run: Run, rules: frozenset[str]) -> Iterator[SuiteTest]:
-    for module_name in SUITES:
-        module = importlib.import_module(f"conformance.suites.{module_name}")
-        for name, test in vars(module).items():
-            if not name.startswith("test_") or name == "test_every_exchange" or not callable(test):
-                continue
-            marks = {mark.name: mark for mark in getattr(test, "pytestmark", [])}
-            if "judges" not in marks or not rules & set(marks["judges"].args):
-                continue
-            scope: Scope | None = getattr(test, "scope", None)
-            found = scope.values(run) if scope else None
-            for value in found if isinstance(found, list) else [found]:
-                parameters = {scope.name: value} if scope else {}
-                yield SuiteTest(
-                    f"{module_name}.{name}[{describe(value)}]" if scope else f"{module_name}.{name}",
-                    tuple(rule for rule in marks["judges"].args if rule in rules),
-                    "disturbs_sessions" in marks,
-                    functools.partial(hold, test=test, parameters=parameters),
-                )
-
-
-def describe(value: object) -> str:
-    """Return the id under which pytest lists a parameter."""
-    if isinstance(value, Nothing):
-        return "nothing"
-    return str(getattr(value, "name", value)) or "any"
-
-
-def hold(ctx: TestContext, test: Callable[..., None], parameters: dict[str, Any]) -> None:
-    """Hold a conversation, unless there is nothing to put it to."""
-    for value in parameters.values():
-        if isinstance(value, Nothing):
-            ctx.give_up(value.reason, value.lines)
-        if isinstance(value, Method):
-            ctx.subject = value.name
-        ctx.put_to = value
-    scope: Scope | None = getattr(test, "scope", None)
-    if scope is not None:
-        ctx.scope = scope.values
-    test(ctx, **parameters)

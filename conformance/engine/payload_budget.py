@@ -14,15 +14,15 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import NamedTuple
 
 from conformance.engine import budgets
 from conformance.events import CoverageEvent
 
-__all__ = ["SHARES", "BudgetSlice", "Coverage", "PayloadBudget", "Share", "held_for"]
+__all__ = ["BudgetSlice", "Coverage", "PayloadBudget", "Share"]
 
 #: From so many seconds on all conversations are held with the requests of the standard budget first, in half of them
 #: at most.
@@ -33,38 +33,17 @@ Mark = tuple[float, float, tuple[float, float, float], bool]
 
 
 class Share(NamedTuple):
-    """A conversation's part (0 to 1) of the requests and, as measured, of the seconds; the rules it is held for."""
+    """The part (0 to 1) of the requests and, as measured, of the seconds that all tests of one function get."""
 
     requests: float
     seconds: float
-    rules: frozenset[str]
 
-
-#: What each kind of conversation gets of them. A call of one kind takes longer than one of another.
-SHARES: Mapping[str, Share] = {
-    "test_data_at_the_edges": Share(0.27, 0.21, frozenset({"DAT-1", "DAT-2", "DAT-5", "DAT-6"})),
-    "test_any_data_that_the_schema_allows": Share(0.11, 0.09, frozenset({"DAT-1", "DAT-5", "DAT-6"})),
-    "test_any_data_that_the_schema_forbids": Share(0.045, 0.065, frozenset({"DAT-2"})),
-    "test_any_json_as_data": Share(0.018, 0.025, frozenset({"DAT-3"})),
-    "test_any_bytes_as_body": Share(0.027, 0.03, frozenset({"DAT-4"})),
-    "test_injections": Share(0.054, 0.06, frozenset({"DAT-8"})),
-    "test_deep_wide_and_large_data": Share(0.027, 0.13, frozenset({"DAT-9"})),
-    "test_refused_writes": Share(0.063, 0.08, frozenset({"DAT-7"})),
-    "test_texts_and_numbers": Share(0.126, 0.13, frozenset({"DAT-5", "DAT-6", "DAT-8"})),
-    "test_sequences_agree_with_a_model": Share(0.26, 0.18, frozenset({"STA-6"})),
-}
 
 #: The part of the time that a conversation may be ahead of what was meant for it and those before it; and the part
 #: that the first one of each kind has at least.
 _AHEAD, _LEAST = 0.2, 0.015
 #: Whoever sent so many calls had a turn; and so many calls each conversation may send in any case.
 _TURN, _FEWEST = 8, 4
-
-
-def held_for(rules: Collection[str]) -> frozenset[str]:
-    """Return the conversations that are held for these rules: all, where every exchange is judged by them."""
-    found = frozenset(name for name, share in SHARES.items() if not share.rules.isdisjoint(rules))
-    return found or frozenset(SHARES)
 
 
 class BudgetSlice:
@@ -145,15 +124,13 @@ class PayloadBudget:
         budget: str,
         seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
-        held: Collection[str] = frozenset(SHARES),
+        shares: Mapping[str, Share] = MappingProxyType({}),
     ) -> None:
-        """Take a budget's costs; `seconds` is another time, in which as much is sent as fits.
+        """Take a budget's numbers; with `seconds` another time, in which as much is sent as fits.
 
-        `held` are the conversations that are to come.
+        `shares` are those of the test functions that are to run; `plan` sets them later.
         """
-        # Of the requests, and of the seconds.
-        self._held = sum(SHARES[each].requests for each in held), sum(SHARES[each].seconds for each in held)
-        self._to_come = set(held)
+        self.plan(shares)
         self.requests = budgets.PAYLOAD_REQUESTS.of(budget)
         self.seconds = budgets.PAYLOAD_SECONDS.of(budget)
         if seconds is not None:
@@ -185,17 +162,17 @@ class PayloadBudget:
         """
         if again:
             return BudgetSlice(self, suite_test, 60, self.spent + max(2.0, self.seconds / 15), sent)
-        share = SHARES[suite_test].requests * part
-        seconds = SHARES[suite_test].seconds * part
+        share = self._shares[suite_test].requests * part
+        seconds = self._shares[suite_test].seconds * part
         given = self._given
         if sweep:
             self._given = given[0], given[1], given[2] + seconds
-            left = self._held[1] - given[2]
+            left = self._planned[1] - given[2]
             fair = min(1.0, seconds / left) if left > seconds else 1.0
             until = self.spent + max(0.0, self.seconds * _SWEPT - self.spent) * fair
             requests = max(_FEWEST, round((budgets.PAYLOAD_REQUESTS.standard or 0) * share))
             return BudgetSlice(self, suite_test, requests, until, sent)
-        left = self._held[0] - given[0]
+        left = self._planned[0] - given[0]
         self._given = given[0] + share, given[1] + seconds, given[2]
         if self.requests is None:
             # Whoever may send as many as fit takes all the time there is: each has its part of what the others left.
@@ -205,11 +182,21 @@ class PayloadBudget:
         # A conversation may run ahead of its time; but the last ones are to have their part, too, and the first of each
         # kind a little in any case, so that what its kind alone can judge is judged.
         least = self.seconds * _LEAST
-        until = self.seconds * min(1.0, _AHEAD + (1.0 - _AHEAD) * self._given[1] / self._held[1])
+        until = self.seconds * min(1.0, _AHEAD + (1.0 - _AHEAD) * self._given[1] / self._planned[1])
         until = min(until, self.seconds - least * len(self._to_come - {suite_test}))
         if suite_test in self._to_come:
             until = max(until, self.spent + least)
         return BudgetSlice(self, suite_test, requests, until, sent)
+
+    def plan(self, shares: Mapping[str, Share]) -> None:
+        """Take the shares of the test functions that are to run."""
+        self._shares = dict(shares)
+        #: The sum of the shares of the requests, and of the seconds.
+        self._planned = (
+            sum(share.requests for share in shares.values()),
+            sum(share.seconds for share in shares.values()),
+        )
+        self._to_come = set(shares)
 
     def within(self, seconds: float) -> None:
         """Take no more than so many seconds from now on."""

@@ -30,6 +30,7 @@ from conformance.cases.format import (
 )
 from conformance.cases.symbol_writer import identified, in_case
 from conformance.catalog.model import Catalog, Method
+from conformance.engine.collection import collect
 from conformance.engine.conclusion import Options
 from conformance.engine.context import TestContext
 from conformance.engine.harness import Harness, Request
@@ -650,22 +651,19 @@ class _Screen:
             departs[0] if departs else "the answers are as they were then"
         )
         end.lines += [f"  expected  {_cut(case.expected)}", f"  got then  {_cut(case.actual)}"]
-        if RULES[case.rule].check is None and case.rule in _conversed(self.run, case):
+        if RULES[case.rule].check is None and _has_test(self.run, case):
             check = dataclasses.replace(
                 self.harness, request=dataclasses.replace(self.harness.request, verb="check")
             )
             end.lines.append(f"  judge it  {check.command()} --rule {case.rule}")
 
 
-def _conversed(run: Run, case: Case) -> set[str]:
-    """Return the case's rule where some conversation judges it on the case's function."""
-    from conformance.engine.markers import suite_tests
-
-    for each in suite_tests(run, frozenset({case.rule})):
-        put_to = each.name.partition("[")[2].removesuffix("]")
-        if not put_to or put_to not in run.catalog.methods or put_to == case.function:
-            return {case.rule}
-    return set()
+def _has_test(run: Run, case: Case) -> bool:
+    """Return whether a test judges the case's rule on the case's function."""
+    return any(
+        not isinstance(test.value, Method) or test.value.name == case.function
+        for test in collect(run, frozenset({case.rule}))
+    )
 
 
 def _file(case: Case) -> str:

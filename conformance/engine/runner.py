@@ -16,7 +16,7 @@ from conformance.engine.context import TestContext
 from conformance.engine.ledger import Ledger
 from conformance.engine.not_judged import NotJudgedError, TargetDownError, TimeOverError
 from conformance.engine.observer import RuleObserver
-from conformance.engine.payload_budget import Coverage, PayloadBudget, held_for
+from conformance.engine.payload_budget import Coverage, PayloadBudget
 from conformance.engine.preconditions import Preconditions
 from conformance.engine.recovery import MAX_RESETS, MAX_SILENCES, Recovery
 from conformance.engine.reset_detection import Environment
@@ -100,9 +100,7 @@ class Run:
         self.confirmation = Confirmation(self, enabled=confirm)
         #: Functions that generated payloads are tried on before the others.
         self.first: frozenset[str] = frozenset()
-        self.payload_budget = PayloadBudget(
-            options.budget, options.generate_for, held=held_for(options.rules)
-        )
+        self.payload_budget = PayloadBudget(options.budget, options.generate_for)
         self.coverage = Coverage()
         #: What turns symbols in generated data into identifiers, by function.
         self.resolvers: dict[str, Any] = {}

@@ -19,29 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["LoadShedding", "Planned"]
+__all__ = ["USUAL_CALLS", "Calls", "LoadShedding", "Planned"]
 
-#: Calls, and logins among them, of a test of a kind that has not run yet: what most make, and those that make many.
-_CALLS = (8, 0)
-_MANY = {
-    # It gives itself up where logins are slow.
-    "test_identifiers_cannot_be_guessed": (350, 0),
-    "test_sessions_do_not_mix": (80, 7),
-    "test_what_was_changed": (70, 0),
-    "test_session_works_with_any_call": (40, 1),
-    "test_pages_laid_end_to_end_are_the_list": (40, 0),
-    "test_lists_show_only_what_can_be_read": (35, 0),
-    "test_key_login": (130, 110),
-    "test_wrong_credentials": (27, 27),
-    "test_two_sessions_of_one_user": (25, 5),
-    "test_order_stays": (25, 0),
-    "test_creates_of_several_users": (25, 0),
-    "test_concurrent_creates": (25, 0),
-    "test_after_logout": (20, 1),
-    "test_no_limit_that_nobody_asked_for": (20, 0),
-    "test_session_of_the_clients_own_choosing": (10, 3),
-    "test_refused_logins": (5, 5),
-}
 #: The part of the time for what cannot be foreseen: findings are confirmed, a reset is overcome.
 RESERVED_PART = 0.1
 #: The part of the time that generated payloads have at most while other tests wait.
@@ -64,11 +43,26 @@ MAX_SINGLE_CALLS = 6.0
 _RECKONED_EVERY = (0.5, 0.005)
 
 
+class Calls(NamedTuple):
+    """The calls that one test makes, and the logins among them."""
+
+    all: int
+    logins: int = 0
+
+
+#: What most tests take.
+USUAL_CALLS = Calls(8)
+
+
 class Planned(NamedTuple):
-    """A test to come: its kind (the name of its test function), and the function of the target it is about."""
+    """A test to come: its kind (the name of its test function), and the function of the target it is about.
+
+    `calls` is what a test of its kind takes, as far as that is known before the first one ran.
+    """
 
     kind: str
     subject: str | None = None
+    calls: Calls = USUAL_CALLS
 
 
 @dataclass(slots=True)
@@ -143,6 +137,7 @@ class LoadShedding:
     ) -> None:
         """Take the tests to come, in their order, and the seconds that there are for all of them."""
         self.planned = tuple(planned)
+        self._expected = {test.kind: test.calls for test in self.planned}
         self.left_out: list[int] = []
         self._seconds = seconds
         self._clock = clock
@@ -204,7 +199,7 @@ class LoadShedding:
         """Return how many seconds a test is going to take."""
         kind = self._kinds[test.kind]
         if not kind.is_known:
-            calls, logins = _MANY.get(test.kind, _CALLS)
+            calls, logins = self._expected.get(test.kind, test.calls)
             login = self._logins.value or self._calls.value
             return (calls - logins) * self._call(test.subject) + logins * login
         usual = kind.usual

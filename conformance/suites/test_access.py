@@ -155,7 +155,7 @@ def identifiers_of(lister: Lister) -> list[Any]:
         return []
 
 
-@judges("ACC-4")
+@judges("ACC-4", calls=35)
 @each_kind(
     lambda run, kind: bool(run.catalog.lists(kind)) and run.catalog.read(kind) is not None,
     otherwise="no kind of object can be both listed and read",

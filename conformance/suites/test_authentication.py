@@ -146,7 +146,7 @@ def _near_misses(secret: str) -> Iterator[tuple[str, str]]:
             yield what, changed
 
 
-@judges("AUT-2", "AUT-12")
+@judges("AUT-2", "AUT-12", calls=27, logins=27)
 @each_user()
 def test_wrong_credentials(ctx: TestContext, user: str) -> None:
     """Send wrong logins, near misses included, with a right one every few, so that no lock-out is triggered."""
@@ -246,7 +246,7 @@ def _neutral(exchange: Exchange, name: str) -> Any:
     return message.replace(name, "…") if isinstance(message, str) else message
 
 
-@judges("AUT-3")
+@judges("AUT-3", calls=40, logins=1)
 @each_user()
 def test_session_works_with_any_call(ctx: TestContext, user: str) -> None:
     """Use a session on another connection, on every endpoint, many times."""
@@ -479,7 +479,7 @@ def test_public_function(ctx: TestContext, function: Method) -> None:
         )
 
 
-@judges("AUT-8")
+@judges("AUT-8", calls=20, logins=1)
 @disturbs_sessions
 @each_user()
 def test_after_logout(ctx: TestContext, user: str) -> None:
@@ -536,7 +536,7 @@ def test_after_logout(ctx: TestContext, user: str) -> None:
         )
 
 
-@judges("AUT-9", "AUT-10")
+@judges("AUT-9", "AUT-10", calls=25, logins=5)
 @disturbs_sessions
 @each_user()
 def test_two_sessions_of_one_user(ctx: TestContext, user: str) -> None:
@@ -590,7 +590,7 @@ def test_two_sessions_of_one_user(ctx: TestContext, user: str) -> None:
         )
 
 
-@judges("AUT-11")
+@judges("AUT-11", calls=80, logins=7)
 def test_sessions_do_not_mix(ctx: TestContext) -> None:
     """Use sessions of several users on one connection, then at once: each call must be answered as its own user."""
     users = ctx.need_users(2)
@@ -657,7 +657,7 @@ def test_sessions_do_not_mix(ctx: TestContext) -> None:
         ctx.sessions.end(session)
 
 
-@judges("AUT-13")
+@judges("AUT-13", calls=10, logins=3)
 @disturbs_sessions
 @each_user()
 def test_session_of_the_clients_own_choosing(ctx: TestContext, user: str) -> None:
@@ -708,7 +708,8 @@ def test_session_of_the_clients_own_choosing(ctx: TestContext, user: str) -> Non
         ctx.sessions.end(other)
 
 
-@judges("AUT-14")
+# The calls are logins, but where logins are slow the test gives up: so they do not count as such.
+@judges("AUT-14", calls=350)
 @disturbs_sessions
 def test_identifiers_cannot_be_guessed(ctx: TestContext) -> None:
     """Check 200 session identifiers: all differ, none is sequential, and their entropy is at least 64 bits.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from conformance.cases.format import Case
 from conformance.engine.context import TestContext
-from conformance.engine.markers import Scope, judges, on
+from conformance.engine.markers import Scope, When, judges, on
 from conformance.engine.replay import play_in_check
 
 
-@judges()
+@judges(when=When.FIRST)
 @on(Scope("case", lambda run: list(run.options.cases)))
 def test_a_case(ctx: TestContext, case: Case) -> None:
     """Run a case file, and judge it under the rule that the file names."""

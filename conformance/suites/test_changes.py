@@ -75,7 +75,7 @@ def view_of(ctx: TestContext, resource: Resource) -> View | None:
     return View(ctx, resource, None, lister) if lister is not None else None
 
 
-@judges("STA-2")
+@judges("STA-2", calls=70)
 @each_kind(updatable, otherwise="no kind of object can be both changed and read")
 def test_what_was_changed(ctx: TestContext, kind: str) -> None:
     """Update each member through each update function: it must read as changed, and nothing else may change."""

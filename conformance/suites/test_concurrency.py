@@ -72,7 +72,7 @@ def _shown(function: Method, exchange: Exchange) -> Any:
     return [exchange.status, function.volatile_mask(exchange.data)]
 
 
-@judges("AUT-11", "STA-5")
+@judges("AUT-11", "STA-5", calls=25)
 @each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
 def test_creates_of_several_users(ctx: TestContext, kind: str) -> None:
     """Create objects as several users at the same time: each must be stored for its creator, with their values."""

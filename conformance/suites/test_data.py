@@ -12,7 +12,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext, as_answered
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import ANSWERED
-from conformance.engine.payload_budget import BudgetSlice
+from conformance.engine.payload_budget import BudgetSlice, Share
 from conformance.generation import payloads
 from conformance.generation.malformed import MalformedBody, any_bytes
 from conformance.generation.order import essential, telling_order
@@ -90,7 +90,7 @@ def control(fuzz_target: FuzzTarget) -> bool:
 # -- boundary cases --------------------------------------------------------------------------------------------
 
 
-@judges("DAT-1", "DAT-2", "DAT-5", "DAT-6")
+@judges("DAT-1", "DAT-2", "DAT-5", "DAT-6", share=Share(requests=0.27, seconds=0.21))
 @each_function(doubtful_first=True)
 def test_data_at_the_edges(ctx: TestContext, function: Method) -> None:
     """Test each keyword of each argument with values just inside and just outside, before random data."""
@@ -223,7 +223,7 @@ def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
 # -- anywhere ------------------------------------------------------------------------------------------------
 
 
-@judges("DAT-1", "DAT-5", "DAT-6")
+@judges("DAT-1", "DAT-5", "DAT-6", share=Share(requests=0.11, seconds=0.09))
 @each_function(doubtful_first=True)
 def test_any_data_that_the_schema_allows(ctx: TestContext, function: Method) -> None:
     """Send data drawn from all that is valid; read stored data again."""
@@ -432,7 +432,7 @@ def departure(sent: Any, got: Any, pointer: str = "") -> tuple[str, Any, Any]:
 # -- invalid data --------------------------------------------------------------------------------------------
 
 
-@judges("DAT-2")
+@judges("DAT-2", share=Share(requests=0.045, seconds=0.065))
 @each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_any_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> None:
     """Send one violation at a time, at any depth, in otherwise varied valid data."""
@@ -510,7 +510,7 @@ def documented(ctx: TestContext, rule: str, exchange: Exchange, what: str) -> bo
     )
 
 
-@judges("DAT-3")
+@judges("DAT-3", share=Share(requests=0.018, seconds=0.025))
 @each_function(doubtful_first=True)
 def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
     """Send any JSON as the arguments: the response must be readable."""
@@ -546,7 +546,7 @@ def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
                 break
 
 
-@judges("DAT-4")
+@judges("DAT-4", share=Share(requests=0.027, seconds=0.03))
 @each_function(doubtful_first=True)
 def test_any_bytes_as_body(ctx: TestContext, function: Method) -> None:
     """Send the bytes of a valid call, corrupted where the JSON grammar breaks and elsewhere."""

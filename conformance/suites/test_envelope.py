@@ -12,7 +12,7 @@ import random
 from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
-from conformance.engine.markers import Scope, each_endpoint, each_function, each_user, judges, on
+from conformance.engine.markers import Scope, When, each_endpoint, each_function, each_user, judges, on
 from conformance.helpers.comparison import bound
 from conformance.rulebook import RULES
 from conformance.suites.test_codes import another, identifiers, strangers
@@ -80,7 +80,7 @@ def test_each_endpoint_in_short(ctx: TestContext, endpoint: str) -> None:
         ctx.caller.call(f"{endpoint}.", body=body)
 
 
-@judges(*PURE)
+@judges(*PURE, calls=5, logins=5)
 @each_user()
 def test_refused_logins(ctx: TestContext, user: str) -> None:
     """Send a wrong password, an unknown user, and a password beside invalid data."""
@@ -136,7 +136,7 @@ def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
             )
 
 
-@judges(*PURE)
+@judges(*PURE, when=When.LAST)
 @on(Scope("rule", lambda run: [rule for rule in PURE if rule in run.options.rules]))
 def test_every_exchange(ctx: TestContext, rule: str) -> None:
     """Report what the exchanges of the whole run show of a rule; this runs last."""

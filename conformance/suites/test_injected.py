@@ -17,6 +17,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import ANSWERED, NotJudgedError
+from conformance.engine.payload_budget import Share
 from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Carrier, Injection
 from conformance.helpers.fuzz_target import FuzzTarget, breadth
@@ -32,7 +33,7 @@ _WIDENING = ("SQL", "glob", "regular expression", "NoSQL", "ORM")
 # -- injections ----------------------------------------------------------------------------------------------
 
 
-@judges("DAT-8")
+@judges("DAT-8", share=Share(requests=0.054, seconds=0.06))
 @each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_injections(ctx: TestContext, function: Method) -> None:
     """Send injections in every argument: they must cause no internal error, no additional rows and no login."""
@@ -185,7 +186,7 @@ _MEMBERS = 10_000
 _LETTERS = 1_000_000
 
 
-@judges("DAT-9")
+@judges("DAT-9", share=Share(requests=0.027, seconds=0.13))
 @each_function(doubtful_first=True)
 def test_deep_wide_and_large_data(ctx: TestContext, function: Method) -> None:
     """Send 10,000 levels, 10,000 members and a megabyte, in each argument and in an undeclared one."""

@@ -42,7 +42,7 @@ LONG_VALUE = 7000
 Values = dict[str, Any]
 
 
-@judges("AUT-16")
+@judges("AUT-16", calls=130, logins=110)
 def test_key_login(ctx: TestContext) -> None:
     """Sign in with a right signature and any time format, and with wrong ones, which must be refused."""
     key = need_key(ctx)

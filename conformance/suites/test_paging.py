@@ -40,7 +40,7 @@ def steady(ctx: TestContext, lister: Lister, look: Any) -> tuple[list[Any], Any]
     )
 
 
-@judges("PAG-1", "PAG-2", "PAG-3", "PAG-8")
+@judges("PAG-1", "PAG-2", "PAG-3", "PAG-8", calls=40)
 @paged
 def test_pages_laid_end_to_end_are_the_list(ctx: TestContext, function: Method) -> None:
     """Read pages of different lengths, unfiltered and with each filter that leaves some rows."""
@@ -175,7 +175,7 @@ def _starts(ctx: TestContext, lister: Lister, whole: list[Any], where: str) -> N
         )
 
 
-@judges("PAG-3")
+@judges("PAG-3", calls=20)
 @paged
 def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> None:
     """Create more rows than common limits: without paging, as many must come back as page by page."""
@@ -278,7 +278,7 @@ def _one_of_each(ctx: TestContext, refused: list[tuple[str, Any]]) -> list[tuple
     return [ctx.rng.choice([each for each in refused if each[0] == kind]) for kind in kinds]
 
 
-@judges("PAG-6")
+@judges("PAG-6", calls=25)
 @paged
 def test_order_stays(ctx: TestContext, function: Method) -> None:
     """Repeat a call: the rows must come in the same order while nothing changes."""

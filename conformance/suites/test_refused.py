@@ -12,6 +12,7 @@ from typing import Any
 from conformance.catalog.model import Method
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
+from conformance.engine.payload_budget import Share
 from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Case
 from conformance.helpers.comparison import equal, listers, read
@@ -22,7 +23,7 @@ from conformance.suites.test_codes import identifiers, strangers
 from conformance.suites.test_data import leaves
 
 
-@judges("DAT-7")
+@judges("DAT-7", share=Share(requests=0.063, seconds=0.08))
 @each_function(lambda method: method.effect != "read", otherwise="no function writes", doubtful_first=True)
 def test_refused_writes(ctx: TestContext, function: Method) -> None:
     """Send writes that must be refused for one member, the identifier or the caller; nothing may change."""

@@ -8,7 +8,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, judges
 from conformance.engine.not_judged import LINES
-from conformance.engine.payload_budget import BudgetSlice
+from conformance.engine.payload_budget import BudgetSlice, Share
 from conformance.protocol.session import SetUpFailedError
 from conformance.stateful.case_export import case_of
 from conformance.stateful.classification import Verdict, verdict
@@ -27,7 +27,7 @@ MIN_CALLS = 24
 MAX_FINDINGS = 5
 
 
-@judges("STA-6")
+@judges("STA-6", share=Share(requests=0.26, seconds=0.18))
 @disturbs_sessions
 def test_sequences_agree_with_a_model(ctx: TestContext) -> None:
     """Explore all kinds that can be created; where the target disagrees with the model, report the smallest script."""

@@ -431,7 +431,7 @@ def _where(one: Any, other: Any, path: str = "") -> str:
     return path or "data"
 
 
-@judges("STA-5")
+@judges("STA-5", calls=25)
 @each_kind(lambda run, kind: run.catalog.create(kind) is not None, otherwise="no kind of object can be made")
 def test_concurrent_creates(ctx: TestContext, kind: str) -> None:
     """Create eight objects at a time: all must be stored, each with its own identifier and values."""

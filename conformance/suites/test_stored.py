@@ -10,7 +10,7 @@ from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
-from conformance.engine.payload_budget import BudgetSlice
+from conformance.engine.payload_budget import BudgetSlice, Share
 from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Carrier, Injection, Number
 from conformance.helpers.comparison import equal
@@ -29,7 +29,7 @@ _KINDS = {
 }
 
 
-@judges("DAT-5", "DAT-6", "DAT-8")
+@judges("DAT-5", "DAT-6", "DAT-8", share=Share(requests=0.126, seconds=0.13))
 @each_function(lambda method: bool(method.params), otherwise="no function has arguments", doubtful_first=True)
 def test_texts_and_numbers(ctx: TestContext, function: Method) -> None:
     """Send each item in each place that allows it; read stored items again."""

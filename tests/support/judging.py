@@ -1,4 +1,4 @@
-"""Check a target inside a test: the same tests as `conform check`, run without pytest."""
+"""Check a target inside a test: the engine of `conform check`, run without pytest."""
 
 from __future__ import annotations
 
@@ -19,14 +19,10 @@ from typing import Any
 import uvicorn
 
 from conformance.catalog.model import Catalog
-from conformance.engine.conclusion import Options
 from conformance.engine.harness import Embedded, Harness, Request
-from conformance.engine.markers import suite_tests
-from conformance.engine.not_judged import TargetDownError
-from conformance.engine.runner import Run
-from conformance.events import EndEvent, Event, ExchangeEvent, NotJudgedEvent
+from conformance.engine.suite_run import SuiteRun
+from conformance.events import Event, ExchangeEvent
 from conformance.generation import payloads
-from conformance.protocol.client import OutOfTimeError
 from fixtures.faults import FAULTS
 from fixtures.service import server
 from fixtures.service.service import BASE, Service
@@ -34,6 +30,9 @@ from reports.model.files import validate
 from tests.servers import library
 from tests.support import evidence
 from tests.support.events import build, record_of
+
+#: Seconds that a check may take here. On a busy machine no test is left out for lack of time.
+MAX_SECONDS = 3600.0
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -65,6 +64,7 @@ def judge(
 ) -> dict[str, Any]:
     """Check a target against these rules (all by default) and return the validated report.
 
+    A rule of single exchanges is judged by the tests that name it, while `conform check --rule` runs all tests for it.
     With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed. `generated` is
     the part of the budget's requests that generated payloads get.
     """
@@ -85,21 +85,10 @@ def judge(
         if not isinstance(event, ExchangeEvent):
             events.append(record_of(event))
 
+    suite_run = SuiteRun(harness, emit)
     try:
-        harness.connect()
-        emit(harness.header("test"))
-        for rule in harness.header("test").rules:
-            if rule.id not in harness.wanted:
-                emit(NotJudgedEvent(rule.id, reason="left out"))
-        options = Options(
-            seed=harness.seed,
-            budget=budget,
-            read_only=read_only,
-            jobs=jobs,
-            rules=harness.wanted,
-            deadline=300.0 if budget != "deep" else 3600.0,
-        )
-        run = Run(harness.profile, harness.catalog, options, emit, confirm=not until_found)
+        run = suite_run.open(suite="test", confirm=not until_found, deadline=MAX_SECONDS)
+        suite_run.plan(suite_run.collect(everything=False))
         if run.payload_budget.requests is not None:
             # The requests of a budget decide here; how fast this machine sends them must not.
             run.payload_budget.seconds *= 20
@@ -109,26 +98,23 @@ def judge(
                 harness.wanted <= {key[0] for key in (*run.observer.every, *run.observer.take())}
             )
         try:
-            for suite_test in suite_tests(run, harness.wanted):
-                run.run_test(suite_test.name, suite_test.rules, suite_test.body, disturbs=suite_test.disturbs)
-                if until_found and harness.wanted <= {key[0] for key in run.observer.every}:
-                    break
-        except (TargetDownError, OutOfTimeError):
-            pass
+            suite_run.run_all(
+                until=lambda: until_found and harness.wanted <= {key[0] for key in run.observer.every}
+            )
         finally:
             if until_found:
                 run.client.close()
             else:
-                run.finish()
-        emit(EndEvent(run.seconds, run.client.sent))
+                suite_run.finish()
+        suite_run.end()
     finally:
         harness.close()
         # A run of the command ends with its process; here many follow each other in one.
         payloads.clear_cache()
     report = build(events)
     validate(report)
-    found = evidence.problems(events)
-    assert found == [], found
+    problems = evidence.problems(events)
+    assert problems == [], problems
     return report
 
 

@@ -1,34 +1,20 @@
-"""Facts about the tests of the suites that pytest collected: their rules, parameter, area and order."""
+"""Facts about the tests of the suites that pytest collected, and which test of the engine each of them is."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from conformance.cases.format import Case
+from conformance.engine.collection import SuiteTest
 from conformance.engine.context import FURTHER
-from conformance.engine.markers import SUITES, describe
 from conformance.rulebook.model import AREAS
 
-__all__ = [
-    "FOLDER",
-    "NOT_SHED",
-    "area_of",
-    "continuation",
-    "function_name",
-    "is_suite",
-    "names_suites",
-    "order_of",
-    "parameter_of",
-    "rules_of",
-]
+__all__ = ["FOLDER", "area_of", "continuation", "is_suite", "key_of", "names_suites"]
 
 #: The folder of the suites.
 FOLDER = Path(__file__).resolve().parents[2] / "suites"
-
-#: Tests that always run: those that were asked for by name, and those that send nothing.
-NOT_SHED = ("test_a_case", "test_every_exchange")
 
 
 def is_suite(path: Path) -> bool:
@@ -42,31 +28,14 @@ def names_suites(argument: str) -> bool:
     return path in (FOLDER, FOLDER.parent) or FOLDER in path.parents
 
 
-def rules_of(item: pytest.Item) -> tuple[str, ...]:
-    """Return the ids of the rules that a test judges."""
-    marker = item.get_closest_marker("judges")
-    case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
-    if isinstance(case, Case):
-        return (case.rule,)
-    return tuple(marker.args) if marker else ()
+def key_of(item: pytest.Function) -> tuple[str, str, int]:
+    """Return the suite and the function of a test, and the position of its parameter's value among all values."""
+    indices = item.callspec.indices if hasattr(item, "callspec") else {}
+    return item.path.stem, item.originalname, next(iter(indices.values()), 0)
 
 
-def function_name(item: pytest.Item) -> str:
-    """Return the name of the test's function, without its parameter."""
-    return item.name.removesuffix(FURTHER).partition("[")[0]
-
-
-def parameter_of(item: pytest.Item) -> tuple[str, str]:
-    """Return the name of a test's parameter and the id of its value."""
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    for name, value in parameters.items():
-        return name, describe(value)
-    return "tests", function_name(item)
-
-
-def continuation(item: pytest.Item) -> pytest.Item:
+def continuation(item: pytest.Function) -> pytest.Function:
     """Return a second run of a test, which continues it once all tests ran."""
-    assert isinstance(item, pytest.Function)
     return pytest.Function.from_parent(
         item.parent,
         name=item.name + FURTHER,
@@ -77,42 +46,7 @@ def continuation(item: pytest.Item) -> pytest.Item:
     )
 
 
-#: Areas of the progress bar, by suite; for other suites the first rule of the test decides.
-_AREAS = {
-    "test_request": "REQ",
-    "test_envelope": "ENV",
-    "test_codes": "COD",
-    "test_authentication": "AUT",
-    "test_key_login": "AUT",
-    "test_claims": "ACC",
-    "test_framing": "SEC",
-    "test_access": "ACC",
-    "test_naming": "NAM",
-    "test_paging": "PAG",
-    "test_state": "STA",
-    "test_concurrency": "STA",
-    "test_security": "SEC",
-    "test_http": "HTTP",
-    "test_data": "DAT",
-    "test_stored": "DAT",
-    "test_refused": "DAT",
-    "test_injected": "DAT",
-    "test_sequences": "STA",
-}
-
-
-def area_of(item: pytest.Item) -> str:
-    """Return the area under which the progress bar counts a test."""
-    rules = rules_of(item)
-    return _AREAS.get(item.path.stem) or (rules[0].split("-")[0] if rules else next(iter(AREAS)))
-
-
-def order_of(item: pytest.Item) -> tuple[int, int]:
-    """Return the sort key of a test: cases, the suites in their order, continuations, then rules of every exchange."""
-    if function_name(item) == "test_a_case":
-        return 0, 0
-    stem = item.path.stem
-    place = SUITES.index(stem) if stem in SUITES else len(SUITES)
-    if function_name(item) == "test_every_exchange":
-        return 3, place
-    return (2 if item.name.endswith(FURTHER) else 1), place
+def area_of(test: SuiteTest) -> str:
+    """Return the area under which the progress bar counts a test: that of most of its rules."""
+    areas = Counter(rule.partition("-")[0] for rule in test.facts.rules or test.rules)
+    return areas.most_common(1)[0][0] if areas else next(iter(AREAS))

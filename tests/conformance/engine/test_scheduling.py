@@ -1,8 +1,7 @@
-"""A run on a slow target keeps within its time: it holds some conversations of each kind, and says so."""
+"""A run on a slow target keeps within its time: it runs some tests of each kind, and reports that."""
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import subprocess
 import sys
@@ -14,9 +13,8 @@ import pytest
 
 from conformance.engine import budgets
 from conformance.engine.extent import Extent
-from conformance.engine.markers import SUITES
 from conformance.engine.payload_budget import PayloadBudget
-from conformance.engine.scheduling import _MANY, LoadShedding, Planned
+from conformance.engine.scheduling import LoadShedding, Planned
 from tests.support.recording import MAX_SECONDS, ROOT, report_in
 
 KINDS = [*["short"] * 100, *["long"] * 20, *["other"] * 50]
@@ -30,12 +28,12 @@ class Target:
         self.now = 0.0
         self.planned = planned
         self.login = login
-        self.pace = LoadShedding(planned, seconds, clock=lambda: self.now)
+        self.shedding = LoadShedding(planned, seconds, clock=lambda: self.now)
         self.order: list[int] = []
 
     def call(self, seconds: float, function: str | None = None, *, login: bool = False) -> None:
         self.now += seconds
-        self.pace.observe(function, seconds, login=login)
+        self.shedding.observe(function, seconds, login=login)
 
     def run(
         self,
@@ -48,7 +46,9 @@ class Target:
         """Run all that fits: of each kind so many calls and logins; return how many of each kind ran."""
         counts: Counter[str] = Counter()
         for last in (False, True):
-            while (index := self.pace.next(generated=generated, due=due.__contains__, last=last)) is not None:
+            while (
+                index := self.shedding.next(generated=generated, due=due.__contains__, last=last)
+            ) is not None:
                 test = self.planned[index]
                 self.order.append(index)
                 ordinary, logins = calls[test.kind]
@@ -57,10 +57,10 @@ class Target:
                 for _ in range(ordinary):
                     self.call((slow or {}).get(test.subject or "", CALL), test.subject)
                 counts[test.kind] += 1
-                self.pace.ran(index)
-            self.now += min(generated, max(0.0, self.pace.left))
+                self.shedding.ran(index)
+            self.now += min(generated, max(0.0, self.shedding.left))
             generated = 0.0
-        self.pace.end()
+        self.shedding.end()
         return counts
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_left_out_where_there_is_time() -> None:
     assert target.run(COSTS) == Counter(KINDS)
     assert target.order == list(range(len(KINDS)))
     assert target.now == pytest.approx(75.0)
-    assert target.pace.note is None
+    assert target.shedding.note is None
 
 
 def test_what_takes_little_is_not_left_out_for_what_takes_much() -> None:
@@ -87,8 +87,8 @@ def test_what_takes_little_is_not_left_out_for_what_takes_much() -> None:
     assert 1 <= counts["other"] < 50
     assert 34.0 < target.now <= 40.0, "what fits is run"
     left = len(KINDS) - counts.total()
-    assert target.pace.note is not None
-    assert f"(a call takes 50 ms): {left} of {len(KINDS)} tests were left out" in target.pace.note
+    assert target.shedding.note is not None
+    assert f"(a call takes 50 ms): {left} of {len(KINDS)} tests were left out" in target.shedding.note
 
 
 def test_they_are_spread_over_all() -> None:
@@ -133,8 +133,8 @@ def test_slow_logins_are_not_taken_for_slow_calls() -> None:
     assert counts["single"] == counts["plain"] == 33
     assert 10 < counts["logs in"] < 40
     assert target.now > 100, "the time is used"
-    assert target.pace.note is not None
-    assert "a login 2.0 s" in target.pace.note
+    assert target.shedding.note is not None
+    assert "a login 2.0 s" in target.shedding.note
 
 
 def test_a_slow_function_is_not_taken_for_a_slow_target() -> None:
@@ -194,11 +194,6 @@ def test_a_verdict_says_how_much_it_rests_on() -> None:
         ("HTTP-1", 3, 33, "functions"),
         ("COD-5", 1, 2, "users"),
     ]
-
-
-def test_what_takes_many_calls_is_a_conversation() -> None:
-    modules = [importlib.import_module(f"conformance.suites.{name}") for name in SUITES]
-    assert [name for name in _MANY if not any(hasattr(module, name) for module in modules)] == []
 
 
 def test_generated_payloads_take_no_more_than_there_is() -> None:

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from conformance.engine.payload_budget import PayloadBudget
 from conformance.generation import payloads
 from conformance.generation.order import essential, telling_order
 from conformance.schema.validation import Schema
 from conformance.suites.test_injected import _WIDENING, _in_order, _sort_of
+from tests.support.budgeting import budget_of
 
 SCHEMA = Schema(
     {
@@ -65,12 +65,12 @@ def test_the_same_seed_gives_the_same_order() -> None:
 
 
 def test_what_belongs_to_every_budget_is_sent_whatever_the_share_is() -> None:
-    budget_slice = PayloadBudget("quick").budget_slice("test_data_at_the_edges", 0.001, lambda: 0)
+    budget_slice = budget_of("quick").budget_slice("test_data_at_the_edges", 0.001, lambda: 0)
     budget_slice.at_least(60)
     assert budget_slice.left == 60
     budget_slice.at_least(5)
     assert budget_slice.left == 60
-    by_time = PayloadBudget("deep").budget_slice("test_data_at_the_edges", 0.001, lambda: 0)
+    by_time = budget_of("deep").budget_slice("test_data_at_the_edges", 0.001, lambda: 0)
     by_time.at_least(60)
     assert by_time.requests is None
 
@@ -79,7 +79,7 @@ def test_what_belongs_to_every_budget_is_sent_whatever_the_share_is() -> None:
 def test_a_machine_that_is_five_times_slower_sends_the_same(budget: str) -> None:
     """Counts decide, and not the clock: the requests of a whole run at 20 ms each, with what is done around them."""
     now = 0.0
-    payload_budget = PayloadBudget(budget, clock=lambda: now)
+    payload_budget = budget_of(budget, clock=lambda: now)
     assert payload_budget.requests is not None
     for name in ("test_data_at_the_edges", "test_any_json_as_data", "test_injections"):
         with payload_budget.budget_slice(name, 1.0, lambda: 0) as budget_slice:

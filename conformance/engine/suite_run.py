@@ -1,0 +1,234 @@
+"""One run of the suites: collects the tests, orders them by the time there is, runs each, and ends.
+
+`pytest_plugin` drives it from pytest, for `conform check`, `conform verify` and bare pytest. `run_all` drives it
+without pytest, for the project's own tests and the benchmarks. Both run the same tests in the same order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from conformance import __version__
+from conformance.engine import budgets
+from conformance.engine.collection import SuiteTest, collect, shares_of
+from conformance.engine.conclusion import Conclusion, Options
+from conformance.engine.dry_run import StandIn
+from conformance.engine.extent import Extent
+from conformance.engine.harness import Harness
+from conformance.engine.history import lately
+from conformance.engine.markers import When
+from conformance.engine.not_judged import TargetDownError
+from conformance.engine.runner import Run
+from conformance.engine.scheduling import LoadShedding, Planned
+from conformance.events import EndEvent, ErrorEvent, Event, NotJudgedEvent, PhaseEndEvent, PhaseEvent
+from conformance.protocol.client import OutOfTimeError
+from conformance.protocol.exchange import Exchange
+from conformance.rulebook import RULES
+
+__all__ = ["SuiteRun"]
+
+#: Seconds that a dry run spends on generated payloads, where only time ends them.
+PLAN_PAYLOAD_SECONDS = 5.0
+
+#: Time per generated payload, as a multiple of the time until a call is answered.
+CALL_TIME_FACTOR = 1.5
+
+
+class SuiteRun:
+    """One run of the suites against the target of a harness; its events go to `emit`."""
+
+    def __init__(self, harness: Harness, emit: Callable[[Event], None]) -> None:
+        self.harness = harness
+        self.emit = emit
+        self.run: Run | None = None
+        self.tests: list[SuiteTest] = []
+        self.shedding: LoadShedding | None = None
+        self.extent = Extent()
+        #: Tests that may be left out on a slow target, and those that were.
+        self.sheddable: list[SuiteTest] = []
+        self.skipped: set[SuiteTest] = set()
+        #: Why the run cannot go on; None while it can.
+        self.stopped: str | None = None
+
+    # --- beginning
+
+    def open(self, *, suite: str = __version__, confirm: bool = True, deadline: float | None = None) -> Run:
+        """Connect to the target, begin the log, and collect the tests.
+
+        `confirm` says whether findings are reproduced. `deadline` is in seconds, where the budget does not decide.
+
+        Raises:
+            UsageError: the embedded service does not start.
+
+        """
+        harness = self.harness
+        harness.connect()
+        self.emit(harness.header(suite))
+        if harness.goes_on:
+            self.emit(PhaseEvent("check"))
+        for rule in RULES.values():
+            if rule.id not in harness.wanted:
+                self.leave_out(rule.id, harness.left_out)
+        request = harness.request
+        options = Options(
+            seed=harness.seed,
+            budget=request.budget,
+            read_only=request.read_only,
+            jobs=max(1, request.jobs),
+            rules=harness.wanted,
+            deadline=deadline or self._deadline(),
+            strict=request.strict,
+            generate_for=request.generate_for,
+            cases=tuple(case for case in harness.cases if case.rule in harness.wanted),
+        )
+        stand_in = StandIn(harness.profile, harness.catalog) if request.plan else None
+        confirm = confirm and stand_in is None
+        run = Run(harness.profile, harness.catalog, options, self.emit, client=stand_in, confirm=confirm)
+        run.notes += harness.profile.hints()
+        if stand_in is not None:
+            # Where only time ends generated payloads, a dry run shows how they begin; else the requests decide.
+            endless = run.payload_budget.requests is None
+            run.payload_budget.seconds = PLAN_PAYLOAD_SECONDS if endless else math.inf
+            run.payload_budget.sweeps = False
+        self.run = run
+        return run
+
+    def _deadline(self) -> float:
+        request = self.harness.request
+        of_budget = budgets.DEADLINE_SECONDS.of(request.budget) + (request.generate_for or 0.0)
+        return self.harness.deadline or of_budget
+
+    def put_doubtful_functions_first(self) -> None:
+        """Begin with the functions that failed in the last run of the same target in the same folder."""
+        assert self.run is not None
+        target = self.harness.header(__version__).target
+        self.run.first = lately(self.harness.out.parent, target, self.harness.catalog.methods)
+
+    def leave_out(self, rule: str, reason: str) -> None:
+        """Report that a rule is not judged, because of what was asked for."""
+        self.emit(NotJudgedEvent(rule, reason=reason))
+
+    def collect(self, *, everything: bool) -> list[SuiteTest]:
+        """Return the tests for the wanted rules; with `everything` all tests, for rules of every exchange."""
+        assert self.run is not None
+        return collect(self.run, self.harness.wanted, everything=everything)
+
+    def plan(self, tests: Sequence[SuiteTest], *, sheds: bool = True) -> None:
+        """Take the tests that are to run, in their order; with `sheds` some are left out on a slow target."""
+        run = self.run
+        assert run is not None
+        self.tests = list(tests)
+        run.payload_budget.plan(shares_of(tests))
+        for test in tests:
+            if test.facts.when is When.IN_ORDER and not test.further:
+                scope = test.scope.name if test.scope is not None else "tests"
+                self.extent.plan(test, test.rules, scope, test.subject)
+        if not sheds:
+            return
+        self.sheddable = [test for test in tests if test.is_sheddable]
+        planned = [Planned(test.kind, test.subject, test.facts.calls) for test in self.sheddable]
+        shedding = self.shedding = LoadShedding(planned, run.options.deadline)
+        observe = run.client.observe
+
+        def measure(exchange: Exchange) -> None:
+            shedding.observe(exchange.function, exchange.seconds, login=exchange.login)
+            observe(exchange)
+
+        run.client.observe = measure
+
+    # --- running
+
+    def schedule(self) -> Iterator[SuiteTest]:
+        """Yield the tests in the order in which they run; those without time come last, to be skipped.
+
+        Generated payloads run after the other tests. The rules of every exchange are judged at the end.
+        """
+        shedding, run = self.shedding, self.run
+        assert run is not None
+        if shedding is None:
+            yield from self.tests
+            return
+        generating = [test for test in self.tests if test.facts.share is not None]
+        yield from (test for test in self.tests if test.facts.when is When.FIRST)
+        yield from self._affordable(run, shedding, last=not generating)
+        yield from generating
+        yield from self._affordable(run, shedding, last=True)
+        self.skipped.update(self.sheddable[index] for index in shedding.end())
+        yield from (test for test in self.sheddable if test in self.skipped)
+        yield from (test for test in self.tests if test.facts.when is When.LAST)
+
+    def _affordable(self, run: Run, shedding: LoadShedding, *, last: bool) -> Iterator[SuiteTest]:
+        def due(index: int) -> bool:
+            # No other test has judged one of its rules yet.
+            return not all(run.observer.total_judged[rule] for rule in self.sheddable[index].rules)
+
+        generates = len(self.sheddable) < len(self.tests) and any(test.facts.share for test in self.tests)
+        while True:
+            payload_budget = run.payload_budget
+            call = shedding.call
+            generated = (payload_budget.seconds - payload_budget.spent) * generates
+            if payload_budget.requests is not None:
+                generated = min(generated, payload_budget.requests * call * CALL_TIME_FACTOR)
+            removal = call * sum(1 for _ in run.resources.owned())
+            index = shedding.next(generated=generated, removal=removal, due=due, last=last)
+            if index is None:
+                return
+            yield self.sheddable[index]
+            shedding.ran(index)
+
+    def execute(self, test: SuiteTest) -> Conclusion:
+        """Run one test and return how it ended. Where the run cannot go on, `stopped` says why afterwards."""
+        run = self.run
+        assert run is not None
+        if test in self.skipped:
+            return Conclusion(not_judged="left out: the target is slow", late=True)
+        generates = test.facts.share is not None
+        if generates and self.shedding is not None:
+            run.payload_budget.within(self.shedding.left)
+        try:
+            with run.payload_budget.around() if generates else contextlib.nullcontext():
+                conclusion = run.run_test(
+                    test.name, test.rules, test.body, disturbs=test.facts.disturbs_sessions
+                )
+        except TargetDownError as error:
+            self.stopped = f"{error}"
+            return Conclusion(not_judged=self.stopped, late=True)
+        except OutOfTimeError:
+            self.stopped = f"the run's own deadline has passed, {run.options.deadline:.0f} s"
+            message = f"{self.stopped}: a larger --budget has more time, --area takes less"
+            self.emit(ErrorEvent(None, message, whose="out of time"))
+            return Conclusion(not_judged=self.stopped, late=True)
+        if not conclusion.late:
+            self.extent.done(test)
+        if test.facts.when is When.LAST:
+            every = run.observer.every.items()
+            conclusion.findings = [finding for key, finding in every if key[0] in test.rules]
+        return conclusion
+
+    def run_all(self, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Run all planned tests, or until the condition holds or the run cannot go on."""
+        for test in self.schedule():
+            self.execute(test)
+            if self.stopped is not None or until():
+                return
+
+    # --- ending
+
+    def finish(self) -> None:
+        """Report what was left out, remove what the run created, and sign out."""
+        run = self.run
+        assert run is not None
+        if self.shedding is not None and self.shedding.note is not None:
+            run.notes.insert(0, self.shedding.note)
+        for event in self.extent.events():
+            self.emit(event)
+        run.finish()
+
+    def end(self) -> None:
+        """Emit the event that ends the check."""
+        run = self.run
+        assert run is not None
+        seconds, sent = run.seconds, run.client.sent
+        self.emit(PhaseEndEvent("check", seconds, sent) if self.harness.goes_on else EndEvent(seconds, sent))

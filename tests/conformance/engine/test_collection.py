@@ -1,0 +1,81 @@
+"""One place collects the tests: pytest runs those that the engine lists, in the same order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance.engine.collection import SUITES, collect, functions_of_suites
+from conformance.engine.conclusion import Options
+from conformance.engine.harness import Harness, Request
+from conformance.engine.markers import Facts, When, disturbs_sessions, judges
+from conformance.engine.payload_budget import Share
+from conformance.engine.runner import Run
+from conformance.engine.scheduling import USUAL_CALLS, Calls
+from conformance.rulebook import RULES
+from tests.support.judging import serving
+from tests.support.recording import MAX_SECONDS, PROFILE, ROOT
+
+
+def listed(*rules: str, everything: bool = False, budget: str = "standard") -> list[str]:
+    with serving() as url:
+        harness = Harness.prepare(Request(target=url, profile=PROFILE, budget=budget, rules=rules))
+        options = Options(seed=7, budget=budget, rules=harness.wanted)
+        run = Run(harness.profile, harness.catalog, options, lambda event: None)
+        names = [test.name for test in collect(run, harness.wanted, everything=everything)]
+        run.client.close()
+    return names
+
+
+@pytest.mark.parametrize("rules", [("PAG-2", "DAT-3", "AUT-8"), ("ENV-5",)])
+def test_pytest_runs_what_the_engine_lists(rules: tuple[str, ...], tmp_path: Path) -> None:
+    chosen = [option for rule in rules for option in ("--rule", rule)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "conformance", "--collect-only", "-q", "-p", "no:cacheprovider",
+         "--out", str(tmp_path / "o"), *chosen],
+        cwd=ROOT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False,
+    )  # fmt: skip
+    lines = [line for line in done.stdout.splitlines() if "::test_" in line]
+    names = [line.removeprefix("conformance/suites/").replace(".py::", ".") for line in lines]
+    # A rule of single exchanges is judged by those of all tests.
+    everything = any(RULES[rule].check for rule in rules)
+    assert len(names) > 10, done.stdout + done.stderr
+    assert names == listed(*rules, everything=everything)
+
+
+def test_cases_come_first_and_the_rules_of_every_exchange_last() -> None:
+    whens = {function.__name__: facts.when for _, function, facts in functions_of_suites()}
+    assert whens.pop("test_a_case") is When.FIRST
+    assert whens.pop("test_every_exchange") is When.LAST
+    assert set(whens.values()) == {When.IN_ORDER}
+    assert listed("ENV-5")[-1] == "test_envelope.test_every_exchange[ENV-5]"
+
+
+def test_every_suite_is_listed() -> None:
+    assert set(SUITES) == {path.stem for path in (ROOT / "conformance" / "suites").glob("test_*.py")}
+
+
+def test_every_test_function_of_the_suites_names_its_rules() -> None:
+    for module, function, facts in functions_of_suites():
+        assert facts.when is When.FIRST or facts.rules, f"{module}.{function.__name__}"
+        assert set(facts.rules) <= RULES.keys()
+
+
+def test_the_decorators_say_what_a_test_costs() -> None:
+    @judges("DAT-1", "DAT-2", share=Share(requests=0.5, seconds=0.25))
+    @disturbs_sessions
+    def generating() -> None: ...
+
+    @judges("AUT-2", calls=27, logins=20)
+    def expensive() -> None: ...
+
+    def unmarked() -> None: ...
+
+    facts = Facts.of(generating)
+    assert facts == Facts(("DAT-1", "DAT-2"), Share(0.5, 0.25), disturbs_sessions=True)
+    assert facts.calls == USUAL_CALLS
+    assert Facts.of(expensive) == Facts(("AUT-2",), calls=Calls(27, 20))
+    assert Facts.of(unmarked) is None
