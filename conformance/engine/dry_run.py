@@ -16,7 +16,8 @@ from typing import Any
 
 from conformance.catalog.model import DOCUMENTED, Catalog, Method
 from conformance.generation.catalog_review import summary
-from conformance.generation.samples import CannotGenerate, Sampler
+from conformance.generation.errors import CannotGenerate
+from conformance.generation.sampler import Sampler
 from conformance.protocol.client import Client, compact
 from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.profile import Profile

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.catalog.model import DOCUMENTED, Method
 from conformance.engine.not_judged import LINES, NotJudgedError
-from conformance.generation.samples import Optional
+from conformance.generation.choices import OptionalMembers
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import Session, SetUpFailedError
@@ -143,7 +143,7 @@ class TargetAccess:
     # -- calls -------------------------------------------------------------------------------------------------
 
     def valid(
-        self, method: Method, user: str | None, *, optional: Optional = "all", **fixed: Any
+        self, method: Method, user: str | None, *, optional: OptionalMembers = "all", **fixed: Any
     ) -> dict[str, Any]:
         """Return data that the function's schema allows, on objects of that user."""
         return self.resources.valid(method, user, optional=optional, **fixed)

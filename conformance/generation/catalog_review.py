@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from conformance.catalog.model import Catalog, Method, refs
 from conformance.generation import payloads
-from conformance.generation.builders import Makers
-from conformance.generation.samples import unknown_format
+from conformance.generation.builders import Builders
+from conformance.generation.errors import unknown_format
 from conformance.schema import dialect
 from conformance.schema.bundle import Json, SchemaError, places, point, resolve_pointer
 from conformance.schema.ecma import matcher
@@ -195,7 +195,7 @@ def _impossible(method: Method, at: str) -> Iterator[Remark]:
 
 def _nothing_passes(schema: Json) -> str | None:
     try:
-        shapes = Makers(Schema(schema), placeholders=True).shapes
+        shapes = Builders(Schema(schema), placeholders=True).shapes
     except SchemaError:
         return None
     if shapes.height(shapes.document) <= _MAX_STEPS // 4:

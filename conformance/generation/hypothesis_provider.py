@@ -1,7 +1,7 @@
-"""Choices that depend on the seed alone.
+"""A provider of choices for Hypothesis that depends on the seed alone.
 
-Hypothesis mixes in constants that it finds in whichever modules of the project happen to be loaded, so one
-seed would give other data in another run; and it prefers small numbers, where an index ought to be even.
+Hypothesis mixes in constants from the modules of the project that are loaded, so one seed would give other data in
+another run. It also prefers small numbers, where each index ought to be chosen equally often.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 from hypothesis.internal.conjecture.providers import HypothesisProvider
 
-__all__ = ["Even"]
+__all__ = ["EvenProvider"]
 
-_SMALL = 1 << 20
+_MAX_EVEN_RANGE = 1 << 20
 
 
-class Even(HypothesisProvider):
+class EvenProvider(HypothesisProvider):
     """Hypothesis' own provider, without constants, and even over small ranges."""
 
     def _maybe_draw_constant(self, *args: Any, **options: Any) -> None:
@@ -29,10 +29,10 @@ class Even(HypothesisProvider):
         weights: dict[int, float] | None = None,
         shrink_towards: int = 0,
     ) -> int:
-        """Return an integer; each of a small range as often as the others."""
+        """Return an integer; each of a small range equally often."""
         if weights is None and min_value is not None and max_value is not None:
             span = max_value - min_value + 1
-            if span <= _SMALL:
+            if span <= _MAX_EVEN_RANGE:
                 assert self._random is not None
                 return min_value + int(self._random.random() * span)
         return super().draw_integer(min_value, max_value, weights=weights, shrink_towards=shrink_towards)

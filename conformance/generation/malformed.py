@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 from hypothesis.strategies import SearchStrategy
 
-from conformance.generation.choices import Source, made
+from conformance.generation.choices import Choices
+from conformance.generation.drawing import strategy_of
 
 __all__ = ["DAMAGES", "MalformedBody", "any_bytes"]
 
@@ -28,7 +29,7 @@ class MalformedBody(NamedTuple):
     body: bytes
 
 
-Damage: TypeAlias = Callable[[Source, bytes], bytes]
+Damage: TypeAlias = Callable[[Choices, bytes], bytes]
 
 _PIECE = re.compile(
     rb'(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<word>true|false|null)'
@@ -48,8 +49,8 @@ def _damage(name: str) -> Callable[[Damage], Damage]:
     return enter
 
 
-def _one(source: Source, values: tuple[bytes, ...]) -> bytes:
-    return values[source.index(len(values))]
+def _one(choices: Choices, values: tuple[bytes, ...]) -> bytes:
+    return values[choices.index(len(values))]
 
 
 def _spots(body: bytes, *kinds: str) -> list[tuple[int, int]]:
@@ -69,33 +70,33 @@ def _names(body: bytes) -> list[tuple[int, int]]:
     return [span for span in _spots(body, "string") if body[span[1] :].lstrip().startswith(b":")]
 
 
-def _swap(source: Source, body: bytes, spots: list[tuple[int, int]], new: bytes) -> bytes:
+def _swap(choices: Choices, body: bytes, spots: list[tuple[int, int]], new: bytes) -> bytes:
     if not spots:
         return body + new
-    start, end = spots[source.index(len(spots))]
+    start, end = spots[choices.index(len(spots))]
     return body[:start] + new + body[end:]
 
 
-def _in_string(source: Source, body: bytes, new: bytes) -> bytes:
+def _in_string(choices: Choices, body: bytes, new: bytes) -> bytes:
     """Put bytes into one of the strings."""
     spots = _spots(body, "string")
     if not spots:
         return b'{"method":"' + new + b'"}'
-    end = spots[source.index(len(spots))][1]
+    end = spots[choices.index(len(spots))][1]
     return body[: end - 1] + new + body[end - 1 :]
 
 
 def _puts(name: str, where: Callable[[bytes], list[tuple[int, int]]], *values: bytes) -> None:
-    DAMAGES[name] = lambda source, body: _swap(source, body, where(body), _one(source, values))
+    DAMAGES[name] = lambda choices, body: _swap(choices, body, where(body), _one(choices, values))
 
 
 def _writes(name: str, *values: bytes) -> None:
-    DAMAGES[name] = lambda source, body: _in_string(source, body, _one(source, values))
+    DAMAGES[name] = lambda choices, body: _in_string(choices, body, _one(choices, values))
 
 
 def _wraps(name: str, *around: tuple[bytes, bytes]) -> None:
-    def wrapped(source: Source, body: bytes) -> bytes:
-        before, after = around[source.index(len(around))]
+    def wrapped(choices: Choices, body: bytes) -> bytes:
+        before, after = around[choices.index(len(around))]
         return before + body + after
 
     DAMAGES[name] = wrapped
@@ -105,29 +106,29 @@ def _wraps(name: str, *around: tuple[bytes, bytes]) -> None:
 
 
 @_damage("cut anywhere")
-def _cut(source: Source, body: bytes) -> bytes:
-    return body[: source.integer(0, max(0, len(body) - 1), len(body) - 1)]
+def _cut(choices: Choices, body: bytes) -> bytes:
+    return body[: choices.integer(0, max(0, len(body) - 1), len(body) - 1)]
 
 
 @_damage("cut between tokens")
-def _cut_token(source: Source, body: bytes) -> bytes:
+def _cut_token(choices: Choices, body: bytes) -> bytes:
     ends = [match.end() for match in _PIECE.finditer(body)][:-1] or [0]
-    return body[: ends[-1 - source.index(len(ends))]]
+    return body[: ends[-1 - choices.index(len(ends))]]
 
 
 @_damage("cut within a character")
-def _cut_character(source: Source, body: bytes) -> bytes:
-    whole = _in_string(source, body, "ö😀".encode())
-    return whole[: whole.rindex("😀".encode()) + 1 + source.index(3)]
+def _cut_character(choices: Choices, body: bytes) -> bytes:
+    whole = _in_string(choices, body, "ö😀".encode())
+    return whole[: whole.rindex("😀".encode()) + 1 + choices.index(3)]
 
 
 @_damage("beginning cut off")
-def _headless(source: Source, body: bytes) -> bytes:
-    return body[1 + source.integer(0, max(0, len(body) - 2)) :]
+def _headless(choices: Choices, body: bytes) -> bytes:
+    return body[1 + choices.integer(0, max(0, len(body) - 2)) :]
 
 
-DAMAGES["empty"] = lambda source, body: b""
-DAMAGES["white space alone"] = lambda source, body: _one(source, (b" ", b"\n", b"\t\r\n ", b" " * 4096))
+DAMAGES["empty"] = lambda choices, body: b""
+DAMAGES["white space alone"] = lambda choices, body: _one(choices, (b" ", b"\n", b"\t\r\n ", b" " * 4096))
 
 # --- members, values, punctuation ---------------------------------------------------------------------------
 
@@ -141,30 +142,30 @@ def _member(body: bytes, at: tuple[int, int]) -> bytes:
 
 
 @_damage("a member twice")
-def _twice(source: Source, body: bytes) -> bytes:
+def _twice(choices: Choices, body: bytes) -> bytes:
     names = _names(body)
     if not names:
         return b'{"method":"x","method":"x"}'
-    at = names[source.index(len(names))]
+    at = names[choices.index(len(names))]
     return body[: at[0]] + _member(body, at) + b"," + body[at[0] :]
 
 
 @_damage("a member twice, another value")
-def _twice_other(source: Source, body: bytes) -> bytes:
+def _twice_other(choices: Choices, body: bytes) -> bytes:
     names = _names(body)
     if not names:
         return b'{"method":"x","method":null}'
-    start, end = names[source.index(len(names))]
-    other = _one(source, (b"null", b'"x"', b"0", b"{}", b"[]", b"true"))
+    start, end = names[choices.index(len(names))]
+    other = _one(choices, (b"null", b'"x"', b"0", b"{}", b"[]", b"true"))
     return body[:start] + body[start:end] + b":" + other + b"," + body[start:]
 
 
 @_damage("a member twice, its name escaped")
-def _twice_escaped(source: Source, body: bytes) -> bytes:
+def _twice_escaped(choices: Choices, body: bytes) -> bytes:
     names = [span for span in _names(body) if span[1] - span[0] > 2]
     if not names:
         return b'{"method":"x","\\u006dethod":"x"}'
-    start, end = names[source.index(len(names))]
+    start, end = names[choices.index(len(names))]
     name = body[start:end]
     spelt = b'"' + b"".join(b"\\u%04x" % sign for sign in name[1:-1] if sign < 128 and sign != 92) + b'"'
     return body[:start] + spelt + b":null," + body[start:]
@@ -201,9 +202,9 @@ _puts("punctuation swapped", lambda body: _spots(body, "mark"), *(b"{ } [ ] : , 
 
 
 @_damage("trailing comma")
-def _trailing(source: Source, body: bytes) -> bytes:
+def _trailing(choices: Choices, body: bytes) -> bytes:
     closers = [match.start() for match in re.finditer(rb"[}\]]", body)] or [len(body)]
-    at = closers[-1 - source.index(len(closers))]
+    at = closers[-1 - choices.index(len(closers))]
     return body[:at] + b"," + body[at:]
 
 
@@ -265,18 +266,18 @@ _wraps(
     (b"\x85", b""),
 )
 _wraps("much white space", (b" " * 65_536, b""), (b"", b"\n" * 65_536))
-DAMAGES["two texts in a row"] = lambda source, body: (
-    body + _one(source, (b"", b"\n", b" ", b",", b"\x1e")) + body
+DAMAGES["two texts in a row"] = lambda choices, body: (
+    body + _one(choices, (b"", b"\n", b" ", b",", b"\x1e")) + body
 )
 
 
 @_damage("as one string")
-def _as_string(source: Source, body: bytes) -> bytes:
+def _as_string(choices: Choices, body: bytes) -> bytes:
     return b'"' + body.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def _recoded(codec: str, mark: bytes = b"") -> Damage:
-    return lambda source, body: mark + body.decode("utf-8", "replace").encode(codec, "replace")
+    return lambda choices, body: mark + body.decode("utf-8", "replace").encode(codec, "replace")
 
 
 DAMAGES["UTF-16"] = _recoded("utf-16-le", b"\xff\xfe")
@@ -285,16 +286,16 @@ DAMAGES["UTF-16 without a mark"] = _recoded("utf-16-le")
 DAMAGES["UTF-32"] = _recoded("utf-32-le", b"\xff\xfe\x00\x00")
 DAMAGES["UTF-7"] = _recoded("utf-7")
 DAMAGES["EBCDIC"] = _recoded("cp500")
-DAMAGES["gzip"] = lambda source, body: gzip.compress(body, mtime=0)
-DAMAGES["deflate"] = lambda source, body: zlib.compress(body)
-DAMAGES["base64"] = lambda source, body: base64.b64encode(body)
-DAMAGES["percent-encoded"] = lambda source, body: quote(body).encode()
-DAMAGES["form data"] = lambda source, body: b"json=" + quote(body).encode() + b"&method=x"
-DAMAGES["multipart"] = lambda source, body: (
+DAMAGES["gzip"] = lambda choices, body: gzip.compress(body, mtime=0)
+DAMAGES["deflate"] = lambda choices, body: zlib.compress(body)
+DAMAGES["base64"] = lambda choices, body: base64.b64encode(body)
+DAMAGES["percent-encoded"] = lambda choices, body: quote(body).encode()
+DAMAGES["form data"] = lambda choices, body: b"json=" + quote(body).encode() + b"&method=x"
+DAMAGES["multipart"] = lambda choices, body: (
     b'--b\r\nContent-Disposition: form-data; name="json"\r\n\r\n' + body + b"\r\n--b--\r\n"
 )
-DAMAGES["another language"] = lambda source, body: _one(
-    source,
+DAMAGES["another language"] = lambda choices, body: _one(
+    choices,
     (
         b"<?xml version='1.0'?><method>x</method>",
         b"method: x\ndata: {}\n",
@@ -305,48 +306,48 @@ DAMAGES["another language"] = lambda source, body: _one(
         b"0\r\n\r\n",
     ),
 )
-DAMAGES["another text"] = lambda source, body: _one(
-    source, (b"null", b"true", b"0", b'""', b'"x"', b"[]", b"{}", b"[{}]", b"-0", b"1e400", b"[null]")
+DAMAGES["another text"] = lambda choices, body: _one(
+    choices, (b"null", b"true", b"0", b'""', b'"x"', b"[]", b"{}", b"[{}]", b"-0", b"1e400", b"[null]")
 )
 
 # --- blind --------------------------------------------------------------------------------------------------
 
 
 @_damage("a bit flipped")
-def _flipped(source: Source, body: bytes) -> bytes:
+def _flipped(choices: Choices, body: bytes) -> bytes:
     if not body:
         return b"\x01"
-    at = source.index(len(body))
-    return body[:at] + bytes([body[at] ^ 1 << source.index(8)]) + body[at + 1 :]
+    at = choices.index(len(body))
+    return body[:at] + bytes([body[at] ^ 1 << choices.index(8)]) + body[at + 1 :]
 
 
 @_damage("a byte lost")
-def _lost(source: Source, body: bytes) -> bytes:
-    at = source.index(max(1, len(body)))
+def _lost(choices: Choices, body: bytes) -> bytes:
+    at = choices.index(max(1, len(body)))
     return body[:at] + body[at + 1 :]
 
 
 @_damage("a byte more")
-def _more(source: Source, body: bytes) -> bytes:
-    at = source.index(len(body) + 1)
-    return body[:at] + bytes([source.index(256)]) + body[at:]
+def _more(choices: Choices, body: bytes) -> bytes:
+    at = choices.index(len(body) + 1)
+    return body[:at] + bytes([choices.index(256)]) + body[at:]
 
 
 @_damage("a part moved")
-def _moved(source: Source, body: bytes) -> bytes:
-    first, second = sorted((source.index(len(body) + 1), source.index(len(body) + 1)))
+def _moved(choices: Choices, body: bytes) -> bytes:
+    first, second = sorted((choices.index(len(body) + 1), choices.index(len(body) + 1)))
     return body[second:] + body[first:second] + body[:first]
 
 
 @_damage("a part repeated")
-def _repeated(source: Source, body: bytes) -> bytes:
-    first, second = sorted((source.index(len(body) + 1), source.index(len(body) + 1)))
-    return body[:second] + body[first:second] * (1 + source.index(4)) + body[second:]
+def _repeated(choices: Choices, body: bytes) -> bytes:
+    first, second = sorted((choices.index(len(body) + 1), choices.index(len(body) + 1)))
+    return body[:second] + body[first:second] * (1 + choices.index(4)) + body[second:]
 
 
 @_damage("any bytes")
-def _noise(source: Source, body: bytes) -> bytes:
-    return bytes([source.index(256) for _ in range(source.index(40))])
+def _noise(choices: Choices, body: bytes) -> bytes:
+    return bytes([choices.index(256) for _ in range(choices.index(40))])
 
 
 def any_bytes(call: bytes) -> SearchStrategy[MalformedBody]:
@@ -356,12 +357,12 @@ def any_bytes(call: bytes) -> SearchStrategy[MalformedBody]:
     """
     kinds = list(DAMAGES.items())
 
-    def broken(source: Source) -> MalformedBody:
-        name, damage = kinds[source.index(len(kinds))]
-        body = damage(source, call)
-        if source.index(8) == 7 and len(body) < 100_000:
-            other, again = kinds[source.index(len(kinds))]
-            return MalformedBody(f"{name}, then {other}", again(source, body))
+    def broken(choices: Choices) -> MalformedBody:
+        name, damage = kinds[choices.index(len(kinds))]
+        body = damage(choices, call)
+        if choices.index(8) == 7 and len(body) < 100_000:
+            other, again = kinds[choices.index(len(kinds))]
+            return MalformedBody(f"{name}, then {other}", again(choices, body))
         return MalformedBody(name, body)
 
-    return made(broken, "damaged bodies")
+    return strategy_of(broken, "damaged bodies")

@@ -9,12 +9,15 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from conformance.generation.builders import first_of
-from conformance.generation.choices import Fixed
-from conformance.generation.payloads import Resolve, Spec, _Compiled, _compiled
-from conformance.generation.samples import CannotGenerate
-from conformance.generation.schema_cases import Place, put, sent
-from conformance.generation.shapes import Impossible, Shape
+from conformance.generation.builders import first_accepted
+from conformance.generation.builders.steps import constant
+from conformance.generation.case import Resolve
+from conformance.generation.choices import MinimalChoices
+from conformance.generation.compiled import CompiledSchema, Spec, compiled
+from conformance.generation.errors import CannotGenerate, Impossible
+from conformance.generation.insertion_points import Place
+from conformance.generation.shape import Shape
+from conformance.generation.special_values import received
 from conformance.schema.bundle import Json
 
 __all__ = ["Container", "FormatPlace", "Reference", "containers", "format_places", "references"]
@@ -34,7 +37,7 @@ class Reference:
     pointer: str
     parameter: str
     _place: Place = field(repr=False, compare=False)
-    _compiled: _Compiled = field(repr=False, compare=False)
+    _compiled: CompiledSchema = field(repr=False, compare=False)
 
     @property
     def nested(self) -> bool:
@@ -46,13 +49,13 @@ class Reference:
 
         Raises CannotGenerate when the schema lets no such data pass.
         """
-        make = self._compiled.makers.through(self._place.steps, put(identifier))
+        build = self._compiled.builders.through(self._place.steps, constant(identifier))
         tokens = self.pointer.split("/")[1:]
 
         def accepts(data: Json) -> bool:
             return self._compiled.schema.valid(data) and _names(data, tokens, identifier)
 
-        return first_of(make, accepts, resolve)
+        return first_accepted(build, accepts, resolve)
 
     def repeated(self, data: Json, identifier: Json) -> Json | None:
         """Return data made by `build` with a further item that names another object; None where there is no array."""
@@ -110,13 +113,11 @@ def _inside(value: Json, tokens: Sequence[str]) -> Json:
 
 def references(spec: Spec) -> Iterator[Reference]:
     """Yield the places of a function's data that take the identifier of an object, at any depth."""
-    compiled = _compiled(spec)
-    with compiled.lock:
-        every = compiled.anatomy.places
-    for place in every:
+    schema = compiled(spec)
+    for place in schema.places:
         kind = next((shape.ref for shape in place.shapes if shape.ref), None)
         if kind is not None and place.steps:
-            yield Reference(kind, place.label, place.pointer, place.parameter, place, compiled)
+            yield Reference(kind, place.label, place.pointer, place.parameter, place, schema)
 
 
 # --- formats ------------------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ class FormatPlace:
     pointer: str
     parameter: str
     _place: Place = field(repr=False, compare=False)
-    _compiled: _Compiled = field(repr=False, compare=False)
+    _compiled: CompiledSchema = field(repr=False, compare=False)
 
     def build(self, text: str, *, allowed: bool | None, resolve: Resolve | None = None) -> Json:
         """Return plain data with a text in this place; `allowed` is what the schema must say of it, None: anything.
@@ -140,29 +141,27 @@ class FormatPlace:
         """
         compiled = self._compiled
         anywhere = [replace(shape, formats=[]) for shape in self._place.shapes if shape.formats]
-        if not any(compiled.makers.text_fits(shape)(text) for shape in anywhere):
+        if not any(compiled.builders.text_fits(shape)(text) for shape in anywhere):
             raise CannotGenerate("format", "another keyword forbids the text")
-        make = compiled.makers.through(self._place.steps, put(text))
+        build = compiled.builders.through(self._place.steps, constant(text))
         tokens = self.pointer.split("/")[1:]
 
         def accepts(data: Json) -> bool:
-            fits = allowed is None or compiled.schema.valid(sent(data)) is allowed
+            fits = allowed is None or compiled.schema.valid(received(data)) is allowed
             return fits and _names(data, tokens, text)
 
-        return first_of(make, accepts, resolve)
+        return first_accepted(build, accepts, resolve)
 
 
 def format_places(spec: Spec) -> Iterator[FormatPlace]:
     """Yield the places of a function's data that take texts of a format, at any depth."""
-    compiled = _compiled(spec)
-    with compiled.lock:
-        every = compiled.anatomy.places
-    for place in every:
+    schema = compiled(spec)
+    for place in schema.places:
         strings = [shape for shape in place.shapes if "string" in shape.types]
         if not place.steps or any(shape.ref or shape.values is not None for shape in strings):
             continue
         for name in dict.fromkeys(name for shape in strings for name in shape.formats):
-            yield FormatPlace(name, place.label, place.pointer, place.parameter, place, compiled)
+            yield FormatPlace(name, place.label, place.pointer, place.parameter, place, schema)
 
 
 # --- arrays and maps ----------------------------------------------------------------------------------------
@@ -181,7 +180,7 @@ class Container:
     unique: bool
     _shape: Shape = field(repr=False, compare=False)
     _place: Place = field(repr=False, compare=False)
-    _compiled: _Compiled = field(repr=False, compare=False)
+    _compiled: CompiledSchema = field(repr=False, compare=False)
 
     def varied(self, length: int, resolve: Resolve | None = None) -> Json:
         """Return data with an array of so many items, as different as the schema lets them be.
@@ -189,17 +188,17 @@ class Container:
         Raises CannotGenerate when there is no such data.
         """
         try:
-            make = self._compiled.makers.array(self._shape, length=length)
-            whole = self._compiled.makers.through(self._place.steps, make)
+            build = self._compiled.builders.array(self._shape, length=length)
+            whole = self._compiled.builders.through(self._place.steps, build)
         except Impossible as error:
             raise CannotGenerate("items", str(error)) from error
         for seed in range(1, 10):
             # The first choices of seed 0 are the same for each item.
             try:
-                value = whole(Fixed(seed, resolve), 0)
+                value = whole(MinimalChoices(seed, resolve), 0)
             except CannotGenerate:
                 continue
-            if self._compiled.schema.valid(sent(value)):
+            if self._compiled.schema.valid(received(value)):
                 return value
         raise CannotGenerate("items", f"no array of {length} items was found")
 
@@ -208,7 +207,7 @@ class Container:
 
         Raises CannotGenerate when there are fewer than two, or no data fits around them.
         """
-        shapes = self._compiled.makers.shapes
+        shapes = self._compiled.builders.shapes
         node = shapes.join(self._shape.item(self._shape.first_items))
         fitting = [value for value in values if shapes.valid(node, value)]
         if self.unique:
@@ -220,16 +219,16 @@ class Container:
 
         Raises CannotGenerate when there are fewer than two, or no data fits around them.
         """
-        makers, shape = self._compiled.makers, self._shape
-        names = [makers.schema.branch(node).valid for node in shape.names if isinstance(node, dict)]
+        builders, shape = self._compiled.builders, self._shape
+        names = [builders.schema.branch(node).valid for node in shape.names if isinstance(node, dict)]
         members: dict[str, Json] = {}
         for number, key in enumerate(keys):
             nodes = shape.member(key)
             if key in shape.declared or nodes == (False,) or not all(test(key) for test in names):
                 continue
             try:
-                make = makers.node(makers.shapes.join(nodes))
-                members[key] = make(Fixed(number + 1, resolve), 1)
+                build = builders.node(builders.shapes.join(nodes))
+                members[key] = build(MinimalChoices(number + 1, resolve), 1)
             except (CannotGenerate, Impossible):
                 continue
         return self._with(dict(list(members.items())[: self.room]), resolve)
@@ -237,16 +236,14 @@ class Container:
     def _with(self, content: Json, resolve: Resolve | None) -> Json:
         if len(content) < 2:
             raise CannotGenerate("items", "fewer than two fit")
-        make = self._compiled.makers.through(self._place.steps, put(content))
-        return first_of(make, lambda data: self._compiled.schema.valid(sent(data)), resolve)
+        build = self._compiled.builders.through(self._place.steps, constant(content))
+        return first_accepted(build, lambda data: self._compiled.schema.valid(received(data)), resolve)
 
 
 def containers(spec: Spec) -> Iterator[Container]:
     """Yield the arrays, and the maps whose keys are data, of a function's data, at any depth."""
-    compiled = _compiled(spec)
-    with compiled.lock:
-        every = compiled.anatomy.places
-    for place in every:
+    schema = compiled(spec)
+    for place in schema.places:
         for shape in place.shapes if place.steps else ():
             if shape.values is not None or shape.ref is not None:
                 continue
@@ -262,6 +259,6 @@ def containers(spec: Spec) -> Iterator[Container]:
                     shape.unique,
                     shape,
                     place,
-                    compiled,
+                    schema,
                 )
                 break

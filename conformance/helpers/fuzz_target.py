@@ -236,7 +236,7 @@ class FuzzTarget:
         accepted = {200, 403, 404}
         if self.login:
             accepted |= {400, 401}
-        if self.function.beyond_schema or payloads.oddities(data):
+        if self.function.beyond_schema or payloads.unusual_features(data):
             accepted.add(400)
         if self.function.effect != "read" and shown_in(
             data, self.ctx.resources.shown_texts.get(self.function.name)

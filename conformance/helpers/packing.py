@@ -9,14 +9,14 @@ from typing import TypeAlias
 from conformance.engine.budgets import Sample
 from conformance.engine.context import TestContext
 from conformance.generation import payloads
-from conformance.generation.payloads import Carrier, Injection, Number, Text
+from conformance.generation.payloads import Injection, Insertion, Number, Text
 from conformance.helpers.fuzz_target import FuzzTarget
 
 __all__ = ["Item", "Load", "Mixture", "doubtful", "loads", "parts"]
 
 Item: TypeAlias = Text | Number | Injection
 #: The items of one call: at most one for each argument.
-Load: TypeAlias = list[Carrier]
+Load: TypeAlias = list[Insertion]
 
 #: Characters from which on texts are sent one at a time.
 _LONG = 16_000
@@ -57,9 +57,9 @@ def loads(
     ctx.rng.shuffle(items)
     if ctx.only is None:
         yield from _zipped(_mixed(ctx, fuzz_target, items))
-    by: dict[str, dict[str, dict[int, Carrier]]] = {}
-    unusual: dict[str, dict[str, Carrier]] = {}
-    long: dict[str, list[Carrier]] = {}
+    by: dict[str, dict[str, dict[int, Insertion]]] = {}
+    unusual: dict[str, dict[str, Insertion]] = {}
+    long: dict[str, list[Insertion]] = {}
     order = {item.name: number for number, item in enumerate(items)}
     for carrier in _carriers(fuzz_target, items):
         item = carrier.item
@@ -98,13 +98,13 @@ def _telling(load: Load) -> int:
     return int(item.name in ("2^53 + 1", "-2^53 - 1"))
 
 
-def _carriers(fuzz_target: FuzzTarget, items: Sequence[Item]) -> Iterator[Carrier]:
-    for carrier in payloads.carrying(fuzz_target.function, items):
+def _carriers(fuzz_target: FuzzTarget, items: Sequence[Item]) -> Iterator[Insertion]:
+    for carrier in payloads.insertions(fuzz_target.function, items):
         if not fuzz_target.hands_off(carrier.parameter) and not carrier.ref:
             yield carrier
 
 
-def _zipped(rows: list[list[Carrier]]) -> Iterator[Load]:
+def _zipped(rows: list[list[Insertion]]) -> Iterator[Load]:
     """Combine the rows of the arguments. Each begins at another item, so that all items are tested soon."""
     for number in range(max(map(len, rows), default=0)):
         yield [
@@ -114,7 +114,7 @@ def _zipped(rows: list[list[Carrier]]) -> Iterator[Load]:
         ]
 
 
-def _diagonal(places: list[dict[int, Carrier]], count: int) -> list[Carrier]:
+def _diagonal(places: list[dict[int, Insertion]], count: int) -> list[Insertion]:
     """Return the insertion points of an argument, ordered so that neither a place nor an item comes last."""
     return [
         places[(turn + item) % len(places)][item]
@@ -127,7 +127,7 @@ def _diagonal(places: list[dict[int, Carrier]], count: int) -> list[Carrier]:
 def doubtful(item: Item) -> bool:
     """Return whether targets may refuse the item."""
     if isinstance(item, Number):
-        return "number of unusual size" in payloads.oddities(item.literal)
+        return "number of unusual size" in payloads.unusual_features(item.literal)
     return _is_unusual(str(item.value))
 
 
@@ -151,20 +151,20 @@ def _plain(item: Item) -> bool:
     return 0 < len(text) <= 100 and item.name not in _WHOLE and not _is_unusual(re.sub(r"[\t\r\n]", "", text))
 
 
-def _mixed(ctx: TestContext, fuzz_target: FuzzTarget, items: Sequence[Item]) -> list[list[Carrier]]:
+def _mixed(ctx: TestContext, fuzz_target: FuzzTarget, items: Sequence[Item]) -> list[list[Insertion]]:
     """Return, for each argument, the insertion points of the longest mixtures that the schema allows there."""
     texts = [item for item in items if _plain(item)]
-    by_pointer: dict[str, list[Carrier]] = {}
+    by_pointer: dict[str, list[Insertion]] = {}
     for size in _SIZES:
         mixtures = _mixtures(texts, size)
-        fitting: dict[str, list[Carrier]] = {}
+        fitting: dict[str, list[Insertion]] = {}
         for carrier in _carriers(fuzz_target, mixtures):
             fitting.setdefault(carrier.pointer, []).append(carrier)
         for pointer, carriers in fitting.items():
             # All mixtures must fit: the last one may be short enough although the others are too long.
             if pointer not in by_pointer and len(carriers) == len(mixtures):
                 by_pointer[pointer] = carriers
-    rows: dict[str, list[Carrier]] = {}
+    rows: dict[str, list[Insertion]] = {}
     for carriers in by_pointer.values():
         rows.setdefault(carriers[0].parameter, []).extend(carriers)
     for row in rows.values():
@@ -189,7 +189,7 @@ def _text(group: Sequence[Item]) -> str:
     return "a" + _BETWEEN.join(str(item.value) for item in group) + "z"
 
 
-def parts(fuzz_target: FuzzTarget, carrier: Carrier) -> list[Carrier]:
+def parts(fuzz_target: FuzzTarget, carrier: Insertion) -> list[Insertion]:
     """Return the parts of a mixture, each alone in the same place; none for other items."""
     if not isinstance(carrier.item, Mixture):
         return []

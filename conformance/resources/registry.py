@@ -16,7 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.catalog.model import Catalog, Method, refs
-from conformance.generation.samples import CannotGenerate, Optional, Sampler, Violation, violations
+from conformance.generation.choices import OptionalMembers
+from conformance.generation.errors import CannotGenerate
+from conformance.generation.payloads import violations
+from conformance.generation.sampler import Sampler
+from conformance.generation.violations import Violation
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.ownership import Ownership
@@ -163,11 +167,11 @@ class Resources:
     def violations(self, method: Method) -> list[Violation]:
         """Return the violations of a function's schema, always in the same order (REQ-7, REQ-8, REQ-9)."""
         if method.name not in self._violations:
-            self._violations[method.name] = list(violations(method))
+            self._violations[method.name] = list(violations(method).values())
         return self._violations[method.name]
 
     def valid(
-        self, method: Method, user: str | None, *, optional: Optional = "all", **fixed: Any
+        self, method: Method, user: str | None, *, optional: OptionalMembers = "all", **fixed: Any
     ) -> dict[str, Any]:
         """Return valid data for a function; the object it acts on is created if necessary.
 
@@ -222,7 +226,7 @@ class Resources:
                 if param.required:
                     raise
         if not method.data.valid(data):
-            # Optional members may exclude one another; then use the required members alone.
+            # OptionalMembers members may exclude one another; then use the required members alone.
             if optional != "none":
                 return self.valid(method, user, optional="none", **fixed)
             raise SetUpFailedError(f"no sample of {method.name} fits its schema")
@@ -261,7 +265,7 @@ class Resources:
             return None
         return method
 
-    def new(self, kind: str, user: str, *, optional: Optional = "all", **fixed: Any) -> Resource:
+    def new(self, kind: str, user: str, *, optional: OptionalMembers = "all", **fixed: Any) -> Resource:
         """Create an object of a kind as this user; find one if it cannot be created.
 
         Raises:
@@ -276,7 +280,7 @@ class Resources:
         self._making.append(kind)
         try:
             # A function with rules beyond the schema may refuse valid data, so other data is tried.
-            choices: list[Optional] = [optional, "none"]
+            choices: list[OptionalMembers] = [optional, "none"]
             choices += ["none"] * (4 if method.beyond_schema else 0)
             for choice in choices:
                 data = self.valid(method, user, optional=choice, **fixed)

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.catalog.model import Method, Param, refs
 from conformance.generation import payloads
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.helpers.comparison import equal
 from conformance.protocol.session import SetUpFailedError
 from conformance.resources.registry import Resources
@@ -129,7 +129,7 @@ class DataGenerator:
         return {
             name: value
             for name, value in chosen.items()
-            if not payloads.oddities(value) and len(json.dumps(value)) <= MAX_VALUE_CHARS
+            if not payloads.unusual_features(value) and len(json.dumps(value)) <= MAX_VALUE_CHARS
         }
 
     def is_valid(self, method: Method, data: dict[str, Any]) -> bool:

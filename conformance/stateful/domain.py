@@ -10,7 +10,7 @@ from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.generation import payloads
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.stateful.entities import Shape
 
 __all__ = ["Domain", "domain_of"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.catalog.model import Param
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.protocol.session import SetUpFailedError
 from conformance.stateful.data import DataGenerator
 from conformance.stateful.domain import Domain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.protocol.session import SetUpFailedError
 from conformance.resources.registry import Resources
 from conformance.stateful.data import DataGenerator

@@ -12,7 +12,7 @@ from conformance.engine.context import TestContext
 from conformance.engine.markers import each_kind, judges
 from conformance.engine.not_judged import NotJudgedError
 from conformance.engine.runner import Run
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.helpers.comparison import Lister, bound, equal, listers, read, seen
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError

@@ -10,7 +10,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import ANSWERED, LINES, NotJudgedError
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.helpers.comparison import bound
 from conformance.helpers.probing import prober, probing_status, send_probe
 from conformance.protocol.session import SetUpFailedError

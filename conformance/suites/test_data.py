@@ -17,7 +17,7 @@ from conformance.generation import payloads
 from conformance.generation.malformed import MalformedBody, any_bytes
 from conformance.generation.order import essential, telling_order
 from conformance.generation.pairwise import Choice, choices, covering
-from conformance.generation.payloads import CannotGenerate, Case, Way
+from conformance.generation.payloads import CannotGenerate, Case, Violation
 from conformance.helpers.comparison import equal, pairs, seen
 from conformance.helpers.fuzz_target import FuzzTarget, breadth
 from conformance.protocol.exchange import Exchange
@@ -198,7 +198,7 @@ def _length_alone(fuzz_target: FuzzTarget, data: Any, case: Case) -> bool:
 
     Lengths are counted in characters (JSON Schema). Unusual characters may be refused (DAT-5), but not for length.
     """
-    if case.keyword not in ("maxLength", "minLength", "pattern") or not payloads.oddities(data):
+    if case.keyword not in ("maxLength", "minLength", "pattern") or not payloads.unusual_features(data):
         return False
     plain, short = _respelled(data, lambda text: "x" * len(text)), _respelled(data, lambda text: text[:1])
     answers = []
@@ -214,7 +214,7 @@ def _length_alone(fuzz_target: FuzzTarget, data: Any, case: Case) -> bool:
 def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
     """Return the value with each text that has unusual characters replaced."""
     if isinstance(value, str):
-        return spell(value) if payloads.oddities(value) else value
+        return spell(value) if payloads.unusual_features(value) else value
     if isinstance(value, dict):
         return {name: _respelled(item, spell) for name, item in value.items()}
     return [_respelled(item, spell) for item in value] if isinstance(value, list) else value
@@ -444,9 +444,9 @@ def test_any_data_that_the_schema_forbids(ctx: TestContext, function: Method) ->
         if not control(fuzz_target):
             ctx.skip("DAT-2", "valid data does not succeed either", function=function.name)
             return
-        ways: dict[str, Way] = payloads.violations(function)
+        ways: dict[str, Violation] = payloads.violations(function)
 
-        def can_violate(way: Way) -> bool:
+        def can_violate(way: Violation) -> bool:
             return not fuzz_target.hands_off(way.parameter)
 
         try:

@@ -19,7 +19,7 @@ from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import ANSWERED, NotJudgedError
 from conformance.engine.payload_budget import Share
 from conformance.generation import payloads
-from conformance.generation.payloads import CannotGenerate, Carrier, Injection
+from conformance.generation.payloads import CannotGenerate, Injection, Insertion
 from conformance.helpers.fuzz_target import FuzzTarget, breadth
 from conformance.helpers.list_views import fill
 from conformance.protocol.exchange import Exchange
@@ -46,7 +46,7 @@ def test_injections(ctx: TestContext, function: Method) -> None:
                 )
         word = Injection("nothing", "".join(ctx.rng.choices(string.ascii_lowercase, k=14)))
         baseline: dict[str, int] = {}
-        for carrier in payloads.carrying(function, [word]):
+        for carrier in payloads.insertions(function, [word]):
             if not budget_slice.more() or fuzz_target.hands_off(carrier.parameter) or not carrier.allowed:
                 continue
             shown = _inject(ctx, fuzz_target, carrier)
@@ -55,7 +55,7 @@ def test_injections(ctx: TestContext, function: Method) -> None:
         items = (*payloads.INJECTIONS, *payloads.OPERATORS)
         carriers = [
             carrier
-            for carrier in payloads.carrying(function, items, forbidden=True)
+            for carrier in payloads.insertions(function, items, forbidden=True)
             if not fuzz_target.hands_off(carrier.parameter)
         ]
         ctx.rng.shuffle(carriers)
@@ -80,14 +80,14 @@ def _sort_of(item: Injection) -> str:
     return next((f"{family}, {word}" for word in ("wildcard", "open", "true") if word in detail), family)
 
 
-def _in_order(carriers: list[Carrier], baseline: Collection[str]) -> tuple[list[Carrier], int]:
+def _in_order(carriers: list[Insertion], baseline: Collection[str]) -> tuple[list[Insertion], int]:
     """Return the insertion points in order, and how many of them every budget should reach.
 
     One of each category comes first at each place. Those that the schema allows, operators in place of texts, and
     those that may find too much come before the others.
     """
     seen: Counter[tuple[str, str]] = Counter()
-    ranked: list[tuple[tuple[bool, int, bool], Carrier]] = []
+    ranked: list[tuple[tuple[bool, int, bool], Insertion]] = []
     for carrier in carriers:
         assert isinstance(carrier.item, Injection)
         passes = carrier.allowed or carrier.pointer in baseline
@@ -105,11 +105,11 @@ def _openness(function: Method) -> float:
     return 1.0 + strings * (12 if function.rows is not None or function.auth == "none" else 1)
 
 
-def _injected(carrier: Carrier) -> str:
+def _injected(carrier: Insertion) -> str:
     return f"an injection in {carrier.label} is not taken as data"
 
 
-def _inject(ctx: TestContext, fuzz_target: FuzzTarget, carrier: Carrier) -> Exchange | None:
+def _inject(ctx: TestContext, fuzz_target: FuzzTarget, carrier: Insertion) -> Exchange | None:
     try:
         data = fuzz_target.fit(carrier.build(fuzz_target.identify), carrier.parameter)
     except (CannotGenerate, SetUpFailedError):
@@ -120,7 +120,7 @@ def _inject(ctx: TestContext, fuzz_target: FuzzTarget, carrier: Carrier) -> Exch
 
 
 def _judge_injection(
-    ctx: TestContext, fuzz_target: FuzzTarget, carrier: Carrier, nothing: int | None
+    ctx: TestContext, fuzz_target: FuzzTarget, carrier: Insertion, nothing: int | None
 ) -> None:
     exchange = _inject(ctx, fuzz_target, carrier)
     if exchange is None:

@@ -13,7 +13,9 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import REFUSED, NotJudgedError
-from conformance.generation.samples import CannotGenerate, Violation
+from conformance.generation.errors import CannotGenerate
+from conformance.generation.order import telling_order
+from conformance.generation.violations import Violation
 from conformance.helpers.comparison import equal, same_answer
 from conformance.helpers.probing import probing_status, send_probe
 from conformance.protocol.caller import OMIT
@@ -215,7 +217,7 @@ def test_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> Non
     every = [
         violation
         for violation in ctx.resources.violations(function)
-        if function.effect == "read" or not ctx.resources.locks_out(function, violation.parameter)
+        if function.effect == "read" or not _locks_out(ctx, function, violation)
     ]
     for rule in ("REQ-7", "REQ-8", "REQ-9"):
         if not any(violation.rule == rule for violation in every):
@@ -252,16 +254,19 @@ def _invalid_data(violation: Violation, valid: dict[str, Any]) -> dict[str, Any]
         return None
 
 
-def _spread(ctx: TestContext, every: list[Any], each: int) -> list[Any]:
-    """Return a limited number of violations of each rule and parameter, chosen by the seed."""
-    by: dict[tuple[str, str], list[Any]] = {}
+def _locks_out(ctx: TestContext, function: Method, violation: Violation) -> bool:
+    """Return whether data with a violation may change the user's name or password."""
+    # A violation of the data as a whole has no parameter, and may concern any of them.
+    names = [violation.parameter] if violation.parameter else [param.name for param in function.params]
+    return any(ctx.resources.locks_out(function, name) for name in names)
+
+
+def _spread(ctx: TestContext, every: list[Violation], each: int) -> list[Violation]:
+    """Return a limited number of violations of each rule and parameter, those that show most first."""
+    by: dict[tuple[str, str], list[Violation]] = {}
     for violation in every:
         by.setdefault((violation.rule, violation.parameter), []).append(violation)
-    return [
-        violation
-        for group in by.values()
-        for violation in (group if len(group) <= each else ctx.rng.sample(group, each))
-    ]
+    return [group[index] for group in by.values() for index in telling_order(group, ctx.rng)[:each]]
 
 
 @judges("REQ-10")

@@ -12,7 +12,7 @@ from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_kind, judges
-from conformance.generation.samples import Optional
+from conformance.generation.choices import OptionalMembers
 from conformance.helpers.comparison import Lister, bound, equal, listers, pairs, read, seen
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
@@ -107,9 +107,9 @@ def test_what_was_created(ctx: TestContext, kind: str) -> None:
         ctx.give_up(f"a {kind} can be made, but neither read nor listed")
 
 
-def _manners(create: Method) -> list[tuple[Optional, dict[str, Any]]]:
+def _manners(create: Method) -> list[tuple[OptionalMembers, dict[str, Any]]]:
     """Return sets of values to create an object with: all, only required, some, and falsy ones."""
-    manners: list[tuple[Optional, dict[str, Any]]] = [("all", {}), ("none", {}), ("some", {})]
+    manners: list[tuple[OptionalMembers, dict[str, Any]]] = [("all", {}), ("none", {}), ("some", {})]
     empty = {param.name: values[0] for param in create.params if (values := falsy(create, param.name))}
     if empty:
         manners.append(("all", empty))

@@ -12,7 +12,7 @@ from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.payload_budget import BudgetSlice, Share
 from conformance.generation import payloads
-from conformance.generation.payloads import CannotGenerate, Carrier, Injection, Number
+from conformance.generation.payloads import CannotGenerate, Injection, Insertion, Number
 from conformance.helpers.comparison import equal
 from conformance.helpers.fuzz_target import FuzzTarget, breadth
 from conformance.helpers.packing import Item, Load, Mixture, doubtful, loads, parts
@@ -79,7 +79,7 @@ def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_sli
     numbers = out_of_bounds()
     wrong: list[tuple[str, str, Any]] = [
         (carrier.label, carrier.item.name, carrier)
-        for carrier in payloads.carrying(fuzz_target.function, numbers, forbidden=True)
+        for carrier in payloads.insertions(fuzz_target.function, numbers, forbidden=True)
         if not carrier.allowed and not fuzz_target.hands_off(carrier.parameter)
     ]
     plain = (
@@ -96,7 +96,7 @@ def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_sli
         try:
             data = (
                 fuzz_target.fit(given.build(fuzz_target.identify), given.parameter)
-                if isinstance(given, Carrier)
+                if isinstance(given, Insertion)
                 else given
             )
         except (CannotGenerate, SetUpFailedError):
@@ -117,7 +117,7 @@ def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_sli
         )
 
 
-def _laden(fuzz_target: FuzzTarget, load: Sequence[Carrier]) -> dict[str, Any] | None:
+def _laden(fuzz_target: FuzzTarget, load: Sequence[Insertion]) -> dict[str, Any] | None:
     """Return data with each item at its insertion point; None where they cannot be combined."""
     data: dict[str, Any] = {}
     for carrier in load:
@@ -165,7 +165,7 @@ def _carry(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice,
 
 
 def _shown_by_parts(
-    ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice, carrier: Carrier
+    ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice, carrier: Insertion
 ) -> bool:
     """Send the parts of a mixture one by one; return whether one of them shows the defect."""
     before = set(ctx.run.observer.take())
@@ -181,9 +181,9 @@ def _apart(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice,
 
 def _altered(
     fuzz_target: FuzzTarget, load: Load, data: dict[str, Any], exchange: Exchange
-) -> dict[str, tuple[Carrier, Any, Any, str] | None]:
+) -> dict[str, tuple[Insertion, Any, Any, str] | None]:
     """Return, by place, what was altered: (insertion point, sent, received, where it shows), or None if it was not."""
-    found: dict[str, tuple[Carrier, Any, Any, str] | None] = {}
+    found: dict[str, tuple[Insertion, Any, Any, str] | None] = {}
     for source, there, _ in fuzz_target.shown(exchange, data):
         for carrier in load:
             param = fuzz_target.function.param(carrier.parameter)
@@ -204,7 +204,7 @@ def _kept(
     fuzz_target: FuzzTarget,
     budget_slice: BudgetSlice,
     load: Load,
-    altered: dict[str, tuple[Carrier, Any, Any, str] | None],
+    altered: dict[str, tuple[Insertion, Any, Any, str] | None],
     exchange: Exchange,
 ) -> None:
     for carrier in load:
@@ -228,7 +228,7 @@ def _kept(
         )
 
 
-def _at(carrier: Carrier, data: dict[str, Any]) -> Any:
+def _at(carrier: Insertion, data: dict[str, Any]) -> Any:
     """Return the value at an insertion point; `-` and `*` are the first item and the first key."""
     value: Any = data
     for step in carrier.pointer.split("/")[1:]:

@@ -6,7 +6,7 @@ import random
 import time
 
 from conformance.catalog.model import Catalog, Method
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.protocol.caller import Caller
 from conformance.protocol.profile import Profile
 from conformance.protocol.session import SetUpFailedError

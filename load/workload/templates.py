@@ -13,7 +13,7 @@ from hypothesis.strategies import SearchStrategy
 
 from conformance.catalog.model import Method
 from conformance.generation import payloads
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.profile import Profile
 from conformance.protocol.session import Sessions, SetUpFailedError
@@ -258,7 +258,7 @@ class TemplateBuilder:
             values = []  # plain samples leave out what cannot be generated
         good: list[dict[str, Any]] = []
         for value in values:
-            if not isinstance(value, dict) or payloads.oddities(value):
+            if not isinstance(value, dict) or payloads.unusual_features(value):
                 continue
             fit = {name: item for name, item in value.items() if not self._resources.locks_out(method, name)}
             if len(payloads.encode(fit)) <= _MAX_BODY_BYTES:

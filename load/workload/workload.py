@@ -20,7 +20,7 @@ from typing import Any
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError, suggestion
 from conformance.events import FindingEvent, LeftoverEvent, NoteEvent
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.protocol.caller import Caller
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import Profile

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.catalog.model import refs
-from conformance.generation.samples import CannotGenerate
+from conformance.generation.errors import CannotGenerate
 from conformance.protocol.session import SetUpFailedError
 from conformance.stateful.explorer import Explorer
 from conformance.stateful.script import Step

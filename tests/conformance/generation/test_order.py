@@ -90,7 +90,7 @@ def test_a_machine_that_is_five_times_slower_sends_the_same(budget: str) -> None
 
 def test_each_sort_of_injection_comes_once_in_each_place_first() -> None:
     items = (*payloads.INJECTIONS, *payloads.OPERATORS)
-    carriers = list(payloads.carrying(SCHEMA, items, forbidden=True))
+    carriers = list(payloads.insertions(SCHEMA, items, forbidden=True))
     random.Random(5).shuffle(carriers)
     ordered, first = _in_order(carriers, {"/title"})
     assert {id(carrier) for carrier in ordered} == {id(carrier) for carrier in carriers}

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from conformance.catalog.model import Catalog, Method
 from conformance.generation import payloads
+from conformance.generation.formats import FORMATS
+from conformance.generation.patterns import settled
 from conformance.generation.payloads import CannotGenerate, draw, encode, smallest
-from conformance.generation.strings import FORMATS, settled
 from conformance.protocol.client import compact
 from conformance.schema.validation import Schema
 
@@ -287,13 +288,13 @@ def test_values_favour_edges() -> None:
     assert drawn[9_000_000] > 3
     texts = draw(payloads.valid({"type": "string", "minLength": 2, "maxLength": 50}), 1, 300)
     assert {2, 3, 50} <= {len(text) for text in texts}
-    odd = set().union(*(payloads.oddities(text) for text in texts))
+    odd = set().union(*(payloads.unusual_features(text) for text in texts))
     assert {"astral", "combining", "right to left", "U+0000"} <= odd
 
 
 def test_plain_values_are_ordinary() -> None:
     texts = draw(payloads.valid({"type": "string", "maxLength": 50}, unusual=False), 1, 200)
-    assert set().union(*(payloads.oddities(text) for text in texts)) == set()
+    assert set().union(*(payloads.unusual_features(text) for text in texts)) == set()
 
 
 def test_each_branch_member_and_type_is_met() -> None:
@@ -411,13 +412,13 @@ def test_boundaries_are_as_they_say(schema: Any) -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=told)
-def test_spoiled_data_is_refused(schema: Any) -> None:
+def test_invalid_data_is_refused(schema: Any) -> None:
     whole = wrapped(schema)
     compiled = Schema(whole)
     ways = payloads.violations(whole)
-    spoilt = draw(payloads.invalid_data(whole), 4, 80)
-    assert len(spoilt) == 80
-    for kind, data in spoilt:
+    invalid = draw(payloads.invalid_data(whole), 4, 80)
+    assert len(invalid) == 80
+    for kind, data in invalid:
         assert not compiled.valid(received(data)), kind
         assert not ways[kind].valid
 
@@ -570,14 +571,14 @@ def test_violations_reach_any_depth() -> None:
     assert deep["quiz.questions[].right[]: below 0"]["quiz"]["questions"][0]["right"] == [-1]
 
 
-def test_the_rest_of_spoiled_data_varies_and_holds() -> None:
+def test_the_rest_of_invalid_data_varies_and_holds() -> None:
     schema = {
         "type": "object",
         "properties": {"a": {"type": "integer", "minimum": 0}, "b": {"type": "string", "maxLength": 9}},
         "required": ["a", "b"],
     }
-    spoilt = draw(payloads.invalid_data(schema, only=lambda way: way.parameter == "a"), 1, 100)
-    texts = {data["b"] for _, data in spoilt}
+    invalid = draw(payloads.invalid_data(schema, only=lambda way: way.parameter == "a"), 1, 100)
+    texts = {data["b"] for _, data in invalid}
     assert len(texts) > 20
     assert all(isinstance(text, str) and len(text) <= 9 for text in texts)
 
@@ -678,7 +679,7 @@ def test_places_that_carry_texts_and_numbers() -> None:
         "required": ["title"],
     }
     compiled = Schema(schema)
-    found = list(payloads.carrying(schema, payloads.TEXTS))
+    found = list(payloads.insertions(schema, payloads.TEXTS))
     by_place = Counter(carrier.pointer for carrier in found)
     assert set(by_place) == {"/title", "/slug", "/tags/-"} - ({"/slug"} if not by_place["/slug"] else set())
     assert by_place["/tags/-"] == len(payloads.TEXTS)
@@ -692,30 +693,30 @@ def test_places_that_carry_texts_and_numbers() -> None:
             or (carrier.item.value in (data.get("title"), data.get("slug"), *data.get("tags", ())))
         )
         assert compiled.valid(json.loads(encode(data)))
-    numbers = list(payloads.carrying(schema, payloads.NUMBERS))
+    numbers = list(payloads.insertions(schema, payloads.NUMBERS))
     assert {carrier.pointer for carrier in numbers} == {"/price"}
     assert len(numbers) == len(payloads.NUMBERS)
     assert any(b":1e400" in encode(carrier.build()) for carrier in numbers)
-    operators = list(payloads.carrying(schema, payloads.OPERATORS, forbidden=True))
+    operators = list(payloads.insertions(schema, payloads.OPERATORS, forbidden=True))
     assert {carrier.parameter for carrier in operators} >= {"title", "level", "id", "price"}
     assert not any(carrier.allowed for carrier in operators)
     assert next(carrier for carrier in operators if carrier.parameter == "id").ref == "course"
 
 
 def test_what_a_target_may_refuse_is_told() -> None:
-    assert payloads.oddities({"a": ["plain", 5, 1.5, "åäö"]}) == frozenset()
-    assert payloads.oddities("😀") == {"astral"}
-    assert payloads.oddities("e\u0301") == {"combining"}
-    assert payloads.oddities("שלום") == {"right to left"}
-    assert payloads.oddities("a\x00") == {"U+0000"}
+    assert payloads.unusual_features({"a": ["plain", 5, 1.5, "åäö"]}) == frozenset()
+    assert payloads.unusual_features("😀") == {"astral"}
+    assert payloads.unusual_features("e\u0301") == {"combining"}
+    assert payloads.unusual_features("שלום") == {"right to left"}
+    assert payloads.unusual_features("a\x00") == {"U+0000"}
     for sign in ("\u200d", "\ufeff", "\x01", "\x7f"):
-        assert payloads.oddities(f"a{sign}") == {"control or format character"}
-    assert payloads.oddities("a\tb\r\n") == frozenset()
-    assert payloads.oddities("a\ud800") == {"unpaired surrogate"}
-    assert payloads.oddities("x" * 65_536) == {"64 kB"}
-    assert payloads.oddities(2**53 + 1) == {"number of unusual size"}
-    assert payloads.oddities([-0.0]) == {"-0"}
-    assert payloads.oddities(1.0) == {"1.0"}
+        assert payloads.unusual_features(f"a{sign}") == {"control or format character"}
+    assert payloads.unusual_features("a\tb\r\n") == frozenset()
+    assert payloads.unusual_features("a\ud800") == {"unpaired surrogate"}
+    assert payloads.unusual_features("x" * 65_536) == {"64 kB"}
+    assert payloads.unusual_features(2**53 + 1) == {"number of unusual size"}
+    assert payloads.unusual_features([-0.0]) == {"-0"}
+    assert payloads.unusual_features(1.0) == {"1.0"}
 
 
 # --- any JSON ---------------------------------------------------------------------------------------------------
@@ -833,9 +834,9 @@ def test_strategies_are_hypothesis_own() -> None:
 
     @hypothesis.settings(max_examples=40, database=None, deadline=None, derandomize=True)
     @hypothesis.given(payloads.valid(SHAPES), payloads.invalid_data(wrapped(ADDRESS)), st.data())
-    def holds(value: Any, spoilt: payloads.InvalidData, data: st.DataObject) -> None:
+    def holds(value: Any, invalid: payloads.InvalidData, data: st.DataObject) -> None:
         assert Schema(SHAPES).valid(value)
-        assert not Schema(wrapped(ADDRESS)).valid(spoilt.data)
+        assert not Schema(wrapped(ADDRESS)).valid(invalid.data)
         assert Schema(TREE).valid(data.draw(payloads.valid(TREE)))
 
     holds()
@@ -843,7 +844,7 @@ def test_strategies_are_hypothesis_own() -> None:
 
 def test_without_what_lies_below_hypothesis(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should Hypothesis change inside, its public face does."""
-    from conformance.generation import choices as payloads_source
+    from conformance.generation import drawing as payloads_source
 
     monkeypatch.setattr(payloads_source, "_direct", lambda: False)
     monkeypatch.setattr(payloads_source, "_backend", lambda: "hypothesis")

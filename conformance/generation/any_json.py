@@ -1,0 +1,57 @@
+"""Any JSON whatever (DAT-3): every type, unusual names, numbers and texts, deep nesting."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis.strategies import SearchStrategy
+
+from conformance.generation.builders.objects import MAP_KEYS
+from conformance.generation.choices import Choices
+from conformance.generation.drawing import strategy_of
+from conformance.generation.plain_text import plain_text
+from conformance.generation.special_values import NUMBERS, TEXTS
+from conformance.schema.bundle import Json
+
+__all__ = ["any_json"]
+
+_SHORT_TEXTS = tuple(text.value for text in TEXTS if len(text.value) <= 64)
+_FINITE_NUMBERS = tuple(number.value for number in NUMBERS if number.value not in (math.inf, -math.inf))
+_NAMES = (*MAP_KEYS, "method", "data", "id", "isError", "role", "\x00", "\ud800", "length", "x" * 300)
+
+#: Levels of deeply nested values.
+_NESTING = (10, 60, 200)
+
+
+def any_json() -> SearchStrategy[Json]:
+    """Return the strategy of any JSON; one value in forty is deeply nested."""
+    return strategy_of(
+        lambda choices: _nested(choices) if choices.index(40) == 39 else _value(choices, 0), "any JSON"
+    )
+
+
+def _value(choices: Choices, depth: int) -> Json:
+    # The deeper, the fewer containers: the size of a value is bounded, and most are small.
+    way = choices.index(12 if depth < 2 else 10 if depth < 4 else 8)
+    if way < 3:
+        return (None, False, True)[way]
+    if way == 3:
+        return choices.integer(-1000, 1000)
+    if way == 4:
+        return _FINITE_NUMBERS[choices.index(len(_FINITE_NUMBERS))]
+    if way == 5:
+        return choices.integer(-(10**6), 10**6) / 1000
+    if way == 6:
+        return plain_text(choices, 0, None, True)
+    if way == 7:
+        return _SHORT_TEXTS[choices.index(len(_SHORT_TEXTS))]
+    if way in (8, 10):
+        return [_value(choices, depth + 1) for _ in range(choices.index(5))]
+    return {_NAMES[choices.index(len(_NAMES))]: _value(choices, depth + 1) for _ in range(choices.index(5))}
+
+
+def _nested(choices: Choices) -> Json:
+    value = _value(choices, 3)
+    for _ in range(_NESTING[choices.index(len(_NESTING))]):
+        value = [value] if choices.index(2) else {"a": value}
+    return value
