@@ -605,9 +605,9 @@ def decode(line: bytes) -> AnyEvent | None:
 
 def event_from(record: object) -> AnyEvent | None:
     """Return the event of an object that was read from JSON; None if its type is unknown. Raises EventError."""
-    if not isinstance(record, dict):
+    kind = record.get("event") if isinstance(record, dict) else None
+    if not isinstance(kind, str):
         raise EventError("not an event")
-    kind = record.get("event")
     if kind not in _TYPES:
         return None
     try:
@@ -616,4 +616,4 @@ def event_from(record: object) -> AnyEvent | None:
         raise EventError(f'not a valid "{kind}" event: {error}') from error
 
 
-_TYPES: dict[object, type[AnyEvent]] = {each.__struct_config__.tag: each for each in get_args(AnyEvent)}
+_TYPES: dict[str, type[AnyEvent]] = {each.__struct_config__.tag: each for each in get_args(AnyEvent)}
