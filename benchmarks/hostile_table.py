@@ -165,7 +165,7 @@ def _look(ran: Ran, server: Server, out: Path, *, found: bool, always: bool) -> 
     if found and ran.status != 1:
         ran.wrong.append("status")
     everything = json.dumps(report, ensure_ascii=False)
-    if not found and re.search(kind.tells, everything) is None:
+    if not found and re.search(kind.reports, everything) is None:
         ran.wrong.append("words")
 
 

@@ -116,7 +116,7 @@ def test_a_name_says_where_and_what_and_is_there_once(name: str) -> None:
         """Does nothing."""
 
     with pytest.raises(ValueError, match="name"):
-        hostile(name, statuses=(3,), tells=".")(act)
+        hostile(name, statuses=(3,), reports=".")(act)
 
 
 @pytest.mark.parametrize(
