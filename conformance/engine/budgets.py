@@ -97,7 +97,9 @@ PART_OF_LARGE_DATA_LEFT_OUT = ByBudget(0.9, 0.0, 0.0)
 INJECTIONS_WITHOUT_SEARCH = sample(8, Part(24, 6))
 MAP_KEYS = sample(2)
 NUMBERS_OUT_OF_BOUNDS = sample(4, Part(8, 3))
+REFUSED_BESIDE = ByBudget(10, 24, 60)
 STORED_ITEMS = sample(24)
+VIEWS_BESIDE_REFUSED = sample(2, 8)
 
 # --- Requests and envelopes -----------------------------------------------------------------------------------------
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
-import math
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -30,16 +27,13 @@ from conformance.helpers.builtin_names import (
 from conformance.helpers.claims import claiming_headers
 from conformance.helpers.comparison import equal
 from conformance.helpers.identities import learned
+from conformance.helpers.randomness import LOGINS, judge_identifiers
 from conformance.protocol.exchange import Exchange, field_bytes
 from conformance.protocol.reach import authorization_hint
 from conformance.protocol.session import Session, SetUpFailedError
 from conformance.protocol.shown import as_json
 from conformance.schema.pointer import MISSING, resolve
 from conformance.suites.test_codes import another, protected
-
-#: Logins that AUT-14 compares, and bits of entropy that an identifier must have.
-LOGINS = 200
-BITS = 64.0
 
 
 def checkers(ctx: TestContext, user: str) -> list[Method]:
@@ -742,55 +736,7 @@ def test_identifiers_cannot_be_guessed(ctx: TestContext) -> None:
     if ctx.profile.auth.logout is not None:
         for index in range(0, LOGINS, ctx.amount(budgets.LOGOUT_STEP)):
             ctx.caller.call(ctx.profile.auth.logout, user=users[0], token=tokens[index])
-    repeated = [token for token, count in Counter(tokens).items() if count > 1]
-    ctx.judge(
-        "AUT-14",
-        not repeated,
-        kind="a session identifier is given twice",
-        expected=f"{LOGINS} logins give {LOGINS} identifiers",
-        actual=f"{len(set(tokens))} different ones",
-        exchange=last,
-    )
-    ctx.judge(
-        "AUT-14",
-        not sequential(tokens),
-        kind="session identifiers are sequential",
-        expected="no identifier tells the next",
-        actual="each is the one before and a small step",
-        exchange=last,
-    )
-    bits = entropy(tokens)
-    ctx.judge(
-        "AUT-14",
-        bits >= BITS,
-        kind="session identifiers have too little entropy",
-        expected=f"at least {BITS:.0f} bits over {LOGINS} identifiers",
-        actual=f"{bits:.1f} bits",
-        exchange=last,
-    )
-
-
-def entropy(tokens: list[str]) -> float:
-    """Return the sum, over the positions of the identifiers, of the Shannon entropy of the characters, in bits."""
-    total = 0.0
-    for place in range(max(map(len, tokens))):
-        counts = Counter(token[place : place + 1] for token in tokens)
-        total -= sum(n / len(tokens) * math.log2(n / len(tokens)) for n in counts.values())
-    return total
-
-
-def sequential(tokens: list[str]) -> bool:
-    """Return whether most identifiers, read as numbers, differ from the previous one by the same small step."""
-    for base in (10, 16, 36):
-        try:
-            numbers = [int(token.replace("-", ""), base) for token in tokens]
-        except ValueError:
-            continue
-        steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
-        small = [step for step in steps if 0 < abs(step) <= 65_536]
-        if len(small) * 2 > len(steps):
-            return True
-    return False
+    judge_identifiers(ctx, tokens, last)
 
 
 @judges("AUT-15")

@@ -15,6 +15,7 @@ from conformance.engine.markers import disturbs_sessions, judges
 from conformance.engine.not_judged import LINES
 from conformance.helpers.builtin_names import PROTOTYPE_NAMES, accented, same_java_hash
 from conformance.helpers.comparison import equal
+from conformance.helpers.randomness import LOGINS, judge_identifiers
 from conformance.helpers.sign_in import (
     CHANNELS,
     KEY_VALUES,
@@ -26,7 +27,7 @@ from conformance.helpers.sign_in import (
 )
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import KeyLogin
-from conformance.protocol.session import Session
+from conformance.protocol.session import Session, SetUpFailedError
 from conformance.schema.pointer import resolve
 from conformance.suites.test_codes import another
 
@@ -335,6 +336,35 @@ def _judge_foreign_session(ctx: TestContext, channel: str) -> None:
             )
         for token in {session.token, found if isinstance(found, str) else session.token}:
             ctx.sessions.end(ctx.sessions.known(token) or Session("", token))
+
+
+@judges("AUT-14", calls=310)
+@disturbs_sessions
+def test_identifiers_that_a_key_gives(ctx: TestContext) -> None:
+    """Check the identifiers of 200 key logins in the same way as those of password logins."""
+    if ctx.profile.auth.key_login is None:
+        return
+    channels = itertools.cycle(key_channels(ctx))
+    exchange, token = next(channels).attempt()
+    seconds = exchange.seconds * LOGINS
+    if seconds > min(ctx.amount(budgets.MAX_LOGIN_SECONDS), ctx.run.options.deadline / 6):
+        ctx.give_up(f"{LOGINS} key logins would take {seconds:.0f} s here; --budget deep makes them")
+    tokens: list[str] = []
+    for number in range(LOGINS):
+        if not isinstance(token, str) or not token:
+            raise SetUpFailedError(
+                f"key login {number + 1} of {LOGINS} gave no session: {exchange.summary()}", exchange
+            )
+        tokens.append(token)
+        if ctx.profile.auth.logout is not None and number % 2:
+            # Closed sessions also free identifiers that might be reused.
+            ctx.caller.call(ctx.profile.auth.logout, token=token)
+        if number < LOGINS - 1:
+            exchange, token = next(channels).attempt()
+    if ctx.profile.auth.logout is not None:
+        for open_token in tokens[:: 2 * ctx.amount(budgets.LOGOUT_STEP)]:
+            ctx.caller.call(ctx.profile.auth.logout, token=open_token)
+    judge_identifiers(ctx, tokens, exchange, of=" (by key)")
 
 
 @judges("AUT-9", "AUT-10", "AUT-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.catalog.model import Method
+from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.payload_budget import Share
@@ -17,8 +19,11 @@ from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Case
 from conformance.helpers.comparison import equal, listers, read
 from conformance.helpers.fuzz_target import FuzzTarget, Symbol, breadth
+from conformance.helpers.looks import Look, children, lists
+from conformance.helpers.looks import views as views_of
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
+from conformance.resources.registry import Resource
 from conformance.suites.test_codes import identifiers, strangers
 from conformance.suites.test_data import leaves
 
@@ -34,7 +39,7 @@ def test_refused_writes(ctx: TestContext, function: Method) -> None:
         if not views:
             ctx.give_up("nothing that the function could change can be looked at")
         before = [_settled(look) for _, look in views]
-        calls = _refusals(ctx, fuzz_target)
+        calls = _refusals(ctx, fuzz_target, {})
         sent: list[Sent] = []
         judged = False
         while True:
@@ -69,6 +74,36 @@ def test_refused_writes(ctx: TestContext, function: Method) -> None:
                 break
         if not judged:
             ctx.give_up("no call of it is refused")
+
+
+@judges("DAT-7")
+@each_function(lambda method: method.effect != "read", otherwise="no function writes", silent=True)
+def test_what_is_beside_refused_writes(ctx: TestContext, function: Method) -> None:
+    """Send some of those writes, and look at what is beside the object: children, other users' objects and lists."""
+    ctx.need_writing()
+    fuzz_target = FuzzTarget(ctx, function)
+    with fuzz_target:
+        foreign = _foreign(ctx, fuzz_target)
+        views = ctx.first(_views_beside(ctx, fuzz_target, foreign), budgets.VIEWS_BESIDE_REFUSED)
+        # Objects that the calls refer to are created before the first look.
+        if not views or fresh(ctx, fuzz_target) is None:
+            return
+        before = [_settled(look) for _, look in views]
+        sent: list[Sent] = []
+        refusals = _refusals(ctx, fuzz_target, foreign)
+        for description, send in itertools.islice(refusals, ctx.amount(budgets.REFUSED_BESIDE)):
+            exchange = send()
+            if exchange is None or exchange.withheld:
+                continue
+            if exchange.status is not None and 400 <= exchange.status < 500:
+                sent.append((description, exchange, send))
+                continue
+            # It was not refused, so another rule judges its effect.
+            fuzz_target.clear(exchange, None)
+            before = [_settled(look) for _, look in views]
+            sent.clear()
+        if sent:
+            _unmoved(ctx, fuzz_target, views, before, sent)
 
 
 #: Sends a call that must be refused, each time with new values; None where it cannot be built.
@@ -128,13 +163,67 @@ def _views(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Cal
             break
 
 
+def _foreign(ctx: TestContext, fuzz_target: FuzzTarget) -> dict[str, Resource]:
+    """Create an object of another user for each parameter that takes an identifier; return them by parameter."""
+    function, user = fuzz_target.function, fuzz_target.user
+    found: dict[str, Resource] = {}
+    if user is None or ctx.profile.auth.login is None:
+        return found
+    name = ctx.profile.users[user].user
+    others = [
+        each
+        for each in ctx.profile.users
+        if ctx.profile.users[each].user != name
+        and ctx.resources.privileges(user) <= ctx.resources.privileges(each)
+    ]
+    for parameter, kind in identifiers(function):
+        other = next((each for each in others if ctx.resources.creator(kind, each) is not None), None)
+        if other is None:
+            continue
+        try:
+            found[parameter] = ctx.resources.new(kind, other)
+        except SetUpFailedError:
+            continue
+    return found
+
+
+def _views_beside(
+    ctx: TestContext, fuzz_target: FuzzTarget, foreign: dict[str, Resource]
+) -> list[tuple[str, Callable[[], Any]]]:
+    """Return views of what stands beside the object: its children, and another user's objects, children and lists."""
+    role, user = fuzz_target.role, fuzz_target.user
+    found: list[Look] = []
+    if role is not None and user is not None and role.does in ("update", "delete"):
+        found += children(ctx, fuzz_target.resource or ctx.resources.any(role.kind, user), deletable=True)
+    for resource in [*foreign.values()][: role is not None]:
+        assert role is not None
+        under = Resource(role.kind, None, resource.user, _as_parent(role.kind, foreign))
+        found += lists(ctx, under, resource.user)
+    for resource in foreign.values():
+        found += views_of(ctx, resource, f"another user's {resource.kind}")
+    for resource in foreign.values():
+        found += children(ctx, resource, deletable=True)
+    return [(what, _without_exchange(look)) for what, look in found]
+
+
+def _as_parent(kind: str, foreign: dict[str, Resource]) -> dict[str, Any]:
+    """Return the members by which a list is asked for the children of another user's objects."""
+    return {name: resource.id for name, resource in foreign.items() if resource.kind != kind}
+
+
+def _without_exchange(look: Callable[[], tuple[Any, Exchange]]) -> Callable[[], Any]:
+    return lambda: look()[0]
+
+
 def _settled(look: Callable[[], Any]) -> tuple[Any, bool]:
     """Return what is shown, and whether a second view shows the same."""
     first, again = look(), look()
     return again, equal(first, again) and not isinstance(again, _Gone)
 
 
-def _refusals(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Send]]:
+def _refusals(
+    ctx: TestContext, fuzz_target: FuzzTarget, foreign: dict[str, Resource]
+) -> Iterator[tuple[str, Send]]:
     """Yield (description, sender) of calls that must be refused, without end."""
     function, user = fuzz_target.function, fuzz_target.user
     violations = [
@@ -152,6 +241,15 @@ def _refusals(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, 
         if number % 4 == 1:
             for description, dangling in _dangling(ctx, fuzz_target):
                 yield description, _renewing(ctx, fuzz_target, dangling)
+        if number % 4 == 0:
+            for parameter, resource in foreign.items():
+                yield (
+                    f"refused for a {resource.kind} of another user",
+                    _sending(
+                        functools.partial(_with_foreign, ctx, fuzz_target, parameter, resource),
+                        fuzz_target.send,
+                    ),
+                )
         if number % 4 != 3:
             continue
         anew = functools.partial(fresh, ctx, fuzz_target)
@@ -227,6 +325,17 @@ def fresh(ctx: TestContext, fuzz_target: FuzzTarget) -> dict[str, Any] | None:
     except SetUpFailedError:
         return None
     return dict(fuzz_target.fit(data))
+
+
+def _with_foreign(
+    ctx: TestContext, fuzz_target: FuzzTarget, parameter: str, resource: Resource
+) -> dict[str, Any] | None:
+    """Return valid data with the identifier of another user's object; None if that is gone, or may not be sent."""
+    data = fresh(ctx, fuzz_target)
+    if data is None or resource.gone:
+        return None
+    changed = {**data, parameter: resource.id}
+    return changed if fuzz_target.allows(changed) else None
 
 
 def _invalid_data(ctx: TestContext, fuzz_target: FuzzTarget, case: Case) -> dict[str, Any] | None:
