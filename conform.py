@@ -358,7 +358,7 @@ def _catalog_export(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from conformance.engine.replay import print_replay
+    from conformance.commands.replay import print_replay
 
     with tolerate_closed_pipe():
         return print_replay(request_of(options), options)

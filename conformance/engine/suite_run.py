@@ -54,10 +54,8 @@ class SuiteRun:
 
     # --- beginning
 
-    def open(self, *, suite: str = __version__, confirm: bool = True, deadline: float | None = None) -> Run:
-        """Connect to the target, begin the log, and collect the tests.
-
-        `confirm` says whether findings are reproduced. `deadline` is in seconds, where the budget does not decide.
+    def begin(self, suite: str = __version__) -> None:
+        """Connect to the target and begin the log; `suite` is the version that the log names.
 
         Raises:
             UsageError: the embedded service does not start.
@@ -71,7 +69,13 @@ class SuiteRun:
         for rule in RULES.values():
             if rule.id not in harness.wanted:
                 self.leave_out(rule.id, harness.left_out)
-        request = harness.request
+
+    def open(self, *, confirm: bool = True, deadline: float | None = None) -> Run:
+        """Make the run ready for its tests, and return it.
+
+        With `confirm` findings are reproduced. `deadline` is in seconds, where the budget does not decide.
+        """
+        harness, request = self.harness, self.harness.request
         options = Options(
             seed=harness.seed,
             budget=request.budget,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from conformance.cases.format import Case
+from conformance.engine.case_player import play_in_check
 from conformance.engine.context import TestContext
 from conformance.engine.markers import Scope, When, judges, on
-from conformance.engine.replay import play_in_check
 
 
 @judges(when=When.FIRST)

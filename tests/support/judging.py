@@ -87,7 +87,8 @@ def judge(
 
     suite_run = SuiteRun(harness, emit)
     try:
-        run = suite_run.open(suite="test", confirm=not until_found, deadline=MAX_SECONDS)
+        suite_run.begin("test")
+        run = suite_run.open(confirm=not until_found, deadline=MAX_SECONDS)
         suite_run.plan(suite_run.collect(everything=False))
         if run.payload_budget.requests is not None:
             # The requests of a budget decide here; how fast this machine sends them must not.

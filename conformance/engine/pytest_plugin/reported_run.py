@@ -79,9 +79,10 @@ class ReportedRun:
             except (LogError, OSError) as error:
                 why = error.strerror if isinstance(error, OSError) else error
                 raise UsageError(f"--out {harness.out}: {why}") from error
-        run = self.suite_run.open()
+        self.suite_run.begin()
         if self.lost is not None:
             raise UsageError(f"--out {harness.out}: {self.lost}")
+        run = self.suite_run.open()
         self.suite_run.put_doubtful_functions_first()
         return run
 

@@ -24,10 +24,10 @@ from conformance.cases.format import (
     symbols,
 )
 from conformance.cases.recording import Recorder
+from conformance.engine.case_player import CasePlayer, writes
 from conformance.engine.conclusion import Options
 from conformance.engine.context import TestContext
 from conformance.engine.harness import Harness, Request
-from conformance.engine.replay import Player, writes
 from conformance.engine.runner import Run
 from conformance.events import given
 from conformance.protocol.exchange import Exchange
@@ -356,7 +356,7 @@ def sent_again(
     text = (folder / file_name(case.rule, case.function, case.kind)).read_text("utf-8")
     for secret in [*run.profile.secrets(), *run.secret_registry.sessions()]:
         assert secret not in text
-    played = list(Player(elsewhere, case).play())
+    played = list(CasePlayer(elsewhere, case).play())
     return list(case.steps), [each.exchange for each in played]
 
 

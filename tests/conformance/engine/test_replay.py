@@ -188,12 +188,12 @@ def test_a_story_of_many_calls(clean: str, tmp_path: Path) -> None:
     ],
 )
 def test_whether_an_answer_is_as_expected(expect: Expect, holds: bool, clean: str) -> None:
-    from conformance.engine.replay import Player
+    from conformance.engine.case_player import CasePlayer
 
     run = opened(clean)
     made = Step(user="owner", function="course.add", data={"title": "T"}, gives="course1")
     read = Step(user="owner", function="course.read", data={"courseId": OBJECT}, expect=expect)
-    first, second = Player(run, a_case(made, read)).play()
+    first, second = CasePlayer(run, a_case(made, read)).play()
     run.finish()
     assert (first.holds, second.holds) == (None, holds)
     assert second.expected
