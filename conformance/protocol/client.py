@@ -99,11 +99,7 @@ class Client:
         self.ownership: Ownership | None = None
         self.sent = 0
         self._envelope_extra = envelope_extra
-        self._tls = (
-            ssl.create_default_context(cafile=str(ca) if ca else None)
-            if self.address.scheme == "https"
-            else None
-        )
+        self._tls = _tls_context(self.address.scheme, ca)
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._common = [
@@ -164,29 +160,19 @@ class Client:
 
         """
         path = target if target.startswith("/") else self.address.path + target
-        # A call that is about Accept has its own.
+        # A call that tests Accept sends its own.
         own_accept = any(name.lower() == "accept" for name, _ in headers)
         lines = [line for line in self._common if not (own_accept and line[0] == "Accept")]
-        if content_type is not None:
-            lines.append(("Content-Type", content_type))
-        if chunked:
-            lines.append(("Transfer-Encoding", "chunked"))
-        elif body or verb not in ("GET", "HEAD"):
-            lines.append(("Content-Length", str(len(body))))
-        lines += headers
+        lines += [*_body_headers(verb, body, content_type, chunked=bool(chunked)), *headers]
         text = f"{verb} {path} HTTP/1.1\r\n" + "".join([f"{name}: {value}\r\n" for name, value in lines])
         head = field_bytes(text)
-        raw = head + b"\r\n" + (chunked(body) if callable(chunked) else _chunks(body) if chunked else body)
         request = Request(
             verb,
             f"{self.address.scheme}://{self.address.authority}{path}",
             tuple(lines),
             body,
-            raw,
-            well_formed=len(head) <= MAX_ORDINARY_HEAD_BYTES
-            and len(body) <= MAX_ORDINARY_BODY_BYTES
-            and text.count("\n") == text.count("\r") == len(lines) + 1
-            and _ORDINARY_TARGET.fullmatch(path) is not None,
+            head + b"\r\n" + (chunked(body) if callable(chunked) else _chunks(body) if chunked else body),
+            well_formed=_is_ordinary(path, text, head, body, len(lines)),
             exact=callable(chunked),
             packets=packets,
         )
@@ -230,18 +216,7 @@ class Client:
 
     def resend(self, exchange: Exchange, token: str | None) -> Exchange:
         """Send the bytes of an exchange again; a `token` replaces the value of the header `Token`."""
-        request = exchange.request
-        if token is not None:
-            head, gap, rest = request.raw.partition(b"\r\n\r\n")
-            head = re.sub(
-                rb"(?im)^(token): [^\r]*",
-                lambda match: match.group(1) + b": " + field_bytes(token),
-                head,
-            )
-            headers = tuple(
-                (name, token if name.lower() == "token" else value) for name, value in request.headers
-            )
-            request = replace(request, raw=head + gap + rest, headers=headers)
+        request = exchange.request if token is None else _with_token(exchange.request, token)
         again = replace(exchange, request=request, response=None, failure=None, number=0)
         # After a reset of the target's data an identifier of the run may belong to another object.
         return self._send_with_retries(again, fresh=False, withhold=True)
@@ -319,10 +294,7 @@ class Client:
             exchange.response = first_response(received, request.verb)
         except WireError as error:
             exchange.failure = error.failure
-        exchange.seconds = time.perf_counter() - begun
-        with self._lock:
-            self.sent += 1
-            exchange.number = self.sent
+        self._number(exchange, begun)
         with one_at_a_time(exchange):
             self.observe(exchange)
         return exchange, received
@@ -330,11 +302,8 @@ class Client:
     def head(self, verb: str, target: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
         """Return the head of a request for `send_bytes`, without the final empty line."""
         path = target if target.startswith("/") else self.address.path + target
-        lines = [
-            f"{verb} {path} HTTP/1.1",
-            *(f"{name}: {value}" for name, value in (*self._common, *headers)),
-        ]
-        return field_bytes("\r\n".join(lines)) + b"\r\n"
+        fields = [f"{name}: {value}" for name, value in (*self._common, *headers)]
+        return field_bytes("\r\n".join([f"{verb} {path} HTTP/1.1", *fields])) + b"\r\n"
 
     def _deadline(self) -> float:
         """Return the deadline of a call that begins now; raise OutOfTimeError after the run's own deadline."""
@@ -354,7 +323,7 @@ class Client:
                 try:
                     with self._turn() as waited:
                         deadline, begun = deadline + waited, begun + waited
-                        connection = None if fresh or again else self._idle_connection()
+                        connection = None if fresh or again else _take_idle(self._idle)
                         reused = connection is not None
                         if connection is None:
                             connection = Connection(self.address, self._tls, deadline=deadline)
@@ -376,6 +345,10 @@ class Client:
                 connection.close()
             elif connection.open:
                 self._idle.append(connection)
+        self._number(exchange, begun)
+
+    def _number(self, exchange: Exchange, begun: float) -> None:
+        """Set the time that an exchange took, and its number in the order of completion."""
         exchange.seconds = time.perf_counter() - begun
         with self._lock:
             self.sent += 1
@@ -388,17 +361,6 @@ class Client:
         self.throttle.wait()
         with self.turn():
             yield time.monotonic() - asked
-
-    def _idle_connection(self) -> Connection | None:
-        """Return an idle connection that is still open, or None."""
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
-            if not connection.stale:
-                return connection
-            connection.close()
 
 
 @contextmanager
@@ -426,3 +388,50 @@ def _chunks(body: bytes) -> bytes:
     cut = max(1, len(body) // 2)
     parts = [part for part in (body[:cut], body[cut:]) if part]
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+def _is_ordinary(path: str, text: str, head: bytes, body: bytes, lines: int) -> bool:
+    """Return whether a request is strictly HTTP/1.1 and of ordinary size (COD-2); `lines` is its number of headers."""
+    return (
+        len(head) <= MAX_ORDINARY_HEAD_BYTES
+        and len(body) <= MAX_ORDINARY_BODY_BYTES
+        and text.count("\n") == text.count("\r") == lines + 1
+        and _ORDINARY_TARGET.fullmatch(path) is not None
+    )
+
+
+def _with_token(request: Request, token: str) -> Request:
+    """Return a request with another value of the header `Token`."""
+    head, gap, rest = request.raw.partition(b"\r\n\r\n")
+    head = re.sub(rb"(?im)^(token): [^\r]*", lambda match: match.group(1) + b": " + field_bytes(token), head)
+    headers = tuple((name, token if name.lower() == "token" else value) for name, value in request.headers)
+    return replace(request, raw=head + gap + rest, headers=headers)
+
+
+def _body_headers(
+    verb: str, body: bytes, content_type: str | None, *, chunked: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the headers that describe the body of a request."""
+    if content_type is not None:
+        yield "Content-Type", content_type
+    if chunked:
+        yield "Transfer-Encoding", "chunked"
+    elif body or verb not in ("GET", "HEAD"):
+        yield "Content-Length", str(len(body))
+
+
+def _take_idle(idle: list[Connection]) -> Connection | None:
+    """Remove and return an idle connection that is still open, or None; close the stale ones."""
+    while True:
+        try:
+            connection = idle.pop()
+        except IndexError:
+            return None
+        if not connection.stale:
+            return connection
+        connection.close()
+
+
+def _tls_context(scheme: str, ca: Path | None) -> ssl.SSLContext | None:
+    """Return the TLS settings for a scheme; `ca` is a file of certificates to trust."""
+    return ssl.create_default_context(cafile=str(ca) if ca else None) if scheme == "https" else None

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from conformance.catalog.model import Catalog, Method, refs
@@ -23,30 +20,16 @@ from conformance.generation.sampler import Sampler
 from conformance.generation.violations import Violation
 from conformance.protocol.caller import OMIT, Caller
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.ownership import Ownership
 from conformance.protocol.profile import Profile
 from conformance.protocol.session import Sessions, SetUpFailedError
+from conformance.resources.ledger import ObjectLedger, Resource
+from conformance.resources.permissions import Permissions
 from conformance.schema.pointer import MISSING, resolve
 
 __all__ = ["Resource", "Resources"]
 
-#: Shared objects of one kind that are replaced in a run, if no function deletes such objects.
-MAX_RENEWALS_WITHOUT_DELETE = 6
 
-
-@dataclass(eq=False)
-class Resource:
-    """An object of the target: its kind, identifier and owner, and the data that it was created with."""
-
-    kind: str
-    id: Any
-    user: str
-    sent: dict[str, Any] = field(default_factory=dict)
-    made: bool = True
-    gone: bool = False
-
-
-class Resources:
+class Resources(Permissions, ObjectLedger):
     """Creates valid data and the objects that it refers to.
 
     `rng` makes every choice, so that the same seed gives the same data. `writable` says whether the target may be
@@ -68,80 +51,18 @@ class Resources:
         """Create the registry; `fresh` returns a text that this run has not used, by default a numbered one."""
         self.caller = caller
         self.sessions = sessions
-        self.profile = profile
-        self.catalog = catalog
+        Permissions.__init__(self, profile, catalog, writable=writable)
+        ObjectLedger.__init__(self, catalog)
         self.tag = tag
         self.rng = rng
-        self.writable = writable
-        #: Knows the objects that the run created, and decides which requests must not be sent.
-        self.ownership = Ownership(catalog)
         self._counter = itertools.count(1)
         self._fresh = fresh
         self._sampler = Sampler(rng, self.fresh, _nobody)
         self._violations: dict[str, list[Violation]] = {}
         #: By function: values of unknown formats that the target showed (`conformance.resources.shown_values`).
         self.shown_texts: dict[str, set[str]] = {}
-        self._ledger: dict[Resource, None] = {}
-        self._removed: dict[Resource, None] = {}
-        self._known: dict[tuple[str, str], Resource] = {}
-        self._standing: dict[tuple[str, str], Resource] = {}
         self._found: dict[tuple[str, str], list[Any]] = {}
         self._making: list[str] = []
-        self._renewed: Counter[str] = Counter()
-        self._lock = threading.RLock()
-
-    # -- who may call what -----------------------------------------------------------------------------------
-
-    def may_call(self, user: str, method: Method) -> bool:
-        """Return whether the catalogue allows this user of the profile to call the function."""
-        if method.auth in ("none", "session"):
-            return True
-        return method.auth in self.profile.users[user].roles
-
-    def callers(self, method: Method) -> list[str]:
-        """Return the users who may call a function, those with the fewest privileges first."""
-        users = [name for name in self.profile.users if self.may_call(name, method)]
-        return sorted(users, key=lambda name: len(self.privileges(name)))
-
-    def privileges(self, user: str) -> frozenset[str]:
-        """Return the user's roles that any function requires."""
-        return frozenset(self.profile.users[user].roles) & frozenset(self.catalog.roles)
-
-    def harmless(self, method: Method) -> bool:
-        """Return whether the suite may run this function: reads always, deletes only on objects of the run."""
-        if method.effect == "read":
-            return True
-        if not self.writable:
-            return False
-        if method.name in self._account_functions():
-            return False
-        if method.effect == "delete" or (method.object and method.object.does == "delete"):
-            return any(self.catalog.create(kind) is not None for kind in self._kinds_of(method))
-        return not any(param.required and self.locks_out(method, param.name) for param in method.params)
-
-    def _account_functions(self) -> set[str]:
-        auth = self.profile.auth
-        return {name for name in (auth.logout,) if name}
-
-    def locks_out(self, method: Method, name: str) -> bool:
-        """Return whether this parameter may lock a user of the profile out: their own name or password."""
-        auth = self.profile.auth
-        if auth.login is None or method.effect == "read" or name not in (auth.login.user, auth.login.secret):
-            return False
-        return method.name not in (auth.login.function, auth.key_login.function if auth.key_login else "")
-
-    def _kinds_of(self, method: Method) -> list[str]:
-        kinds = [param.ref for param in method.params if param.ref]
-        if method.object and method.object.does in ("read", "update", "delete"):
-            kinds.insert(0, method.object.kind)
-        return kinds
-
-    def spends(self, method: Method) -> list[str]:
-        """Return the kinds of objects that a call of a function may consume, its own kind first."""
-        role = method.object
-        if method.effect == "read" or (role is not None and role.does in ("create", "update", "list")):
-            return []
-        return self._kinds_of(method)
 
     # -- data ------------------------------------------------------------------------------------------------
 
@@ -181,13 +102,9 @@ class Resources:
             SetUpFailedError: there is no object to act on, or the schema cannot be sampled.
 
         """
-        auth = self.profile.auth
-        if auth.key_login is not None and method.name == auth.key_login.function:
-            return {**self.sessions.key_login_data(str(int(time.time() * 1000))), **fixed}
-        if auth.login is not None and method.name == auth.login.function:
-            if not self.profile.users:
-                raise SetUpFailedError("the profile has no users ([users.NAME])")
-            return {**self.sessions.credentials(user or next(iter(self.profile.users))), **fixed}
+        credentials = self._credentials(method, user)
+        if credentials is not None:
+            return {**credentials, **fixed}
         spent = set(self.spends(method))
         sampler = self.sampler(user, avoid=frozenset(spent))
         data: dict[str, Any] = {}
@@ -226,11 +143,22 @@ class Resources:
                 if param.required:
                     raise
         if not method.data.valid(data):
-            # OptionalMembers members may exclude one another; then use the required members alone.
+            # Optional members may exclude one another; then use the required members alone.
             if optional != "none":
                 return self.valid(method, user, optional="none", **fixed)
             raise SetUpFailedError(f"no sample of {method.name} fits its schema")
         return data
+
+    def _credentials(self, method: Method, user: str | None) -> dict[str, Any] | None:
+        """Return the data of a correct login if the function is a login of the profile, else None."""
+        auth = self.profile.auth
+        if auth.key_login is not None and method.name == auth.key_login.function:
+            return dict(self.sessions.key_login_data(str(int(time.time() * 1000))))
+        if auth.login is not None and method.name == auth.login.function:
+            if not self.profile.users:
+                raise SetUpFailedError("the profile has no users ([users.NAME])")
+            return dict(self.sessions.credentials(user or next(iter(self.profile.users))))
+        return None
 
     def breakable(self, method: Method, user: str | None) -> dict[str, Any]:
         """Return data to make invalid in one place: it is valid, except for placeholders in unknown formats.
@@ -310,69 +238,6 @@ class Resources:
                 resource = self._standing[(kind, user)] = self.new(kind, user)
             return resource
 
-    def learn(self, exchange: Exchange, method: Method, data: Any, user: str | None) -> Resource | None:
-        """Record the object that a call created and return it; None if it created nothing."""
-        role = method.object
-        if role is None or role.does != "create" or user is None or not exchange.succeeded:
-            return None
-        identifier = resolve(exchange.data, role.id)
-        if identifier is MISSING or identifier is None or isinstance(identifier, (dict, list)):
-            return None
-        with self._lock:
-            key = (role.kind, repr(identifier))
-            resource = self._known.get(key)
-            if resource is None or resource.gone:
-                sent = dict(data) if isinstance(data, dict) else {}
-                resource = self._known[key] = Resource(role.kind, identifier, user, sent)
-                self._ledger[resource] = None
-                self.ownership.made(role.kind, identifier)
-            return resource
-
-    def resource(self, kind: str, identifier: Any, user: str) -> Resource:
-        """Return the object with this identifier, recorded or not."""
-        return self._known.get((kind, repr(identifier))) or Resource(kind, identifier, user, made=False)
-
-    def enter(self, kind: str, identifier: Any, user: str | None) -> None:
-        """Record an object that a call created although it should not have."""
-        if user is not None and (kind, repr(identifier)) not in self._known:
-            resource = self._known[(kind, repr(identifier))] = Resource(kind, identifier, user)
-            self._ledger[resource] = None
-            self.ownership.made(kind, identifier)
-
-    def adopt(self, resource: Resource) -> None:
-        """Record an object that another process created and can no longer remove."""
-        with self._lock:
-            self._known[(resource.kind, repr(resource.id))] = resource
-            self._ledger[resource] = None
-            self.ownership.made(resource.kind, resource.id)
-
-    def renew(self) -> None:
-        """Stop using the shared objects, since a test may have changed their owner.
-
-        They remain in the ledger. For a kind that no function deletes, only a few are replaced.
-        """
-        with self._lock:
-            for kind, user in list(self._standing):
-                if self.catalog.delete(kind) is None:
-                    self._renewed[kind] += 1
-                    if self._renewed[kind] > MAX_RENEWALS_WITHOUT_DELETE:
-                        continue
-                del self._standing[kind, user]
-
-    def standing(self, resource: Resource) -> bool:
-        """Return whether an object is shared between tests."""
-        return resource in self._standing.values()
-
-    def forget(self, kind: str, identifier: Any) -> None:
-        """Remove a deleted object from the ledger."""
-        with self._lock:
-            resource = self._known.get((kind, repr(identifier)))
-            if resource is not None:
-                resource.gone = True
-                if resource in self._ledger:
-                    self._removed[resource] = None
-                self._ledger.pop(resource, None)
-
     def _find(self, kind: str, user: str) -> Resource:
         """Find an object of a kind in a list that this user may call."""
         rows = self._found.get((kind, user))
@@ -425,16 +290,8 @@ class Resources:
     def reset(self) -> None:
         """Forget every object after a reset of the target's data: the identifiers are no longer valid."""
         with self._lock:
-            self._ledger.clear()
-            self._removed.clear()
-            self._known.clear()
-            self._standing.clear()
+            super().reset()
             self._found.clear()
-            self.ownership.reset()
-
-    def owned(self) -> Iterator[Resource]:
-        """Yield the objects that the run created and has not removed."""
-        yield from list(self._ledger)
 
     def remove(self, resource: Resource) -> str | None:
         """Delete an object; return None, or the reason why it failed."""
@@ -461,26 +318,6 @@ class Resources:
         """Return the members of a function's data that identify the object to act on, and its parents."""
         assert method.object is not None
         return {method.object.id: resource.id, **_shared(method, resource)}
-
-    def removed(self) -> Iterator[Resource]:
-        """Yield the objects that the target reported as deleted, unless a later object has the same identifier."""
-        with self._lock:
-            yield from [
-                resource
-                for resource in self._removed
-                if self._known.get((resource.kind, repr(resource.id))) is resource
-            ]
-
-    def restore(self, resource: Resource) -> None:
-        """Record an object again that was reported as deleted, but is still present."""
-        with self._lock:
-            resource.gone = False
-            self._removed.pop(resource, None)
-            self._ledger[resource] = None
-
-    def clear_ledger(self) -> None:
-        """Remove every object from the ledger after the leftovers are reported."""
-        self._ledger.clear()
 
 
 def _nobody(kind: str) -> Any:
