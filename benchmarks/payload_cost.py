@@ -14,8 +14,7 @@ import jsonschema
 import jsonschema_rs
 
 from conformance.catalog.model import Catalog
-from conformance.generation import malformed as damage
-from conformance.generation import payloads
+from conformance.generation import malformed, payloads
 from conformance.schema.bundle import Json
 from conformance.schema.validation import Schema
 
@@ -61,10 +60,10 @@ def main() -> None:
     schema = Schema(OBJECT)
     print("CPU per example, in µs: an object of six members")
     _row("valid", _least(lambda seed: payloads.draw(payloads.valid(schema), seed, COUNT)))
-    _row("spoiled", _least(lambda seed: payloads.draw(payloads.invalid_data(schema), seed, COUNT)))
+    _row("with one violation", _least(lambda seed: payloads.draw(payloads.invalid_data(schema), seed, COUNT)))
     _row("any JSON", _least(lambda seed: payloads.draw(payloads.any_json(), seed, COUNT)))
     body = payloads.encode({"method": "add", "data": payloads.draw(payloads.valid(schema), 1, 2)[1]})
-    _row("damaged bytes", _least(lambda seed: payloads.draw(damage.any_bytes(body), seed, COUNT)))
+    _row("malformed bodies", _least(lambda seed: payloads.draw(malformed.any_bytes(body), seed, COUNT)))
     drawn = payloads.draw(payloads.valid(schema), 1, COUNT)
     slow = jsonschema.Draft202012Validator(OBJECT)
     fast = jsonschema_rs.Draft202012Validator(OBJECT)
@@ -84,7 +83,7 @@ def main() -> None:
         total += time.process_time() - begun
     _row(f"together, {cases:.0f} cases", total * 1e3)
     catalog = Catalog.load(CATALOGUE)
-    print("CPU per example of some functions, in µs: valid, spoiled")
+    print("CPU per example of some functions, in µs: valid, with one violation")
     for name in ("course.add", "payment.add", "lesson.add", "user.update"):
         method = catalog[name]
         good = _least(lambda seed, m=method: payloads.draw(payloads.valid(m), seed, COUNT))  # type: ignore[misc]

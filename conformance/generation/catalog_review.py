@@ -1,7 +1,7 @@
-"""What makes a run with a catalogue wrong later, and what of its schemas the generator does not understand.
+"""Mistakes in a catalogue that would distort a run, and parts of its schemas that the generator does not support.
 
-A catalogue can be well-formed and still point at members that no answer has, or name a kind that no function makes.
-`mistakes` finds these; `remarks_on` lists words that are ignored, and data that is made narrower than its schema.
+A catalogue can be well-formed and still point at members that no response has, or name a kind that no function
+creates. `mistakes` finds these. `remarks_on` lists keywords that are ignored, and data narrower than its schema.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = ["Remark", "mistakes", "remarks_on", "summary"]
 _MAX_STEPS = 200
 _MAX_SHOWN = 6
 _SCALARS = ("string", "number", "integer")
-#: JSONPath, fragments, dots: what is often written where a JSON pointer belongs.
+#: JSONPath, fragments and dots, which are often written where a JSON pointer belongs.
 _NO_POINTER = re.compile(r"/(?:[$#].*|.*\..*|.+\[\d*\].*)")
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something to say about one place of a catalogue: `pointer` leads to it in the document."""
+    """A remark about one place of a catalogue: `pointer` leads to it in the document."""
 
     pointer: str
     function: str
@@ -38,7 +38,7 @@ class Remark:
 
 
 def mistakes(catalog: Catalog) -> Iterator[Remark]:
-    """Yield what would make a run wrong without a word, each with how to mend it."""
+    """Yield mistakes that would silently distort a run, each with its correction."""
     made = {
         method.object.kind for method in catalog if method.object and method.object.does in ("create", "list")
     }
@@ -95,7 +95,7 @@ def _lost_pointers(method: Method, at: str) -> Iterator[Remark]:
 
 
 def _follow(schema: Json, start: list[Json] | None, pointer: str) -> tuple[list[Json] | None, str]:
-    """Return the schemas that a pointer leads to from `start` (None: nothing is known there), and what is wrong."""
+    """Return the schemas that a pointer leads to from `start` (None: unknown), and what is wrong with the pointer."""
     nodes = None if schema is None else start
     for token in pointer.split("/")[1:]:
         if nodes is None:
@@ -121,13 +121,13 @@ def _spelling(pointer: str) -> str:
 
 
 def _declared(document: Json, nodes: list[Json]) -> str:
-    names = [name for node in _speaking(document, nodes) for name in node.get("properties", {})]
+    names = [name for node in _applicable(document, nodes) for name in node.get("properties", {})]
     shown = ", ".join(dict.fromkeys(names[:8]))
     return f" (it has {shown})" if shown else ""
 
 
-def _speaking(document: Json, nodes: list[Json]) -> list[dict[str, Json]]:
-    """Return all schemas that may speak of a place: through references and branches."""
+def _applicable(document: Json, nodes: list[Json]) -> list[dict[str, Json]]:
+    """Return all schemas that may apply to a place, through references and branches."""
     found: list[dict[str, Json]] = []
     stack = list(nodes)
     while stack and len(found) < _MAX_STEPS:
@@ -145,10 +145,10 @@ def _speaking(document: Json, nodes: list[Json]) -> list[dict[str, Json]]:
 
 
 def _step(document: Json, nodes: list[Json], name: str) -> list[Json] | None:
-    """Return what is said of a member or an item; [] where it is not declared, None where nothing is known of it."""
+    """Return the schemas of a member or an item; [] where it is not declared, None where nothing is known of it."""
     found: list[Json] = []
     named = False
-    for node in _speaking(document, nodes):
+    for node in _applicable(document, nodes):
         if name in node.get("properties", {}):
             found.append(node["properties"][name])
         found += [
@@ -170,9 +170,9 @@ def _step(document: Json, nodes: list[Json], name: str) -> list[Json] | None:
 
 
 def _may_be(document: Json, nodes: list[Json], kind: str) -> bool:
-    """Whether values of a type may stand at a place, by the types that its schemas name."""
+    """Return whether a place may hold values of a type, by the types that its schemas name."""
     declared: set[str] = set()
-    for node in _speaking(document, nodes):
+    for node in _applicable(document, nodes):
         types = node.get("type", ())
         declared |= {types} if isinstance(types, str) else set(types)
         for value in (*node.get("enum", ()), *([node["const"]] if "const" in node else ())):
@@ -180,7 +180,7 @@ def _may_be(document: Json, nodes: list[Json], kind: str) -> bool:
     return not declared or kind in declared
 
 
-# --- schemas that nothing passes ----------------------------------------------------------------------------
+# --- schemas without valid values ----------------------------------------------------------------------------
 
 
 def _impossible(method: Method, at: str) -> Iterator[Remark]:
@@ -207,11 +207,11 @@ def _nothing_passes(schema: Json) -> str | None:
     return "it needs values inside values without end"
 
 
-# --- what is not understood ---------------------------------------------------------------------------------
+# --- what is not supported ---------------------------------------------------------------------------------
 
 
 def remarks_on(catalog: Catalog) -> Iterator[Remark]:
-    """Yield words of other dialects (each once), and places for which data is made narrower than it could be."""
+    """Yield keywords of other dialects (each once), and places whose data is narrower than their schema."""
     words: dict[str, list[Remark]] = {}
     for index, method in enumerate(catalog):
         at = f"/methods/{index}"
@@ -220,8 +220,10 @@ def remarks_on(catalog: Catalog) -> Iterator[Remark]:
         for number, param in enumerate(method.params):
             place = f"{at}/params/{number}/schema"
             for pointer, name, is_given in payloads.unknown_texts(param.schema):
-                told = _GIVEN if is_given else unknown_format(name)
-                yield Remark(place, method.name, f"{param.name}{_below(pointer)}: {told.format(name=name)}")
+                why_narrow = _GIVEN if is_given else unknown_format(name)
+                yield Remark(
+                    place, method.name, f"{param.name}{_below(pointer)}: {why_narrow.format(name=name)}"
+                )
             for pointer, _, why in _limits(param.schema):
                 yield Remark(place, method.name, f"{param.name}{_below(pointer)}: {why}")
 
@@ -246,14 +248,14 @@ def summary(catalog: Catalog) -> list[str]:
                     f"{label}{_below(pointer)} ({name})"
                 )
             others += [f"{label}{_below(pointer)} ({why})" for pointer, _, why in _limits(param.schema)]
-    told = {
+    parts = {
         "the catalogue is wrong (conform catalog validate)": wrong,
         "a format is not known, so that only the values of the catalogue are sent as valid ones": given,
         "a format is not known, so that only values that the target showed are sent as valid ones": shown,
         "a format is not known, and no value is sent as a valid one for want of examples in the schema": missing,
         "data is made narrower than the schema": others,
     }
-    return [f"{line}: {_listed(entries)}" for line, entries in told.items() if entries]
+    return [f"{line}: {_listed(entries)}" for line, entries in parts.items() if entries]
 
 
 _GIVEN = "the format {name!r} is not known: only the values that the catalogue gives are sent as valid ones"
@@ -269,7 +271,7 @@ def _listed(entries: list[str]) -> str:
 
 
 def _limits(schema: Json) -> list[tuple[str, str, str]]:
-    """Return (pointer, keyword, why) for each thing, but unknown formats, that is not generated as it says."""
+    """Return (pointer, keyword, why) for each part, except unknown formats, that is not generated as it says."""
     return [each for each in payloads.unsupported(schema) if each[1] != "format"]
 
 

@@ -1,16 +1,16 @@
-"""Texts at the edges of formats: what a standard forbids and lenient parsers take, and what it leaves undecided.
+"""Texts at the edges of formats: those that a standard forbids and lenient parsers accept, and undecided ones.
 
 The standards: RFC 3339 (date, time, date-time, duration), RFC 4122 (uuid), RFC 2673 and RFC 4291 (ipv4, ipv6), RFC 1123
-(hostname), RFC 3986 (uri), RFC 6901 (json-pointer). E-mail addresses are not here: the rulebook names the plain forms.
+(hostname), RFC 3986 (uri), RFC 6901 (json-pointer). E-mail addresses are not included: the rulebook lists their forms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["FORBIDDEN", "ORDINARY", "TELLING", "UNDECIDED"]
+__all__ = ["FORBIDDEN", "MOST_ACCEPTED", "ORDINARY", "UNDECIDED"]
 
-#: Per format: a text that every target takes.
+#: Per format: a text that every target has to accept.
 ORDINARY: Mapping[str, str] = {
     "date": "2026-02-03",
     "time": "10:20:30Z",
@@ -24,10 +24,10 @@ ORDINARY: Mapping[str, str] = {
     "json-pointer": "/a/0",
 }
 
-#: Texts per format, from the start of its list, that parsers accept most often.
-TELLING = 4
+#: How many texts, from the start of each list, lenient parsers accept most often.
+MOST_ACCEPTED = 4
 
-#: Per format: (what is wrong, the text). Each is forbidden by the grammar of the standard, whoever reads it.
+#: Per format: (what is wrong, the text). The grammar of the standard forbids each of them.
 FORBIDDEN: Mapping[str, Sequence[tuple[str, str]]] = {
     "date": (
         ("a leap day in 1900", "1900-02-29"),
@@ -158,7 +158,7 @@ FORBIDDEN: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
 }
 
-#: Per format: texts that a target may take or refuse, and must not break on.
+#: Per format: texts that a target may accept or refuse, but must not fail on.
 UNDECIDED: Mapping[str, Sequence[str]] = {
     "date": ("0000-01-01", "0001-01-01"),
     "time": ("23:59:60Z", "10:20:30z", "10:20:30.123456789Z", "10:20:30+23:59"),

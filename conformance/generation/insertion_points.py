@@ -56,7 +56,7 @@ class SchemaWalker:
     """Finds the places of the data of one schema."""
 
     def __init__(self, builders: Builders) -> None:
-        """Walk through the schema that `builders` are compiled from."""
+        """Find the places of the schema that `builders` are compiled from."""
         self.builders = builders
         self.shapes = builders.shapes
         self.schema = builders.schema
@@ -65,9 +65,9 @@ class SchemaWalker:
     @cached_property
     def places(self) -> tuple[Place, ...]:
         """All places, the data itself first; a recursive schema is entered once on each way down."""
-        return tuple(self._walk())
+        return tuple(self._all_places())
 
-    def _walk(self) -> Iterator[Place]:
+    def _all_places(self) -> Iterator[Place]:
         root = Place("", "data", "", (), self.document, tuple(self.shapes.of(self.document)), True)
         stack: list[tuple[Place, frozenset[int]]] = [(root, frozenset())]
         seen: set[tuple[str, int]] = set()

@@ -1,7 +1,7 @@
-"""Damaged bodies (DAT-4): the bytes of a good call, broken where the grammar of JSON breaks.
+"""Malformed bodies (DAT-4): the bytes of a valid call, changed where the grammar of JSON breaks.
 
-Each kind of damage has a name. Some leave JSON behind (a member twice, a huge number, deep nesting): whether
-a body is JSON is judged by the bytes, never by the name.
+Each mutation has a name. Some leave valid JSON (a member twice, a huge number, deep nesting), so the bytes decide
+whether a body is JSON, never the name.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from hypothesis.strategies import SearchStrategy
 from conformance.generation.choices import Choices
 from conformance.generation.drawing import strategy_of
 
-__all__ = ["DAMAGES", "MalformedBody", "any_bytes"]
+__all__ = ["MUTATIONS", "MalformedBody", "any_bytes"]
 
 
 class MalformedBody(NamedTuple):
-    """A body, and what was done to it."""
+    """A body, and the name of its mutation."""
 
     kind: str
     body: bytes
 
 
-Damage: TypeAlias = Callable[[Choices, bytes], bytes]
+Mutation: TypeAlias = Callable[[Choices, bytes], bytes]
 
 _PIECE = re.compile(
     rb'(?P<string>"(?:[^"\\]|\\.)*")|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<word>true|false|null)'
@@ -37,14 +37,14 @@ _PIECE = re.compile(
     re.DOTALL,
 )
 
-#: Every damage, by name.
-DAMAGES: dict[str, Damage] = {}
+#: Every mutation, by name.
+MUTATIONS: dict[str, Mutation] = {}
 
 
-def _damage(name: str) -> Callable[[Damage], Damage]:
-    def enter(damage: Damage) -> Damage:
-        DAMAGES[name] = damage
-        return damage
+def _mutation(name: str) -> Callable[[Mutation], Mutation]:
+    def enter(mutate: Mutation) -> Mutation:
+        MUTATIONS[name] = mutate
+        return mutate
 
     return enter
 
@@ -58,7 +58,7 @@ def _spots(body: bytes, *kinds: str) -> list[tuple[int, int]]:
 
 
 def _values(body: bytes) -> list[tuple[int, int]]:
-    """Return where the plain values stand: strings that are no names, numbers, words."""
+    """Return where the scalar values stand: strings that are not names, numbers, words."""
     return [
         (start, end)
         for start, end in _spots(body, "string", "number", "word")
@@ -78,7 +78,7 @@ def _swap(choices: Choices, body: bytes, spots: list[tuple[int, int]], new: byte
 
 
 def _in_string(choices: Choices, body: bytes, new: bytes) -> bytes:
-    """Put bytes into one of the strings."""
+    """Insert bytes into one of the strings."""
     spots = _spots(body, "string")
     if not spots:
         return b'{"method":"' + new + b'"}'
@@ -86,12 +86,12 @@ def _in_string(choices: Choices, body: bytes, new: bytes) -> bytes:
     return body[: end - 1] + new + body[end - 1 :]
 
 
-def _puts(name: str, where: Callable[[bytes], list[tuple[int, int]]], *values: bytes) -> None:
-    DAMAGES[name] = lambda choices, body: _swap(choices, body, where(body), _one(choices, values))
+def _replaces(name: str, where: Callable[[bytes], list[tuple[int, int]]], *values: bytes) -> None:
+    MUTATIONS[name] = lambda choices, body: _swap(choices, body, where(body), _one(choices, values))
 
 
 def _writes(name: str, *values: bytes) -> None:
-    DAMAGES[name] = lambda choices, body: _in_string(choices, body, _one(choices, values))
+    MUTATIONS[name] = lambda choices, body: _in_string(choices, body, _one(choices, values))
 
 
 def _wraps(name: str, *around: tuple[bytes, bytes]) -> None:
@@ -99,49 +99,49 @@ def _wraps(name: str, *around: tuple[bytes, bytes]) -> None:
         before, after = around[choices.index(len(around))]
         return before + body + after
 
-    DAMAGES[name] = wrapped
+    MUTATIONS[name] = wrapped
 
 
 # --- cut ----------------------------------------------------------------------------------------------------
 
 
-@_damage("cut anywhere")
+@_mutation("cut anywhere")
 def _cut(choices: Choices, body: bytes) -> bytes:
     return body[: choices.integer(0, max(0, len(body) - 1), len(body) - 1)]
 
 
-@_damage("cut between tokens")
+@_mutation("cut between tokens")
 def _cut_token(choices: Choices, body: bytes) -> bytes:
     ends = [match.end() for match in _PIECE.finditer(body)][:-1] or [0]
     return body[: ends[-1 - choices.index(len(ends))]]
 
 
-@_damage("cut within a character")
+@_mutation("cut within a character")
 def _cut_character(choices: Choices, body: bytes) -> bytes:
     whole = _in_string(choices, body, "ö😀".encode())
     return whole[: whole.rindex("😀".encode()) + 1 + choices.index(3)]
 
 
-@_damage("beginning cut off")
+@_mutation("beginning cut off")
 def _headless(choices: Choices, body: bytes) -> bytes:
     return body[1 + choices.integer(0, max(0, len(body) - 2)) :]
 
 
-DAMAGES["empty"] = lambda choices, body: b""
-DAMAGES["white space alone"] = lambda choices, body: _one(choices, (b" ", b"\n", b"\t\r\n ", b" " * 4096))
+MUTATIONS["empty"] = lambda choices, body: b""
+MUTATIONS["white space alone"] = lambda choices, body: _one(choices, (b" ", b"\n", b"\t\r\n ", b" " * 4096))
 
 # --- members, values, punctuation ---------------------------------------------------------------------------
 
 
 def _member(body: bytes, at: tuple[int, int]) -> bytes:
-    """Return a member with a plain value, from its name on, or with null for one that is none."""
+    """Return a member, from its name on; null stands for a value that is an object or an array."""
     start, end = at
     rest = body[end:]
     match = re.match(rb'\s*:\s*("(?:[^"\\]|\\.)*"|[-\d.eE+]+|true|false|null)', rest, re.DOTALL)
     return body[start:end] + (match[0] if match else b":null")
 
 
-@_damage("a member twice")
+@_mutation("a member twice")
 def _twice(choices: Choices, body: bytes) -> bytes:
     names = _names(body)
     if not names:
@@ -150,7 +150,7 @@ def _twice(choices: Choices, body: bytes) -> bytes:
     return body[: at[0]] + _member(body, at) + b"," + body[at[0] :]
 
 
-@_damage("a member twice, another value")
+@_mutation("a member twice, another value")
 def _twice_other(choices: Choices, body: bytes) -> bytes:
     names = _names(body)
     if not names:
@@ -160,7 +160,7 @@ def _twice_other(choices: Choices, body: bytes) -> bytes:
     return body[:start] + body[start:end] + b":" + other + b"," + body[start:]
 
 
-@_damage("a member twice, its name escaped")
+@_mutation("a member twice, its name escaped")
 def _twice_escaped(choices: Choices, body: bytes) -> bytes:
     names = [span for span in _names(body) if span[1] - span[0] > 2]
     if not names:
@@ -171,37 +171,43 @@ def _twice_escaped(choices: Choices, body: bytes) -> bytes:
     return body[:start] + spelt + b":null," + body[start:]
 
 
-_puts("a huge number", _values, b"1e400", b"-1e400", b"1" * 400, b"9" * 5000, b"1e999999999", b"1e-999999999")
-_puts("many digits behind the point", _values, b"0." + b"1" * 5000, b"1." + b"0" * 5000 + b"1")
-_puts(
+_replaces(
+    "a huge number", _values, b"1e400", b"-1e400", b"1" * 400, b"9" * 5000, b"1e999999999", b"1e-999999999"
+)
+_replaces("many digits behind the point", _values, b"0." + b"1" * 5000, b"1." + b"0" * 5000 + b"1")
+_replaces(
     "a number that is none",
     _values,
     *(b"01 +1 .5 1. 1e 1e+ - -- -01 0x10 1_000 0b1 1f 1n 1/2 \xef\xbc\x91".split()),
 )
-_puts(
+_replaces(
     "no JSON constant", _values, *(b"NaN Infinity -Infinity -NaN undefined None True FALSE nil Null".split())
 )
-_puts("single quotes", _values, b"'x'", b"''", b"`x`", "“x”".encode())
-_puts("a name in single quotes", _names, b"'method'", b"'data'")
-_puts("a name without quotes", _names, b"method", b"data", b"a-b", b"0")
-_puts("a name that is no string", _names, b"0", b"null", b"{}", b"[1]", b"true")
-_puts("an odd name", _names, b'""', b'"__proto__"', b'"\\u0000"', b'"$ref"', b'"\\ud800"')
-_puts("an expression", _values, b"1+1", b"new Date()", b"function(){}", b"/a/", b"(1)", b"x", b"@", b"<x/>")
-_puts("a value of another type", _values, b"null", b"{}", b"[]", b"true", b"0", b'""', b"[[]]", b'{"$gt":""}')
-_puts("deep arrays", _values, *(b"[" * depth + b"]" * depth for depth in (100, 1000, 10_000, 100_000)))
-_puts("deep objects", _values, *(b'{"a":' * depth + b"1" + b"}" * depth for depth in (100, 1000, 20_000)))
-_puts("deep and open", _values, b"[" * 100_000, b'{"a":' * 50_000, b'[{"a":' * 30_000)
-_puts("a long string", _values, b'"' + b"x" * 200_000 + b'"', b'"' + b"\\u0041" * 30_000 + b'"')
-_puts("a long name", _names, b'"' + b"x" * 100_000 + b'"')
-_puts(
+_replaces("single quotes", _values, b"'x'", b"''", b"`x`", "“x”".encode())
+_replaces("a name in single quotes", _names, b"'method'", b"'data'")
+_replaces("a name without quotes", _names, b"method", b"data", b"a-b", b"0")
+_replaces("a name that is no string", _names, b"0", b"null", b"{}", b"[1]", b"true")
+_replaces("an odd name", _names, b'""', b'"__proto__"', b'"\\u0000"', b'"$ref"', b'"\\ud800"')
+_replaces(
+    "an expression", _values, b"1+1", b"new Date()", b"function(){}", b"/a/", b"(1)", b"x", b"@", b"<x/>"
+)
+_replaces(
+    "a value of another type", _values, b"null", b"{}", b"[]", b"true", b"0", b'""', b"[[]]", b'{"$gt":""}'
+)
+_replaces("deep arrays", _values, *(b"[" * depth + b"]" * depth for depth in (100, 1000, 10_000, 100_000)))
+_replaces("deep objects", _values, *(b'{"a":' * depth + b"1" + b"}" * depth for depth in (100, 1000, 20_000)))
+_replaces("deep and open", _values, b"[" * 100_000, b'{"a":' * 50_000, b'[{"a":' * 30_000)
+_replaces("a long string", _values, b'"' + b"x" * 200_000 + b'"', b'"' + b"\\u0041" * 30_000 + b'"')
+_replaces("a long name", _names, b'"' + b"x" * 100_000 + b'"')
+_replaces(
     "a comment", lambda body: [(end, end) for _, end in _spots(body, "mark")], b"/* x */", b"// x\n", b"# x\n"
 )
-_puts("a surplus comma", lambda body: [(end, end) for _, end in _spots(body, "mark")], b",", b",,")
-_puts("punctuation lost", lambda body: _spots(body, "mark"), b"", b" ")
-_puts("punctuation swapped", lambda body: _spots(body, "mark"), *(b"{ } [ ] : , ; = =>".split()))
+_replaces("a surplus comma", lambda body: [(end, end) for _, end in _spots(body, "mark")], b",", b",,")
+_replaces("punctuation lost", lambda body: _spots(body, "mark"), b"", b" ")
+_replaces("punctuation swapped", lambda body: _spots(body, "mark"), *(b"{ } [ ] : , ; = =>".split()))
 
 
-@_damage("trailing comma")
+@_mutation("trailing comma")
 def _trailing(choices: Choices, body: bytes) -> bytes:
     closers = [match.start() for match in re.finditer(rb"[}\]]", body)] or [len(body)]
     at = closers[-1 - choices.index(len(closers))]
@@ -266,35 +272,35 @@ _wraps(
     (b"\x85", b""),
 )
 _wraps("much white space", (b" " * 65_536, b""), (b"", b"\n" * 65_536))
-DAMAGES["two texts in a row"] = lambda choices, body: (
+MUTATIONS["two texts in a row"] = lambda choices, body: (
     body + _one(choices, (b"", b"\n", b" ", b",", b"\x1e")) + body
 )
 
 
-@_damage("as one string")
+@_mutation("as one string")
 def _as_string(choices: Choices, body: bytes) -> bytes:
     return b'"' + body.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
-def _recoded(codec: str, mark: bytes = b"") -> Damage:
+def _recoded(codec: str, mark: bytes = b"") -> Mutation:
     return lambda choices, body: mark + body.decode("utf-8", "replace").encode(codec, "replace")
 
 
-DAMAGES["UTF-16"] = _recoded("utf-16-le", b"\xff\xfe")
-DAMAGES["UTF-16, big end first"] = _recoded("utf-16-be", b"\xfe\xff")
-DAMAGES["UTF-16 without a mark"] = _recoded("utf-16-le")
-DAMAGES["UTF-32"] = _recoded("utf-32-le", b"\xff\xfe\x00\x00")
-DAMAGES["UTF-7"] = _recoded("utf-7")
-DAMAGES["EBCDIC"] = _recoded("cp500")
-DAMAGES["gzip"] = lambda choices, body: gzip.compress(body, mtime=0)
-DAMAGES["deflate"] = lambda choices, body: zlib.compress(body)
-DAMAGES["base64"] = lambda choices, body: base64.b64encode(body)
-DAMAGES["percent-encoded"] = lambda choices, body: quote(body).encode()
-DAMAGES["form data"] = lambda choices, body: b"json=" + quote(body).encode() + b"&method=x"
-DAMAGES["multipart"] = lambda choices, body: (
+MUTATIONS["UTF-16"] = _recoded("utf-16-le", b"\xff\xfe")
+MUTATIONS["UTF-16, big end first"] = _recoded("utf-16-be", b"\xfe\xff")
+MUTATIONS["UTF-16 without a mark"] = _recoded("utf-16-le")
+MUTATIONS["UTF-32"] = _recoded("utf-32-le", b"\xff\xfe\x00\x00")
+MUTATIONS["UTF-7"] = _recoded("utf-7")
+MUTATIONS["EBCDIC"] = _recoded("cp500")
+MUTATIONS["gzip"] = lambda choices, body: gzip.compress(body, mtime=0)
+MUTATIONS["deflate"] = lambda choices, body: zlib.compress(body)
+MUTATIONS["base64"] = lambda choices, body: base64.b64encode(body)
+MUTATIONS["percent-encoded"] = lambda choices, body: quote(body).encode()
+MUTATIONS["form data"] = lambda choices, body: b"json=" + quote(body).encode() + b"&method=x"
+MUTATIONS["multipart"] = lambda choices, body: (
     b'--b\r\nContent-Disposition: form-data; name="json"\r\n\r\n' + body + b"\r\n--b--\r\n"
 )
-DAMAGES["another language"] = lambda choices, body: _one(
+MUTATIONS["another language"] = lambda choices, body: _one(
     choices,
     (
         b"<?xml version='1.0'?><method>x</method>",
@@ -306,14 +312,14 @@ DAMAGES["another language"] = lambda choices, body: _one(
         b"0\r\n\r\n",
     ),
 )
-DAMAGES["another text"] = lambda choices, body: _one(
+MUTATIONS["another text"] = lambda choices, body: _one(
     choices, (b"null", b"true", b"0", b'""', b'"x"', b"[]", b"{}", b"[{}]", b"-0", b"1e400", b"[null]")
 )
 
-# --- blind --------------------------------------------------------------------------------------------------
+# --- anywhere --------------------------------------------------------------------------------------------------
 
 
-@_damage("a bit flipped")
+@_mutation("a bit flipped")
 def _flipped(choices: Choices, body: bytes) -> bytes:
     if not body:
         return b"\x01"
@@ -321,48 +327,48 @@ def _flipped(choices: Choices, body: bytes) -> bytes:
     return body[:at] + bytes([body[at] ^ 1 << choices.index(8)]) + body[at + 1 :]
 
 
-@_damage("a byte lost")
+@_mutation("a byte lost")
 def _lost(choices: Choices, body: bytes) -> bytes:
     at = choices.index(max(1, len(body)))
     return body[:at] + body[at + 1 :]
 
 
-@_damage("a byte more")
+@_mutation("a byte more")
 def _more(choices: Choices, body: bytes) -> bytes:
     at = choices.index(len(body) + 1)
     return body[:at] + bytes([choices.index(256)]) + body[at:]
 
 
-@_damage("a part moved")
+@_mutation("a part moved")
 def _moved(choices: Choices, body: bytes) -> bytes:
     first, second = sorted((choices.index(len(body) + 1), choices.index(len(body) + 1)))
     return body[second:] + body[first:second] + body[:first]
 
 
-@_damage("a part repeated")
+@_mutation("a part repeated")
 def _repeated(choices: Choices, body: bytes) -> bytes:
     first, second = sorted((choices.index(len(body) + 1), choices.index(len(body) + 1)))
     return body[:second] + body[first:second] * (1 + choices.index(4)) + body[second:]
 
 
-@_damage("any bytes")
+@_mutation("any bytes")
 def _noise(choices: Choices, body: bytes) -> bytes:
     return bytes([choices.index(256) for _ in range(choices.index(40))])
 
 
 def any_bytes(call: bytes) -> SearchStrategy[MalformedBody]:
-    """Return the strategy of damaged bodies, made from the body of a good call; all kinds equally often.
+    """Return the strategy of malformed bodies, made from the body of a valid call; all kinds equally often.
 
-    Now and then a body is damaged twice, and its kind names both.
+    One body in eight has two mutations, and its kind names both.
     """
-    kinds = list(DAMAGES.items())
+    kinds = list(MUTATIONS.items())
 
     def broken(choices: Choices) -> MalformedBody:
-        name, damage = kinds[choices.index(len(kinds))]
-        body = damage(choices, call)
+        name, mutate = kinds[choices.index(len(kinds))]
+        body = mutate(choices, call)
         if choices.index(8) == 7 and len(body) < 100_000:
             other, again = kinds[choices.index(len(kinds))]
             return MalformedBody(f"{name}, then {other}", again(choices, body))
         return MalformedBody(name, body)
 
-    return strategy_of(broken, "damaged bodies")
+    return strategy_of(broken, "malformed bodies")

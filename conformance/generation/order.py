@@ -1,4 +1,4 @@
-"""The order in which the edges of a schema are tried: one of each kind at each place first, the most telling first."""
+"""The order in which cases are sent: one of each kind at each place first, those that show most first."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from collections.abc import Sequence
 
 from conformance.generation.payloads import Case
 
-__all__ = ["essential", "telling_order"]
+__all__ = ["essential", "informative_order"]
 
-#: Ranks of what a case is about: below `_ESSENTIAL`, an example of each kind belongs to every budget.
-_ESSENTIAL = 4
+#: Rank from which a case is left to the larger budgets. Below it, every budget sends one case of each kind.
+_FIRST_OPTIONAL_RANK = 4
 
 
-#: Ranks of values of another type: lax languages convert text, numbers and fractions on their own.
-_TYPES = {"string": 0, "fraction": 0, "number": 1, "0": 1, "1": 1, "null": 2}
+#: Ranks of values of a wrong type: lax languages convert texts, numbers and fractions implicitly.
+_TYPE_RANKS = {"string": 0, "fraction": 0, "number": 1, "0": 1, "1": 1, "null": 2}
 
 
 def _family(case: Case) -> tuple[int, str]:
-    """Return the rank of what a case is about, and its name; cases at one place and of one name are alike."""
-    told = case.kind.partition(": ")[2] or case.kind
+    """Return the rank of a case, and the name of its family; cases of one family at one place show the same."""
+    what = case.kind.partition(": ")[2] or case.kind
     if case.valid:
-        return _valid_family(case.keyword, told)
+        return _valid_family(case.keyword, what)
     if case.keyword == "type":
-        word = told.partition(" ")[0]
-        return _TYPES.get(word, 4), "number" if word in ("0", "1") else word
+        word = what.partition(" ")[0]
+        return _TYPE_RANKS.get(word, 4), "number" if word in ("0", "1") else word
     if case.keyword == "maxLength":
-        # One too many shows what a limit is counted in; far too many shows no more than that there is one.
-        return (3, "maxLength, far") if "astral" in told or told.startswith("much") else (0, "maxLength")
+        # One too many shows what a limit counts; far too many only shows that there is a limit.
+        return (3, "maxLength, far") if "astral" in what or what.startswith("much") else (0, "maxLength")
     if case.keyword in ("enum", "const"):
-        return (0, case.keyword) if "another word" in told else (3, f"{case.keyword}, near")
-    if case.keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") and told.startswith(
+        return (0, case.keyword) if "another word" in what else (3, f"{case.keyword}, near")
+    if case.keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") and what.startswith(
         "far"
     ):
         return 3, f"{case.keyword}, far"
     return 0, case.keyword
 
 
-def _valid_family(keyword: str, told: str) -> tuple[int, str]:
-    if keyword == "properties" and "optional" not in told:
+def _valid_family(keyword: str, what: str) -> tuple[int, str]:
+    if keyword == "properties" and "optional" not in what:
         return 5, "properties, one by one"
-    if keyword in ("maxLength", "minLength") and ("astral" in told or "bytes" in told):
+    if keyword in ("maxLength", "minLength") and ("astral" in what or "bytes" in what):
         return 1, "length, other characters"
     ranks = {"maxLength": 1, "maximum": 1, "minimum": 1, "maxItems": 1, "enum": 2, "const": 2, "minItems": 2}
     return ranks.get(keyword, 3), keyword
 
 
-def telling_order(cases: Sequence[Case], rng: random.Random) -> list[int]:
-    """Return the indices of cases, the first of each kind at each place before any second; equal ranks by chance."""
+def informative_order(cases: Sequence[Case], rng: random.Random) -> list[int]:
+    """Return the indices of cases: the first of each family at each place, then the second ones; else at random."""
     drawn = list(range(len(cases)))
     rng.shuffle(drawn)
     seen: Counter[tuple[bool, str, str]] = Counter()
@@ -62,12 +62,12 @@ def telling_order(cases: Sequence[Case], rng: random.Random) -> list[int]:
 
 
 def essential(cases: Sequence[Case], order: Sequence[int]) -> int:
-    """Return how many of the first in an order every budget has to reach: one of each kind that tells anything new."""
+    """Return how many cases of an order every budget has to send: one of each family that shows anything new."""
     seen: set[tuple[bool, str, str]] = set()
     for count, index in enumerate(order):
         rank, name = _family(cases[index])
         group = (cases[index].valid, cases[index].pointer, name)
-        if rank >= _ESSENTIAL or group in seen:
+        if rank >= _FIRST_OPTIONAL_RANK or group in seen:
             return count
         seen.add(group)
     return len(order)

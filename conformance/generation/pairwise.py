@@ -1,7 +1,7 @@
-"""Combinations of arguments: every pair of choices, of any two parameters, in as few calls as a greedy search finds.
+"""Combinations of arguments: every pair of values of any two parameters, in few calls (pairwise testing).
 
 Most faults that need several arguments need two (Kuhn, Wallace and Gallo, «Software fault interactions and
-implications for software testing», IEEE TSE 30(6), 2004); drawing at random meets a given pair late.
+implications for software testing», IEEE TSE 30(6), 2004). Random data rarely contains a given pair.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from conformance.catalog.model import Method
 
 __all__ = ["Choice", "choices", "covering"]
 
-#: Values of an enumeration that count as different.
-_VALUES = 4
+#: Values of an enumeration that are combined.
+_MAX_VALUES = 4
 
-#: Candidate rows for each row that is chosen; the one with the most new pairs is chosen.
-_TRIES = 12
+#: Candidates for each row; the one with the most new pairs is chosen.
+_CANDIDATES = 12
 
 
 class Choice(enum.Enum):
-    """What becomes of an argument where no value of its own is named."""
+    """What to do with an argument where no value is named."""
 
     ABSENT = "absent"
     GIVEN = "given"
 
 
 def choices(function: Method) -> dict[str, list[Any]]:
-    """Return what there is to choose for each parameter: `Choice` members, and values that are told apart."""
+    """Return the levels of each parameter: members of `Choice`, and values to distinguish."""
     found: dict[str, list[Any]] = {}
     for param in function.params:
         node = param.schema if isinstance(param.schema, Mapping) else {}
@@ -39,7 +39,7 @@ def choices(function: Method) -> dict[str, list[Any]]:
         types = [types] if isinstance(types, str) else list(types or ())
         options: list[Any] = [] if param.required else [Choice.ABSENT]
         if isinstance(node.get("enum"), list):
-            options += node["enum"][:_VALUES]
+            options += node["enum"][:_MAX_VALUES]
         elif "boolean" in types:
             options += [False, True]
         else:
@@ -52,10 +52,10 @@ def choices(function: Method) -> dict[str, list[Any]]:
 
 
 def covering(levels: Mapping[str, Sequence[Any]], rng: random.Random) -> Iterator[dict[str, Any]]:
-    """Yield rows, one level for each name, until each pair of levels was in one; the richest come first."""
+    """Yield rows, one level for each name, until each pair of levels was in one; rows with most pairs come first."""
     names = list(levels)
     place = {name: index for index, name in enumerate(names)}
-    wanting = {
+    missing = {
         (one, first, other, second)
         for one, other in itertools.combinations(names, 2)
         for first in range(len(levels[one]))
@@ -63,17 +63,17 @@ def covering(levels: Mapping[str, Sequence[Any]], rng: random.Random) -> Iterato
     }
 
     def wanted(row: Mapping[str, int], name: str, level: int) -> int:
-        """Return how many pairs that are still wanting a level would bring."""
+        """Return how many missing pairs a level would add."""
         return sum(
             ((other, chosen, name, level) if place[other] < place[name] else (name, level, other, chosen))
-            in wanting
+            in missing
             for other, chosen in row.items()
         )
 
-    def brought(row: Mapping[str, int]) -> set[tuple[str, int, str, int]]:
+    def added(row: Mapping[str, int]) -> set[tuple[str, int, str, int]]:
         return {
             (one, row[one], other, row[other]) for one, other in itertools.combinations(names, 2)
-        } & wanting
+        } & missing
 
     def attempt(begin: tuple[str, int, str, int]) -> dict[str, int]:
         row = {begin[0]: begin[1], begin[2]: begin[3]}
@@ -83,9 +83,9 @@ def covering(levels: Mapping[str, Sequence[Any]], rng: random.Random) -> Iterato
             row[name] = max(range(len(levels[name])), key=lambda at: (wanted(row, name, at), rng.random()))
         return row
 
-    while wanting:
-        # Each attempt begins with a pair that is still wanting, so that every row brings one at least.
-        order = sorted(wanting)
-        best = max((attempt(rng.choice(order)) for _ in range(_TRIES)), key=lambda row: len(brought(row)))
-        wanting -= brought(best)
+    while missing:
+        # Each candidate begins with a missing pair, so that every row adds one at least.
+        order = sorted(missing)
+        best = max((attempt(rng.choice(order)) for _ in range(_CANDIDATES)), key=lambda row: len(added(row)))
+        missing -= added(best)
         yield {name: levels[name][best[name]] for name in names}

@@ -1,6 +1,6 @@
 """Places of a function's data by what belongs there: identifiers of objects, texts of a format, arrays and maps.
 
-Each place, at any depth, builds whole data with something of the caller's choice in it.
+Each place, at any depth, builds whole data with a value of the caller's choice in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Container", "FormatPlace", "Reference", "containers", "format_places
 class Reference:
     """A place, at any depth, that takes the identifier of an object of a kind (`x-ref`).
 
-    `label` and `pointer` are as those of a Carrier.
+    `label` and `pointer` are as those of an Insertion.
     """
 
     kind: str
@@ -45,9 +45,11 @@ class Reference:
         return len(self._place.steps) > 1
 
     def build(self, identifier: Json, resolve: Resolve | None = None) -> Json:
-        """Return plain data with an identifier in this place; other identifiers come from `resolve`.
+        """Return simple data with an identifier in this place; other identifiers come from `resolve`.
 
-        Raises CannotGenerate when the schema lets no such data pass.
+        Raises:
+            CannotGenerate: the schema allows no such data.
+
         """
         build = self._compiled.builders.through(self._place.steps, constant(identifier))
         tokens = self.pointer.split("/")[1:]
@@ -58,7 +60,7 @@ class Reference:
         return first_accepted(build, accepts, resolve)
 
     def repeated(self, data: Json, identifier: Json) -> Json | None:
-        """Return data made by `build` with a further item that names another object; None where there is no array."""
+        """Return data from `build` with a further item that refers to another object; None where there is no array."""
         whole = copy.deepcopy(data)
         tokens = self.pointer.split("/")[1:]
         if "-" not in tokens:
@@ -99,7 +101,7 @@ def _step(value: Json, token: str) -> str:
 
 
 def _inside(value: Json, tokens: Sequence[str]) -> Json:
-    """Return what stands at the tokens of a pointer; `-` is the last item, `*` the first key; None: nothing."""
+    """Return the value at the tokens of a pointer, or None; `-` is the last item, `*` the first key."""
     for token in tokens:
         if isinstance(value, list):
             index = int(token) if token != "-" else -1  # noqa: S105
@@ -115,9 +117,8 @@ def references(spec: Spec) -> Iterator[Reference]:
     """Yield the places of a function's data that take the identifier of an object, at any depth."""
     schema = compiled(spec)
     for place in schema.places:
-        kind = next((shape.ref for shape in place.shapes if shape.ref), None)
-        if kind is not None and place.steps:
-            yield Reference(kind, place.label, place.pointer, place.parameter, place, schema)
+        if place.ref is not None and place.steps:
+            yield Reference(place.ref, place.label, place.pointer, place.parameter, place, schema)
 
 
 # --- formats ------------------------------------------------------------------------------------------------
@@ -125,7 +126,7 @@ def references(spec: Spec) -> Iterator[Reference]:
 
 @dataclass(frozen=True)
 class FormatPlace:
-    """A place, at any depth, that takes texts of one format; `label` and `pointer` are as those of a Carrier."""
+    """A place, at any depth, that takes texts of one format; `label` and `pointer` are as those of an Insertion."""
 
     format: str
     label: str
@@ -135,9 +136,13 @@ class FormatPlace:
     _compiled: CompiledSchema = field(repr=False, compare=False)
 
     def build(self, text: str, *, allowed: bool | None, resolve: Resolve | None = None) -> Json:
-        """Return plain data with a text in this place; `allowed` is what the schema must say of it, None: anything.
+        """Return simple data with a text in this place.
 
-        Raises CannotGenerate when there is no such data: the text is too long, say, or our own reading differs.
+        `allowed` says whether the data has to be valid; None: it does not matter.
+
+        Raises:
+            CannotGenerate: there is no such data. For example, the text is too long.
+
         """
         compiled = self._compiled
         anywhere = [replace(shape, formats=[]) for shape in self._place.shapes if shape.formats]
@@ -169,7 +174,7 @@ def format_places(spec: Spec) -> Iterator[FormatPlace]:
 
 @dataclass(frozen=True)
 class Container:
-    """An array, or a map whose keys are data; `label` and `pointer` are as those of a Carrier."""
+    """An array, or a map whose keys are data; `label` and `pointer` are as those of an Insertion."""
 
     is_map: bool
     label: str
@@ -183,9 +188,11 @@ class Container:
     _compiled: CompiledSchema = field(repr=False, compare=False)
 
     def varied(self, length: int, resolve: Resolve | None = None) -> Json:
-        """Return data with an array of so many items, as different as the schema lets them be.
+        """Return data with an array of so many items, as different as the schema allows.
 
-        Raises CannotGenerate when there is no such data.
+        Raises:
+            CannotGenerate: there is no such data.
+
         """
         try:
             build = self._compiled.builders.array(self._shape, length=length)
@@ -193,7 +200,7 @@ class Container:
         except Impossible as error:
             raise CannotGenerate("items", str(error)) from error
         for seed in range(1, 10):
-            # The first choices of seed 0 are the same for each item.
+            # With seed 0 each item gets the same choices.
             try:
                 value = whole(MinimalChoices(seed, resolve), 0)
             except CannotGenerate:
@@ -203,9 +210,11 @@ class Container:
         raise CannotGenerate("items", f"no array of {length} items was found")
 
     def holding(self, values: Sequence[Json], resolve: Resolve | None = None) -> Json:
-        """Return data with those of the values in an array that may be its items, in this order.
+        """Return data with an array of those values that the schema allows as items, in this order.
 
-        Raises CannotGenerate when there are fewer than two, or no data fits around them.
+        Raises:
+            CannotGenerate: fewer than two are allowed, or no data can be built around them.
+
         """
         shapes = self._compiled.builders.shapes
         node = shapes.join(self._shape.item(self._shape.first_items))
@@ -215,9 +224,11 @@ class Container:
         return self._with(fitting[: self.room], resolve)
 
     def keyed(self, keys: Sequence[str], resolve: Resolve | None = None) -> Json:
-        """Return data with a map of those keys that the schema lets pass, each with a value of its own.
+        """Return data with a map of those keys that the schema allows, each with another value.
 
-        Raises CannotGenerate when there are fewer than two, or no data fits around them.
+        Raises:
+            CannotGenerate: fewer than two are allowed, or no data can be built around them.
+
         """
         builders, shape = self._compiled.builders, self._shape
         names = [builders.schema.branch(node).valid for node in shape.names if isinstance(node, dict)]

@@ -61,20 +61,22 @@ def loads(
     unusual: dict[str, dict[str, Insertion]] = {}
     long: dict[str, list[Insertion]] = {}
     order = {item.name: number for number, item in enumerate(items)}
-    for carrier in _carriers(fuzz_target, items):
-        item = carrier.item
+    for insertion in _insertions(fuzz_target, items):
+        item = insertion.item
         if isinstance(item, Text) and len(item.value) >= _LONG:
-            long.setdefault(item.name, []).append(carrier)
+            long.setdefault(item.name, []).append(insertion)
         elif doubtful(item):
-            unusual.setdefault(item.name, {}).setdefault(carrier.parameter, carrier)
+            unusual.setdefault(item.name, {}).setdefault(insertion.parameter, insertion)
         else:
-            by.setdefault(carrier.parameter, {}).setdefault(carrier.pointer, {})[order[item.name]] = carrier
+            by.setdefault(insertion.parameter, {}).setdefault(insertion.pointer, {})[order[item.name]] = (
+                insertion
+            )
     others: list[Load] = [list(found.values()) for found in unusual.values()]
     last: list[Load] = []
-    for carriers in long.values():
-        ctx.rng.shuffle(carriers)
-        others.append(carriers[:1])
-        last += [[carrier] for carrier in carriers[1:]]
+    for insertions in long.values():
+        ctx.rng.shuffle(insertions)
+        others.append(insertions[:1])
+        last += [[insertion] for insertion in insertions[1:]]
     ctx.rng.shuffle(others)
     others.sort(key=_telling)
     ctx.rng.shuffle(last)
@@ -98,10 +100,10 @@ def _telling(load: Load) -> int:
     return int(item.name in ("2^53 + 1", "-2^53 - 1"))
 
 
-def _carriers(fuzz_target: FuzzTarget, items: Sequence[Item]) -> Iterator[Insertion]:
-    for carrier in payloads.insertions(fuzz_target.function, items):
-        if not fuzz_target.hands_off(carrier.parameter) and not carrier.ref:
-            yield carrier
+def _insertions(fuzz_target: FuzzTarget, items: Sequence[Item]) -> Iterator[Insertion]:
+    for insertion in payloads.insertions(fuzz_target.function, items):
+        if not fuzz_target.hands_off(insertion.parameter) and not insertion.ref:
+            yield insertion
 
 
 def _zipped(rows: list[list[Insertion]]) -> Iterator[Load]:
@@ -158,15 +160,15 @@ def _mixed(ctx: TestContext, fuzz_target: FuzzTarget, items: Sequence[Item]) -> 
     for size in _SIZES:
         mixtures = _mixtures(texts, size)
         fitting: dict[str, list[Insertion]] = {}
-        for carrier in _carriers(fuzz_target, mixtures):
-            fitting.setdefault(carrier.pointer, []).append(carrier)
-        for pointer, carriers in fitting.items():
+        for insertion in _insertions(fuzz_target, mixtures):
+            fitting.setdefault(insertion.pointer, []).append(insertion)
+        for pointer, insertions in fitting.items():
             # All mixtures must fit: the last one may be short enough although the others are too long.
-            if pointer not in by_pointer and len(carriers) == len(mixtures):
-                by_pointer[pointer] = carriers
+            if pointer not in by_pointer and len(insertions) == len(mixtures):
+                by_pointer[pointer] = insertions
     rows: dict[str, list[Insertion]] = {}
-    for carriers in by_pointer.values():
-        rows.setdefault(carriers[0].parameter, []).extend(carriers)
+    for insertions in by_pointer.values():
+        rows.setdefault(insertions[0].parameter, []).extend(insertions)
     for row in rows.values():
         ctx.rng.shuffle(row)
     return list(rows.values())
@@ -189,11 +191,11 @@ def _text(group: Sequence[Item]) -> str:
     return "a" + _BETWEEN.join(str(item.value) for item in group) + "z"
 
 
-def parts(fuzz_target: FuzzTarget, carrier: Insertion) -> list[Insertion]:
+def parts(fuzz_target: FuzzTarget, insertion: Insertion) -> list[Insertion]:
     """Return the parts of a mixture, each alone in the same place; none for other items."""
-    if not isinstance(carrier.item, Mixture):
+    if not isinstance(insertion.item, Mixture):
         return []
-    names = set(carrier.item.name.split("+"))
+    names = set(insertion.item.name.split("+"))
     every: tuple[Item, ...] = (*payloads.TEXTS, *payloads.INJECTIONS)
     items = [item for item in every if item.name in names]
-    return [one for one in _carriers(fuzz_target, items) if one.pointer == carrier.pointer]
+    return [one for one in _insertions(fuzz_target, items) if one.pointer == insertion.pointer]

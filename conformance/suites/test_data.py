@@ -15,7 +15,7 @@ from conformance.engine.not_judged import ANSWERED
 from conformance.engine.payload_budget import BudgetSlice, Share
 from conformance.generation import payloads
 from conformance.generation.malformed import MalformedBody, any_bytes
-from conformance.generation.order import essential, telling_order
+from conformance.generation.order import essential, informative_order
 from conformance.generation.pairwise import Choice, choices, covering
 from conformance.generation.payloads import CannotGenerate, Case, Violation
 from conformance.helpers.comparison import equal, pairs, seen
@@ -144,7 +144,7 @@ def _chosen(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice
     """Return as many boundary cases as there are calls for, the plainest and most effective first."""
     plain, *rest = payloads.boundaries(fuzz_target.function)
     rest = [case for case in rest if not fuzz_target.hands_off(case.parameter)]
-    order = telling_order(rest, ctx.rng)
+    order = informative_order(rest, ctx.rng)
     looks = 1 if fuzz_target.stores and not ctx.quick else 0
     costs = [fuzz_target.cost + looks if rest[index].valid else 1 for index in order]
     if ctx.only is None:

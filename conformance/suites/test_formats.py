@@ -8,7 +8,7 @@ from conformance.catalog.model import Method
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.runner import Run
-from conformance.generation.format_edges import FORBIDDEN, ORDINARY, TELLING, UNDECIDED
+from conformance.generation.format_edges import FORBIDDEN, MOST_ACCEPTED, ORDINARY, UNDECIDED
 from conformance.generation.payloads import CannotGenerate
 from conformance.generation.places import FormatPlace, format_places
 from conformance.helpers.fuzz_target import FuzzTarget
@@ -57,7 +57,7 @@ def _edges(ctx: TestContext, function: Method, place: FormatPlace) -> Iterator[E
         # Each place gets the most important ones. Each of the others is sent to two places.
         at, count = among.index((function.name, place.pointer)), len(among)
         for number, edge in enumerate(every):
-            if number < TELLING or count <= 2 or (number - at) % count in (0, count // 2):
+            if number < MOST_ACCEPTED or count <= 2 or (number - at) % count in (0, count // 2):
                 yield edge
 
 

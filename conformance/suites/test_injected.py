@@ -46,31 +46,34 @@ def test_injections(ctx: TestContext, function: Method) -> None:
                 )
         word = Injection("nothing", "".join(ctx.rng.choices(string.ascii_lowercase, k=14)))
         baseline: dict[str, int] = {}
-        for carrier in payloads.insertions(function, [word]):
-            if not budget_slice.more() or fuzz_target.hands_off(carrier.parameter) or not carrier.allowed:
+        for insertion in payloads.insertions(function, [word]):
+            if not budget_slice.more() or fuzz_target.hands_off(insertion.parameter) or not insertion.allowed:
                 continue
-            shown = _inject(ctx, fuzz_target, carrier)
+            shown = _inject(ctx, fuzz_target, insertion)
             if shown is not None and shown.status == 200:
-                baseline[carrier.pointer] = len(ctx.resources.rows(function, shown))
+                baseline[insertion.pointer] = len(ctx.resources.rows(function, shown))
         items = (*payloads.INJECTIONS, *payloads.OPERATORS)
-        carriers = [
-            carrier
-            for carrier in payloads.insertions(function, items, forbidden=True)
-            if not fuzz_target.hands_off(carrier.parameter)
+        insertions = [
+            insertion
+            for insertion in payloads.insertions(function, items, forbidden=True)
+            if not fuzz_target.hands_off(insertion.parameter)
         ]
-        ctx.rng.shuffle(carriers)
-        carriers, first = _in_order(carriers, baseline)
+        ctx.rng.shuffle(insertions)
+        insertions, first = _in_order(insertions, baseline)
         if ctx.only is None and not fuzz_target.login and function.rows is None:
             # Where nothing is searched, only errors can be seen, so a few in each place suffice.
-            carriers = ctx.first(carriers, budgets.INJECTIONS_WITHOUT_SEARCH)
+            insertions = ctx.first(insertions, budgets.INJECTIONS_WITHOUT_SEARCH)
         elif ctx.only is None:
             budget_slice.at_least(len(baseline) + 6 + first)
-        for carrier in carriers:
+        for insertion in insertions:
             if not budget_slice.more() or not fuzz_target.may_go_on:
                 return
-            if ctx.seeks("DAT-8", _injected(carrier)):
+            if ctx.seeks("DAT-8", _injected(insertion)):
                 _judge_injection(
-                    ctx, fuzz_target, carrier, baseline.get(carrier.pointer, None if carrier.allowed else 0)
+                    ctx,
+                    fuzz_target,
+                    insertion,
+                    baseline.get(insertion.pointer, None if insertion.allowed else 0),
                 )
 
 
@@ -80,7 +83,7 @@ def _sort_of(item: Injection) -> str:
     return next((f"{family}, {word}" for word in ("wildcard", "open", "true") if word in detail), family)
 
 
-def _in_order(carriers: list[Insertion], baseline: Collection[str]) -> tuple[list[Insertion], int]:
+def _in_order(insertions: list[Insertion], baseline: Collection[str]) -> tuple[list[Insertion], int]:
     """Return the insertion points in order, and how many of them every budget should reach.
 
     One of each category comes first at each place. Those that the schema allows, operators in place of texts, and
@@ -88,15 +91,15 @@ def _in_order(carriers: list[Insertion], baseline: Collection[str]) -> tuple[lis
     """
     seen: Counter[tuple[str, str]] = Counter()
     ranked: list[tuple[tuple[bool, int, bool], Insertion]] = []
-    for carrier in carriers:
-        assert isinstance(carrier.item, Injection)
-        passes = carrier.allowed or carrier.pointer in baseline
-        widens = carrier.item.name.startswith(_WIDENING)
-        group = (carrier.pointer, _sort_of(carrier.item))
-        ranked.append(((not passes, seen[group], not widens), carrier))
+    for insertion in insertions:
+        assert isinstance(insertion.item, Injection)
+        passes = insertion.allowed or insertion.pointer in baseline
+        widens = insertion.item.name.startswith(_WIDENING)
+        group = (insertion.pointer, _sort_of(insertion.item))
+        ranked.append(((not passes, seen[group], not widens), insertion))
         seen[group] += 1
     ranked.sort(key=lambda pair: pair[0])
-    return [carrier for _, carrier in ranked], sum(rank == (False, 0, False) for rank, _ in ranked)
+    return [insertion for _, insertion in ranked], sum(rank == (False, 0, False) for rank, _ in ranked)
 
 
 def _openness(function: Method) -> float:
@@ -105,13 +108,13 @@ def _openness(function: Method) -> float:
     return 1.0 + strings * (12 if function.rows is not None or function.auth == "none" else 1)
 
 
-def _injected(carrier: Insertion) -> str:
-    return f"an injection in {carrier.label} is not taken as data"
+def _injected(insertion: Insertion) -> str:
+    return f"an injection in {insertion.label} is not taken as data"
 
 
-def _inject(ctx: TestContext, fuzz_target: FuzzTarget, carrier: Insertion) -> Exchange | None:
+def _inject(ctx: TestContext, fuzz_target: FuzzTarget, insertion: Insertion) -> Exchange | None:
     try:
-        data = fuzz_target.fit(carrier.build(fuzz_target.identify), carrier.parameter)
+        data = fuzz_target.fit(insertion.build(fuzz_target.identify), insertion.parameter)
     except (CannotGenerate, SetUpFailedError):
         return None
     exchange = fuzz_target.send(data)
@@ -120,13 +123,13 @@ def _inject(ctx: TestContext, fuzz_target: FuzzTarget, carrier: Insertion) -> Ex
 
 
 def _judge_injection(
-    ctx: TestContext, fuzz_target: FuzzTarget, carrier: Insertion, nothing: int | None
+    ctx: TestContext, fuzz_target: FuzzTarget, insertion: Insertion, nothing: int | None
 ) -> None:
-    exchange = _inject(ctx, fuzz_target, carrier)
+    exchange = _inject(ctx, fuzz_target, insertion)
     if exchange is None:
         return
     fuzz_target.tell("injection", exchange, valid=None)
-    item = carrier.item
+    item = insertion.item
     assert isinstance(item, Injection)
     trouble = ""
     if exchange.status is None or exchange.status >= 500:
@@ -143,14 +146,16 @@ def _judge_injection(
         ]
         if len(rows) > nothing:
             instead = (
-                f"a word that matches nothing gives {nothing}" if carrier.allowed else "it is no valid value"
+                f"a word that matches nothing gives {nothing}"
+                if insertion.allowed
+                else "it is no valid value"
             )
             trouble = f"{len(rows)} rows, where {instead}"
     ctx.judge(
         "DAT-8",
         not trouble,
-        kind=_injected(carrier),
-        expected=f"{carrier.item.name}: taken as the text that it is, or refused",
+        kind=_injected(insertion),
+        expected=f"{insertion.item.name}: taken as the text that it is, or refused",
         actual=trouble,
         exchange=exchange,
     )

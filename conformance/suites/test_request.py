@@ -14,7 +14,7 @@ from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import REFUSED, NotJudgedError
 from conformance.generation.errors import CannotGenerate
-from conformance.generation.order import telling_order
+from conformance.generation.order import informative_order
 from conformance.generation.violations import Violation
 from conformance.helpers.comparison import equal, same_answer
 from conformance.helpers.probing import probing_status, send_probe
@@ -266,7 +266,7 @@ def _spread(ctx: TestContext, every: list[Violation], each: int) -> list[Violati
     by: dict[tuple[str, str], list[Violation]] = {}
     for violation in every:
         by.setdefault((violation.rule, violation.parameter), []).append(violation)
-    return [group[index] for group in by.values() for index in telling_order(group, ctx.rng)[:each]]
+    return [group[index] for group in by.values() for index in informative_order(group, ctx.rng)[:each]]
 
 
 @judges("REQ-10")

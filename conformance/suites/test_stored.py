@@ -78,9 +78,9 @@ def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_sli
     """Send numbers that the schema forbids, also as identifiers: they must be refused without an internal error."""
     numbers = out_of_bounds()
     wrong: list[tuple[str, str, Any]] = [
-        (carrier.label, carrier.item.name, carrier)
-        for carrier in payloads.insertions(fuzz_target.function, numbers, forbidden=True)
-        if not carrier.allowed and not fuzz_target.hands_off(carrier.parameter)
+        (insertion.label, insertion.item.name, insertion)
+        for insertion in payloads.insertions(fuzz_target.function, numbers, forbidden=True)
+        if not insertion.allowed and not fuzz_target.hands_off(insertion.parameter)
     ]
     plain = (
         ctx.valid(fuzz_target.function, fuzz_target.user, optional="none") if not fuzz_target.login else {}
@@ -120,12 +120,12 @@ def _numbers_out_of_bounds(ctx: TestContext, fuzz_target: FuzzTarget, budget_sli
 def _laden(fuzz_target: FuzzTarget, load: Sequence[Insertion]) -> dict[str, Any] | None:
     """Return data with each item at its insertion point; None where they cannot be combined."""
     data: dict[str, Any] = {}
-    for carrier in load:
+    for insertion in load:
         try:
-            built = carrier.build(fuzz_target.identify)
+            built = insertion.build(fuzz_target.identify)
         except (CannotGenerate, SetUpFailedError):
             continue
-        data = {**built, **data, carrier.parameter: built.get(carrier.parameter)}
+        data = {**built, **data, insertion.parameter: built.get(insertion.parameter)}
     data = fuzz_target.fit(data)
     return data if data and fuzz_target.allows(data) else None
 
@@ -146,18 +146,18 @@ def _carry(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice,
     if len(load) > 1:
         _apart(ctx, fuzz_target, budget_slice, load)
         return
-    carrier = load[0]
+    insertion = load[0]
     good = exchange.status in fuzz_target.accepts_by_rule(data) | {400}
-    if _shown_by_parts(ctx, fuzz_target, budget_slice, carrier) or (
-        good and isinstance(carrier.item, Mixture)
+    if _shown_by_parts(ctx, fuzz_target, budget_slice, insertion) or (
+        good and isinstance(insertion.item, Mixture)
     ):
         return
-    rule = _rule(carrier.item)
+    rule = _rule(insertion.item)
     ctx.judge(
         rule,
         good,
-        kind=_kind(rule, carrier.item),
-        expected=f"{carrier.label}: kept as it is, or status 400",
+        kind=_kind(rule, insertion.item),
+        expected=f"{insertion.label}: kept as it is, or status 400",
         actual=exchange.summary(),
         exchange=exchange,
         accepted=fuzz_target.accepts_by_rule(data) | {400},
@@ -165,18 +165,18 @@ def _carry(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice,
 
 
 def _shown_by_parts(
-    ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice, carrier: Insertion
+    ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice, insertion: Insertion
 ) -> bool:
     """Send the parts of a mixture one by one; return whether one of them shows the defect."""
     before = set(ctx.run.observer.take())
-    _apart(ctx, fuzz_target, budget_slice, parts(fuzz_target, carrier))
+    _apart(ctx, fuzz_target, budget_slice, parts(fuzz_target, insertion))
     return bool(set(ctx.run.observer.take()) - before)
 
 
 def _apart(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice, load: Load) -> None:
-    for carrier in load:
+    for insertion in load:
         if budget_slice.more(fuzz_target.cost):
-            _carry(ctx, fuzz_target, budget_slice, [carrier])
+            _carry(ctx, fuzz_target, budget_slice, [insertion])
 
 
 def _altered(
@@ -185,17 +185,17 @@ def _altered(
     """Return, by place, what was altered: (insertion point, sent, received, where it shows), or None if it was not."""
     found: dict[str, tuple[Insertion, Any, Any, str] | None] = {}
     for source, there, _ in fuzz_target.shown(exchange, data):
-        for carrier in load:
-            param = fuzz_target.function.param(carrier.parameter)
-            if param is None or carrier.parameter not in there or carrier.parameter not in data:
+        for insertion in load:
+            param = fuzz_target.function.param(insertion.parameter)
+            if param is None or insertion.parameter not in there or insertion.parameter not in data:
                 continue
             if param.schema.get("writeOnly") or param.schema.get("format") == "password":
                 continue
-            sent, got = _at(carrier, data), _at(carrier, there)
+            sent, got = _at(insertion, data), _at(insertion, there)
             if got is MISSING or not _same(sent, got):
-                found[carrier.pointer] = (carrier, sent, got, source)
+                found[insertion.pointer] = (insertion, sent, got, source)
             else:
-                found.setdefault(carrier.pointer, None)
+                found.setdefault(insertion.pointer, None)
     return found
 
 
@@ -207,31 +207,31 @@ def _kept(
     altered: dict[str, tuple[Insertion, Any, Any, str] | None],
     exchange: Exchange,
 ) -> None:
-    for carrier in load:
-        departed = altered.get(carrier.pointer)
+    for insertion in load:
+        departed = altered.get(insertion.pointer)
         if departed is None:
-            ctx.run.observer.judged(_rule(carrier.item))
+            ctx.run.observer.judged(_rule(insertion.item))
             continue
-        if _shown_by_parts(ctx, fuzz_target, budget_slice, carrier):
+        if _shown_by_parts(ctx, fuzz_target, budget_slice, insertion):
             continue
         _, sent, got, source = departed
-        evaluated = isinstance(carrier.item, Injection) and "7*7" in str(sent) and "49" in str(got)
-        rule = "DAT-6" if isinstance(carrier.item, Number) else "DAT-8" if evaluated else "DAT-5"
+        evaluated = isinstance(insertion.item, Injection) and "7*7" in str(sent) and "49" in str(got)
+        rule = "DAT-6" if isinstance(insertion.item, Number) else "DAT-8" if evaluated else "DAT-5"
         ctx.judge(
             rule,
             False,
-            kind=_kind(rule, carrier.item),
-            expected=f"{carrier.label}: {brief(sent)}",
+            kind=_kind(rule, insertion.item),
+            expected=f"{insertion.label}: {brief(sent)}",
             actual=f"{brief(got) if got is not MISSING else 'nothing'} in {source}",
             exchange=exchange,
             function=fuzz_target.function.name,
         )
 
 
-def _at(carrier: Insertion, data: dict[str, Any]) -> Any:
+def _at(insertion: Insertion, data: dict[str, Any]) -> Any:
     """Return the value at an insertion point; `-` and `*` are the first item and the first key."""
     value: Any = data
-    for step in carrier.pointer.split("/")[1:]:
+    for step in insertion.pointer.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list):
             index = 0 if step == "-" else int(step)

@@ -1,4 +1,4 @@
-"""One violation: whole data that contains it, or data at hand with the violation put into it."""
+"""One violation: whole data that contains it, or given data with the violation put into it."""
 
 from __future__ import annotations
 

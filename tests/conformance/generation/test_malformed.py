@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conformance.generation.malformed import DAMAGES, any_bytes
+from conformance.generation.malformed import MUTATIONS, any_bytes
 from conformance.generation.payloads import draw
 from conformance.protocol.strict_json import read_json
 
@@ -51,8 +51,8 @@ STILL_JSON = {
 
 def test_every_kind_is_made() -> None:
     kinds = {damaged.kind.split(", then ")[0] for damaged in draw(any_bytes(CALL), 1, 1500)}
-    assert kinds == set(DAMAGES)
-    assert len(DAMAGES) > 60
+    assert kinds == set(MUTATIONS)
+    assert len(MUTATIONS) > 60
 
 
 def test_only_some_kinds_leave_json_behind() -> None:

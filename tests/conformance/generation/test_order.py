@@ -7,7 +7,7 @@ import random
 import pytest
 
 from conformance.generation import payloads
-from conformance.generation.order import essential, telling_order
+from conformance.generation.order import essential, informative_order
 from conformance.schema.validation import Schema
 from conformance.suites.test_injected import _WIDENING, _in_order, _sort_of
 from tests.support.budgeting import budget_of
@@ -50,7 +50,7 @@ TELLING = (
 
 @pytest.mark.parametrize("seed", range(5))
 def test_one_of_each_kind_comes_first(seed: int) -> None:
-    order = telling_order(EVERY, random.Random(seed))
+    order = informative_order(EVERY, random.Random(seed))
     assert sorted(order) == list(range(len(EVERY)))
     count = essential(EVERY, order)
     first = [EVERY[index].kind for index in order[:count]]
@@ -60,8 +60,8 @@ def test_one_of_each_kind_comes_first(seed: int) -> None:
 
 
 def test_the_same_seed_gives_the_same_order() -> None:
-    assert telling_order(EVERY, random.Random(3)) == telling_order(EVERY, random.Random(3))
-    assert telling_order(EVERY, random.Random(3)) != telling_order(EVERY, random.Random(4))
+    assert informative_order(EVERY, random.Random(3)) == informative_order(EVERY, random.Random(3))
+    assert informative_order(EVERY, random.Random(3)) != informative_order(EVERY, random.Random(4))
 
 
 def test_what_belongs_to_every_budget_is_sent_whatever_the_share_is() -> None:
