@@ -1,0 +1,48 @@
+"""Items are inserted where they may stand."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from conformance.generation import payloads
+from conformance.generation.payloads import encode
+from conformance.schema.validation import Schema
+
+
+def test_places_that_carry_texts_and_numbers() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "title": {"type": "string", "maxLength": 200},
+            "slug": {"type": "string", "pattern": "^[a-z]+$"},
+            "level": {"enum": ["a", "b"]},
+            "id": {"type": "integer", "x-ref": "course"},
+            "price": {"type": "number"},
+            "tags": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["title"],
+    }
+    compiled = Schema(schema)
+    found = list(payloads.insertions(schema, payloads.TEXTS))
+    by_place = Counter(carrier.pointer for carrier in found)
+    assert set(by_place) == {"/title", "/slug", "/tags/-"} - ({"/slug"} if not by_place["/slug"] else set())
+    assert by_place["/tags/-"] == len(payloads.TEXTS)
+    assert by_place["/title"] < len(payloads.TEXTS)
+    for carrier in found:
+        data = carrier.build()
+        assert isinstance(carrier.item, payloads.Text)
+        assert (
+            carrier.item.value in json.dumps(data, ensure_ascii=False)
+            or carrier.item.value in str(data)
+            or (carrier.item.value in (data.get("title"), data.get("slug"), *data.get("tags", ())))
+        )
+        assert compiled.valid(json.loads(encode(data)))
+    numbers = list(payloads.insertions(schema, payloads.NUMBERS))
+    assert {carrier.pointer for carrier in numbers} == {"/price"}
+    assert len(numbers) == len(payloads.NUMBERS)
+    assert any(b":1e400" in encode(carrier.build()) for carrier in numbers)
+    operators = list(payloads.insertions(schema, payloads.OPERATORS, forbidden=True))
+    assert {carrier.parameter for carrier in operators} >= {"title", "level", "id", "price"}
+    assert not any(carrier.allowed for carrier in operators)
+    assert next(carrier for carrier in operators if carrier.parameter == "id").ref == "course"
