@@ -145,9 +145,9 @@ def main() -> None:
     """Print one line for each budget, and one for each number of rounds."""
     options = argparse.ArgumentParser(prog="python -m benchmarks.check_speed", description=__doc__)
     options.add_argument("--hold", nargs=2, metavar=("ROUNDS", "URL"), help=argparse.SUPPRESS)
-    held: list[str] | None = options.parse_args().hold
-    if held is not None:
-        hold(int(held[0]), held[1])
+    given: list[str] | None = options.parse_args().hold
+    if given is not None:
+        hold(int(given[0]), given[1])
         return
     apart: dict[str, Measured] = {}
     print(

@@ -48,8 +48,8 @@ def main() -> None:
         runs = [pool.submit(once, seed, given.budget, rules) for seed in seeds]
         for seed, run in zip(seeds, runs, strict=True):
             requests, seconds, found, left = run.result()
-            told = "; ".join([*found, *(f"{rule} not judged" for rule in left)]) or "nothing found"
-            print(f"{seed:>4} {requests:>9} {seconds:>8.1f}  {told}", flush=True)
+            text = "; ".join([*found, *(f"{rule} not judged" for rule in left)]) or "nothing found"
+            print(f"{seed:>4} {requests:>9} {seconds:>8.1f}  {text}", flush=True)
             alarms += bool(found)
             total += requests
     print(f"\n{len(seeds)} seeds, {given.budget}: {total} requests, {alarms} with a false alarm")

@@ -6,7 +6,7 @@
 
 The first are simulated: lognormal latencies whose median drifts from second to second, so that neighbours are alike.
 Real loads are of a service that is started anew for each, for 20 s at 200/s unless `--seconds` and `--rate` say
-otherwise; they are kept in `--runs DIR`, where it is given. Whether they were the same is up to the machine: what else
+otherwise; they are written to `--runs DIR`, if it is given. Whether they were the same is up to the machine: what else
 runs on it while one is made, and not while another is, is a true difference. So beside the pairs, each run is compared
 with the one before it where three or more lie before that, as `conform compare --baseline` does it. Nothing is
 asserted.
@@ -49,11 +49,11 @@ def _make(folder: Path, count: int, seconds: int, rate: int) -> None:
         ended = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds + 120
         )
-        told = (ended.stdout + ended.stderr).strip().splitlines() or [f"status {ended.returncode}"]
-        print(f"  {number + 1}: {told[-1][:120]}", flush=True)
+        lines = (ended.stdout + ended.stderr).strip().splitlines() or [f"status {ended.returncode}"]
+        print(f"  {number + 1}: {lines[-1][:120]}", flush=True)
 
 
-def _told(what: str, found: list[tuple[str, dict[str, Any]]]) -> None:
+def _report(what: str, found: list[tuple[str, dict[str, Any]]]) -> None:
     judged = [each for each in found if each[1]["comparable"]]
     claimed = [each for each in judged if each[1]["claims"]]
     share = f" ({len(claimed) / len(judged):.1%})" if judged else ""
@@ -73,7 +73,7 @@ def _among(folder: Path) -> None:
     loads.sort(key=lambda load: load[0])
     pairs = itertools.combinations(loads, 2)
     found = [(f"{first[0]}, {second[0]}", compare(first[1], second[1])) for first, second in pairs]
-    _told(f"pairs of {len(loads)} runs of one service", found)
+    _report(f"pairs of {len(loads)} runs of one service", found)
     later = [
         (
             f"{loads[at][0]} after {at} others",
@@ -82,7 +82,7 @@ def _among(folder: Path) -> None:
         for at in range(3, len(loads))
     ]
     if later:
-        _told("runs, each with all before it as a baseline,", later)
+        _report("runs, each with all before it as a baseline,", later)
 
 
 def main() -> None:

@@ -35,12 +35,12 @@ def methods(endpoints: int, functions: int) -> list[dict[str, Any]]:
             "schema": {"type": "array", "items": {"type": "string", "maxLength": 30}, "maxItems": 10},
         },
     ]
-    told = [{**param, "description": f"What the {param['name']} of the object is"} for param in params]
+    described = [{**param, "description": f"What the {param['name']} of the object is"} for param in params]
     return [
         {
             "name": f"entity{at}.function{number}",
             "description": f"Do number {number} to what entity{at} holds, and say what came of it.",
-            "params": told,
+            "params": described,
             "x-auth": "session",
             "x-effect": "read",
         }

@@ -115,7 +115,7 @@ class _Load:
     """The parts of a load of one process, run in slices with or without a table of failures."""
 
     def __init__(self, url: str, rate: float) -> None:
-        from benchmarks.load_cost import _judge, _raw
+        from benchmarks.load_cost_senders import raw_request, validator_of
         from load.http.endpoint import Endpoint
         from load.http.pool import Pool
 
@@ -125,10 +125,10 @@ class _Load:
         class Call:
             function, index, counted = "course.find", 0, True
             virtual_user, expects, learn = VirtualUser(), None, None
-            raw = _raw(url.partition("://")[2].partition("/")[0], "/api/course")
+            raw = raw_request(url.partition("://")[2].partition("/")[0], "/api/course")
 
         self.call, self.rate = Call(), rate
-        self.judge = _judge(url)
+        self.judge = validator_of(url)
         self.pool = Pool(Endpoint.of(url), USERS)
 
     def next(self) -> Any:
@@ -168,7 +168,7 @@ class _Load:
                 ClosedLoopUser(sender, self.next, lambda: 0.0).go()
 
         def slice_of(table: bool) -> float:
-            sender._failures = failures if table else None
+            sender._records.failures = failures if table else None
             before = time.process_time()
             gevent.sleep(seconds)
             requests = len(aggregator.rows)
@@ -186,7 +186,7 @@ class _Load:
                 if number >= 0:
                     costs[table].append(cost)
         timed = _TimedTable(failures)
-        sender._failures = timed  # type: ignore[assignment]
+        sender._records.failures = timed  # type: ignore[assignment]
         each = []
         for _ in range(10):
             gevent.sleep(0.25)

@@ -66,9 +66,9 @@ def profile_in(folder: Path, timeout: float, *, whole: bool = True) -> Path:
 
 
 def high_water(pid: int) -> float:
-    """Return the most memory that a process had so far, in bytes, where the system tells.
+    """Return the most memory that a process had so far, in bytes, where the system reports it.
 
-    The usage that is told at its end counts what the parent had when it was forked, too.
+    The usage that is reported at its end counts what the parent had when it was forked, too.
     """
     try:
         text = Path(f"/proc/{pid}/status").read_text("utf-8")
@@ -87,14 +87,14 @@ def run(
     """
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        out, told = folder / "out", folder / "told"
+        out, output = folder / "out", folder / "told"
         profile = profile_in(folder, 10.0 if server.kind.large else timeout, whole=whole)
         command = [
             sys.executable, str(ROOT / "conform.py"), "check", "--target", server.url, "--seed", "7",
             "--profile", str(profile), "--budget", budget, "--out", str(out), *options,
         ]  # fmt: skip
         began = time.monotonic()
-        with told.open("wb") as file:
+        with output.open("wb") as file:
             process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
             )
@@ -109,7 +109,7 @@ def run(
                 process.kill()
             time.sleep(0.05)
         process.returncode = os.waitstatus_to_exitcode(status)
-        screen = told.read_text("utf-8", "replace")
+        screen = output.read_text("utf-8", "replace")
         ran = Ran(
             name,
             process.returncode,

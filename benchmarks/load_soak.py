@@ -82,7 +82,7 @@ def soak(
             "number": at + 1, "at": at + 1.0, "delta": json.loads(json.dumps(delta.to_json())),
             "locust": aggregate.batch(table, names, ()), "vitals": Vitals("1").to_json(), "reach": at + 1.0,
             "asked": (at + 1) * rate, "open": 0, "renewed": 0, "renewals": [], "pauses": [], "trouble": [],
-            "connections": [12, 12, 0, 0], "marks": [], "told": None, "news": None, "final": at + 1 == seconds,
+            "connections": [12, 12, 0, 0], "marks": [], "results": None, "news": None, "final": at + 1 == seconds,
         }  # fmt: skip
         collector.take("1", report, at + 1.0)
         collector.tick()

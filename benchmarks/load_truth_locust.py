@@ -23,7 +23,7 @@ class Steady(FastHttpUser):
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
-def _told(environment: Any, **more: Any) -> None:
+def _report(environment: Any, **more: Any) -> None:
     total = environment.stats.total
     found = {f"p{percent}": total.get_response_time_percentile(percent / 100) for percent in (50, 90, 95, 99)}
     Path(os.environ["TRUTH_OUT"]).write_text(json.dumps({"count": total.num_requests, **found}), "utf-8")

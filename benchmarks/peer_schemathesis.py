@@ -14,8 +14,8 @@ How the peer is run, so that it does its best (all of it is in `peer_command` an
 - It signs in by itself as each user of the profile, through its Web Fuzzing Commons file, and sends the token in the
   header. With one token given by `-H`, its first call of the logout function would leave it outside for the rest.
 
-Ours is `conform check` as a process, interrupted when the time is over; it is not told which rules the fault breaks.
-A machine that is busy with other things gives it too few seconds for all its tests: then `--named-rules` asks
+Ours is `conform check` as a process, interrupted when the time is over; it does not know which rules the fault breaks.
+A busy machine gives it too few seconds for all its tests: then `--named-rules` asks
 it, for each fault, for the rules that the fault names alone (the clean service is judged by all of them still).
 `--together` runs the two at the same time. Each run has a fresh service, a process of its own. The seconds of ours
 count from the start of the process, those of the peer from the start of its engine, about a second later.
@@ -438,6 +438,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _executable(parser: argparse.ArgumentParser, name: str | None) -> str | None:
+    """Return the path of a given executable; None if none is given."""
+    if name is None:
+        return None
+    found = shutil.which(name)
+    if found is None:
+        parser.error(f"--schemathesis {name}: there is no such executable")
+    return str(Path(found).absolute())  # it is started in other folders
+
+
 def main() -> int:
     """Run both on the clean service and on the faults, and print the table."""
     parser = _parser()
@@ -448,12 +458,7 @@ def main() -> int:
         except (OSError, ValueError, LookupError, StopIteration) as error:
             parser.error(f"--show {options.show}: is no record of a run: {error!r}")
         return 0
-    given: str | None = None
-    if options.schemathesis is not None:
-        given = shutil.which(options.schemathesis)
-        if given is None:
-            parser.error(f"--schemathesis {options.schemathesis}: there is no such executable")
-        given = str(Path(given).absolute())  # it is started in other folders
+    given = _executable(parser, options.schemathesis)
     try:
         names = chosen(options.faults, options.sample, options.seed)
     except UsageError as error:
@@ -469,13 +474,13 @@ def main() -> int:
             log.write(json.dumps(records[-1]) + "\n")
             log.flush()
 
-        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
         bench = Bench(
             program, options.seconds, options.seed, options.budget, options.named_rules, options.together
         )
         put(
             "run",
-            version=told.stdout.strip().replace(", version", ""),
+            version=version.stdout.strip().replace(", version", ""),
             seconds=bench.seconds,
             seed=bench.seed,
             budget=bench.budget,
@@ -488,7 +493,7 @@ def main() -> int:
             found = bench.both(None, seed)
             put("clean", seed=seed, **{tool: found[tool].record() for tool in TOOLS})
             known = {tool: known[tool] | found[tool].failures for tool in TOOLS}
-            print(f"clean, seed {seed}: {_told(records[-1])}", file=sys.stderr, flush=True)
+            print(f"clean, seed {seed}: {_text(records[-1])}", file=sys.stderr, flush=True)
         for name in names:
             found = bench.both(name, options.seed)
             fault = FAULTS[name]
@@ -501,12 +506,12 @@ def main() -> int:
                 located=any(rule in fault.trips for _, rule in found[OURS].failures - known[OURS]),
                 **{tool: found[tool].record(known[tool]) for tool in TOOLS},
             )
-            print(f"{name}: {_told(records[-1])}", file=sys.stderr, flush=True)
+            print(f"{name}: {_text(records[-1])}", file=sys.stderr, flush=True)
     print(table(records))
     return 0
 
 
-def _told(record: Record) -> str:
+def _text(record: Record) -> str:
     return ", ".join(
         f"{tool} {len(record[tool]['new'])} failures in {record[tool]['cases']} cases" for tool in TOOLS
     )

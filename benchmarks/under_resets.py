@@ -22,7 +22,7 @@ PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
 
 
 @dataclass(frozen=True)
-class Held:
+class Outcome:
     """What a check under resets came to."""
 
     resets: int
@@ -32,13 +32,13 @@ class Held:
     seconds: float
 
 
-def once(fault: str | None, seed: int, budget: str, every: float) -> Held:
+def once(fault: str | None, seed: int, budget: str, every: float) -> Outcome:
     """Check the service by all rules, without a fault or with one."""
     began = time.monotonic()
     with serving("--resync-every", f"{every:g}", *(("--fault", fault) if fault else ())) as url:
         report = judge(target=url, profile=PROFILE, seed=seed, budget=budget)
     unjudged = [rule for rule, verdict in verdicts(report).items() if verdict in ("not judged", "error")]
-    return Held(report["resets"], broken(report), unjudged, report["requests"], time.monotonic() - began)
+    return Outcome(report["resets"], broken(report), unjudged, report["requests"], time.monotonic() - began)
 
 
 def main() -> None:
@@ -58,21 +58,22 @@ def main() -> None:
         faulty = [pool.submit(once, name, seeds[0], given.budget, given.every) for name in names]
         alarms = 0
         for seed, run in zip(seeds, clean, strict=True):
-            held = run.result()
-            alarms += bool(held.found)
+            outcome = run.result()
+            alarms += bool(outcome.found)
             print(
-                f"clean, seed {seed:<3} {held.resets:>3} resets  found {held.found or 'nothing'}  "
-                f"not judged {' '.join(held.unjudged) or 'none'}  {held.requests:,} requests  {held.seconds:.0f} s",
+                f"clean, seed {seed:<3} {outcome.resets:>3} resets  found {outcome.found or 'nothing'}  "
+                f"not judged {' '.join(outcome.unjudged) or 'none'}  "
+                f"{outcome.requests:,} requests  {outcome.seconds:.0f} s",
                 flush=True,
             )
         caught = 0
         for name, run in zip(names, faulty, strict=True):
-            held = run.result()
-            missed = sorted(set(FAULTS[name].trips) - set(held.found))
+            outcome = run.result()
+            missed = sorted(set(FAULTS[name].trips) - set(outcome.found))
             caught += not missed
             print(
-                f"{name:<48} {held.resets:>3} resets  {'missed ' + ' '.join(missed) if missed else 'caught':<24}"
-                f" {held.requests:>7,} requests  {held.seconds:>5.0f} s",
+                f"{name:<48} {outcome.resets:>3} resets  {'missed ' + ' '.join(missed) if missed else 'caught':<24}"
+                f" {outcome.requests:>7,} requests  {outcome.seconds:>5.0f} s",
                 flush=True,
             )
     print(f"\n{len(seeds)} clean checks, {alarms} with a false alarm; {caught} of {len(names)} faults caught")

@@ -1,4 +1,4 @@
-"""A server that answers at once, and what this machine can send to it: the generator's calibration.
+"""The calibration of the generator: a server that answers at once, and the rate that this machine sends to it.
 
     python -m load.calibration serve       prints its URL as a JSON line, answers until its standard input ends
     python -m load.calibration measure     prints {"rate": requests per second, "cpu_us": µs of processor time for each}
@@ -51,7 +51,7 @@ _END = b'{"method":"find","data":{}}'
 
 
 def serve(listener: socket.socket, until: int = 0) -> None:
-    """Answer every request on the connections that a socket takes, until a file descriptor comes to its end."""
+    """Answer every request on the connections of a socket, until a file descriptor is closed."""
     poll = select.epoll()
     listener.setblocking(False)
     poll.register(listener.fileno(), select.EPOLLIN)
@@ -87,7 +87,7 @@ def serve(listener: socket.socket, until: int = 0) -> None:
                 if not data.endswith(_END):
                     waiting[number] = data[data.rfind(_END) + len(_END) if count else 0 :][-4096:]
                 if count:
-                    # A generator has one request on its way per connection: the answer always fits the socket.
+                    # One request per connection is under way, so the answer always fits into the buffer of the socket.
                     connection.send(ANSWER * count)
             except OSError:
                 drop(number)

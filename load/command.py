@@ -1,8 +1,8 @@
-"""`conform load`: Locust started in a process of its own, listened to, stopped, and its end told from its crash.
+"""Runs Locust for `conform load` in a process of its own: starts it, reads its events, and stops it.
 
-Locust patches sockets through gevent, so it never runs in the front's process. What it is told on its command line
-is what a person could type; the target's URL, which may have a password in it, goes by the environment, and secrets
-are in the profile. What it tells comes as JSON lines over a pipe.
+Locust patches sockets through gevent, so it never runs in the process of the command. Its command line is one that a
+person could type. The URL of the target, which may contain a password, is passed in the environment; secrets are in the
+profile. Locust sends its events as JSON lines over a pipe.
 """
 
 from __future__ import annotations
@@ -48,25 +48,25 @@ LOCUSTFILE = ROOT / "load" / "locustfile.py"
 
 #: The environment variable that names where the load writes its events.
 EVENTS = "CONFORM_LOAD_EVENTS"
-#: What Locust itself says, beside the events.
+#: The log of Locust itself, beside the events.
 LOG = "locust.log"
 
-#: A second Ctrl-C that comes sooner than this is the same one, pressed by an impatient hand.
-_AGAIN = 0.5
-#: How long Locust may take to end after its last word, in seconds.
-_LEAVING = 30.0
+#: A second Ctrl-C within so many seconds counts as the same one.
+_SAME_SIGNAL_SECONDS = 0.5
+#: The wait for workers to end after they were asked to.
+_MAX_END_SECONDS = 30.0
 
-#: How Locust is started: no module of the current folder is taken for one of ours, no configuration file is read.
+#: The command that starts Locust. It imports no module of the current folder, and reads no configuration file.
 _LOCUST = (sys.executable, "-P", "-m", "load.locust_plugin.main", "-f", str(LOCUSTFILE))
 
-#: How long workers are waited for, in seconds: those that a load starts by itself, and those that people start.
+#: The wait for workers that the load starts itself, and for those that people start.
 MAX_START_SECONDS = 60
 MAX_WAIT_SECONDS = 300
 
 
 @dataclass
 class Locust:
-    """Locust in a process of its own; `log` is where it writes what it says, `further` goes to it as it stands."""
+    """Locust in a process of its own. `log` is the file of its messages; `further` are arguments that are passed on."""
 
     wish: Wish
     settings: Settings
@@ -84,12 +84,12 @@ class Locust:
 
     @property
     def patience(self) -> int:
-        """Return for how many seconds workers are waited for at most."""
+        """The longest wait for workers, in seconds."""
         return MAX_WAIT_SECONDS if self.master else MAX_START_SECONDS
 
     @property
     def awaited(self) -> str | None:
-        """Return what the load waits for before it begins, in one line; None: only for what it starts itself."""
+        """What the load waits for before it begins, in one line; None if it starts its workers itself."""
         if not self.master:
             return None
         many = "1 worker" if self.settings.workers == 1 else f"{self.settings.workers} workers"
@@ -104,7 +104,7 @@ class Locust:
         line = [*_LOCUST, "--headless", "--only-summary", f"--expect-workers-max-wait={self.patience}"]
         if self.profile is not None:
             line.append(f"--profile={self.profile.resolve()}")
-        # A rate or a search stands there in any case: Locust always has users, and alone they would be closed ones.
+        # There is always a rate or a search: Locust always has users, and without either they would be closed ones.
         ours = ("--users=", "--rate=", "--search=")
         line += [one for one in self.wish.arguments() if not one.startswith(ours)]
         if settings.wording is not None:
@@ -120,28 +120,28 @@ class Locust:
         if self.master:
             line += ["--master", f"--expect-workers={settings.workers}", f"--master-bind-port={self.port}"]
         elif settings.workers > 1:
-            # Whoever else sends from this machine, and other machines, have nothing to do with these workers.
+            # On a port of its own, no other load on this machine or another gets these workers.
             port = _free_port()
             line += [f"--processes={settings.workers}", "--master-bind-host=127.0.0.1"]
             line += [f"--master-bind-port={port}", f"--master-port={port}"]
         return [*line, *self.further]
 
     def start(self) -> None:
-        """Start it; raises OSError when that cannot be done."""
+        """Start Locust; raises OSError if that fails."""
         self._pipe, end = os.pipe()
         try:
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own options)
                     self.line(),
-                    # What Locust is told to write by a relative path comes to lie beside the report, and no
-                    # configuration of Locust's lies there.
+                    # Files that Locust writes to a relative path are put beside the report. No configuration of Locust
+                    # is there.
                     cwd=self.log.parent,
                     env=environment(self.url, events=f"/dev/fd/{end}"),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     pass_fds=(end,),
-                    # Ctrl-C is for us; Locust is told by us.
+                    # Ctrl-C is handled here, and passed on.
                     start_new_session=True,
                 )
         finally:
@@ -150,7 +150,7 @@ class Locust:
     def events(self) -> Iterator[Event]:
         """Yield the events that it writes, until it has ended."""
         assert self._process is not None
-        # A process of its own that outlives it would keep the pipe open for ever.
+        # A child process that outlives it would leave the pipe open for ever.
         watch = threading.Thread(target=self._reap, daemon=True)
         watch.start()
         with os.fdopen(self._pipe, "rb", closefd=True) as lines:
@@ -170,23 +170,23 @@ class Locust:
 
     @property
     def status(self) -> int | None:
-        """Its exit status, when it has ended."""
+        """Its exit status; None while it runs."""
         return None if self._process is None else self._process.poll()
 
     def interrupt(self) -> None:
-        """Have it stop, tell what it has and tidy up."""
+        """Ask it to stop, to report its results, and to clean up."""
         if self._process is not None and self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it and its workers at once."""
+        """Kill it and its workers."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Give back what was taken, its process included."""
+        """Release its process and the pipe."""
         if self._process is not None and self._process.poll() is None:
             self.kill()
             self._process.wait()
@@ -195,22 +195,26 @@ class Locust:
             self._pipe = -1
 
     def last_words(self) -> str:
-        """Return the last line of its log that says something of an error."""
+        """Return the last line of its log that reports an error."""
         try:
             lines = self.log.read_text("utf-8", "replace").splitlines()
         except OSError:
             return ""
-        told = [line.strip() for line in lines if line.strip()]
-        if any(line.startswith("Traceback") for line in told):
-            # The last line of a traceback is the error itself; what Locust prints after it are its tables.
-            at = max(number for number, line in enumerate(told) if line.startswith("Traceback"))
+        written = [line.strip() for line in lines if line.strip()]
+        if any(line.startswith("Traceback") for line in written):
+            # The last line of a traceback is the error itself; after it, Locust prints its tables.
+            at = max(number for number, line in enumerate(written) if line.startswith("Traceback"))
             return next(
-                (line for line in told[at + 1 :] if re.match(r"[A-Za-z_.]+(Error|Exception|Exit)\b", line)),
+                (
+                    line
+                    for line in written[at + 1 :]
+                    if re.match(r"[A-Za-z_.]+(Error|Exception|Exit)\b", line)
+                ),
                 "",
             )
-        errors = [line for line in told if "/ERROR/" in line or line.startswith("locust: ")]
+        errors = [line for line in written if "/ERROR/" in line or line.startswith("locust: ")]
         if errors and "Gave up waiting for workers" in errors[-1]:
-            return self._missing_workers("\n".join(told))
+            return self._missing_workers("\n".join(written))
         return errors[-1].partition(": ")[2] if errors else ""
 
     def _missing_workers(self, log: str) -> str:
@@ -231,20 +235,20 @@ def _free_port() -> int:
 
 
 def environment(url: str, *, events: str | None = None) -> dict[str, str]:
-    """Return the environment for Locust: ours, but for what would give it other options than were asked for."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    kept["LOCUST_HOST"] = url
-    kept["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    # What Hypothesis remembers of Unicode is of no run in particular.
-    kept.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
-    kept.pop(EVENTS, None)
+    """Return the environment for Locust: that of this process, without the variables that set options of Locust."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    variables["LOCUST_HOST"] = url
+    variables["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    # The tables of Unicode that Hypothesis stores belong to no run in particular.
+    variables.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
+    variables.pop(EVENTS, None)
     if events is not None:
-        kept[EVENTS] = events
-    return kept
+        variables[EVENTS] = events
+    return variables
 
 
 class Interrupts:
-    """Takes SIGINT and SIGTERM while a load goes on: the first stops it, a later one ends it at once."""
+    """Handles SIGINT and SIGTERM during a load: the first signal stops it, a later one kills it."""
 
     def __init__(self) -> None:
         self.seen = False
@@ -268,12 +272,12 @@ class Interrupts:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if self.seen and now - self._last < _AGAIN:
+        if self.seen and now - self._last < _SAME_SIGNAL_SECONDS:
             return
         self._last = now
         if not self.seen:
             self.seen = True
-            # Not by way of a stream: the signal may have come while that was being written to.
+            # Not through a stream: the signal may have come while it was being written to.
             with contextlib.suppress(OSError):
                 os.write(
                     2, b"interrupted: stopping, and removing what the load made (again: leave it there)\n"
@@ -285,9 +289,9 @@ class Interrupts:
 
 
 def calibrate(settings: Settings) -> Calibration:
-    """Measure what this machine could send at most, in as many processes as are asked for; raises OSError.
+    """Measure the largest rate that this machine can send with all workers; raises OSError.
 
-    One process is measured; several have a core each, as far as there are any.
+    One process is measured. Several processes have a core each, as far as there are enough.
     """
     try:
         found = null.calibrate()
@@ -297,10 +301,10 @@ def calibrate(settings: Settings) -> Calibration:
 
 
 def carry_out(locust: Locust, take: Callable[[Event], None], interrupts: Interrupts) -> str | None:
-    """Have a load carried out, and hand on each of its events; return what went wrong with it, in one line, or None.
+    """Run a load, and pass each of its events to `take`; return what went wrong, in one line, or None.
 
     Raises:
-        UsageError: the load says that what was asked of it is wrong.
+        UsageError: the load reports that an option is wrong.
 
     """
     begun = ended = False
@@ -337,7 +341,7 @@ def carry_out(locust: Locust, take: Callable[[Event], None], interrupts: Interru
 def work(
     wish: Wish, profile: Path | None, url: str, host: str, port: int, processes: int, log: TextIO | None
 ) -> int:
-    """Be a worker of a master elsewhere until that lets go; return the exit status."""
+    """Run a worker of a master elsewhere until the master ends; return the exit status."""
     line = [*_LOCUST, "--worker"]
     line += [f"--master-host={host}", f"--master-port={port}", *wish.arguments()]
     line += [f"--profile={profile.resolve()}"] if profile is not None else []
@@ -361,25 +365,25 @@ def work(
     except KeyboardInterrupt:
         os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_LEAVING)
+            process.wait(_MAX_END_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         return 130
     return 0 if status == 0 else 3
 
 
-# --- what is said beforehand --------------------------------------------------------------------------------
+# --- the plan, and notes before the load --------------------------------------------------
 
 
 def expected(settings: Settings) -> float | None:
-    """Return how many requests will be measured, where that is known."""
+    """Return the number of requests that will be measured; None if it is not known."""
     if settings.schedule is None or math.isinf(settings.seconds):
         return None
     return settings.schedule.expected(settings.seconds) - settings.schedule.expected(settings.warmup)
 
 
 def samples_short(settings: Settings, shares: Mapping[str, float] | None = None) -> list[str]:
-    """Return a line for each SLO that cannot be judged on as many samples as there will be."""
+    """Return a line for each SLO that there will be too few samples for."""
     count = expected(settings)
     if count is None or settings.scenario.tasks:
         return []
@@ -387,7 +391,7 @@ def samples_short(settings: Settings, shares: Mapping[str, float] | None = None)
     for text in settings.slos:
         one = slo.parse(text)
         if one.metric == "recovery" or one.since is not None or one.at_rate is not None:
-            continue  # of how many requests they are is not worked out
+            continue  # their number of requests is not known
         if one.metric == "rate":
             have = settings.seconds - settings.warmup
             what = "seconds"
@@ -411,7 +415,7 @@ def plan_text(
     shares: Mapping[str, float] | None,
     left_out: list[tuple[str, str]],
 ) -> str:
-    """Return what would be sent, in words."""
+    """Return the requests that would be sent, in words."""
     count = expected(settings)
     lines = [f"{settings.scenario.name}: {settings.scenario.text}", f"  target       {target}"]
     lines.append(f"  {'arrivals' if settings.open else 'users':<12} {settings.text}")

@@ -1,8 +1,8 @@
-"""What `locust -f load/locustfile.py --host URL` opens: scenarios that read like users.
+"""The file that `locust -f load/locustfile.py --host URL` opens: the users of each scenario.
 
-A scenario names no function of the target: its users list, read, create, change and delete things, and the catalogue
-tells which functions that is (`scenarios.cast`). `--scenario` chooses one; without it, calls of the profile's mix
-arrive by themselves.
+A scenario names no function of the target. Its users list, read, create, change and delete objects, and the catalogue
+says which functions do that (`scenarios.cast`). `--scenario` chooses one. Without it, calls of the profile's mix are
+sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from locust import events, task
 
 from conformance.errors import UsageError
-from load.locust_plugin.bootstrap import RpcUser, stage
+from load.locust_plugin.bootstrap import RpcUser, bootstrap
 from load.locust_plugin.users import Idle, Steady
 from load.options import add_arguments
 
@@ -62,13 +62,13 @@ class Teacher(RpcUser):
 
     @task(2)
     def prepare(self) -> None:
-        """Make something new, and see that it is in the list."""
+        """Create an object, and list the objects."""
         self.do("create")
         self.do("list")
 
     @task(1)
     def clear_away(self) -> None:
-        """Delete what was made before."""
+        """List the objects, and delete one that was created before."""
         self.do("list")
         self.do("delete")
 
@@ -80,7 +80,7 @@ class SignInStorm(RpcUser):
 
     @task
     def sign_in(self) -> None:
-        """Sign in, and ask in the new session who that is."""
+        """Sign in, and ask in the new session whose it is."""
         reply = self.do("login")
         virtual_user = self.work.entered(reply, self.virtual_user)
         if virtual_user is not None and self.cast is not None and self.can("whoami"):
@@ -88,31 +88,31 @@ class SignInStorm(RpcUser):
 
 
 class Mix(Steady, RpcUser):
-    """Calls whatever is next in the profile's mix."""
+    """Sends the next call of the profile's mix."""
 
     scenario = "steady"
 
     def supply(self) -> Callable[[], Any]:
-        """Take the calls from the mix, for this user's session."""
+        """Return what returns the next call, in this user's session."""
         return partial(self.work.next, self.virtual_user)
 
 
 class Arrivals(Idle):
-    """Nobody: calls of the mix arrive by themselves, and Locust wants someone to be there."""
+    """A user without tasks, for arrivals that follow a schedule: Locust needs a user class."""
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def options(parser: Any) -> None:
-    """Add the load's options to Locust's."""
+    """Add the options of the load to Locust's."""
     add_arguments(parser, under_locust=True)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def begin(environment: Any, **more: Any) -> None:
-    """Put on what was asked for; what is wrong with it is said in one line."""
+    """Set the load up; report an error in one line."""
     users = {each.scenario: each for each in (Student, Teacher, SignInStorm, Mix)}
     try:
-        stage(environment, dict(users), Arrivals)
+        bootstrap(environment, dict(users), Arrivals)
     except UsageError as error:
         sys.stderr.write(f"locust: {error}\n")
         raise SystemExit(2) from None

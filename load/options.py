@@ -1,7 +1,7 @@
-"""What a load is told to do: the same options for `conform load` and for `locust -f load/locustfile.py`.
+"""The options of a load: the same for `conform load` and for `locust -f load/locustfile.py`.
 
-An option that is not given is taken from [load] of the profile, and what neither says has a default. `settle` makes one
-whole of the three, or says in one line what is wrong; both fronts go through it, so that they understand the same.
+An option that is not given is taken from [load] of the profile, or has a default. `settle` combines the three, or
+reports in one line what is wrong. Both commands use it, so that they read the options alike.
 
     [load]                                      # option
     scenario = "steady"                         # --scenario
@@ -17,7 +17,7 @@ whole of the three, or says in one line what is wrong; both fronts go through it
     connections = 256                           # --connections
     workers = 2                                 # --workers
     search = "10/s to 2000/s, 10s each"         # --search
-    ceiling = 500                               # the rate that is never exceeded; there is no option for it
+    ceiling = 500                               # the rate limit; there is no option for it
     per_session = 1                             # calls under way in a session at a time, or "any"; no option either
 """
 
@@ -26,8 +26,9 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ from conformance.protocol.profile_reader import load as load_profile
 from conformance.units import parse_duration
 
 if TYPE_CHECKING:
-    # They import numpy, which no verb but the load need wait for: `settle` asks for them when it comes to that.
+    # They import numpy, which only a load needs: `settle` imports them.
     from load.schedule.profiles import Schedule
     from load.schedule.search import Search
 
@@ -55,7 +56,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is sent: `tasks` says that an arrival runs a task of a scenario's user, and not a single call."""
+    """A kind of load; with `tasks`, an arrival runs a task of a scenario's user instead of a single call."""
 
     name: str
     text: str
@@ -77,13 +78,13 @@ RATE = 10.0
 USERS = 20
 THINK = (1.0, 1.0)
 CONNECTIONS = 256
-#: The warm-up is a tenth of the duration, and no more than so many seconds.
+#: The longest default warm-up, in seconds; a shorter load has a tenth of its duration.
 WARMUP = 5.0
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for on a command line, as it was written; None: not."""
+    """The options of a command line, as they were written; None for those that were not given."""
 
     scenario: str | None = None
     rate: str | None = None
@@ -101,7 +102,7 @@ class Wish:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Wish:
-        """Take what is ours from parsed options; Locust's own name for users is `num_users`."""
+        """Return the options of the load from parsed options; Locust calls the users `num_users`."""
         given: dict[str, Any] = {each.name: getattr(options, each.name, None) for each in fields(cls)}
         if given["users"] is None:
             given["users"] = getattr(options, "num_users", None)
@@ -110,7 +111,7 @@ class Wish:
         return cls(**given)
 
     def arguments(self) -> list[str]:
-        """Return the options that say the same again, but for the workers, which Locust counts in its own way."""
+        """Return the options as arguments, except the workers, which Locust counts in its own way."""
         line: list[str] = []
         for each in fields(self):
             value = getattr(self, each.name)
@@ -125,7 +126,7 @@ class Wish:
 
 
 def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
-    """Add the load's options to a parser: argparse's, or Locust's, which has some of them already.
+    """Add the options of the load to a parser of argparse, or of Locust, which has some of them already.
 
     Locust's `--host` is the target, its `--users` the users and its `--profile` the profile's file.
     """
@@ -154,6 +155,23 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
         help="what closed users wait between tasks, as in 2s or 1s..3s (default: 1s)",
     )
     add("--mix", metavar="SHARES", help="functions and their shares, as in course.find=6,course.read=3")
+    _add_conditions(add)
+    if under_locust:
+        add("--target", metavar="URL", help="the same as --host")
+        add("--seed", type=int, metavar="N", help="the same seed sends the same requests at the same moments")
+        group.add_argument("--read-only", action="store_true", help="call only functions that read")
+        add("--calibration", metavar="RATE,US", help=argparse.SUPPRESS)
+    else:
+        add(
+            "--workers",
+            type=_positive,
+            metavar="N",
+            help="send from N processes; with --master, wait for N workers",
+        )
+
+
+def _add_conditions(add: Callable[..., None]) -> None:
+    """Add the options of objectives, warm-up, connections and the search."""
     add(
         "--slo",
         action="append",
@@ -183,18 +201,6 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
         metavar="RATES",
         help="find the highest rate that keeps the SLOs, as in '10/s to 2000/s, 10s each'",
     )
-    if under_locust:
-        add("--target", metavar="URL", help="the same as --host")
-        add("--seed", type=int, metavar="N", help="the same seed sends the same requests at the same moments")
-        group.add_argument("--read-only", action="store_true", help="call only functions that read")
-        add("--calibration", metavar="RATE,US", help=argparse.SUPPRESS)
-    else:
-        add(
-            "--workers",
-            type=_positive,
-            metavar="N",
-            help="send from N processes; with --master, wait for N workers",
-        )
 
 
 def _positive(text: str) -> int:
@@ -205,7 +211,7 @@ def _positive(text: str) -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the load is to do, whole and sound."""
+    """The settings of a load, complete and checked."""
 
     scenario: Scenario
     schedule: Schedule | None
@@ -240,7 +246,7 @@ class Settings:
 
     @property
     def text(self) -> str:
-        """What is to be done, in words."""
+        """The load, in words."""
         if self.search is not None:
             return self.search.text
         if self.schedule is not None:
@@ -253,12 +259,12 @@ class Settings:
 def settle(
     wish: Wish, profile: Profile, functions: Collection[str] | None = None, *, where: str | None = None
 ) -> Settings:
-    """Make one whole of what was asked for, what the profile says and what is usual.
+    """Return the settings from the command line, the profile and the defaults.
 
-    `functions` are those of the catalogue, where there is one.
+    `functions` are those of the catalogue, if there is one.
 
     Raises:
-        UsageError: something of it is wrong; one line says what and where.
+        UsageError: an option is wrong; one line says which and why.
 
     """
 
@@ -267,24 +273,11 @@ def settle(
     load = profile.load
     place = where or (f"{profile.path}: [load]" if profile.path else "[load]")
 
-    def pick(name: str, option: Any, default: Any = None) -> tuple[Any, str]:
-        """Return a value with where it is from."""
-        if option is not None:
-            return option, f"--{name.replace('_', '-')}"
-        return load.get(name, default), f"{place} {name}"
-
-    given, spot = pick("scenario", wish.scenario, "steady")
-    scenario = SCENARIOS.get(str(given))
-    if scenario is None:
-        raise UsageError(
-            f"{spot}: there is no scenario {given!r}"
-            + (suggestion(str(given), SCENARIOS) or f"; there are {', '.join(SCENARIOS)}")
-        )
+    pick = partial(_pick, load, place)
+    scenario = _scenario(*pick("scenario", wish.scenario, "steady"))
     if wish.rate is not None and wish.search is not None:
         raise UsageError("--rate and --search: a search tries several rates by itself; give one of the two")
-    users, spot = pick("users", wish.users)
-    if users is not None and (isinstance(users, bool) or not isinstance(users, int) or users < 1):
-        raise UsageError(f"{spot}: {users!r} is no number from 1 on")
+    users = _users(*pick("users", wish.users))
     # The command line goes before the profile as a whole: --users alone asks for closed users, whatever rate that has.
     closed = (
         wish.rate is None
@@ -297,12 +290,7 @@ def settle(
         schedule, search, wording = _arrivals(wish, load, place, duration)
     seconds = duration if schedule is None else schedule.duration
     rate_limit = _number(load.get("ceiling"), f"{place} ceiling")
-    most = search.high if search is not None else schedule.peak if schedule is not None else 0.0
-    if rate_limit is not None and most > rate_limit:
-        raise UsageError(
-            f"{most:g}/s is more than the ceiling of {rate_limit:g}/s that the profile sets "
-            f"({place} ceiling): ask for less"
-        )
+    _check_rate_limit(rate_limit, schedule, search, place)
     connections = _whole(*pick("connections", wish.connections, CONNECTIONS))
     workers = _whole(*pick("workers", wish.workers, 1))
     if connections < workers:
@@ -332,10 +320,43 @@ def settle(
     )
 
 
+def _pick(
+    load: Mapping[str, Any], place: str, name: str, option: Any, default: Any = None
+) -> tuple[Any, str]:
+    """Return a value of the command line, or else of the profile, and where it is from."""
+    if option is not None:
+        return option, f"--{name.replace('_', '-')}"
+    return load.get(name, default), f"{place} {name}"
+
+
+def _scenario(value: Any, spot: str) -> Scenario:
+    scenario = SCENARIOS.get(str(value))
+    if scenario is None:
+        known = suggestion(str(value), SCENARIOS) or f"; there are {', '.join(SCENARIOS)}"
+        raise UsageError(f"{spot}: there is no scenario {value!r}{known}")
+    return scenario
+
+
+def _users(value: Any, spot: str) -> int | None:
+    return None if value is None else _whole(value, spot)
+
+
+def _check_rate_limit(
+    rate_limit: float | None, schedule: Schedule | None, search: Search | None, place: str
+) -> None:
+    """Raise UsageError if more is asked for than the profile allows."""
+    most = search.high if search is not None else schedule.peak if schedule is not None else 0.0
+    if rate_limit is not None and most > rate_limit:
+        raise UsageError(
+            f"{most:g}/s is more than the ceiling of {rate_limit:g}/s that the profile sets "
+            f"({place} ceiling): ask for less"
+        )
+
+
 def _timed(
     slos: Sequence[str], spot: str, schedule: Schedule | None, search: Search | None, seconds: float
 ) -> None:
-    """Raise UsageError where an SLO is about a part of the run that this load does not have."""
+    """Raise UsageError if an SLO is about a part of the run that this load does not have."""
     from load.metrics import slo
     from load.metrics.windows import TimedSlos
 
@@ -349,7 +370,7 @@ def _timed(
 
 
 def _samples(slos: Sequence[str], mix: Mapping[str, float] | None) -> int:
-    """Return how many arrivals a trial needs so that each SLO can be judged, as far as that is known beforehand."""
+    """Return the number of arrivals that a trial of a search needs for its SLOs, as far as it is known beforehand."""
     from load.metrics import slo
 
     needed = [0.0]
@@ -366,7 +387,7 @@ def _samples(slos: Sequence[str], mix: Mapping[str, float] | None) -> int:
 def _arrivals(
     wish: Wish, load: Mapping[str, Any], place: str, duration: float
 ) -> tuple[Schedule | None, Search | None, str]:
-    """Return the schedule or the search, and how it is written: that of the command line, or else the profile's."""
+    """Return the schedule or the search, and its text: from the command line, or else from the profile."""
     from load.schedule import parsing
 
     text, spot = wish.search, "--search"
@@ -389,7 +410,7 @@ def _arrivals(
 
 
 class _at:  # noqa: N801  (it reads as a word)
-    """Says where a usage error is from."""
+    """Adds the option or the member of the profile to a usage error."""
 
     def __init__(self, spot: str) -> None:
         self.spot = spot
@@ -493,10 +514,10 @@ def _texts(value: Any, spot: str, functions: Collection[str] | None, parse: Any)
 
 
 def target_of(profile: Path | None, url: str | None) -> tuple[Profile, Catalog]:
-    """Return the profile and its catalogue: of this file, or of `conform.toml` here, or of a URL alone.
+    """Return the profile and its catalogue: from a file, from `conform.toml` in this folder, or for a URL alone.
 
     Raises:
-        UsageError: one of them is wrong, or the target may not be loaded.
+        UsageError: one of them is wrong, or the target must not be loaded.
 
     """
     path = profile
@@ -511,7 +532,7 @@ def target_of(profile: Path | None, url: str | None) -> tuple[Profile, Catalog]:
 
 
 def calibration_of(text: str | None) -> tuple[float, float] | None:
-    """Read what one front hands to the other: requests per second and µs of processor time for each."""
+    """Read a calibration that `conform load` passes to Locust: requests per second, and CPU µs of each."""
     if not text:
         return None
     rate, _, cost = text.partition(",")

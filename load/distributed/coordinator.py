@@ -246,9 +246,9 @@ class Run:
             )
             if not self._until(begin + seconds) or not self._settled():
                 break
-            held, said = self._held(collector, float(rate or 0) * seconds, seconds)
-            collector.mark(self.now, "step", f"{rate:.6g}/s {said}")
-            self._search = self._search.tried(held)
+            met, text = self._meets(collector, float(rate or 0) * seconds, seconds)
+            collector.mark(self.now, "step", f"{rate:.6g}/s {text}")
+            self._search = self._search.tried(met)
 
     def _settled(self) -> bool:
         """Wait until everything that has begun has ended and is reported."""
@@ -258,10 +258,12 @@ class Run:
                 return False
         return self._until(self.now + 2 * PERIOD)
 
-    def _held(self, collector: ResultsCollector, asked: float, seconds: float) -> tuple[bool | None, str]:
+    def _meets(self, collector: ResultsCollector, asked: float, seconds: float) -> tuple[bool | None, str]:
         counts = collector.lately.total
-        fit = collector.fitness(seconds + self.plan.warmup, counts, None if self.plan.tasks else asked)
-        results = collector.judged(counts, collector.lately.functions, seconds, fit)
+        fit = collector.judgement.fitness(
+            seconds + self.plan.warmup, counts, None if self.plan.tasks else asked
+        )
+        results = collector.judgement.judged(counts, collector.lately.functions, seconds, fit)
         missed = [each for each in results if each.verdict == "fail"]
         if missed:
             if self._judged_results is None:

@@ -101,6 +101,16 @@ class _WorkerState:
         return self.lost_at is None and not self.final
 
 
+def _check_alive(worker: _WorkerState, runner: MasterRunner) -> None:
+    """Raise an error if a worker that prepares itself has failed or ended."""
+    if worker.refused is not None:
+        message = f"worker {worker.name}: {worker.refused}"
+        raise SetUpFailedError(message) if worker.by_target else UsageError(message)
+    gone = runner.clients.get(worker.client)
+    if gone is None or gone.state == "missing":
+        raise UsageError(f"worker {worker.name} is gone: it ended before it was ready")
+
+
 class Master:
     """The master's side of a distributed run: all of its workers."""
 
@@ -171,12 +181,7 @@ class Master:
         while not all(worker.ready for worker in self._workers):
             gevent.sleep(0.02)
             for worker in self._workers:
-                if worker.refused is not None:
-                    message = f"worker {worker.name}: {worker.refused}"
-                    raise SetUpFailedError(message) if worker.by_target else UsageError(message)
-                gone = self._runner.clients.get(worker.client)
-                if gone is None or gone.state == "missing":
-                    raise UsageError(f"worker {worker.name} is gone: it ended before it was ready")
+                _check_alive(worker, self._runner)
             if perf_counter() > end:
                 late = ", ".join(worker.name for worker in self._workers if not worker.ready)
                 raise UsageError(

@@ -30,14 +30,15 @@ from conformance.events import (
     encode,
     given,
 )
+from load.distributed.judgement import Judgement
 from load.distributed.run_plan import Order, Plan
 from load.metrics import locust_stats as aggregate
 from load.metrics import slo
 from load.metrics.aggregation import Aggregator
-from load.metrics.counts import Counts, Delta, Second
+from load.metrics.counts import Delta, Second
 from load.metrics.endings import NO_CONNECTION
 from load.metrics.failures import FailureTable
-from load.metrics.health import LIMITS, Calibration, Facts, Fitness, Vitals, fitness
+from load.metrics.health import Vitals
 from load.metrics.machine import machine_facts
 from load.metrics.slowest import slowest_of
 from load.metrics.windows import TimedSlos
@@ -47,9 +48,6 @@ __all__ = ["Events", "ResultsCollector"]
 
 #: Resets and other equal marks whose gap is not longer than this are one mark.
 _MAX_GAP_SECONDS = 5.0
-
-#: A wait of more than so many times the longest lateness of the generator is the target's.
-_CERTAIN_LAGS = 4
 
 
 class Events:
@@ -83,7 +81,7 @@ class _Process:
         self.all_below = 1
         self.latest = 0
         self.vitals = Vitals(name)
-        self.told: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
         self.findings: list[FindingEvent] = []
         self.reach = 0.0
         self.asked = 0
@@ -109,16 +107,6 @@ class _Process:
         return True
 
 
-def _certain_after(facts: Facts) -> float:
-    """Return the seconds after which a wait was certainly the target's: a multiple of the generator's own lateness.
-
-    A generator without processor time, or one of which a part is lost, may have kept anything waiting for any time.
-    """
-    if not facts.lag.count or any(each.lost or each.cpu_most > LIMITS.cpu for each in facts.workers):
-        return math.inf
-    return _CERTAIN_LAGS * facts.lag.max / 1e6
-
-
 class ResultsCollector:
     """The results of the run so far."""
 
@@ -142,13 +130,15 @@ class ResultsCollector:
         self.orders: list[Order] = []
         #: By worker that was lost: the arrivals that were never reported.
         self.lost: dict[str, int] = {}
+        self.judgement = Judgement(self)
         #: Why the run has to stop.
         self.stop: str | None = None
-        #: Whether it stops because an SLO can no longer be kept.
+        #: Whether it stops because an SLO cannot be met any more.
         self.failed_fast = False
         self._renewal = -math.inf
         self._marked: dict[str, float] = {}
-        self._trouble: set[str] = set()
+        #: Internal errors of the processes.
+        self.trouble: set[str] = set()
         self._warm = plan.warmup <= 0
 
     # --- reports of processes -------------------------------------------------------------------------------
@@ -175,12 +165,12 @@ class ResultsCollector:
         if self.plan.search is not None:
             self.lately.merge(replace(delta, seconds={}))
         aggregate.apply(self.stats(), report["locust"], method=self.plan.arrivals, age=age)
-        findings = msgspec.convert((report["told"] or {}).get("findings", ()), list[FindingEvent])
+        findings = msgspec.convert((report["results"] or {}).get("findings", ()), list[FindingEvent])
         if number > process.latest:
             process.latest = number
             process.vitals = Vitals.from_json(report["vitals"])
-            if report["told"] is not None:
-                process.told = dict(report["told"])
+            if report["results"] is not None:
+                process.results = dict(report["results"])
                 process.findings = findings
             process.reach = report["reach"]
             process.asked, process.open = report["asked"], report["open"]
@@ -208,8 +198,8 @@ class ResultsCollector:
             text = f"worker {name} heard nothing of the master for {ended - begun:.1f} s and stood still"
             self.mark(begun, "pause", text)
         for text in report["trouble"]:
-            if text not in self._trouble:
-                self._trouble.add(text)
+            if text not in self.trouble:
+                self.trouble.add(text)
                 self.mark(report["at"], "error", f"an error of the generator itself: {text}")
         for finding in findings:
             self._finding(finding)
@@ -243,13 +233,13 @@ class ResultsCollector:
     def tick(self, *, end: bool = False) -> None:
         """Write the seconds that have ended, and check whether the run has to stop."""
         seconds = self.aggregator.finished(end=end)
-        while end and seconds and seconds[-1].at >= self.plan.duration and not seconds[-1].tells:
+        while end and seconds and seconds[-1].at >= self.plan.duration and not seconds[-1].any_ended:
             seconds.pop()  # the time of waiting for responses, in which none arrived
         for second in seconds:
             self._second(second)
         if self.plan.fail_fast and self.stop is None and seconds and not end:
             at = seconds[-1].at + 1.0
-            if (why := self._hopeless(at)) is not None:
+            if (why := self.judgement.hopeless(at)) is not None:
                 self.stop, self.failed_fast = why, True
                 self.mark(at, "fail-fast", why)
 
@@ -265,115 +255,16 @@ class ResultsCollector:
             self.stop = why
             self.mark(at + 1.0, "abort", why)
 
-    def fitness(self, seconds: float, counts: Counts | None = None, asked: float | None = None) -> Fitness:
-        """Return whether the generator was fit over some seconds; without `counts`, over the whole run."""
-        plan = self.plan
-        whole = counts is None
-        total = self.aggregator.total if counts is None else counts
-        measured = max(0.0, seconds - plan.warmup)
-        if whole and plan.open and not plan.tasks:
-            asked = self.asked(seconds) - self.asked(plan.warmup) - sum(self.lost.values())
-        renewed = total.renewed
-        rate = total.requests / measured if measured else 0.0
-        if plan.schedule is not None:
-            rate = plan.schedule.peak
-        facts = Facts(
-            workers=[
-                process.vitals.gone() if process.lost else process.vitals
-                for process in self.processes.values()
-            ],
-            lag=self.aggregator.sum.lag if whole else self.lately.lag,
-            asked=asked,
-            sent=total.requests + renewed,
-            dropped=total.dropped,
-            rate=rate,
-            calibration=None if plan.calibration is None else Calibration(*plan.calibration),
-            starved=total.starved.count,
-            limit=min((each.limit / 1000 for each in self.slos if each.is_latency), default=None),
-            p99=total.due.percentile(99) / 1e6 if total.due.count else None,
-            reopened=sum(process.connections[2] for process in self.processes.values()) if whole else 0,
-            strays=sum(process.connections[3] for process in self.processes.values()) if whole else 0,
-        )
-        return fitness(facts)
-
-    def _more_reasons(self, lost: int, requests: int) -> Iterator[str]:
-        """Yield reasons why the run is not valid, other than the generator's health."""
-        if lost > LIMITS.dropped * (lost + requests):
-            share = lost / (lost + requests)
-            yield f"{lost:,} arrivals, {share:.2%} of those due, went down with workers: nobody accounts for them"
-        if self._trouble:
-            yield "the generator itself had an error: " + "; ".join(sorted(self._trouble))
-
-    def judged(
-        self,
-        counts: Counts,
-        functions: Mapping[str, Counts],
-        seconds: float,
-        fit: Fitness,
-        why: Sequence[str] = (),
-    ) -> list[slo.Result]:
-        """Return the verdicts of the SLOs, including the default one; `why` adds reasons for an unfit generator."""
-        reasons = [*fit.why, *why]
-        asked = fit.facts.asked
-        sent = counts.requests + counts.renewed + counts.dropped
-        doubt = slo.Doubt(
-            fit.facts.lag,
-            reasons[0] if reasons else None,
-            unsent=max(0.0, (asked or 0.0) - sent) + sum(self.lost.values()),
-            open=self.plan.open,
-            certain_after=_certain_after(fit.facts),
-            timeout=self.plan.timeout,
-        )
-        results = []
-        for each in self.slos:
-            if each.timed:
-                results.append(self.timed.result(each, doubt))
-            else:
-                results += slo.judge([each], counts, functions, seconds, doubt)
-        return [*results, *slo.judge_default(self.slos, counts, functions, doubt)]
-
     @property
     def watched(self) -> list[str]:
         """The functions whose latencies are recorded per second."""
         return sorted(self.watch.functions | self.timed.functions)
 
-    def _hopeless(self, now: float) -> str | None:
-        """Return which SLO is missed and can no longer be kept, in words; None where there is none."""
-        plan, counts, functions = self.plan, self.aggregator.total, self.aggregator.sum.functions
-        known = plan.open and not plan.tasks and not math.isinf(plan.duration)
-        expected = self._most_arrivals(plan.duration) - self.asked(plan.warmup) if known else None
-        seconds = plan.duration - plan.warmup
-        lost = set(self.timed.hopeless(self._most_arrivals if known else None, plan.duration))
-        for each in self.slos:
-            of = counts if each.function is None else functions.get(each.function, Counts())
-            if not each.timed and slo.hopeless(
-                each, of, expected if each.function is None else None, seconds
-            ):
-                lost.add(each)
-        default = all(each.metric != "errors" for each in self.slos)
-        default = default and slo.hopeless(slo.DEFAULT_SLO, counts, expected, seconds)
-        if not lost and not default:
-            return None
-        measured = max(0.0, now - plan.warmup)
-        for result in self.judged(counts, functions, measured, self.fitness(now)):
-            hopeless = result.slo in lost or (default and result.slo.default and result.slo.function is None)
-            if hopeless and result.verdict == "fail":
-                return f"{result.slo.text} cannot be held any more ({slo.measured_text(result.slo, result.value)})"
-        return None
-
-    def _most_arrivals(self, t: float) -> float:
-        """Return the largest number of scheduled arrivals until a moment of the run."""
-        asked = self.asked(t)
-        if self.plan.schedule is not None and self.plan.schedule.spacing == "poisson":
-            # There may be more than expected; five standard deviations more are very unlikely.
-            asked += 5 * asked**0.5
-        return asked
-
     def rules(self) -> dict[str, RuleCountsRecord]:
         """Return how often each rule was judged and broken, in all processes."""
         sums: dict[str, list[int]] = {}
         for process in self.processes.values():
-            for rule, (judged, broken) in process.told.get("rules", {}).items():
+            for rule, (judged, broken) in process.results.get("rules", {}).items():
                 found = sums.setdefault(rule, [0, 0])
                 found[0] += judged
                 found[1] += broken
@@ -392,7 +283,9 @@ class ResultsCollector:
 
     def schema(self) -> dict[str, int]:
         """Return how many responses were checked by their declared result, and of how many."""
-        pairs = [process.told["schema"] for process in self.processes.values() if "schema" in process.told]
+        pairs = [
+            process.results["schema"] for process in self.processes.values() if "schema" in process.results
+        ]
         return {"judged": sum(pair[0] for pair in pairs), "of": sum(pair[1] for pair in pairs)}
 
     def _unsent(self) -> Iterator[tuple[str | None, str, int]]:
@@ -470,11 +363,13 @@ class ResultsCollector:
             under_way = sum(process.open for process in self.processes.values() if process.lost)
             reported["total"]["arrivals"] = (reported["total"]["arrivals"] or 0) + max(0, lost - under_way)
         measured = max(0.0, seconds - plan.warmup)
-        fit = self.fitness(seconds)
+        fit = self.judgement.fitness(seconds)
         health = fit.to_json()
-        why = list(self._more_reasons(lost, reported["total"]["requests"]))
+        why = list(self.judgement.more_reasons(lost, reported["total"]["requests"]))
         if slos is None:
-            slos = self.judged(self.aggregator.total, self.aggregator.sum.functions, measured, fit, why)
+            slos = self.judgement.judged(
+                self.aggregator.total, self.aggregator.sum.functions, measured, fit, why
+            )
         health["why"] += why
         health["valid"] = health["valid"] and not why
         known = self.processes.values()

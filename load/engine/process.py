@@ -58,7 +58,7 @@ def _warm_up() -> None:
     aggregator.aggregate(1.0, table=table).to_json()
 
 
-def _untold() -> dict[str, Any]:
+def _no_results() -> dict[str, Any]:
     return {}
 
 
@@ -71,9 +71,9 @@ class WorkerResources:
     """The resources of one process: the connections, the source of calls, and the validator of responses.
 
     `prepare` is called in a greenlet before the run begins (to sign in), `close` at its end; it returns what was
-    created on the target and could not be removed. `told` returns the validator's results since the start: `rules` as
-    {id: [judged, broken]}, `schema` as [judged, of], and `findings`. Requests of `prepare`, `close` and the source are
-    under the same `rate_limit` as the calls.
+    created on the target and could not be removed. `results` returns the validator's results since the start: `rules`
+    as {id: [judged, broken]}, `schema` as [judged, of], and `findings`. Requests of `prepare`, `close` and the source
+    are under the same `rate_limit` as the calls.
     """
 
     functions: Sequence[str]
@@ -82,7 +82,7 @@ class WorkerResources:
     source: Any = None
     prepare: Callable[[], None] = _nothing
     close: Callable[[], Sequence[typed_events.Event]] = _none_left
-    told: Callable[[], dict[str, Any]] = _untold
+    results: Callable[[], dict[str, Any]] = _no_results
     #: The number of virtual users, where the source has its own.
     virtual_users: Callable[[], int] | int = 0
     rate_limit: RateLimit | None = None
@@ -257,7 +257,7 @@ class Generator:
             "marks": [[mark.at - self.zero, mark.kind, mark.text] for mark in marks],
             "connections": [pool.opened, pool.most, pool.reopened, pool.strays],
             "trouble": list(self.sender.trouble),
-            "told": self.worker_resources.told() if with_results else None,
+            "results": self.worker_resources.results() if with_results else None,
             "news": self.worker_resources.news() if far and self.worker_resources.news is not None else None,
             "final": final,
         }

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Protocol
 
-__all__ = ["Carrier", "Place", "RateLimit"]
+__all__ = ["Place", "RateLimit", "SendingConnection"]
 
 #: The time to the next check where it is not known when a place becomes free.
 _RETRY_SECONDS = 0.01
 
 
-class Carrier(Protocol):
+class SendingConnection(Protocol):
     """A connection with a request, as far as it knows when the request left.
 
     `opened` is whether it had to be opened first; `left` is when the request was written after that (0: not yet);
@@ -44,31 +44,31 @@ class Carrier(Protocol):
 class Place:
     """A place under the rate limit; `moment` is when its request left, inf as long as it has not."""
 
-    __slots__ = ("_carrier", "moment")
+    __slots__ = ("_connection", "moment")
 
     def __init__(self, moment: float = math.inf) -> None:
         self.moment = moment
-        self._carrier: Carrier | None = None
+        self._connection: SendingConnection | None = None
 
-    def carry(self, carrier: Carrier) -> None:
+    def carry(self, connection: SendingConnection) -> None:
         """Record the connection to which the request was just passed."""
-        if carrier.opened:
-            self._carrier = carrier
+        if connection.opened:
+            self._connection = connection
         else:
-            self.moment = carrier.sent
+            self.moment = connection.sent
 
     @property
     def left(self) -> float:
         """The moment at which the request left, as far as it is known."""
-        carrier = self._carrier
-        if carrier is not None:
-            if carrier.left:
-                self.moment = carrier.left
-            elif carrier.busy:
+        connection = self._connection
+        if connection is not None:
+            if connection.left:
+                self.moment = connection.left
+            elif connection.busy:
                 return math.inf
             else:
-                self.moment = carrier.sent  # it never left
-            self._carrier = None
+                self.moment = connection.sent  # it never left
+            self._connection = None
         return self.moment
 
 

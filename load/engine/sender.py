@@ -112,6 +112,38 @@ class _Waiting:
         self.then = then
 
 
+class _Records:
+    """Records the causes of failures, and the slowest requests."""
+
+    def __init__(self, aggregator: Aggregator, failures: Failures | None) -> None:
+        self.failures = failures
+        self.slowest = Slowest()
+        self._aggregator = aggregator
+
+    def add_unexpected(self, call: Any, reply: Any, row: Row) -> None:
+        """Record a request that failed or whose response broke a rule."""
+        if self.failures is None:
+            return
+        error = self._aggregator.outcomes[row[4]].error
+        if error is None:
+            if row[3] - row[1] > self.slowest.least:
+                self.add_slow(call, row, reply)
+        elif row[1] >= self._aggregator.warmup:
+            self.failures.take(call, reply, error, row[3])
+
+    def add_slow(self, call: Any, row: Row, line: Any) -> None:
+        """Record a request that was slower than nearly all before it."""
+        _, due, sent, done, _, size = row
+        if due >= self._aggregator.warmup:
+            name = self._aggregator.functions[call.index]
+            self.slowest.take(name, due, sent, done, size, call.virtual_user, getattr(line, "number", None))
+
+
+def _in_session(call: Any) -> bool:
+    """Return whether a call is in a session, and a 401 is not what it expects."""
+    return call.virtual_user is not None and not (call.expects is not None and 401 in call.expects)
+
+
 class Sender:
     """Sends calls over the connections of a pool, has the responses validated, and appends rows.
 
@@ -156,9 +188,9 @@ class Sender:
         self._patience = patience
         self._renewal = renewal
         self._occupancy = occupancy
-        self._failures = failures
+        self._records = _Records(aggregator, failures)
         #: The slowest requests that were served.
-        self.slowest = Slowest()
+        self.slowest = self._records.slowest
         self._waiting: deque[_Waiting] = deque()
         #: The connections with a request under way; by a number, what waits for its session.
         self._lines: set[Line] = set()
@@ -293,16 +325,16 @@ class Sender:
                     reply = Reply(code, line.status, line.head, line.body, line.failure)
             row = (call.index, due, line.sent - zero, done, code, line.bytes_in) if call.counted else None
             # An unexpected response has a code.
-            if code and line.status == 401 and self._source is not None and self._in_session(call):
-                outcome = outcome_of(line) if self._failures is not None else None
+            if code and line.status == 401 and self._source is not None and _in_session(call):
+                outcome = outcome_of(line) if self._records.failures is not None else None
                 self._renew(call, due, row, reply, then, outcome)
                 then = None  # it is called when the session is settled
             elif row is not None:
                 self.aggregator.rows.append(row)
                 if code:
-                    self._record_unexpected(call, line, row)
+                    self._records.add_unexpected(call, line, row)
                 elif done - due > self.slowest.least:
-                    self._record_slow(call, row, line)
+                    self._records.add_slow(call, row, line)
             if call.learn is not None:
                 call.learn(call, line)
         except Exception as error:  # an internal error must not cost the connection
@@ -317,28 +349,6 @@ class Sender:
         clock = self.clock
         if clock is not None and clock.due <= done:
             clock.wake()
-
-    def _record_unexpected(self, call: Any, reply: Any, row: Row) -> None:
-        """Record a request that failed or whose response broke a rule."""
-        if self._failures is None:
-            return
-        error = self.aggregator.outcomes[row[4]].error
-        if error is None:
-            if row[3] - row[1] > self.slowest.least:
-                self._record_slow(call, row, reply)
-        elif row[1] >= self.aggregator.warmup:
-            self._failures.take(call, reply, error, row[3])
-
-    def _record_slow(self, call: Any, row: Row, line: Any) -> None:
-        """Record a request that was slower than nearly all before it."""
-        _, due, sent, done, _, size = row
-        if due >= self.aggregator.warmup:
-            name = self.aggregator.functions[call.index]
-            self.slowest.take(name, due, sent, done, size, call.virtual_user, getattr(line, "number", None))
-
-    @staticmethod
-    def _in_session(call: Any) -> bool:
-        return call.virtual_user is not None and not (call.expects is not None and 401 in call.expects)
 
     def _renew(
         self,
@@ -373,7 +383,7 @@ class Sender:
             elif row is not None:
                 self.aggregator.rows.append(row)
                 if outcome is not None:
-                    self._record_unexpected(call, outcome, row)
+                    self._records.add_unexpected(call, outcome, row)
             if then is not None:
                 if reply is not None and reply is not _RESPONDED:
                     reply.renewed = renewed

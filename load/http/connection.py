@@ -45,7 +45,7 @@ __all__ = ["MAX_READ_BYTES", "READ", "WRITE", "Connection", "ConnectionPool"]
 #: The largest number of bytes that one read receives.
 MAX_READ_BYTES = 65_536
 
-#: The largest number of bytes that one call hands to the kernel.
+#: The largest number of bytes that one call passes to the kernel.
 _MAX_WRITE_BYTES = 262_144
 
 #: The events that a watcher of the loop waits for.

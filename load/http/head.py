@@ -160,7 +160,7 @@ def _check_with_llhttp(raw: bytes, head: Head) -> None:
     try:
         parser.feed_data(raw)
     except httptools.HttpParserUpgrade:
-        pass  # Connection: Upgrade in a response other than 101 offers another protocol, and changes nothing.
+        pass  # Connection: Upgrade in a response other than 101 names another protocol, and changes nothing.
     except httptools.HttpParserError as error:
         raise RefusedError("garbled", f"not an HTTP response: {error}") from None
     if listener.heads != 1 or listener.body or parser.get_status_code() != head.status:

@@ -1,6 +1,6 @@
-"""From options to a load inside Locust: the work prepared, the judge seated, the scenario's users put on.
+"""From options to a load inside Locust: prepares the workload and the validator, and sets the scenario's users.
 
-Importing it imports Locust, which patches sockets: it belongs into a process of Locust's own.
+Importing this module imports Locust, which patches sockets. So it is imported in a process of Locust's own only.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from load.workload.scenarios import PARTS, Cast, cast
 from load.workload.virtual_users import Mark
 from load.workload.workload import Work
 
-__all__ = ["Play", "RpcUser", "stage"]
+__all__ = ["Play", "RpcUser", "bootstrap"]
 
 log = logging.getLogger(__name__)
 
 
 class RpcUser(LoadUser):
-    """A user of a scenario, in a session of its own; `self.do` plays a part of the scenario's."""
+    """A user of a scenario, in a session of its own; `self.do` calls the function of a part of the scenario."""
 
     abstract = True
     #: The scenario's name, as `--scenario` has it.
     scenario: ClassVar[str] = ""
 
     def on_start(self) -> None:
-        """Take a session that nobody else has."""
+        """Take a session that no other user has."""
         self.cast: Cast | None = play_of(self.environment).cast
         self.virtual_user = self.work.join(self.cast.functions.values() if self.cast else ())
 
@@ -60,17 +60,17 @@ class RpcUser(LoadUser):
 
     @property
     def work(self) -> Work:
-        """What makes the calls."""
+        """The workload of this process."""
         source = self.generator.worker_resources.source
         assert isinstance(source, Work)
         return source
 
     def can(self, part: str) -> bool:
-        """Whether a part is played on this target."""
+        """Return whether this target has a function for a part."""
         return self.cast is not None and part in self.cast
 
     def do(self, part: str) -> Reply | None:
-        """Play a part: call its function, and wait for the answer. What this target has no function for is left out."""
+        """Call the function of a part, and wait for the answer; do nothing if this target has no function for it."""
         if self.cast is None or part not in self.cast:
             return None
         reply = self.send(self.work.call(self.cast[part], self.virtual_user))
@@ -79,13 +79,13 @@ class RpcUser(LoadUser):
         return reply
 
     def send(self, call: Call) -> Reply | None:
-        """Send a call, and wait for the answer."""
+        """Send a call, and return the answer."""
         reply: Reply | None = self.call(call)
         return reply
 
 
 class Play:
-    """What is played in one Locust process: the target, the settings, and who plays what."""
+    """The load of one Locust process: target, settings, and the functions of the scenario's parts."""
 
     def __init__(
         self, profile: Profile, catalog: Catalog, settings: Settings, *, seed: int, read_only: bool = False
@@ -99,7 +99,7 @@ class Play:
         self._rate_limit: RateLimit | None = None
 
     def rate_limit(self, plan: Plan) -> RateLimit | None:
-        """Return the ceiling that all of this process is under, from one run to the next."""
+        """Return the rate limit of this process, which lasts from one run to the next."""
         if plan.rate_limit is None:
             return None
         if self._rate_limit is None:
@@ -109,7 +109,7 @@ class Play:
         return self._rate_limit
 
     def plan(self) -> Plan:
-        """Return what the run is to do."""
+        """Return the plan of the run."""
         settings, target = self.settings, self.profile.target
         return Plan(
             settings.scenario.name,
@@ -135,11 +135,11 @@ class Play:
         )
 
     def worker_resources(self, plan: Plan, index: int, of: int) -> WorkerResources:
-        """Sign in, prepare the requests, and seat the judge: worker `index` of `of`.
+        """Sign in, and prepare the requests and the validator of worker `index` of `of`.
 
         Raises:
-            UsageError: what was asked for cannot be sent to this target.
-            SetUpFailedError: the target refuses what has to be prepared.
+            UsageError: this target cannot be sent what was asked for.
+            SetUpFailedError: the target refuses a request of the preparation.
 
         """
         users = plan.users // of + (index < plan.users % of)
@@ -183,7 +183,7 @@ class Play:
             judge=judge,
             source=work,
             close=close,
-            told=lambda: told(judge, work),
+            results=lambda: results_of(judge, work),
             virtual_users=lambda: len(work.virtual_users.all),
             rate_limit=rate_limit,
             occupancy=work.occupancy,
@@ -195,7 +195,7 @@ class Play:
     def takeover(
         self, plan: Plan, index: int, of: int, resources: RemoteResources
     ) -> list[LeftoverEvent | NoteEvent]:
-        """Remove what worker `index` of `of` left, and return what is left over: it is gone."""
+        """Remove what a lost worker, `index` of `of`, created; return what is left over."""
         if self.read_only:
             return []
         left = Work.inherit(
@@ -215,8 +215,8 @@ class Play:
         return left
 
 
-def told(judge: AnswerValidator, work: Work) -> dict[str, Any]:
-    """Return what was judged and found since the run's beginning, the sessions' watch (AUT-11) included."""
+def results_of(judge: AnswerValidator, work: Work) -> dict[str, Any]:
+    """Return the validator's results since the start of the run, and the findings about sessions (AUT-11)."""
     rules = {name: [each["judged"], each["broken"]] for name, each in judge.rules().items()}
     rules |= work.rules()
     schema = judge.schema()
@@ -231,23 +231,25 @@ _PLAYS = "_conform_load_play"
 
 
 def play_of(environment: Any) -> Play:
-    """Return what is played in an environment."""
+    """Return the load of a Locust environment."""
     play: Play = getattr(environment, _PLAYS)
     return play
 
 
-def stage(environment: Any, users: dict[str, type[User]], otherwise: type[User]) -> Engine:
-    """Put on what the options of a Locust environment say; `otherwise` are the users where calls arrive by themselves.
+def bootstrap(environment: Any, users: dict[str, type[User]], otherwise: type[User]) -> Engine:
+    """Install the load that the options of a Locust environment describe.
+
+    `users` are the classes of the scenarios; `otherwise` is the class for arrivals without a scenario's user.
 
     Raises:
-        UsageError: something of it is wrong; one line says what and where.
+        UsageError: an option is wrong; one line says which and why.
 
     """
     options = environment.parsed_options
     path = getattr(options, "profile", None)
     profile, catalog = target_of(Path(path) if path else None, options.target or options.host)
     settings = settle(Wish.of(options), profile, None if catalog.is_implicit else catalog.methods)
-    # Without a seed every run draws its own; the workers are sent the one of whoever leads them.
+    # Without a seed every run draws its own, and the master sends it to its workers.
     seed = options.seed if options.seed is not None else time.time_ns() & 0x7FFFFFFF
     play = Play(profile, catalog, settings, seed=seed, read_only=options.read_only)
     play.calibration = calibration_of(options.calibration)
@@ -260,7 +262,7 @@ def stage(environment: Any, users: dict[str, type[User]], otherwise: type[User])
 
 
 def _think(users: type[User], between: tuple[float, float]) -> None:
-    """Have closed users wait between their tasks as the settings say."""
+    """Set the think time of closed users."""
     low, high = between
     if issubclass(users, LoadUser):
         wait: Callable[[Any], float] = lambda user: random.uniform(low, high)  # noqa: E731

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 #: The environment variable that names the file for events, where no argument does.
 EVENTS = "CONFORM_LOAD_EVENTS"
 
-#: The wait for responses when the run is stopped by hand, in seconds.
+#: The wait for responses when a person stops the run, in seconds.
 INTERRUPTED = 2.0
 
 _ENGINES = "_conform_load_engine"

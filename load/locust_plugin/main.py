@@ -16,7 +16,7 @@ __all__ = ["ignore_configuration_files"]
 
 
 class _BareParser(argument_parser.LocustArgumentParser):
-    """Locust's parser, which reads only the files that the command line names."""
+    """A parser like Locust's, which reads only the files that the command line names."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options["default_config_files"] = []
@@ -24,7 +24,7 @@ class _BareParser(argument_parser.LocustArgumentParser):
 
 
 def ignore_configuration_files() -> None:
-    """Have Locust read no configuration file by itself; `--config FILE` still works."""
+    """Let Locust read no configuration file by itself; `--config FILE` still works."""
     parser: Any = argument_parser
     parser.LocustArgumentParser = _BareParser
 

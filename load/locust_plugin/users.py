@@ -48,7 +48,7 @@ class LoadUser(User):
 
     @property
     def generator(self) -> Generator:
-        """What this process sends with; it is waited for."""
+        """The generator of this process, as soon as there is one."""
         if self._generator is None:
             self._generator = engine_of(self.environment).generator()
         return self._generator
@@ -98,16 +98,16 @@ class LoadUser(User):
 
 
 class Steady(LoadUser):
-    """A closed user that does one thing only, sending what is next; it costs no greenlet's switches, and no tasks."""
+    """A closed user that only sends the next call; it needs no switches of greenlets, and no tasks."""
 
     abstract = True
 
     def supply(self) -> Callable[[], Any]:
-        """Return what returns each next call."""
+        """Return a function that returns the next call."""
         raise NotImplementedError
 
     def start(self, group: Group) -> Greenlet:
-        """Begin in a greenlet of the group, not in step with others; it only waits there until the run is over."""
+        """Begin in a greenlet of the group, not in step with others. The greenlet only waits for the end of the run."""
 
         def run(user: Steady) -> None:
             user._begin()
@@ -126,7 +126,7 @@ class Steady(LoadUser):
 
 
 class Idle(User):
-    """A user that has nothing to do: with open arrivals of calls, Locust wants one to be there."""
+    """A user without tasks: with open arrivals of calls, Locust needs one."""
 
     abstract = True
 

@@ -225,7 +225,7 @@ class Second:
             self.gauges.setdefault(name, Gauge()).merge(gauge)
 
     @property
-    def tells(self) -> bool:
+    def any_ended(self) -> bool:
         """Whether any request ended in it."""
         return bool(self.done or self.dropped or self.renewed)
 

@@ -160,7 +160,7 @@ class Failures:
                 reply.done_at,
             )
             self._pending.append((call, outcome, kind, at))
-            # The bytes of long answers are not held longer than necessary.
+            # The bytes of long answers are released as soon as possible.
             if len(self._pending) >= _MAX_PENDING or len(answer) > _MAX_KNOWN_BYTES:
                 self._count_pending()
             return

@@ -1,7 +1,7 @@
-"""Was the generator fit to say so: its processor time, lag, pauses and drops, and what it could send at most.
+"""The health of the generator: processor time, lag, pauses, drops, and the largest rate that it could send.
 
-A generator that is short of processor time, or late, measures itself. `fitness` is a pure function that says
-whether what was measured may be believed, and in one line each why not.
+A generator that is short of processor time, or late, measures itself. `fitness` is a pure function that decides
+whether the figures of a load are valid, with one line for each reason why not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -39,7 +39,7 @@ def cores() -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """Beyond what the generator is the bottleneck. Times are in seconds, the rest are shares."""
+    """The limits beyond which the generator is the bottleneck. Times are in seconds; all others are shares."""
 
     #: Of a core, over the whole run, for any one process: it has one thread.
     cpu: float = 0.85
@@ -64,12 +64,12 @@ class Limits:
 LIMITS = Limits()
 
 
-# --- what a process says of itself -----------------------------------------------------------------------------
+# --- the measurements of a process -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Vitals:
-    """What one process knows of itself since its beginning; later ones replace earlier ones. Times in seconds."""
+    """The measurements of one process since its start, in seconds; later ones replace earlier ones."""
 
     name: str
     seconds: float = 0.0
@@ -83,11 +83,11 @@ class Vitals:
 
     @property
     def cpu(self) -> float:
-        """The share of a core that it took on average."""
+        """The mean share of a core that it used."""
         return self.cpu_seconds / self.seconds if self.seconds > 0 else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the measurements as JSON."""
         return {
             "name": self.name,
             "seconds": self.seconds,
@@ -104,7 +104,7 @@ class Vitals:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_json` wrote."""
+        """Return the measurements that `to_json` wrote."""
         return cls(
             name=data["name"],
             seconds=data["seconds"],
@@ -117,12 +117,12 @@ class Vitals:
         )
 
     def gone(self) -> Vitals:
-        """Return the same of a process that was lost."""
+        """Return the measurements, with the process marked as lost."""
         return replace(self, lost=True)
 
 
 class GcWatch:
-    """Times the garbage collections of this process, from `with` on or from `start` to `stop`."""
+    """Times the garbage collections of this process, in a `with` block or from `start` to `stop`."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -132,12 +132,12 @@ class GcWatch:
         self.total = 0.0
 
     def start(self) -> None:
-        """Begin to watch; a second start changes nothing."""
+        """Start to measure; a second start changes nothing."""
         if self._seen not in gc.callbacks:
             gc.callbacks.append(self._seen)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop to measure."""
         if self._seen in gc.callbacks:
             gc.callbacks.remove(self._seen)
         self._begun = None
@@ -185,14 +185,14 @@ class Meter:
         self.begin()
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Start to measure."""
         self._begun = self._last = self._clock()
         self._begun_cpu = self._last_cpu = self._cpu_time()
         self._most = 0.0
         self.now = 0.0
 
     def sample(self) -> float:
-        """Return the share of a core since the last sample; the last one again when that was only just."""
+        """Return the share of a core since the last sample, or the last share if that sample was a moment ago."""
         moment, used = self._clock(), self._cpu_time()
         if moment - self._last >= self.SHORTEST:
             self.now = max(0.0, used - self._last_cpu) / (moment - self._last)
@@ -201,7 +201,7 @@ class Meter:
         return self.now
 
     def vitals(self) -> Vitals:
-        """Return all since the beginning."""
+        """Return the measurements since the start."""
         return Vitals(
             name=self.name,
             seconds=self._clock() - self._begun,
@@ -215,17 +215,17 @@ class Meter:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the generator reached against a server that answers at once, on this machine, in all its processes."""
+    """The rate of all processes of the generator on this machine, against a server that answers at once."""
 
     rate: float
     cpu_us: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the report has it."""
+        """Return the calibration as JSON."""
         return {"rate": self.rate, "cpu_us": self.cpu_us}
 
     def refuses(self, rate: float, limits: Limits = LIMITS) -> str | None:
-        """Return why so many requests per second are too many to be believed, or None."""
+        """Return why a rate is too high for valid results; None if it is not."""
         if rate <= self.rate * limits.rate_limit:
             return None
         return (
@@ -234,16 +234,17 @@ class Calibration:
         )
 
 
-# --- the judgement ----------------------------------------------------------------------------------------------
+# --- the decision -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that `fitness` looks at.
+    """The facts that `fitness` decides by.
 
     `asked` is the number of arrivals that were due in the measured time, None with closed users, and `sent` how
     many requests were sent in it; `rate` is the highest rate asked for or, with closed users, the one reached.
-    `reopened` kept connections were found closed by the target, on `strays` more came than was asked for.
+    `reopened` is the number of idle connections that the target had closed. On `strays` connections more than the
+    responses arrived.
     """
 
     workers: Sequence[Vitals]
@@ -265,7 +266,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Fitness:
-    """Whether what was measured may be believed; if not, `why`. `remarks` are worth knowing, but forbid nothing."""
+    """Whether the results are valid, and if not, `why`. `remarks` do not make them invalid."""
 
     valid: bool
     why: tuple[str, ...]
@@ -273,7 +274,7 @@ class Fitness:
     facts: Facts
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the report has it: times in milliseconds."""
+        """Return the health for the report, with times in milliseconds."""
         facts = self.facts
         p50, p99 = facts.lag.percentiles((50, 99))
         return {
@@ -299,13 +300,13 @@ class Fitness:
 
 
 def dropped_share(facts: Facts) -> float:
-    """Return the share of the arrivals that were due which had to be dropped."""
+    """Return the share of the due arrivals that were dropped."""
     due = facts.sent + facts.dropped
     return facts.dropped / due if due else 0.0
 
 
 def fitness(facts: Facts, limits: Limits = LIMITS) -> Fitness:
-    """Say whether the generator was fit for what it was asked to do."""
+    """Decide whether the generator was fit for this load."""
     why = list(_reasons(facts, limits))
     if facts.sent and (dropped := _dropped_reason(facts, limits, on_time=not why)) is not None:
         why.append(dropped)
@@ -342,23 +343,26 @@ def _reasons(facts: Facts, limits: Limits) -> Iterable[str]:
 
 
 def _too_late(facts: Facts, limits: Limits) -> str | None:
-    """Return why arrivals were taken up too late for what is judged by them, or None."""
+    """Return why arrivals were taken up too late for the SLOs; None if they were not."""
     late = facts.lag.percentile(99) / 1e6
     if not facts.lag.count or late <= limits.lag_noted:
         return None
-    told = f"arrivals were taken up {late * 1000:.3g} ms late at p99"
+    late_text = f"arrivals were taken up {late * 1000:.3g} ms late at p99"
     if facts.limit is not None and late > limits.lag_share * facts.limit:
-        return f"{told}, {late / facts.limit:.0%} of the tightest limit of a latency ({facts.limit * 1000:.3g} ms)"
+        return f"{late_text}, {late / facts.limit:.0%} of the tightest limit of a latency ({facts.limit * 1000:.3g} ms)"
     if late > limits.lag:
         return (
-            f"{told}, more than {limits.lag * 1000:.3g} ms: the generator lagged behind its schedule, "
+            f"{late_text}, more than {limits.lag * 1000:.3g} ms: the generator lagged behind its schedule, "
             f"and the load was not the one that was asked for"
         )
     return None
 
 
 def _dropped_reason(facts: Facts, limits: Limits, *, on_time: bool) -> str | None:
-    """Return why what was dropped forbids to believe the run, or None; what found no connection only does when late."""
+    """Return why dropped arrivals make the results invalid; None if they do not.
+
+    Arrivals that found no connection only do so if the generator was late.
+    """
     dropped = facts.dropped - facts.starved if on_time else facts.dropped
     due = facts.sent + facts.dropped
     share = dropped / due if due else 0.0

@@ -25,7 +25,7 @@ __all__ = ["HIGHEST", "KEYS", "PERCENTILES", "Histogram", "Ints", "cells_of"]
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 
-#: The highest value that is told apart, in microseconds: one hour. What is above counts as that.
+#: The highest value, in microseconds: one hour. Larger values count as this one.
 HIGHEST = 3_600_000_000
 
 #: The percentiles of a report, by their keys there.
@@ -46,7 +46,7 @@ _HALF_BITS = 10  # 2 * 10**3 distinct values need 2,048 cells, of which each fur
 _HALF = 1 << _HALF_BITS
 _SUB_BITS = _HALF_BITS + 1
 _SUB_MASK = (1 << _SUB_BITS) - 1
-#: The counts are kept for a window of cells only, which grows by whole blocks.
+#: Counts exist for a window of cells only, which grows by whole blocks.
 _BLOCK = 256
 
 _COOKIE = 0x1C849303 | 0x10
@@ -118,7 +118,7 @@ class Histogram:
     # --- recording ------------------------------------------------------------------------------------------
 
     def record(self, us: int, count: int = 1) -> None:
-        """Record a value so many times; raises ValueError when it, or the count, is negative."""
+        """Record a value `count` times; raises ValueError if either is negative."""
         if us < 0 or count < 0:
             raise ValueError(f"a histogram holds no negative values or counts, such as {us} x {count}")
         if count:
@@ -128,11 +128,11 @@ class Histogram:
             self.count += count
 
     def record_many(self, values: npt.NDArray[Any]) -> None:
-        """Record an array of microseconds; fractions are cut off. Raises ValueError when one is negative."""
+        """Record an array of microseconds, without their fractions; raises ValueError if one is negative."""
         self.record_cells(cells_of(values))
 
     def record_cells(self, cells: Ints) -> None:
-        """Record what `cells_of` returned, or any part of it."""
+        """Record cells that `cells_of` returned, or a part of them."""
         if not cells.size:
             return
         first, last = int(cells.min()), int(cells.max())
@@ -144,7 +144,7 @@ class Histogram:
         self.count += int(cells.size)
 
     def merge(self, other: Histogram) -> None:
-        """Add all that another histogram holds."""
+        """Add the counts of another histogram."""
         if not other.count:
             return
         self._cover(other._base, other._base + len(other._counts) - 1)
@@ -153,7 +153,7 @@ class Histogram:
         self.count += other.count
 
     def copy(self) -> Histogram:
-        """Return one with the same contents and cells of its own."""
+        """Return a copy."""
         made = Histogram()
         made._base, made._counts, made.count = self._base, self._counts.copy(), self.count
         return made
@@ -180,17 +180,17 @@ class Histogram:
 
     @property
     def min(self) -> int:
-        """The least value, as the lowest that its cell may stand for; 0 when there is none."""
+        """The smallest value: the lowest of its cell; 0 if there is none."""
         return _lowest(int(self._filled()[0]) + self._base) if self.count else 0
 
     @property
     def max(self) -> int:
-        """The greatest value, as the highest that its cell may stand for; 0 when there is none."""
+        """The largest value: the highest of its cell; 0 if there is none."""
         return _highest(int(self._filled()[-1]) + self._base) if self.count else 0
 
     @property
     def mean(self) -> float:
-        """The mean, each value taken at the middle of its cell; 0.0 when there is none."""
+        """The mean of the middles of the cells; 0.0 if there is none."""
         if not self.count:
             return 0.0
         filled = self._filled()
@@ -220,14 +220,14 @@ class Histogram:
         return [_highest(int(cell) + self._base) for cell in np.searchsorted(sums, ranks)]
 
     def above(self, us: float) -> int:
-        """Return how many values surely were more than so many microseconds: those of higher cells."""
+        """Return the number of values that are certainly above a number of microseconds: those of higher cells."""
         if us < 0:
             return self.count
         first = _cell(min(int(us), HIGHEST)) + 1 - self._base
         return int(self._counts[max(0, first) :].sum())
 
     def cells(self) -> list[tuple[int, int, int]]:
-        """Return the cells that hold something, ascending: lowest value, highest value, count."""
+        """Return the cells that are not empty, in ascending order: lowest value, highest value, count."""
         return [
             (_lowest(cell + self._base), _highest(cell + self._base), int(self._counts[cell]))
             for cell in self._filled().tolist()
@@ -235,7 +235,7 @@ class Histogram:
 
     @property
     def nbytes(self) -> int:
-        """How much memory the counts take."""
+        """The memory of the counts, in bytes."""
         return int(self._counts.nbytes)
 
     def __eq__(self, other: object) -> bool:
@@ -266,7 +266,7 @@ class Histogram:
         self._base, self._counts, self.count = other._base, other._counts, other.count
 
     def figures(self) -> dict[str, Any]:
-        """Return it as the report has it: the encoded whole, and its figures in milliseconds."""
+        """Return the encoded histogram and its figures in milliseconds, for the report."""
         values = self.percentiles([percentile for _, percentile in KEYS])
         return {
             "histogram": self.encode(),
@@ -355,7 +355,7 @@ class Histogram:
 
 
 def _put(body: bytearray, value: int) -> None:
-    """Append a number, ZigZag LEB128; the ninth byte, if it comes to that, has all of its eight bits."""
+    """Append a number in ZigZag LEB128; a ninth byte has all of its eight bits."""
     left = (value << 1) ^ (value >> 63)
     for _ in range(8):
         if left < 0x80:

@@ -1,4 +1,4 @@
-"""What was measured, as Locust's own statistics know it, so that its web UI, CSV files and history are right.
+"""The measurements as Locust's own statistics, so that its web UI, CSV files and history are correct.
 
 Rows are folded a few times a second into a batch: plain numbers, which travel to a master as they are. `apply` adds a
 batch to Locust's entries as if each request had been logged by itself. Locust keeps response times to two digits; here
@@ -27,7 +27,7 @@ _SECONDS = 60
 
 
 def batch(table: Floats, functions: Sequence[str], outcomes: Sequence[Outcome]) -> Batch:
-    """Fold a table of rows, warm-up included, into what Locust's statistics want to know of them."""
+    """Aggregate a table of rows, including the warm-up, for Locust's statistics."""
     if not len(table):
         return {}
     numbers = table[:, 0].astype(np.int64)
@@ -65,7 +65,7 @@ def _counted(values: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
 
 
 def _said(outcome: Outcome) -> str | None:
-    """Return what Locust's table of failures calls an outcome; None where it is none."""
+    """Return the name of an outcome in Locust's table of failures; None if it is not a failure."""
     if outcome.error is not None:
         return outcome.error
     return f"breaks {', '.join(sorted(set(outcome.rules)))}" if outcome.rules else None
@@ -81,7 +81,7 @@ def _buckets(milliseconds: Floats) -> npt.NDArray[np.int64]:
 
 
 def apply(stats: RequestStats, aggregated: Batch, *, method: str, age: float) -> None:
-    """Add a batch to Locust's statistics; `age` is how many seconds the run has gone on.
+    """Add a batch to Locust's statistics; `age` is the time since the start of the run in seconds.
 
     The run's seconds become those of the wall clock as it stands now, so that they stay with Locust's when it jumps.
     """
@@ -124,7 +124,7 @@ def _add(entry: StatsEntry, part: dict[str, Any], now: float, zero: float) -> No
 
 
 def _forget(seconds: dict[int, int], now: float) -> None:
-    """Leave the last seconds alone, or they would pile up for as long as the run goes on."""
+    """Retain the last seconds only, so that memory does not grow with the run."""
     if len(seconds) > 2 * _SECONDS:
         for second in [each for each in seconds if each < now - _SECONDS]:
             del seconds[second]

@@ -1,4 +1,4 @@
-"""What the generator runs on: a comparison names what differs of it beside the numbers."""
+"""The machine of the generator: a comparison names its differences beside the numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["machine_facts"]
 
 
 def machine_facts() -> dict[str, str | int | None]:
-    """Return CPU model, cores, memory in bytes, kernel and Python; None for what is not known."""
+    """Return CPU model, cores, memory in bytes, kernel and Python; None for what is unknown."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

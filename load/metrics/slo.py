@@ -1,21 +1,21 @@
-"""What a load had to hold: SLOs read, judged on enough samples, and conditions to stop early.
+"""SLOs of a load: reads them, judges them on enough samples, and decides when to stop early.
 
     [function] metric op limit        course.find p95 < 200ms · errors < 0.1% · nonconformant = 0 · rate > 190/s
 
 Metrics: a percentile (p50, p95, p99.9), mean and max, from the moment due, of requests that were served or got no
-answer in time; errors and nonconformant, as a share (with %) or a number; rate, what was served per second. Where
-nothing was served, a latency is missed. Where no SLO speaks of errors, `errors < 1%` holds.
+answer in time; errors and nonconformant, as a share (with %) or a number; rate, the requests served per second. If
+nothing was served, an SLO for a latency is missed. If no SLO is about errors, `errors < 1%` applies.
 
-A judgement on a few samples says nothing, so each has its least number:
+Each metric needs a minimum number of samples:
 
-- percentile p: 10 / (1 - p/100), so that about ten samples lie above it (p95: 200, p99: 1,000, p99.9: 10,000);
+- percentile p: 10 / (1 - p/100), so that about ten samples are above it (p95: 200, p99: 1,000, p99.9: 10,000);
 - mean: 30, max: 100;
-- a share s of errors: 3 / s, since only then would none at all show, with 95 % confidence, that there are fewer;
+- a share s of errors: 3 / s, since no error in fewer samples does not show a smaller share with 95 % confidence;
   100 where the limit is 0 or a number;
 - a rate: 5 seconds of measured time.
 
-With fewer, an SLO is *not judged*, which is no pass; unless it is missed whatever else might come: when
-already more samples break it than the least number of samples could bear.
+With fewer samples, an SLO is *not judged*, which is not a pass. It is missed, however, if more samples break it than
+the minimum number of samples allows.
 """
 
 from __future__ import annotations
@@ -67,24 +67,24 @@ _EXAMPLE = "write it as 'p95 < 300ms', 'errors < 0.1%' or 'course.find p99 < 1s'
 _LATENCY_UNITS = {"us": Fraction(1, 1000), "µs": Fraction(1, 1000), "μs": Fraction(1, 1000)}
 _LATENCY_UNITS |= {"ms": Fraction(1), "s": Fraction(1000)}
 
-#: The seconds that a rate has to be measured for.
+#: The measured seconds that a rate needs.
 RATE_SECONDS = 5
-#: Above how many per cent of a limit nothing else could be said with fewer samples.
+#: Samples above a percentile that it needs, and the factor of the rule of three for 95 % confidence.
 _ABOVE = 10
 _CONFIDENT = 3
 
-#: What holds where no SLO speaks of errors, and how it is lifted.
+#: The SLO that applies if none is about errors, and how to lift it.
 DEFAULT = "errors < 1%"
 LIFTED = "the default, as no SLO speaks of errors; --slo 'errors <= 100%' lifts it"
-#: With fewer samples in all, one failure does not miss the default.
+#: The samples from which on one failure can miss the default.
 _REMARK = 100
-#: The percentiles of the generator's lateness that a miss is compared with.
+#: Percentiles of the generator's lag that a miss is compared with.
 _LATENESS = (50.0, 90.0, 99.0, 99.9, 100.0)
 
 
 @dataclass(frozen=True)
 class Slo:
-    """One objective: latencies in ms, shares in %, rates per second, numbers without a unit."""
+    """An SLO: latencies in ms, shares in %, rates per second, numbers without a unit."""
 
     text: str
     metric: str
@@ -92,9 +92,9 @@ class Slo:
     limit: float
     unit: str
     function: str | None = None
-    #: Whether it holds without having been asked for.
+    #: Whether it applies without being asked for.
     default: bool = False
-    #: Of every so many seconds, from a moment on, and at a step's rate; None: of the whole run.
+    #: The length of its windows, the second from which on it applies, and the rate of its step; None for the whole run.
     every: float | None = None
     since: float | None = None
     at_rate: float | None = None
@@ -106,17 +106,17 @@ class Slo:
 
     @property
     def percentile(self) -> float | None:
-        """The percentile that it is about, if it is."""
+        """The percentile that it is about; None for another metric."""
         return float(self.metric[1:]) if re.fullmatch(r"p[0-9.]+", self.metric) else None
 
     @property
     def is_latency(self) -> bool:
-        """Whether it is about how long requests took."""
+        """Whether it is about latencies."""
         return self.unit == "ms" and self.metric != "recovery"
 
     @property
     def needed(self) -> int:
-        """The least number of samples (for a rate: of seconds) that it is judged on."""
+        """The minimum number of samples (for a rate, of seconds) to judge it."""
         if self.metric == "rate":
             return RATE_SECONDS
         if self.metric == "recovery":
@@ -124,14 +124,14 @@ class Slo:
         if self.metric == "mean":
             return 30
         if (percentile := self.percentile) is not None:
-            # As written: 99.9 leaves a thousandth above it, not a bit more or less.
+            # Of the text: a float of 99.9 does not leave exactly a thousandth above it.
             return max(1, math.ceil(_ABOVE / (1 - Fraction(repr(percentile)) / 100)))
         if self.unit == "%" and self.limit > 0:
             return math.ceil(_CONFIDENT * 100 / Fraction(repr(self.limit)))
         return 100
 
     def holds(self, value: float) -> bool:
-        """Return whether a value keeps it."""
+        """Return whether a value meets it."""
         match self.op:
             case "<":
                 return value < self.limit
@@ -145,7 +145,7 @@ class Slo:
                 return value == self.limit
 
     def margin(self, value: float) -> float | None:
-        """Return the share of the limit that is left, negative when it is missed; None where the limit is 0."""
+        """Return the share of the limit that is left, negative if it is missed; None if the limit is 0."""
         if not self.limit or self.op == "=":
             return None
         left = self.limit - value if self.op in ("<", "<=") else value - self.limit
@@ -154,7 +154,7 @@ class Slo:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of an SLO: verdict is "pass", "fail" or "not judged", and a reason where it is the last."""
+    """The result of an SLO; `verdict` is "pass", "fail" or "not judged", which has a reason."""
 
     slo: Slo
     verdict: str
@@ -162,16 +162,16 @@ class Result:
     samples: int
     needed: int
     reason: str | None = None
-    #: Of an SLO for every so many seconds: how many were judged, how many joined, and which missed it.
+    #: For an SLO of windows: how many were judged, how many were joined, and those that missed it.
     windows: Mapping[str, Any] | None = None
 
     @property
     def margin(self) -> float | None:
-        """The share of the limit that is left; negative when it is missed."""
+        """The share of the limit that is left; negative if it is missed."""
         return None if self.value is None else self.slo.margin(self.value)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the report has it."""
+        """Return the result for the report."""
         return {
             "text": self.slo.text,
             "function": self.slo.function,
@@ -204,7 +204,7 @@ def measured_text(slo: Slo, value: float | None) -> str:
 
 
 def parse(text: str, functions: Collection[str] | None = None) -> Slo:
-    """Read an SLO; `functions`, if given, are those that a load calls. Raises UsageError."""
+    """Return the SLO of a text; `functions`, if given, are those that the load calls. Raises UsageError."""
     objective, parts = _parts(text.strip())
     found = _TEXT.fullmatch(objective)
     if not found:
@@ -246,7 +246,7 @@ def parse(text: str, functions: Collection[str] | None = None) -> Slo:
 
 
 def _parts(text: str) -> tuple[str, dict[str, float]]:
-    """Return an SLO without what it says of time, and that: `every`, `since` and `at_rate`. Raises UsageError."""
+    """Return the text of an SLO without its times, and the times: `every`, `since`, `at_rate`. Raises UsageError."""
     parts: dict[str, float] = {}
     objective = text
     while found := _TAIL.fullmatch(objective):
@@ -273,9 +273,9 @@ def judge(
     seconds: float,
     doubt: Doubt | None = None,
 ) -> list[Result]:
-    """Judge SLOs on what was measured, warm-up excluded, in so many seconds.
+    """Judge SLOs on the counts of some measured seconds, excluding the warm-up.
 
-    With a `doubt`, a miss that the generator itself may have caused is not judged, nor is a pass where it was not fit.
+    With a `doubt`, a miss that the generator may have caused is not judged, nor is a pass if the generator was unfit.
     """
     judged = []
     for slo in slos:
@@ -288,9 +288,9 @@ def judge(
 def judge_default(
     slos: Collection[Slo], total: Counts, functions: Mapping[str, Counts], doubt: Doubt | None = None
 ) -> list[Result]:
-    """Judge the default objective for errors where none of these speaks of them.
+    """Judge the default SLO for errors if none of these is about errors.
 
-    It holds in total, and for each function with enough samples that no objective speaks of; only the functions that
+    It applies in total, and to each function with enough samples and without an SLO for its errors. Only functions that
     miss it have a result of their own.
     """
     spoken = {slo.function for slo in slos if slo.metric == "errors"}
@@ -313,7 +313,7 @@ def judge_default(
 
 
 def _default(slo: Slo, total: Counts) -> Result:
-    """Judge the default in total: on however few samples, for a load without any gate would be none."""
+    """Judge the default in total, on any number of samples: otherwise a short load would have no gate."""
     samples = total.wanted
     if not samples:
         return Result(slo, "not judged", None, 0, 1, "nothing was measured")
@@ -365,7 +365,7 @@ def _value(slo: Slo, counts: Counts) -> float:
 
 
 def _surely_missed(slo: Slo, counts: Counts) -> bool:
-    """Return whether it would be missed even if all samples that are still needed were good ones."""
+    """Return whether it would be missed even if all samples up to the minimum were good."""
     if slo.op not in ("<", "<=", "=") or slo.metric in ("rate", "mean"):
         return False
     if slo.metric in ("errors", "nonconformant"):
@@ -375,7 +375,7 @@ def _surely_missed(slo: Slo, counts: Counts) -> bool:
 
 
 def cannot_hold(slo: Slo, bad: int, samples: float) -> bool:
-    """Return whether so many bad samples (errors, or latencies above the limit) are too many among so many in all."""
+    """Return whether there are too many bad samples (errors, or latencies above the limit) among all."""
     if slo.metric in ("errors", "nonconformant"):
         return (100 * bad / samples if slo.unit == "%" else float(bad)) > slo.limit
     percentile = slo.percentile
@@ -383,7 +383,7 @@ def cannot_hold(slo: Slo, bad: int, samples: float) -> bool:
 
 
 def hopeless(slo: Slo, counts: Counts, expected: float | None, seconds: float) -> bool:
-    """Return whether an SLO cannot be held any more, whatever else comes.
+    """Return whether an SLO cannot be met any more, whatever else comes.
 
     `expected` is how many requests there will be at most in `seconds` in all, None where that is not known.
     """
@@ -406,12 +406,12 @@ def hopeless(slo: Slo, counts: Counts, expected: float | None, seconds: float) -
     return expected is not None and cannot_hold(slo, bad, max(expected, needed))
 
 
-# --- what the generator may have caused itself ------------------------------------------------------------------
+# --- the part of the generator in a miss -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """What the generator may have added to what it measured.
+    """What the generator may have added to the measurements.
 
     `lag` is how late arrivals were taken up; an answer may have been read as late. `why` says why the generator was
     not fit, None where it was. `unsent` is how many requests were due and never sent. A wait of more than
@@ -427,7 +427,7 @@ class Doubt:
     timeout: float = 0.0
 
     def review(self, result: Result, counts: Counts, seconds: float) -> Result:
-        """Return a result with the verdict that it has in spite of the generator."""
+        """Return a result with the verdict that is certain in spite of the generator."""
         if result.verdict == "pass" and self.why is not None:
             return replace(result, verdict="not judged", reason=f"the generator was not fit: {self.why}")
         if result.verdict == "fail" and (why := self._explains(result.slo, counts, seconds)) is not None:
@@ -435,7 +435,7 @@ class Doubt:
         return result
 
     def _explains(self, slo: Slo, counts: Counts, seconds: float) -> str | None:
-        """Return how the generator alone may have caused a miss; None where it cannot have."""
+        """Return how the generator alone may have caused a miss; None if it cannot have."""
         if slo.is_latency:
             return self._explains_latency(slo, counts)
         if self.why is None or slo.metric == "nonconformant":
@@ -472,7 +472,7 @@ class Doubt:
         doubtful = self.why is not None and math.isinf(self.certain_after)
         starved = counts.starved if doubtful else Histogram()
         if slo.metric == "mean":
-            # What is late when it is sent, and when it is read, is late twice.
+            # A request that is sent late and read late is late twice.
             sure = counts.due.mean - 2 * self.lag.mean > limit and not starved.count
         else:
             sure = any(
@@ -491,7 +491,7 @@ class Doubt:
         )
 
     def _beyond(self, histogram: Histogram, starved: Histogram, slo: Slo, often: int, of: float) -> bool:
-        """Return whether too many are above the limit by more than the lateness that so many per cent keep within."""
+        """Return whether too many latencies are above the limit by more than a percentile of the lag."""
         bound = slo.limit * 1000 + often * self.lag.percentile(of)
         bad = histogram.above(bound) - starved.above(bound)
         samples = max(histogram.count - starved.count, slo.needed if histogram.count < slo.needed else 0)
@@ -503,7 +503,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Abort:
-    """A condition that stops the run when it has been true over the last `seconds`."""
+    """A condition that stops the run if it was true over the last `seconds`."""
 
     text: str
     condition: Slo
@@ -511,7 +511,7 @@ class Abort:
 
 
 def parse_abort(text: str, functions: Collection[str] | None = None, *, seconds: int = 10) -> Abort:
-    """Read an abort condition: an SLO's text, with `over 15s` after it if not over the last 10. Raises UsageError."""
+    """Return the condition of a text: an SLO, and `over 15s` if not over the last 10 s. Raises UsageError."""
     found = re.fullmatch(r"(.*?)\s+over\s+([0-9]{1,4})\s*s", text.strip())
     if found:
         text, seconds = found[1], int(found[2])
@@ -527,10 +527,10 @@ def parse_abort(text: str, functions: Collection[str] | None = None, *, seconds:
 
 @dataclass
 class Watch:
-    """Looks at the run as it goes, second by second, and says when it is to be stopped.
+    """Checks the conditions to stop, second by second.
 
-    A condition is looked at once its seconds have gone by since the beginning (the warm-up, `start`, excluded),
-    and by the same least numbers of samples as SLOs: with too few of them nothing is stopped.
+    A condition is checked once its seconds have passed since the end of the warm-up (`start`). It needs as many samples
+    as an SLO: with too few, nothing is stopped.
     """
 
     conditions: Sequence[Abort]
@@ -547,7 +547,7 @@ class Watch:
         )
 
     def see(self, second: Second) -> str | None:
-        """Take in the next second; return why to stop, in words, or None."""
+        """Add the next second; return why to stop, in words, or None."""
         if not self.conditions or second.at < self.start:
             return None
         self._seconds.append(second)
@@ -573,7 +573,7 @@ class Watch:
 
 
 def counts_of(second: Second, function: str | None, *, latencies: bool) -> Counts:
-    """Return what came to its end in a second, of one function or of all; with `latencies`, their histogram, too."""
+    """Return the counts of a second, of one function or of all; with `latencies`, including their histogram."""
     counts = Counts()
     latency: Histogram | None = second.due
     if function is None:
@@ -582,7 +582,7 @@ def counts_of(second: Second, function: str | None, *, latencies: bool) -> Count
             second.failed,
             second.nonconformant,
         )
-        # How long they waited is in the latencies already.
+        # Their waits are in the latencies already.
         counts.starved.record(0, second.starved)
         counts.errors["timeout"] = second.errors["timeout"]
     else:

@@ -1,4 +1,4 @@
-"""The slowest served requests of a load, each with what is needed to look for it on the target's side."""
+"""The slowest served requests of a load, each with what is needed to find it in the logs of the target."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 __all__ = ["MAX_SLOWEST", "Slowest", "slowest_of"]
 
-#: How many requests are retained.
+#: Requests that are retained.
 MAX_SLOWEST = 10
 
 
 class Slowest:
-    """The slowest requests of one process; only one that is slower than `least` seconds need be handed to it."""
+    """The slowest requests of one process; those that took at most `least` seconds need not be added."""
 
     def __init__(self) -> None:
         self.least = -1.0
         self._heap: list[tuple[float, int, dict[str, Any]]] = []
         self._number = 0
-        self._told = 0
+        self._reported = 0
 
     def take(
         self,
@@ -31,7 +31,7 @@ class Slowest:
         virtual_user: Any,
         connection: int | None,
     ) -> None:
-        """Take in a served request; moments are seconds since the run's beginning."""
+        """Add a served request; moments are seconds since the start of the run."""
         self._number += 1
         session = getattr(virtual_user, "number", None)
         entry = {
@@ -53,10 +53,10 @@ class Slowest:
             self.least = self._heap[0][0]
 
     def news(self) -> list[dict[str, Any]] | None:
-        """Return the slowest requests so far; None where nothing is new."""
-        if self._told == self._number:
+        """Return the slowest requests so far; None if none was added since the last call."""
+        if self._reported == self._number:
             return None
-        self._told = self._number
+        self._reported = self._number
         return [entry for _, _, entry in self._heap]
 
 

@@ -1,11 +1,10 @@
-"""SLOs in time: in every window of so many seconds, from a moment on, at a step's rate, and after a spike.
+"""SLOs of parts of a run: of every window of some seconds, from a moment on, of a step, and after a spike.
 
     errors < 1% in every 10s · p95 < 300ms from 30s · p99 < 80ms at 100/s · recovery < 10s
 
-A second belongs to the window or the step that it lies in as a whole, with the requests that came to their end in it;
-the warm-up is left out. A window with too few samples to be judged is joined with the next one. A ramp is looked at in
-ten parts, each known by its mean rate. Memory is bounded: of each window that missed its SLO the counts are retained,
-up to `MAX_MISSED`.
+A second belongs to the window or the step that contains all of it, with the requests that ended in it. The warm-up is
+excluded. A window with too few samples is joined with the next one. A ramp is divided into ten parts, each with its
+mean rate. Memory is bounded: the counts of windows that missed an SLO are retained, up to `MAX_MISSED`.
 """
 
 from __future__ import annotations
@@ -22,45 +21,43 @@ from load.schedule.profiles import Schedule
 
 __all__ = ["MAX_MISSED", "Recovery", "Step", "TimedSlos", "steps_of"]
 
-#: Windows that missed one SLO, retained with their counts.
+#: Windows that missed an SLO and are retained with their counts.
 MAX_MISSED = 20
-#: The parts that a ramp is looked at in.
+#: The parts of a ramp.
 RAMP_PARTS = 10
-#: The least seconds before a spike that a recovery is compared with, and how many good ones in a row are one.
+#: The seconds before a spike that a recovery needs, and the number of good seconds in a row that make one.
 MIN_BASELINE_SECONDS, RECOVERED_SECONDS = 5, 3
-#: By how much a second's latency may be above the worst second's before the spike.
+#: The largest ratio of a good second's latency to that of the worst second before the spike.
 RECOVERED_LATENCY = 1.1
 
 
 @dataclass
 class Step:
-    """A part of a schedule with a rate of its own, and what was measured in its whole seconds."""
+    """A part of a schedule with its own rate, and the counts of its whole seconds."""
 
     begin: float
     end: float
     low: float
     high: float
     counts: Counts = field(default_factory=Counts)
-    #: The same of each function, where an SLO asks for it.
-    functions: dict[str, Counts] = field(default_factory=dict)
     seconds: int = 0
 
     @property
     def rate(self) -> float:
-        """The mean rate asked for in it."""
+        """The mean rate that is asked for."""
         return (self.low + self.high) / 2
 
     def holds(self, second: Second) -> bool:
-        """Return whether a second lies in it as a whole."""
+        """Return whether it contains all of a second."""
         return self.begin <= second.at and second.at + 1 <= self.end
 
     def has(self, rate: float) -> bool:
-        """Return whether it asks for a rate, at some moment where the rate changes."""
+        """Return whether it has a rate, at any moment of it."""
         low, high = sorted((self.low, self.high))
         return low * 0.999 <= rate <= high * 1.001
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the report has it."""
+        """Return the step for the report."""
         counts, seconds = self.counts, max(self.seconds, 1)
         p50, p95, p99 = (
             value / 1000 if counts.due.count else None for value in counts.due.percentiles((50, 95, 99))
@@ -82,7 +79,7 @@ class Step:
 
 
 def steps_of(schedule: Schedule | None) -> list[Step]:
-    """Return the steps of a schedule: those of `steps` and of a spike, and a ramp in parts."""
+    """Return the steps of a schedule: of `steps`, of a spike, or the parts of a ramp."""
     if schedule is None or schedule.kind not in ("steps", "spike", "ramp"):
         return []
     steps, at = [], 0.0
@@ -102,17 +99,17 @@ def steps_of(schedule: Schedule | None) -> list[Step]:
 
 @dataclass
 class _Window:
-    """What was measured from one moment to another."""
+    """The counts from one moment to another."""
 
     begin: float
     end: float
     counts: Counts
     seconds: int
-    #: From the first to the last of its seconds that missed the SLO by themselves.
+    #: The span of the seconds that missed the SLO by themselves.
     bad: tuple[float, float] | None = None
 
     def merged(self, other: _Window) -> _Window:
-        """Return this one and the one after it as one."""
+        """Return this window joined with the one after it."""
         counts = Counts.sum([self.counts, other.counts])
         bad = self.bad or other.bad
         if self.bad is not None and other.bad is not None:
@@ -121,7 +118,7 @@ class _Window:
 
 
 def _bad_seconds(window: _Window) -> str:
-    """Return in which of its seconds a window missed its SLO, where that is a part of it."""
+    """Return the seconds in which a window missed its SLO, in words; empty if that is all of it."""
     if window.bad is None or window.bad == (window.begin, window.end):
         return ""
     return f", by what came from {window.bad[0]:g} to {window.bad[1]:g} s"
@@ -132,7 +129,7 @@ class _Timed:
 
     def __init__(self, slo: Slo, start: float, steps: Sequence[Step]) -> None:
         self.slo = slo
-        #: The same as an SLO of what is measured in one window.
+        #: The SLO of one window.
         self.plain = replace(slo, every=None, since=None, at_rate=None)
         self.begin = math.ceil(max(start, slo.since or 0.0) - 1e-9)
         self.steps = None if slo.at_rate is None else [step for step in steps if step.has(slo.at_rate)]
@@ -207,7 +204,7 @@ class _Timed:
         functions = {} if slo.function is None else {slo.function: window.counts}
         (result,) = judge([slo], window.counts, functions, float(window.seconds))
         if slo.is_latency and not window.counts.served and window.counts.wanted < slo.needed:
-            # Of a few requests, none of which was served, nothing is said of this window alone.
+            # A few requests, none of which was served, are too few to judge this window alone.
             return replace(result, verdict="not judged")
         return result
 
@@ -226,7 +223,7 @@ class _Timed:
         return one.value > other.value if self.slo.op in ("<", "<=", "=") else one.value < other.value
 
     def result(self, doubt: Doubt | None) -> Result:
-        """Return what came of it."""
+        """Return the result so far."""
         if self.slo.every is None:
             window = self.open or _Window(0.0, 0.0, Counts(), 0)
             result = replace(self._judge(window), slo=self.slo)
@@ -254,7 +251,7 @@ class _Timed:
             self._record(window, result)
 
     def _of_all(self, doubt: Doubt | None) -> Result:
-        told: dict[str, Any] = {
+        record: dict[str, Any] = {
             "seconds": self.slo.every,
             "judged": self.judged,
             "joined": self.joined,
@@ -264,7 +261,7 @@ class _Timed:
         joined = f"; {self.joined} of too few samples joined with the next" if self.joined else ""
         if self.worst is None:
             reason = f"no window of {self.slo.every:g} s had the {needed:,} samples that it needs, nor all together"
-            return Result(self.slo, "not judged", None, self.samples, needed, reason, told)
+            return Result(self.slo, "not judged", None, self.samples, needed, reason, record)
         value = self.worst.value
         standing = []
         doubtful = None
@@ -275,7 +272,7 @@ class _Timed:
             else:
                 doubtful = seen.reason
         if standing:
-            told["missed"] = [
+            record["missed"] = [
                 {
                     "from": each.begin,
                     "to": each.end,
@@ -291,11 +288,17 @@ class _Timed:
             )
             more = f" and {self.failing - len(standing[:4])} more" if self.failing > len(standing[:4]) else ""
             reason = f"missed in {self.failing} of {self.judged} windows: {where}{more}{joined}"
-            return Result(self.slo, "fail", value, self.samples, needed, reason, told)
+            return Result(self.slo, "fail", value, self.samples, needed, reason, record)
         if doubtful is not None:
-            return Result(self.slo, "not judged", value, self.samples, needed, doubtful, told)
+            return Result(self.slo, "not judged", value, self.samples, needed, doubtful, record)
         passed = Result(
-            self.slo, "pass", value, self.samples, needed, f"the worst of {self.judged} windows{joined}", told
+            self.slo,
+            "pass",
+            value,
+            self.samples,
+            needed,
+            f"the worst of {self.judged} windows{joined}",
+            record,
         )
         if doubt is not None and doubt.why is not None:
             reason = f"the generator was not fit: {doubt.why}"
@@ -304,7 +307,7 @@ class _Timed:
 
 
 class Recovery:
-    """How long after a spike latency and errors are what they were in the seconds before it."""
+    """The time after a spike until latency and errors are as they were before it."""
 
     def __init__(self, slo: Slo, start: float, steps: Sequence[Step]) -> None:
         self.slo = slo
@@ -315,7 +318,7 @@ class Recovery:
         self.recovered: float | None = None
 
     def see(self, second: Second) -> None:
-        """Take in the next second."""
+        """Add the next second."""
         if second.at < self.begin:
             return
         counts = counts_of(second, None, latencies=True)
@@ -341,7 +344,7 @@ class Recovery:
         return not self.slo.holds(1000.0 * max(0, self.seconds - self.good))
 
     def result(self, doubt: Doubt | None) -> Result:
-        """Return what came of it."""
+        """Return the result so far."""
         needed = RECOVERED_SECONDS
         if self.baseline < MIN_BASELINE_SECONDS:
             reason = (
@@ -350,20 +353,20 @@ class Recovery:
             return Result(self.slo, "not judged", None, self.baseline, MIN_BASELINE_SECONDS, reason)
         before = f"before the spike p95 was {self.latency:.3g} ms and errors {self.share:.2%} at most"
         if self.recovered is None:
-            # What came last may be the beginning of a recovery.
+            # The last good seconds may be the beginning of a recovery.
             lasted = 1000.0 * max(0, self.seconds - self.good)
             missed = not self.slo.holds(lasted)
             reason = f"not recovered {self.seconds} s after the spike; {before}"
             return Result(self.slo, "fail" if missed else "not judged", lasted, self.seconds, needed, reason)
-        held = self.slo.holds(self.recovered)
-        if held and doubt is not None and doubt.why is not None:
+        met = self.slo.holds(self.recovered)
+        if met and doubt is not None and doubt.why is not None:
             reason = f"the generator was not fit: {doubt.why}"
             return Result(self.slo, "not judged", self.recovered, self.seconds, needed, reason)
-        return Result(self.slo, "pass" if held else "fail", self.recovered, self.seconds, needed, before)
+        return Result(self.slo, "pass" if met else "fail", self.recovered, self.seconds, needed, before)
 
 
 class TimedSlos:
-    """All SLOs of a run that are about a part of it, and its steps; `see` takes in second by second."""
+    """The SLOs of a run that are about a part of it, and its steps; `see` adds second by second."""
 
     def __init__(self, slos: Sequence[Slo], start: float, schedule: Schedule | None) -> None:
         self.steps = steps_of(schedule)
@@ -382,7 +385,7 @@ class TimedSlos:
         return frozenset(slo.function for slo in named if slo.function is not None and slo.is_latency)
 
     def see(self, second: Second) -> None:
-        """Take in the next second."""
+        """Add the next second."""
         for each in self._each.values():
             each.see(second)
         if second.at < math.ceil(self._start - 1e-9):
@@ -393,18 +396,18 @@ class TimedSlos:
                 step.counts.merge(counts_of(second, None, latencies=True))
 
     def result(self, slo: Slo, doubt: Doubt | None) -> Result:
-        """Return what came of one of the SLOs."""
+        """Return the result of one of the SLOs."""
         return self._each[slo.text].result(doubt)
 
     def hopeless(self, arrivals: Callable[[float], float] | None, duration: float) -> Iterator[Slo]:
-        """Yield the SLOs that cannot be held any more, whatever else comes (`_Timed.hopeless`)."""
+        """Yield the SLOs that cannot be met any more, whatever else comes (`_Timed.hopeless`)."""
         for each in self._each.values():
             if each.hopeless(arrivals, duration):
                 yield each.slo
 
     @staticmethod
     def wrong(slo: Slo, schedule: Schedule | None, seconds: float) -> str | None:
-        """Return why a run on this schedule, for so many seconds, cannot judge an SLO; None where it can."""
+        """Return why a run with this schedule and duration cannot judge an SLO; None if it can."""
         steps = steps_of(schedule)
         checks: tuple[tuple[Callable[[], bool], str], ...] = (
             (

@@ -17,11 +17,11 @@ __all__ = ["Search", "Trial"]
 
 @dataclass(frozen=True)
 class Trial:
-    """A rate that was tried for some seconds; `held` is whether it kept the SLOs, None where it was not judged."""
+    """A rate that was tried for some seconds; `met` is whether the SLOs were met, None if that was not judged."""
 
     rate: float
     seconds: float
-    held: bool | None
+    met: bool | None
 
 
 @dataclass(frozen=True)
@@ -74,25 +74,25 @@ class Search:
 
     @property
     def best(self) -> float | None:
-        """The highest rate that held below the lowest that did not; None where there is none so far."""
+        """The highest rate that met the SLOs below the lowest that did not; None if there is none so far."""
         bound = self._bound
-        held = [each.rate for each in self.trials if each.held and (bound is None or each.rate < bound)]
-        return max(held, default=None)
+        met = [each.rate for each in self.trials if each.met and (bound is None or each.rate < bound)]
+        return max(met, default=None)
 
     @property
     def _bound(self) -> float | None:
-        failed = [each.rate for each in self.trials if each.held is False]
+        failed = [each.rate for each in self.trials if each.met is False]
         unjudged = [
             first.rate
             for first, second in pairwise(self.trials)
-            if first.held is None and second.held is None and first.rate == second.rate
+            if first.met is None and second.met is None and first.rate == second.rate
         ]
         return min([*failed, *unjudged], default=None)
 
     @property
     def _repeats(self) -> bool:
         """Whether the last trial could not be judged, for the first time."""
-        if not self.trials or self.trials[-1].held is not None:
+        if not self.trials or self.trials[-1].met is not None:
             return False
         return len(self.trials) < 2 or self.trials[-2].rate != self.trials[-1].rate
 
@@ -135,7 +135,7 @@ class Search:
         return None
 
     def _word(self, rate: float) -> str:
-        failed = any(each.rate == rate and each.held is False for each in self.trials)
+        failed = any(each.rate == rate and each.met is False for each in self.trials)
         return "did not" if failed else "could not be judged"
 
     @property
@@ -145,7 +145,7 @@ class Search:
 
     @property
     def result(self) -> float | None:
-        """The highest rate that held, when the search has ended; None where none did."""
+        """The highest rate that met the SLOs, when the search has ended; None if none did."""
         return self.best if self.over else None
 
     @property
@@ -159,11 +159,11 @@ class Search:
             raise ValueError("the search is over")
         return constant(rate, self.next_seconds, spacing=spacing)
 
-    def tried(self, held: bool | None) -> Search:
-        """Return the search after the next rate has held, has not, or could not be judged (None)."""
+    def tried(self, met: bool | None) -> Search:
+        """Return the search after the next rate met the SLOs, did not, or could not be judged (None)."""
         if (rate := self.next_rate) is None:
             raise ValueError("the search is over")
-        return replace(self, trials=(*self.trials, Trial(rate, self.next_seconds, held)))
+        return replace(self, trials=(*self.trials, Trial(rate, self.next_seconds, met)))
 
     def to_json(self) -> dict[str, Any]:
         """Return the search as JSON."""
@@ -179,7 +179,7 @@ class Search:
             "most": self.most,
             "samples": self.samples,
             "trials": [
-                {"rate": each.rate, "seconds": each.seconds, "held": each.held} for each in self.trials
+                {"rate": each.rate, "seconds": each.seconds, "held": each.met} for each in self.trials
             ],
             "result": self.result,
             "why": self.why,
@@ -189,5 +189,5 @@ class Search:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the search that `to_json` wrote."""
         numbers = {name: data[name] for name in ("low", "high", "seconds", "factor", "tolerance", "most")}
-        trials = tuple(Trial(**each) for each in data["trials"])
+        trials = tuple(Trial(each["rate"], each["seconds"], each["held"]) for each in data["trials"])
         return cls(**numbers, samples=data.get("samples", 0), trials=trials)

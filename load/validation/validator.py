@@ -5,7 +5,7 @@ There are three paths, each tried where the one before gives no verdict:
 1. A response whose head and body, byte by byte, were checked before has the same verdict.
 2. A body is decoded and encoded again by a decoder made for the members that were observed, in their order. Where that
    gives the same bytes, the body is one JSON text in UTF-8 without duplicate members, and its names are those of an
-   earlier response to the same function that kept every rule.
+   earlier response to the same function that broke no rule.
 3. Everything else becomes an `Exchange`, and each rule of the rulebook checks it.
 
 So the fast paths only find that a response is equivalent to one that the rules have checked; a violation is always

@@ -1,7 +1,7 @@
-"""Who plays what: the functions of a target that a scenario's parts are played by, told by what they do (x-object).
+"""The functions of a target for the parts of a scenario, found by what they do with objects (`x-object`).
 
-A scenario names no function. It says what its users do with things: look through them, open one, change it; which
-functions that is, on this target, the catalogue tells.
+A scenario names no function. It says what its users do with objects: list them, read one, change it. The catalogue
+says which functions of the target do that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from conformance.protocol.profile import Profile
 
 __all__ = ["PARTS", "Cast", "cast"]
 
-#: What each scenario's users do: what they must be able to, and what they do where the target lets them.
+#: Per scenario: the parts that the target must have functions for, and those that are optional.
 PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "student": (("list", "read"), ("whoami",)),
     "teacher": (("create", "read", "update"), ("list", "delete")),
@@ -27,7 +27,7 @@ _WORDS = {"list": "lists", "read": "reads", "create": "creates", "update": "chan
 
 @dataclass(frozen=True)
 class Cast:
-    """The functions by part, and the kind of object that it is all about (None: none)."""
+    """The functions of a scenario's parts, and the kind of their objects; None if they have none."""
 
     scenario: str
     kind: str | None
@@ -41,9 +41,9 @@ class Cast:
 
 
 def cast(scenario: str, profile: Profile, catalog: Catalog, *, writable: bool = True) -> Cast:
-    """Return who plays what in a scenario, on this target.
+    """Return the functions of this target for the parts of a scenario.
 
-    Where several kinds of objects would do, it is the one with which most can be done; of several such, the first.
+    Of several suitable kinds of objects it is the one with the most parts; of several such, the first.
 
     Raises:
         UsageError: the profile or the catalogue lacks what the scenario needs; the line says what.
@@ -68,7 +68,7 @@ def cast(scenario: str, profile: Profile, catalog: Catalog, *, writable: bool = 
 def _fixed(
     scenario: str, profile: Profile, catalog: Catalog, needed: Sequence[str], welcome: Sequence[str]
 ) -> dict[str, str]:
-    """Return what the profile, and not the catalogue, says how to do: signing in, asking who one is."""
+    """Return the functions that the profile names: for signing in, and for asking whose a session is."""
     auth = profile.auth
     known = {
         "login": auth.login.function if auth.login else None,
@@ -86,7 +86,7 @@ def _fixed(
 
 
 def _doing(kind: str, profile: Profile, catalog: Catalog, *, writable: bool) -> dict[str, str]:
-    """Return what can be done with a kind of object, by users of the profile: the function for each."""
+    """Return the functions that users of the profile may call on a kind of object, by what they do."""
     found: dict[str, str] = {}
     for method in catalog:
         role = method.object

@@ -1,4 +1,4 @@
-"""Virtual users: as whom and in which session a call is sent, and whether sessions are kept apart (AUT-11).
+"""Virtual users: as whom and in which session a call is sent, and whether sessions are isolated (AUT-11).
 
 Each virtual user has a session of its own, also where several are the same user of the profile. Signing in is part of
 the set-up: it uses the suite's ordinary client and never counts as a latency. Blocking work is done in threads of the
@@ -354,7 +354,7 @@ class VirtualUsers:
         if first:
             self.mark("renewal", "sessions had ended, and are renewed", now)
 
-    # -- are sessions kept apart (AUT-11) ----------------------------------------------------------------------
+    # -- are sessions isolated (AUT-11) ------------------------------------------------------------------------
 
     def watch(self, call: Any, reply: Any) -> None:
         """Check the response to a whoami call: it names the session's own user, unless sessions are mixed up."""

@@ -73,6 +73,48 @@ class Work:
         self.left_out: list[tuple[str, str]] = []
         #: Calls that were replaced by creates, since there was no object to consume.
         self.substituted = 0
+        self.tag = f"conform-load-{seed & 0xFFFFFF:06x}-{index}"
+        texts = UniqueTexts(self.tag)
+        max_objects = self._connect(rate_limit, texts, writable=profile.may_write and not read_only)
+        self.virtual_users = VirtualUsers(
+            self.caller, self.sessions, profile, renewed=self._renewed, mark=mark, found=found
+        )
+        #: Which sessions have a call under way: updated by whoever sends the calls.
+        self.occupancy = Occupancy(per_session)
+        self._prepare_objects(max_objects)
+        self._builder = TemplateBuilder(
+            profile, self.caller, self.sessions, self.resources, self.stock, texts, seed=seed, index=index
+        )
+        self._set_up = Recipes(
+            profile,
+            catalog,
+            self.caller,
+            self.resources,
+            self.virtual_users,
+            self.occupancy,
+            self.created,
+            self._builder,
+            seed=seed,
+        )
+        self.functions = self._set_up.functions
+        # They are read with every call, so this object has them itself.
+        self._recipes = self._set_up.by_name
+        self._numbers = texts.numbers
+        self._unanswered = self.created.unanswered
+        self._mix: list[Recipe] = []
+        self._weighted_cycle: WeightedCycle | None = None
+        self._whoami: Recipe | None = None
+        #: In millionths: the share of calls that ask who a session is, and how much of one is due by now.
+        self._watching = self._watched = 0
+        self._retained_calls = 0
+        #: By user: when it was last checked whether the target was reset.
+        self._checked: dict[str, float] = {}
+        self._renewing = threading.Lock()
+        self._joined: set[VirtualUser] = set()
+
+    def _connect(self, rate_limit: RateLimit | None, texts: UniqueTexts, *, writable: bool) -> int:
+        """Create the client, the sessions and the resources; return the largest number of objects at a time."""
+        profile, catalog = self.profile, self.catalog
         self.secret_registry = profile.secret_registry()
         self.client = PatientClient.of(profile, secret_registry=self.secret_registry, observe=self._observe)
         max_objects = created_objects.MAX_OBJECTS
@@ -83,24 +125,22 @@ class Work:
         openers = [opener.function for opener in (profile.auth.login, profile.auth.key_login) if opener]
         self.caller = Caller(self.client, catalog, openers)
         self.sessions = Sessions(self.caller, profile)
-        self.tag = f"conform-load-{seed & 0xFFFFFF:06x}-{index}"
-        texts = UniqueTexts(self.tag)
         self.resources = Resources(
             self.caller,
             self.sessions,
             profile,
             catalog,
             tag=self.tag,
-            rng=random.Random(f"{seed}/{index}/estate"),
-            writable=profile.may_write and not read_only,
+            rng=random.Random(f"{self.seed}/{self.index}/estate"),
+            writable=writable,
             fresh=texts.next,
         )
         self.client.ownership = self.resources.ownership
-        self.virtual_users = VirtualUsers(
-            self.caller, self.sessions, profile, renewed=self._renewed, mark=mark, found=found
-        )
-        #: Which sessions have a call under way: updated by whoever sends the calls.
-        self.occupancy = Occupancy(per_session)
+        return max_objects
+
+    def _prepare_objects(self, max_objects: int) -> None:
+        """Create what manages the objects of the run: the stock, the created objects, and the clean-up."""
+        profile, catalog = self.profile, self.catalog
         self.stock = Stock(profile, catalog, self.resources, self.virtual_users.note)
         self.created = Created(
             profile,
@@ -121,35 +161,6 @@ class Work:
             tag=self.tag,
             logout=profile.auth.logout,
         )
-        self._builder = TemplateBuilder(
-            profile, self.caller, self.sessions, self.resources, self.stock, texts, seed=seed, index=index
-        )
-        self._set_up = Recipes(
-            profile,
-            catalog,
-            self.caller,
-            self.resources,
-            self.virtual_users,
-            self.occupancy,
-            self.created,
-            self._builder,
-            seed=seed,
-        )
-        self.functions = self._set_up.functions
-        # Read with every call, so they are held here.
-        self._recipes = self._set_up.by_name
-        self._numbers = texts.numbers
-        self._unanswered = self.created.unanswered
-        self._mix: list[Recipe] = []
-        self._weighted_cycle: WeightedCycle | None = None
-        self._whoami: Recipe | None = None
-        #: In millionths: the share of calls that ask who a session is, and how much of one is due by now.
-        self._watching = self._watched = 0
-        self._retained_calls = 0
-        #: By user: when it was last checked whether the target was reset.
-        self._checked: dict[str, float] = {}
-        self._renewing = threading.Lock()
-        self._joined: set[VirtualUser] = set()
 
     # -- set-up ------------------------------------------------------------------------------------------------
 
@@ -430,7 +441,7 @@ class Work:
             self._set_up.build_templates(recipe)
 
     def _gone(self, resource: Resource) -> bool:
-        """Return whether the target no longer has an object, as far as a read tells."""
+        """Return whether the target no longer has an object, as far as a read shows."""
         method = self.catalog.read(resource.kind)
         if method is None or not self.resources.may_call(resource.user, method):
             return False

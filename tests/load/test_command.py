@@ -42,8 +42,8 @@ def profile(folder: Path, *lines: str) -> Profile:
     return load_profile(path)
 
 
-def settled(*arguments: str, told: Profile | None = None) -> Settings:
-    return settle(wish(*arguments), told or Profile.empty(URL))
+def settled(*arguments: str, given: Profile | None = None) -> Settings:
+    return settle(wish(*arguments), given or Profile.empty(URL))
 
 
 # --- options --------------------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def test_what_is_usual() -> None:
 
 
 def test_profile_says_what_the_command_line_does_not(tmp_path: Path) -> None:
-    told = profile(
+    given = profile(
         tmp_path,
         'scenario = "student"',
         'rate = "ramp 10/s to 200/s"',
@@ -72,31 +72,31 @@ def test_profile_says_what_the_command_line_does_not(tmp_path: Path) -> None:
         "workers = 2",
         "ceiling = 500",
     )
-    found = settled(told=told)
+    found = settled(given=given)
     assert found.scenario.name == "student"
     assert found.schedule is not None
     assert (found.schedule.kind, found.schedule.peak, found.seconds) == ("ramp", 200, 30)
     assert (found.users, found.warmup, found.connections, found.workers) == (7, 2, 32, 2)
     assert (found.slos, found.aborts) == (("p95 < 300ms",), ("errors > 50% over 5s",))
     assert found.rate_limit == 500
-    over = settled("--rate", "50/s", "--slo", "mean < 1s", "--duration", "10s", told=told)
+    over = settled("--rate", "50/s", "--slo", "mean < 1s", "--duration", "10s", given=given)
     assert over.schedule is not None
     assert (over.schedule.rate(1), over.seconds, over.slos) == (50, 10, ("mean < 1s",))
 
 
 def test_users_alone_are_closed(tmp_path: Path) -> None:
-    told = profile(tmp_path, "rate = 200")
-    closed = settled("--users", "5", "--think", "0.5s..2s", told=told)
+    given = profile(tmp_path, "rate = 200")
+    closed = settled("--users", "5", "--think", "0.5s..2s", given=given)
     assert (closed.open, closed.users, closed.think) == (False, 5, (0.5, 2))
     assert "closed" in closed.text
-    assert settled("--users", "5", "--rate", "200/s", told=told).open
-    assert settled("--users", "5", "--search", "10/s to 20/s", told=told).open
-    assert not settled(told=profile(tmp_path, "users = 5")).open
-    assert settled(told=profile(tmp_path, "users = 5", "rate = 3")).open
+    assert settled("--users", "5", "--rate", "200/s", given=given).open
+    assert settled("--users", "5", "--search", "10/s to 20/s", given=given).open
+    assert not settled(given=profile(tmp_path, "users = 5")).open
+    assert settled(given=profile(tmp_path, "users = 5", "rate = 3")).open
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "given"),
     [
         (("--scenario", "stedy"), "there is no scenario 'stedy'; did you mean \"steady\"?"),
         (("--rate", "fast"), "--rate: 'fast' is no schedule"),
@@ -116,18 +116,18 @@ def test_users_alone_are_closed(tmp_path: Path) -> None:
         (("--connections", "1", "--workers", "2"), "too few for 2 workers"),
     ],
 )
-def test_nonsense_is_one_line(arguments: tuple[str, ...], told: str) -> None:
+def test_nonsense_is_one_line(arguments: tuple[str, ...], given: str) -> None:
     with pytest.raises(UsageError) as caught:
         settled(*arguments)
-    assert told in str(caught.value)
+    assert given in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--rate", "600/s"), ("--search", "10/s to 600/s")])
-def test_ceiling_is_never_exceeded(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    told = profile(tmp_path, "rate = 501", "ceiling = 500")
+def test_rate_limit_is_never_exceeded(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    given = profile(tmp_path, "rate = 501", "ceiling = 500")
     with pytest.raises(UsageError, match=r"more than the ceiling of 500/s .*\[load\] ceiling"):
-        settled(*arguments, told=told)
+        settled(*arguments, given=given)
 
 
 def test_unknown_function_is_suggested() -> None:
@@ -155,7 +155,7 @@ def test_calibration_goes_from_front_to_front() -> None:
         calibration_of("18000")
 
 
-# --- what Locust is told --------------------------------------------------------------------------------------
+# --- the command of Locust ------------------------------------------------------------------------------------
 
 
 def locust(folder: Path, *arguments: str, url: str = URL, **virtual_users: Any) -> Locust:
@@ -164,7 +164,7 @@ def locust(folder: Path, *arguments: str, url: str = URL, **virtual_users: Any) 
     return Locust(asked, found, PROFILE, url, 7, folder / "locust.log", **virtual_users)
 
 
-def test_locust_is_told_to_do_the_same(tmp_path: Path) -> None:
+def test_locust_is_reported_to_do_the_same(tmp_path: Path) -> None:
     line = locust(
         tmp_path, "--rate", "ramp 1/s to 9/s", "--slo", "p95 < 1s", "--users", "4", "--workers", "3"
     ).line()
@@ -189,12 +189,12 @@ def test_password_is_not_on_the_command_line(tmp_path: Path) -> None:
 def test_environment_of_whoever_calls_does_not_change_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCUST_RUN_TIME", "1s")
     monkeypatch.setenv(front.EVENTS, "elsewhere")
-    kept = environment(URL)
-    assert "LOCUST_RUN_TIME" not in kept
-    assert front.EVENTS not in kept
+    variables = environment(URL)
+    assert "LOCUST_RUN_TIME" not in variables
+    assert front.EVENTS not in variables
 
 
-def test_short_load_is_told_which_slos_it_cannot_judge() -> None:
+def test_short_load_is_reported_which_slos_it_cannot_judge() -> None:
     found = settled("--rate", "100/s", "--duration", "10s", "--slo", "p95 < 1s", "--slo", "p99.9 < 1s")
     (short,) = samples_short(found)
     assert short.startswith("p99.9 < 1s needs 10,000 requests to be judged, and about 900")
@@ -449,7 +449,7 @@ def heard(name, response_time, exception, **more):
 """
 
 
-def test_bare_locust_takes_the_same_options_and_tells_its_listeners(service: str, tmp_path: Path) -> None:
+def test_bare_locust_takes_the_same_options_and_reports_its_listeners(service: str, tmp_path: Path) -> None:
     (tmp_path / "listener.py").write_text(LISTENER.format(path=str(tmp_path / "count")), "utf-8")
     files = f"{ROOT / 'load' / 'locustfile.py'},{tmp_path / 'listener.py'}"
     line = [
@@ -488,7 +488,7 @@ def test_bare_locust_takes_the_same_options_and_tells_its_listeners(service: str
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "given"),
     [
         (("--rate", "fast"), "--rate: 'fast' is no schedule"),
         (("--target", "https://api.example.com/"), "no test environment"),
@@ -497,11 +497,11 @@ def test_bare_locust_takes_the_same_options_and_tells_its_listeners(service: str
         (("--users", "0"), "no number from 1 on"),
     ],
 )
-def test_usage_errors_are_one_line(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_usage_errors_are_one_line(arguments: tuple[str, ...], given: str, tmp_path: Path) -> None:
     status, out, err = ran_here("load", *arguments, cwd=tmp_path)
     assert status == 2
     assert out == ""
-    assert told in err
+    assert given in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "reports").exists()
 

@@ -40,6 +40,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "tasks": {"schedule": "40/s for 2s", "tasks": True},
     "closed": {"seconds": 2.0},
     "cut short": {"schedule": "150/s for 2s", "drain": 0.0},
+    "soak": {"schedule": "soak 150/s for 2s"},
+    "poisson steps": {"schedule": "poisson steps 50/s for 1s, 150/s for 1s"},
+    "two processes": {"schedule": "150/s for 2s", "processes": 2},
+    "condition": {"schedule": "150/s for 20s", "aborts": ["errors > 5% over 1s"]},
+    "fail fast": {"schedule": "150/s for 20s", "slos": ["errors < 1%"], "fail_fast": True},
 }
 
 
@@ -48,7 +53,9 @@ def test_what_came_due_is_what_ended(kind: str, tmp_path: Path) -> None:
     plan = {"timeout": 0.6, "member": True, "warmup": 0.5, **KINDS[kind]}
     if kind == "search":
         plan["warmup"] = 0.0
-    users = ("-u", "4", "-r", "100", "-t", "20s") if kind in ("closed", "tasks") else ()
+    users: tuple[str, ...] = ("-u", "4", "-r", "100", "-t", "20s") if kind in ("closed", "tasks") else ()
+    if processes := plan.pop("processes", None):
+        users = ("--processes", str(processes))
     with Target(hard) as target, Locust(tmp_path, target.url, plan, *users) as locust:
         locust.wait(60)
         end = locust.end
@@ -60,13 +67,15 @@ def test_what_came_due_is_what_ended(kind: str, tmp_path: Path) -> None:
     for name in ("served", "answered", "renewed", "dropped", "no_connection"):
         assert sum(second[name] for second in seconds) == total[name] + warmed[name], name
     sent = sum(counts["requests"] + counts["renewed"] for counts in (total, warmed))
-    if kind in ("constant", "steps", "spike", "ramp", "no connection"):
+    if kind in ("constant", "steps", "spike", "ramp", "soak", "two processes", "no connection"):
         asked = end["schedule"]["stretches"]
         area = sum(seconds * (low + high) / 2 for seconds, low, high in asked)
         assert total["arrivals"] + warmed["arrivals"] == pytest.approx(area, abs=1)
     if kind == "no connection":
         assert 0 < total["no_connection"] <= total["dropped"]
         assert total["errors"]["no connection"] == total["no_connection"]
+    if kind in ("condition", "fail fast"):
+        assert end["seconds"] < 20
     if kind != "cut short":
         # What was dropped was never sent, and everything that was sent is known.
         assert sent == target.total

@@ -117,7 +117,7 @@ def plan() -> Plan:
 def worker_resources(plan: Plan, index: int, of: int) -> WorkerResources:
     source, judge = Source(), AnswerValidator()
     pool = Pool(Endpoint.of(URL), plan.connections)
-    return WorkerResources(FUNCTIONS, pool, judge, source, told=judge.told, marks=source.marks)
+    return WorkerResources(FUNCTIONS, pool, judge, source, results=judge.told, marks=source.marks)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]

@@ -90,7 +90,7 @@ def test_a_worker_that_is_killed_is_noticed_and_the_others_take_its_share(tmp_pa
 
 
 @pytest.mark.thorough
-def test_a_ceiling_holds_when_a_workers_share_of_it_goes_to_the_others(tmp_path: Path) -> None:
+def test_a_rate_limit_holds_when_a_workers_share_of_it_goes_to_the_others(tmp_path: Path) -> None:
     plan = {"schedule": "90/s for 10s", "rate_limit": 100}
     with Target() as target, Locust(tmp_path, target.url, plan, "--processes", "3") as locust:
         soon(lambda: len(locust.seconds()) >= 2)
@@ -106,7 +106,7 @@ def test_a_ceiling_holds_when_a_workers_share_of_it_goes_to_the_others(tmp_path:
 
 
 def test_what_a_killed_worker_made_is_removed(tmp_path: Path) -> None:
-    """What it had told of, and what it had no time to tell of: the target has nothing that the load made."""
+    """The master removes what the worker had reported, and what it had no time to report."""
     arguments = (
         "--mix",
         "course.add=3,course.find=1",
@@ -122,8 +122,8 @@ def test_what_a_killed_worker_made_is_removed(tmp_path: Path) -> None:
             "load", "--target", url, "--profile", str(PROFILE), "--out", "o", "--no-calibration", *arguments,
             cwd=tmp_path,
         )  # fmt: skip
-        told = tmp_path / "o" / "events.jsonl"
-        soon(lambda: told.exists() and told.read_text("utf-8").count('"event":"second"') >= 3, 60)
+        events = tmp_path / "o" / "events.jsonl"
+        soon(lambda: events.exists() and events.read_text("utf-8").count('"event":"second"') >= 3, 60)
         (locust,) = psutil.Process(process.pid).children()
         killed = min(locust.children(), key=lambda child: child.pid)
         killed.kill()
@@ -172,7 +172,7 @@ def test_a_worker_that_comes_back_late_has_its_reports_counted_once_and_gets_no_
 
 
 @pytest.mark.thorough
-def test_a_worker_that_is_ended_hands_over_without_a_gap(tmp_path: Path) -> None:
+def test_a_worker_that_is_ended_passes_on_without_a_gap(tmp_path: Path) -> None:
     with (
         Target() as target,
         Locust(tmp_path, target.url, {"schedule": "200/s for 6s"}, "--processes", "2") as locust,
@@ -367,7 +367,7 @@ def test_over_hosts_of_which_one_is_killed_and_one_is_cut_off_for_a_while(
     assert sum(second["sent"] for second in later) <= 150 * len(later) + 15
 
 
-def test_time_is_told_apart_from_the_wall_clock() -> None:
+def test_time_is_distinct_from_the_wall_clock() -> None:
     """Moments of due come from a clock that nobody sets."""
     assert not time.get_clock_info("perf_counter").adjustable
     assert time.get_clock_info("perf_counter").monotonic

@@ -1,4 +1,4 @@
-"""The ceiling of a load: all that a process sends takes its place under it, and no window of a second holds more."""
+"""The rate limit of a load: every request of a process counts, and no window of a second has more."""
 
 from __future__ import annotations
 
@@ -48,25 +48,25 @@ class Carried:
     lates=st.lists(st.floats(0, 0.6), min_size=1, max_size=7),
     raised=st.one_of(st.none(), st.floats(1, 3)),
 )
-def test_a_ceiling_is_exceeded_in_no_window_however_late_requests_leave(
+def test_a_rate_limit_is_exceeded_in_no_window_however_late_requests_leave(
     rate: float, gaps: list[float], lates: list[float], raised: float | None
 ) -> None:
     rate_limit, now, left = RateLimit(rate), 0.001, []
     opening: list[tuple[float, Carried]] = []
     for number, gap in enumerate(gaps):
         now += gap
-        for at, carrier in [each for each in opening if each[0] <= now]:
-            carrier.left = at
-            opening.remove((at, carrier))
+        for at, connection in [each for each in opening if each[0] <= now]:
+            connection.left = at
+            opening.remove((at, connection))
         if raised is not None and number == len(gaps) // 2:
             rate *= raised
             rate_limit.set(rate)
         if rate_limit.free(now) <= 0:
             late = lates[number % len(lates)]
-            carrier = Carried(now, opened=late > 0)
-            rate_limit.take().carry(carrier)
+            connection = Carried(now, opened=late > 0)
+            rate_limit.take().carry(connection)
             if late > 0:
-                opening.append((now + late, carrier))
+                opening.append((now + late, connection))
             left.append(now + late)
     left.sort()
     number = max(1, math.floor(rate))
@@ -74,7 +74,7 @@ def test_a_ceiling_is_exceeded_in_no_window_however_late_requests_leave(
         assert last - first >= number / rate - 1e-9
 
 
-def test_a_ceiling_lets_through_what_it_may() -> None:
+def test_a_rate_limit_lets_through_what_it_may() -> None:
     rate_limit = RateLimit(10)
     taken = 0
     for step in range(400):
@@ -86,10 +86,10 @@ def test_a_ceiling_lets_through_what_it_may() -> None:
 
 def test_a_request_that_never_left_gives_its_place_back() -> None:
     rate_limit = RateLimit(1)
-    carrier = Carried(5.0, opened=True)
-    rate_limit.take().carry(carrier)
+    connection = Carried(5.0, opened=True)
+    rate_limit.take().carry(connection)
     assert rate_limit.free(7.0) == math.inf
-    carrier.busy = False
+    connection.busy = False
     assert rate_limit.free(7.0) <= 0
 
 
@@ -100,7 +100,7 @@ def test_nothing_is_sent_after_the_moment_until_which_it_may() -> None:
     assert rate_limit.free(3.1) <= 0
 
 
-def test_those_who_wait_for_a_turn_go_in_turn_and_share_the_ceiling() -> None:
+def test_those_who_wait_for_a_turn_go_in_turn_and_share_the_rate_limit() -> None:
     rate_limit, moments = RateLimit(40), []
 
     def send(number: int) -> None:
@@ -145,12 +145,12 @@ def test_a_client_waits_for_its_turn_and_the_waiting_is_no_time_of_the_call(targ
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_no_second_of_a_load_holds_more_than_the_ceiling(workers: int, tmp_path: Path) -> None:
+def test_no_second_of_a_load_holds_more_than_the_rate_limit(workers: int, tmp_path: Path) -> None:
     """Sign-ins, set-up and removals included; nothing that was made stays."""
-    told = Path(PROFILE).read_text("utf-8").replace("[load]\n", "[load]\nceiling = 60\n")
-    told = told.replace('"coursio.openrpc.json"', f'"{Path(PROFILE).parent / "coursio.openrpc.json"}"')
+    text = Path(PROFILE).read_text("utf-8").replace("[load]\n", "[load]\nceiling = 60\n")
+    text = text.replace('"coursio.openrpc.json"', f'"{Path(PROFILE).parent / "coursio.openrpc.json"}"')
     profile = tmp_path / "conform.toml"
-    profile.write_text(told, "utf-8")
+    profile.write_text(text, "utf-8")
     arguments = ("--rate", "40/s", "--duration", "3s", "--users", "16", "--workers", str(workers))
     with serving() as url, Relay(url) as relay:
         process = command(

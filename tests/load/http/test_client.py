@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import _socket
 import gzip
-import json
 import shutil
 import socket
 import ssl
@@ -17,12 +15,9 @@ from pathlib import Path
 from time import perf_counter
 
 import gevent  # type: ignore[import-untyped]
-import httptools
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from conformance.protocol.wire import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES, WireError, first_response
+from conformance.protocol.wire import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES
 from load.http.connection import Connection
 from load.http.endpoint import Endpoint
 from load.http.pool import Pool
@@ -37,7 +32,6 @@ from tests.conformance.protocol.test_wire import (
     serving,
     take,
 )
-from tests.servers.odd import numbered, odd
 from tests.support.lacking import lacking
 
 REQUEST = b"POST /api/x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
@@ -73,7 +67,7 @@ def until(said: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "body", "kept"),
+    ("sent", "body", "stays_open"),
     [
         (answer(b"{}"), b"{}", True),
         (answer(b""), b"", True),
@@ -98,13 +92,16 @@ def until(said: Callable[[], bool]) -> None:
         (answer(b"x" * 3_000_000), b"x" * 3_000_000, True),
     ],
 )
-def test_every_framing(sent: bytes, body: bytes, kept: bool) -> None:
-    with serving(replying(*[sent] * (1 + kept), close=not kept)) as served, pooled(served) as pool:
+def test_every_framing(sent: bytes, body: bytes, stays_open: bool) -> None:
+    with (
+        serving(replying(*[sent] * (1 + stays_open), close=not stays_open)) as served,
+        pooled(served) as pool,
+    ):
         for _ in range(2):
             done = ask(pool)
             assert (done.failure, done.body) == (None, body)
             assert (done.status, done.head.partition(b"\r\n\r\n")[1]) == (int(done.head[9:12]), b"\r\n\r\n")
-    assert pool.opened == (1 if kept else 2)
+    assert pool.opened == (1 if stays_open else 2)
     assert pool.reopened == pool.failed == pool.strays == 0
 
 
@@ -118,7 +115,7 @@ def test_a_request_goes_out_as_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_connections_are_kept(host: str) -> None:
+def test_connections_are_retained(host: str) -> None:
     if ":" in host:
         try:
             socket.create_server((host, 0), family=socket.AF_INET6).close()
@@ -134,7 +131,7 @@ def test_connections_are_kept(host: str) -> None:
     assert served.accepted == pool.opened == pool.most == 1
 
 
-def test_what_is_told_of_an_answer() -> None:
+def test_what_is_reported_of_an_answer() -> None:
     sent = answer(b'{"a":1}', "X-A: 1", "x-b:  \t2 ", status="404 No")
     with serving(always(sent)) as served, pooled(served) as pool:
         done = ask(pool)
@@ -236,8 +233,8 @@ def test_an_answer_that_never_ends(sent: bytes) -> None:
 
     with serving(script) as served, pooled(served) as pool:
         done = ask(pool, timeout=0.1)
-        told = f"after {len(sent)} bytes" if sent else "not a byte"
-        assert (done.failure, told in done.detail) == ("timeout", True)
+        result = f"after {len(sent)} bytes" if sent else "not a byte"
+        assert (done.failure, result in done.detail) == ("timeout", True)
         assert not done.open
 
 
@@ -316,7 +313,7 @@ def test_a_host_that_nobody_knows() -> None:
 # What else may happen to a connection
 
 
-def test_a_kept_connection_that_was_closed_is_not_used() -> None:
+def test_an_idle_connection_that_was_closed_is_not_used() -> None:
     with serving(replying(answer())) as served, pooled(served) as pool:
         first = ask(pool)
         assert first.open
@@ -325,7 +322,7 @@ def test_a_kept_connection_that_was_closed_is_not_used() -> None:
     assert (served.accepted, pool.failed, pool.strays) == (2, 0, 0)
 
 
-def test_a_kept_connection_that_closes_as_the_request_goes_out_has_not_refused_it() -> None:
+def test_an_idle_connection_that_closes_as_the_request_goes_out_has_not_refused_it() -> None:
     def script(taken: socket.socket) -> None:
         take(taken)
         taken.sendall(answer())
@@ -514,7 +511,7 @@ def test_within_tls(certificate: Path, latest: ssl.TLSVersion, size: int) -> Non
 
 
 class _Blamed(ssl.SSLObject):
-    """Is told now and then, as any connection of a thread may be, what is wrong with another one."""
+    """Gets the error of another connection now and then, as any connection of a thread may."""
 
     reads = 0
 
@@ -541,7 +538,7 @@ def test_errors_of_others_within_tls(certificate: Path, size: int) -> None:
 
 
 def test_what_is_no_tls_after_all(certificate: Path) -> None:
-    """An error of the connection's own comes again, and is told as it came first."""
+    """An error of the connection itself comes again, and is reported as it was the first time."""
 
     def script(taken: socket.socket) -> None:
         take(taken)
@@ -598,211 +595,3 @@ def test_no_tls_on_the_other_side(certificate: Path, sent: bytes) -> None:
         with pooled(served, ca=certificate) as pool:
             done = ask(pool)
             assert (done.failure, done.detail[:4]) == ("unreachable", "TLS:")
-
-
-# Any bytes, in any pieces
-
-
-#: The kind of a failure, or status, body and headers.
-Told = str | tuple[int, bytes, tuple[tuple[str, str], ...]]
-
-
-def fed(pieces: list[bytes]) -> tuple[Told, bool]:
-    """Return what is made of an answer that comes in these pieces, and whether the connection was kept."""
-    pool = Pool(Endpoint("h", 1, ((int(socket.AF_INET), ("127.0.0.1", 9)),)))
-    ours, theirs = socket.socketpair()
-    results: list[tuple[Told, bool]] = []
-
-    def done(connection: Connection) -> None:
-        told: Told = connection.failure or (connection.status, connection.body, connection.answer.headers)
-        results.append((told, connection.open))
-
-    try:
-        connection = pool.take()
-        assert connection is not None
-        adopt(connection, ours)
-        connection.send(b"x", perf_counter() + 5, done)
-        for piece in pieces:
-            if piece and connection._socket is not None:
-                theirs.sendall(piece)
-                connection._readable()
-                while len(piece) > 65_536 and connection.busy and not results:
-                    connection._readable()
-        if connection._socket is not None:
-            theirs.shutdown(socket.SHUT_WR)
-            connection._readable()
-        assert len(results) == 1
-        return results[0]
-    finally:
-        pool.close()
-        theirs.close()
-
-
-def adopt(connection: Connection, made: socket.socket) -> None:
-    """Give a connection a socket that is open already."""
-    made.setblocking(False)
-    connection._socket = raw = _socket.socket(fileno=made.detach())
-    connection._recv, connection._send = raw.recv, raw.send
-    connection._phase = 3
-    assert connection.open
-
-
-EXAMPLES = [
-    answer(b'{"isError":false}', "Date: now"),
-    CHUNKED,
-    TRAILED,
-    answer(b"to the end", length=False),
-    b"HTTP/1.1 100 Continue\r\n\r\n" + answer(b"{}"),
-    answer(b"{}") + answer(b"second"),
-    answer(b"", status="204 None", length=False),
-    answer(b"{}", "Connection: close"),
-    answer(gzip.compress(b"{}", mtime=0), "Content-Encoding: gzip"),
-]
-
-
-@pytest.mark.parametrize("sent", EXAMPLES)
-def test_every_cut_is_the_same_answer(sent: bytes) -> None:
-    whole, _ = fed([sent])
-    for at in range(1, len(sent)):
-        assert fed([sent[:at], sent[at:]])[0] == whole
-    assert fed([bytes([sign]) for sign in sent])[0] == whole
-
-
-@pytest.mark.parametrize("sent", EXAMPLES)
-def test_every_beginning_is_no_answer(sent: bytes) -> None:
-    told, _ = fed([sent])
-    assert isinstance(told, tuple)
-    for at in range(len(sent)):
-        ended = fed([sent[:at]])[0]
-        if ended != told:
-            # Only an answer that lasts to the end of the connection can be cut unnoticed.
-            to_the_end = b"Content-Length" not in sent and b"chunked" not in sent
-            assert ended == "closed" or to_the_end, at
-
-
-@st.composite
-def spoiled(draw: st.DrawFn) -> bytes:
-    """Draw an answer with a few bytes put in, left out or exchanged, or another answer behind it."""
-    data = bytearray(draw(st.sampled_from(EXAMPLES)))
-    pieces = st.sampled_from(
-        [b"\r", b"\n", b"\r\n", b" ", b":", b"0", b"5", b"\0", b";", b",", b"\xff", b"\t"]
-    )
-    lines = st.sampled_from(
-        [b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n"]
-    )
-    for _ in range(draw(st.integers(0, 3))):
-        at = draw(st.integers(0, len(data)))
-        match draw(st.integers(0, 3)):
-            case 0:
-                data[at:at] = draw(pieces)
-            case 1:
-                del data[at : at + draw(st.integers(1, 3))]
-            case 2:
-                data[at : at + 1] = draw(pieces)
-            case _:
-                data[data.find(b"\r\n") + 2 : data.find(b"\r\n") + 2] = draw(lines)
-    return bytes(data)
-
-
-@settings(max_examples=400, deadline=None, derandomize=True)
-@given(spoiled(), st.lists(st.integers(0, 300), max_size=4))
-@example(answer(b"{}", "Transfer-Encoding : chunked"), [])
-@example(b"HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\n{}", [])
-def test_whatever_is_taken_for_an_answer_is_one_to_another_parser_too(sent: bytes, cuts: list[int]) -> None:
-    told, kept = fed([sent])
-    places = sorted({min(cut, len(sent)) for cut in cuts})
-    pieces = [sent[a:b] for a, b in zip([0, *places], [*places, len(sent)], strict=True)]
-    assert fed(pieces)[0] == told
-    if isinstance(told, str):
-        return
-    try:
-        response = first_response(sent, "POST")
-    except WireError as error:
-        # White space before a chunk's extension is "bad", and has to be read (RFC 9112, 7.1.1); llhttp refuses it.
-        if "chunk extensions" not in str(error):
-            raise AssertionError(f"{sent!r}: {told} and {error}") from error
-        return
-    status, body, headers = told
-    assert (response.status, response.body) == (status, body)
-    assert [(name, value.strip(" \t")) for name, value in response.headers] == list(headers)
-    if kept:
-        assert whole_length(sent) == len(sent)
-
-
-def whole_length(sent: bytes) -> int:
-    """Return how many bytes another parser takes for one answer, 1xx before it included."""
-    for size in range(1, len(sent) + 1):
-        reading = _Reading()
-        try:
-            reading.parser.feed_data(sent[:size])
-        except httptools.HttpParserError:
-            return -1
-        if reading.statuses and reading.statuses[-1] >= 200:
-            return size
-    return -1
-
-
-class _Reading:
-    def __init__(self) -> None:
-        self.statuses: list[int] = []
-        self.parser = httptools.HttpResponseParser(self)
-
-    def on_message_complete(self) -> None:
-        self.statuses.append(self.parser.get_status_code())
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=300))
-def test_any_bytes_are_refused_or_an_answer(sent: bytes) -> None:
-    assert fed([sent])[0] in ("closed", "garbled")
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_a_storm_of_odd_servers_mixes_nothing_up(seed: int) -> None:
-    wanted, users = 400, 16
-    ends: list[tuple[int, str | None]] = []
-    wrong: list[tuple[int, bytes]] = []
-    numbers = iter(range(wanted))
-    at_work = set[int]()
-
-    with serving(odd(seed)) as served, pooled(served, limit=users) as pool:
-
-        def next_one(connection: Connection) -> None:
-            number = next(numbers, None)
-            pool.give(connection)
-            if number is None:
-                return
-            taken = pool.take()
-            assert taken is not None
-            body = b"%d:%s" % (number, b"x" * (number % 7 * 40))
-            taken.call = number
-            at_work.add(number)
-            raw = b"POST /api/x HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-            taken.send(raw, perf_counter() + 0.2, done)
-
-        def done(connection: Connection) -> None:
-            at_work.remove(connection.call)
-            ends.append((connection.call, connection.failure))
-            if connection.failure is None:
-                try:
-                    right = json.loads(connection.body)["number"] == connection.call
-                except ValueError:
-                    right = False
-                if not right:
-                    wrong.append((connection.call, connection.body[:60]))
-            next_one(connection)
-
-        for _ in range(users):
-            first = pool.take()
-            assert first is not None
-            next_one(first)
-        until_all = perf_counter() + 30
-        while at_work and perf_counter() < until_all:
-            gevent.sleep(0.01)
-    assert not at_work
-    assert not wrong
-    assert sorted(number for number, _ in ends) == list(range(wanted))
-    kinds = Counter(kind for _, kind in ends)
-    assert kinds[None] > wanted / 4
-    assert {"closed", "garbled", "timeout"} <= kinds.keys()
-    assert numbered(7) == b'{"number":7,"padding":""}'

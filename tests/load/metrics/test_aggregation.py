@@ -349,7 +349,7 @@ def test_a_second_is_shown_in_milliseconds() -> None:
     assert [shown[name] for name in ("p50", "max", "lag")] == pytest.approx([100, 200, 0.5], rel=0.001)
 
 
-def held(resource: object) -> int:
+def size_of(resource: object) -> int:
     """Return the bytes that an object and all it refers to hold, as far as they grow."""
     seen: set[int] = set()
     size = 0
@@ -368,7 +368,7 @@ def held(resource: object) -> int:
 
 @pytest.mark.thorough
 def test_ten_hours_take_no_more_memory_than_ten_minutes() -> None:
-    """36,000 simulated seconds of a worker and its master; after the first minutes, nothing that is kept grows."""
+    """36,000 simulated seconds of a worker and its master; after the first minutes, nothing that is retained grows."""
     dice = np.random.default_rng(7)
     worker, master = aggregator("worker", watch=["course.find"]), Aggregator()
     handed = 0
@@ -383,7 +383,7 @@ def test_ten_hours_take_no_more_memory_than_ten_minutes() -> None:
         handed += sum(each.done for each in master.finished())
         worker.finished()
         if begin in (1200, 35_980):
-            sizes.append(held([master, worker]))
+            sizes.append(size_of([master, worker]))
     assert master.total.requests + master.sum.warmed.requests == handed == 36_000
     early, late = sizes
     assert late < early * 1.25

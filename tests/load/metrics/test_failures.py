@@ -164,7 +164,7 @@ def test_a_secret_in_a_message_is_masked() -> None:
     assert news["rows"][0]["message"] == "wrong password ***"
 
 
-def test_the_slowest_are_kept() -> None:
+def test_the_slowest_are_retained() -> None:
     slowest = Slowest()
     for number in range(1, 101):
         took = 0.25 + number / 100

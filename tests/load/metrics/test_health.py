@@ -158,7 +158,7 @@ def test_a_lag_that_changes_nothing_is_said_beside_what_it_could_change() -> Non
     )
 
 
-def test_what_happened_to_connections_is_told_and_forbids_nothing() -> None:
+def test_what_happened_to_connections_is_reported_and_forbids_nothing() -> None:
     found = fitness(well(reopened=1200, strays=3))
     assert found.valid
     assert [text.split(":")[0] for text in found.remarks[:2]] == [

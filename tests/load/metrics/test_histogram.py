@@ -184,7 +184,7 @@ def test_the_window_of_cells_stays_small() -> None:
 
 
 def recoded(change: dict[str, int], *, extra: bytes = b"", outer: int = 0x1C849314) -> str:
-    """Encode one value by hand, with a header that is wrong in one place."""
+    """Encode one value without the class, with a header that is wrong in one place."""
     body = b"\x05\x02" + extra
     head = {"cookie": 0x1C849313, "length": len(body), "offset": 0, "digits": 3, "lowest": 1, **change}
     inner = struct.pack(">IIIIQQd", *head.values(), HIGHEST, 1.0) + body
@@ -192,7 +192,7 @@ def recoded(change: dict[str, int], *, extra: bytes = b"", outer: int = 0x1C8493
     return base64.b64encode(struct.pack(">II", outer, len(packed)) + packed).decode("ascii")
 
 
-def test_a_histogram_made_by_hand_is_read() -> None:
+def test_a_histogram_made_by_the_test_is_read() -> None:
     assert Histogram.decode(recoded({})) == filled([3])
 
 

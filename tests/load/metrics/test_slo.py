@@ -360,7 +360,7 @@ def test_waits_far_beyond_the_generators_lateness_are_the_targets() -> None:
     assert doubted("errors < 1%", counts, late).verdict == "fail"
     assert (
         doubted("errors < 101", counts, late).verdict == "not judged"
-    )  # held, and a pass needs a fit generator
+    )  # met, and a pass needs a fit generator
     short = slo.Doubt(LATE, "it was late", certain_after=0.08, timeout=0.05)
     assert doubted("errors < 1%", counts, short).verdict == "not judged"
     counts = counted([200.0] * 3200)
@@ -461,7 +461,7 @@ def test_a_function_alone_can_stop_the_run() -> None:
     assert found[0] == 9
 
 
-def test_nothing_is_kept_of_what_no_condition_looks_at() -> None:
+def test_nothing_is_retained_of_what_no_condition_looks_at() -> None:
     watch = Watch([slo.parse_abort("errors > 5% over 3s"), slo.parse_abort("errors > 9% over 7s")])
     assert stopped(watch, [second(at, [1.0] * 100) for at in range(500)]) is None
     assert len(watch._seconds) == 7

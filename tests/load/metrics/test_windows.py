@@ -1,4 +1,4 @@
-"""SLOs in time: windows, steps, recovery, and what cannot be held any more."""
+"""SLOs of parts of a run: windows, steps, recovery, and what cannot be met any more."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_a_recovery_needs_seconds_before_the_spike() -> None:
     assert judged("recovery < 10s", spiked(32), start=17.0, rate=SPIKE).verdict == "not judged"
 
 
-# --- what cannot be held any more ---------------------------------------------------------------------------------
+# --- what cannot be met any more ----------------------------------------------------------------------------------
 
 
 def counts(served: int, failed: int = 0, latency: float = 5.0) -> Counts:
@@ -274,7 +274,7 @@ def counts(served: int, failed: int = 0, latency: float = 5.0) -> Counts:
         ("rate > 99/s", counts(3000, 10), False),
     ],
 )
-def test_what_cannot_be_held_any_more_is_known_before_the_end(text: str, of: Counts, hopeless: bool) -> None:
+def test_what_cannot_be_met_any_more_is_known_before_the_end(text: str, of: Counts, hopeless: bool) -> None:
     assert slo.hopeless(slo.parse(text), of, 6000.0, 60.0) is hopeless
 
 
@@ -283,11 +283,11 @@ def test_without_a_known_number_of_requests_only_numbers_are_hopeless() -> None:
     assert slo.hopeless(slo.parse("errors < 5"), counts(0, 1000), None, 60.0)
 
 
-# --- what cannot be held any more -------------------------------------------------------------------------------
+# --- what cannot be met any more --------------------------------------------------------------------------------
 
 
 def hopeless_at(text: str, seconds: list[Second], *, rate: str | None = "100/s for 60s") -> int | None:
-    """Return after how many seconds an SLO cannot be held any more; without a rate, nothing is known of arrivals."""
+    """Return after how many seconds an SLO cannot be met any more; without a rate, nothing is known of arrivals."""
     schedule = None if rate is None else parsing.parse(rate)
     timed = TimedSlos([slo.parse(text)], 0.0, schedule)
     arrivals = None if schedule is None else schedule.expected
@@ -300,7 +300,7 @@ def hopeless_at(text: str, seconds: list[Second], *, rate: str | None = "100/s f
     return None
 
 
-def test_a_window_is_lost_as_soon_as_it_cannot_be_held() -> None:
+def test_a_window_is_lost_as_soon_as_it_cannot_be_met() -> None:
     """Of the 1,000 arrivals of a window 200 fail: the fortieth of them is one too many."""
     seconds = [outage(at) for at in range(60)]
     assert hopeless_at("errors < 4% in every 10s", seconds) == 11

@@ -379,10 +379,10 @@ def test_a_search_ends_whatever_the_verdicts(blind: set[int], capacity: float) -
 
 
 def test_a_lower_rate_that_fails_later_counts() -> None:
-    # A target that wears out: 40/s held, 80/s and then all in between failed.
+    # A target that wears out: 40/s met the SLOs, 80/s and then all in between did not.
     search = Search(10, 80, tolerance=0.3)
-    for held in (True, True, True, False, False):
-        search = search.tried(held)
+    for met in (True, True, True, False, False):
+        search = search.tried(met)
     assert search.best == 40
     assert search.next_rate == 50
 

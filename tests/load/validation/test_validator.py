@@ -398,10 +398,10 @@ def test_the_declared_result_is_judged_on_a_sample() -> None:
     judge = judge_of(contract=Contract("course.read", mismatch=mismatch), sample=0.1, seed=1)
     for number in range(1000, 3000):
         judge.judge(CALL, reply(success({"courseId": number})))
-    told = judge.schema()
-    assert told["of"] == 2000
-    assert told["judged"] == len(seen) == judge.rules()["ENV-10"]["judged"]
-    assert 150 < told["judged"] < 250
+    shown = judge.schema()
+    assert shown["of"] == 2000
+    assert shown["judged"] == len(seen) == judge.rules()["ENV-10"]["judged"]
+    assert 150 < shown["judged"] < 250
     codes = {judge.judge(CALL, reply(success({"courseId": 77}))) for _ in range(200)}
     outcomes = {judge.outcomes[code] for code in codes}
     assert Outcome(None, ("ENV-10",)) in outcomes
@@ -456,7 +456,7 @@ def test_calls_without_an_answer(kind: str) -> None:
         assert judge.findings()[0].failure == "closed: why"
 
 
-def test_a_kept_connection_that_ended_under_way_is_no_answer() -> None:
+def test_an_idle_connection_that_ended_under_way_is_no_answer() -> None:
     judge = judge_of()
     code = judge.judge(CALL, Reply(Head(0, ()), failure="closed", opened=False, met=False))
     assert judge.outcomes[code] == Outcome("closed")
@@ -482,12 +482,12 @@ def test_secrets_are_looked_for_and_masked() -> None:
     assert not put(judge, Call(CALL.raw, VirtualUser("admin")), reply(bodies[0]))
     (one, two) = judge.findings()
     assert {one.rule, two.rule} == {"SEC-3"}
-    told = "".join(events.encode(found) for found in judge.findings())
-    assert "c0ffee" not in told
-    assert "word" not in told.replace("password", "")
+    shown = "".join(events.encode(found) for found in judge.findings())
+    assert "c0ffee" not in shown
+    assert "word" not in shown.replace("password", "")
 
 
-def test_findings_are_told_once() -> None:
+def test_findings_are_reported_once() -> None:
     judge = judge_of()
     judge.judge(CALL, reply(success({"course_id": 1})))
     (new,) = judge.fresh()

@@ -91,7 +91,7 @@ def test_a_session_may_be_allowed_more_calls(limit: int | None) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_known_is_what_was_told(seed: int) -> None:
+def test_what_is_known_is_what_was_reported(seed: int) -> None:
     """Whatever begins and ends in whatever order, a session counts as free just when it is."""
     draw = random.Random(seed)
     limit = draw.choice([1, 1, 2])

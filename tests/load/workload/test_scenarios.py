@@ -1,4 +1,4 @@
-"""Scenarios name no function: who plays what is told by the catalogue, and what it lacks is said."""
+"""Scenarios name no function: the catalogue says which are called, and what is missing is reported."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_embedded_service_plays_them_all() -> None:
     assert storm.kind is None
 
 
-def test_other_names_for_the_same_things_do_as_well(library: tuple[Profile, Catalog]) -> None:
+def test_other_names_for_the_same_objects_do_as_well(library: tuple[Profile, Catalog]) -> None:
     profile, catalog = library
     for name in PARTS:
         played = cast(name, profile, catalog)
@@ -70,11 +70,11 @@ def test_other_names_for_the_same_things_do_as_well(library: tuple[Profile, Cata
 def test_what_the_catalogue_lacks_is_said(tickets: tuple[Profile, Catalog]) -> None:
     profile, catalog = tickets
     assert cast("student", profile, catalog).kind == "ticket"
-    told = (
+    message = (
         r'"teacher" creates, reads and changes objects of one kind, and the catalogue has none such: '
         r"the nearest is ticket, of which no function that the profile's users may call changes it"
     )
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         cast("teacher", profile, catalog)
 
 
@@ -87,8 +87,8 @@ LACKS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "without", "told"), LACKS)
-def test_what_else_may_be_lacking(name: str, without: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("name", "without", "message"), LACKS)
+def test_what_else_may_be_lacking(name: str, without: dict[str, Any], message: str) -> None:
     profile, catalog = embedded("http://127.0.0.1:9/api/")
     if "login" in without:
         profile = replace(profile, auth=replace(profile.auth, login=None))
@@ -98,7 +98,7 @@ def test_what_else_may_be_lacking(name: str, without: dict[str, Any], told: str)
         catalog = Catalog.implicit(profile.auth.effects)
     if "objects" in without:
         catalog = Catalog({each.name: replace(each, object=None) for each in catalog})
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         cast(name, profile, catalog, writable=without.get("writable", True))
 
 

@@ -1,4 +1,4 @@
-"""Virtual users: who gets whose sessions, what becomes of a refused one, and whether sessions are kept apart."""
+"""Virtual users: who gets whose sessions, what becomes of a refused one, and whether sessions are isolated."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_special_rights_are_left_alone_where_nobody_needs_them() -> None:
     assert lease(people(boss="admin"), {"admin"}).users == ("boss",)
 
 
-def test_a_role_that_nobody_has_is_told() -> None:
+def test_a_role_that_nobody_has_is_reported() -> None:
     with pytest.raises(UsageError, match='needs the role "admin", which no user of the profile has'):
         lease(people(a="user"), {"admin"}, {"admin"})
 
@@ -91,7 +91,7 @@ def test_each_member_has_a_session_of_its_own(driver: Driver) -> None:
     assert all(virtual_user.ready and virtual_user.epoch == 1 for virtual_user in virtual_users)
 
 
-def test_a_wrong_password_is_told_without_it(target: tuple[Profile, Catalog]) -> None:
+def test_a_wrong_password_is_reported_without_it(target: tuple[Profile, Catalog]) -> None:
     profile, catalog = target
     users = {name: replace(user, secret="not-the-right-one") for name, user in profile.users.items()}
     with pytest.raises(SetUpFailedError, match="could not sign in as owner") as caught:
@@ -136,27 +136,27 @@ def test_calls_that_wait_for_one_renewal_are_settled_together(driver: Driver) ->
     jobs: list[Any] = []
     virtual_users.later = jobs.append
     virtual_user = virtual_users.all[0]
-    told: list[bool] = []
+    settled: list[bool] = []
     for _ in range(3):
-        virtual_users.refused(call_of(driver, virtual_user), told.append)
+        virtual_users.refused(call_of(driver, virtual_user), settled.append)
     assert len(jobs) == 1
     assert not virtual_user.ready
-    assert told == []
+    assert settled == []
     # While it waits, others are sent instead of it.
     assert virtual_user not in {driver.work.next().virtual_user for _ in range(20)}
     driver.work.caller.call("auth.logout", token=virtual_user.token)
     jobs[0]()
-    assert told == [True] * 3
+    assert settled == [True] * 3
 
 
 def test_a_refusal_in_a_good_session_is_a_failure(driver: Driver) -> None:
     virtual_users: Any = driver.work.virtual_users
-    told: list[bool] = []
+    settled: list[bool] = []
     jobs: list[Any] = []
     virtual_users.later = jobs.append
-    virtual_users.refused(call_of(driver, virtual_users.all[0]), told.append)
+    virtual_users.refused(call_of(driver, virtual_users.all[0]), settled.append)
     jobs[0]()
-    assert told == [False]
+    assert settled == [False]
     assert (virtual_users.renewals, virtual_users.excused, virtual_users.marks) == (0, 0, [])
     assert virtual_users.all[0].ready
 
@@ -173,16 +173,16 @@ def test_without_whoami_the_refused_call_decides(target: tuple[Profile, Catalog]
         driver.send(call)
         assert [renewed for _, renewed in driver.refusals] == [True]
         # A function that refuses every session: a new one does not mend it.
-        told: list[bool] = []
+        settled: list[bool] = []
         jobs: list[Any] = []
         virtual_users.later = jobs.append
         refused = replace(call_of(driver, virtual_user), function="auth.logout", raw=b"\r\n\r\n{}")
         caller: Any = driver.work.caller
         caller.call = lambda *given, **more: Refused()
         virtual_users._sign_in = lambda virtual_user: "another"
-        virtual_users.refused(refused, told.append)
+        virtual_users.refused(refused, settled.append)
         jobs[0]()
-        assert told == [False]
+        assert settled == [False]
         assert virtual_user.token != "another"
         del caller.call
     outsider.close()
@@ -237,7 +237,7 @@ def test_after_a_reset_objects_are_made_anew(target: tuple[Profile, Catalog]) ->
     outsider.close()
 
 
-# -- are sessions kept apart (AUT-11) ----------------------------------------------------------------------
+# -- are sessions isolated (AUT-11) ------------------------------------------------------------------------
 
 
 def test_a_share_of_the_calls_asks_who_the_session_is(target: tuple[Profile, Catalog]) -> None:
@@ -317,7 +317,7 @@ def test_remarks_do_not_pile_up(driver: Driver, monkeypatch: pytest.MonkeyPatch)
     assert len(virtual_users.marks) == 500
 
 
-def test_a_job_that_crashes_is_told_and_the_next_is_done(driver: Driver) -> None:
+def test_a_job_that_crashes_is_reported_and_the_next_is_done(driver: Driver) -> None:
     import threading
 
     done = threading.Event()

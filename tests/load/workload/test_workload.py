@@ -209,11 +209,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("mix", "told"), WRONG, ids=[next(iter(mix)) + str(len(mix)) for mix, _ in WRONG])
+@pytest.mark.parametrize(("mix", "message"), WRONG, ids=[next(iter(mix)) + str(len(mix)) for mix, _ in WRONG])
 def test_a_mix_that_cannot_be_sent_is_refused(
-    target: tuple[Profile, Catalog], mix: dict[str, float], told: str
+    target: tuple[Profile, Catalog], mix: dict[str, float], message: str
 ) -> None:
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         Work.prepare(*target, mix=mix)
 
 
@@ -332,22 +332,22 @@ def test_creates_without_an_answer_are_looked_for(
     assert outsider.call("course.find") == before
 
 
-def test_what_a_process_made_is_removed_by_another_from_what_it_told(
+def test_what_a_process_made_is_removed_by_another_from_what_it_reported(
     target: tuple[Profile, Catalog], outsider: Outsider
 ) -> None:
     before = outsider.call("course.find")
     mix = {"course.add": 2, "course.remove": 1, "lesson.add": 1}
     with driving(*target, mix=mix, users=2, seed=5, index=1, of=2, isolation=0) as driver:
         made: dict[str, None] = {}
-        told = 0
+        reported = 0
         for _ in range(4):
             driver.drive(12)
             news = json.loads(json.dumps(driver.work.news()))
-            told += len(news["made"])
+            reported += len(news["made"])
             made.update(dict.fromkeys(news["made"]))
             for text in news["gone"]:
                 del made[text]
-        assert 0 < len(made) < told  # what is deleted again is told of, too
+        assert 0 < len(made) < reported  # what is deleted again is reported, too
         assert driver.work.news() == {"made": [], "gone": [], "beyond": {}}
         driver.drive(12)  # nobody hears of these any more
         options: dict[str, Any] = {"seed": 5, "index": 1, "of": 2}
