@@ -1,6 +1,6 @@
 """Every number that depends on the budget of a run: `quick`, `standard` or `deep`.
 
-All budgets run the same tests. These numbers say how long a run may take and how much of each thing a test tries.
+All budgets run the same tests. These numbers say how long a run may take and how many items a test tries.
 A test takes its sample with `ctx.some(items, budgets.NAME)` and a number with `ctx.amount(budgets.NAME)`.
 """
 

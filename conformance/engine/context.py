@@ -61,9 +61,9 @@ class TestContext(TargetAccess):
         return self.run.options.budget == "deep"
 
     def budget_slice(self, weight: Callable[[Any], float] | None = None) -> BudgetSlice:
-        """Return what this conversation may spend of the share of all generated payloads that its kind has.
+        """Return what this test may spend of the share of the generated payloads that all tests of its function have.
 
-        The share is divided among what the conversation is put to, equally or by `weight`.
+        The share is divided among what the function is run against, equally or by `weight`.
 
         Raises:
             TimeOverError: no time is left.
@@ -94,7 +94,7 @@ class TestContext(TargetAccess):
         return known[each.name]
 
     def seeks(self, rule: str, kind: str) -> bool:
-        """Whether an example that could show this is to be sent: always, but when something else is to be confirmed."""
+        """Return whether to send an example that could show this: not while other findings are confirmed."""
         kinds = (kind, refused_otherwise(kind))
         return self.only is None or any(key[0] == rule and key[2] in kinds for key in self.only)
 
@@ -153,16 +153,16 @@ class TestContext(TargetAccess):
         accepted: Collection[int] | None = None,
         case: list[dict[str, Any]] | None = None,
     ) -> bool:
-        """Judge a rule: count it, and take a finding down where it does not hold. Returns `good`.
+        """Judge a rule: count it, and record a finding where it is violated. Return `good`.
 
         `exchange` is the call that the rule is judged by: a finding shows and repeats it. `witness` is a later call
-        that shows what it did, where its own answer does not. `actual` says what was seen in them; their answers are
-        told in any case. `accepted` are the statuses that would have been right, where it is about the status alone;
-        `case` the steps that show it, where the exchange alone does not (`conformance.cases.format.Step`, as JSON).
+        that shows what it did, where its own answer does not. `actual` says what was seen in them; a finding shows
+        their answers in any case. `accepted` are the statuses that would have been right, where it is about the status
+        alone. `case` are the steps that show it, where the exchange alone does not (`conformance.cases.format.Step`,
+        as JSON).
 
-        A call that was not sent shows nothing, and is not counted.
-        A call that got no answer, and gets one when it is sent again, shows nothing of what it asked: it is no finding,
-        and not counted. Neither is an answer that says nothing about the rule (`conformance.engine.preconditions`).
+        Nothing is counted, and nothing is found, in three cases: the call was not sent; it had no answer, and has one
+        when it is sent again; or its answer says nothing about the rule (`conformance.engine.preconditions`).
         """
         if any(each is not None and each.withheld for each in (exchange, witness)):
             return True
@@ -225,13 +225,13 @@ class TestContext(TargetAccess):
         )
 
     def skip(self, rule: str, reason: str, lines: str | None = None, function: str | None = None) -> None:
-        """Say that a rule is not judged here, and why."""
+        """Report that a rule is not judged here, and why."""
         event = NotJudgedEvent(rule, function or self.subject, self.secret_registry.mask(reason), lines)
         if event not in self.skips:
             self.skips.append(event)
 
     def give_up(self, reason: str, lines: str | None = None) -> NoReturn:
-        """Stop the conversation: its rules are not judged, for this reason.
+        """Stop the test: its rules are not judged, for this reason.
 
         Raises:
             NotJudgedError: always.

@@ -1,8 +1,8 @@
-"""`conform check --plan`: what a run would send, told without sending anything.
+"""`conform check --plan`: what a run would send, counted without sending anything.
 
-The conversations are held with a stand-in that answers from the catalogue alone: it knows sessions, roles, schemas and
-the objects that were made. So the counts are those of a target that keeps the rules; a target that breaks some is
-sent a little more, since what is found is confirmed.
+The tests run against a stand-in that answers from the catalogue alone: it knows sessions, roles, schemas and the
+objects that were created. So the counts are those of a target that follows the rules. A target that breaks some of them
+gets a few more requests, since findings are confirmed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Aggregator:
 
 
 @dataclass
-class _Kept:
+class _Stored:
     owner: str
     data: dict[str, Any]
 
@@ -52,7 +52,7 @@ class StandIn(Client):
         self.catalog = catalog
         self.aggregator = Aggregator()
         self._sessions: dict[str, str] = {}
-        self._objects: dict[str, dict[str, _Kept]] = {}
+        self._objects: dict[str, dict[str, _Stored]] = {}
         self._numbers = itertools.count(1)
         self._rng = random.Random(0)
         self._shapes: dict[str, Any] = {}
@@ -205,31 +205,31 @@ class StandIn(Client):
         role = method.object
         if role is None:
             return 200, shape
-        kept = self._objects.setdefault(role.kind, {})
+        stored = self._objects.setdefault(role.kind, {})
         if role.does == "create":
             pattern = resolve(shape, role.id)
             number = next(self._numbers)
             identifier: Any = (
                 f"{number:08x}-0000-4000-8000-000000000000" if isinstance(pattern, str) else 10_000 + number
             )
-            kept[repr(identifier)] = _Kept(user, {**data, "": identifier})
+            stored[repr(identifier)] = _Stored(user, {**data, "": identifier})
             return 200, _place(shape, role.id, identifier)
         if role.does == "list":
             rows = [
-                _place(_told(_first_row(shape, method), k.data), role.id, k.data[""])
-                for k in kept.values()
+                _place(_with_data(_first_row(shape, method), k.data), role.id, k.data[""])
+                for k in stored.values()
                 if k.owner == user
             ]
             start, length = call.get("pageStart") or 0, call.get("pageLength")
             rows = rows[start:] if length is None else rows[start : start + length]
             return 200, _place(shape, method.rows or "", rows)
-        found = kept.get(repr(data.get(role.id)))
+        found = stored.get(repr(data.get(role.id)))
         if found is None and (self.catalog.create(role.kind) is None):
             return 200, shape
         if found is None or found.owner != user:
             return 404, None
         if role.does == "delete":
-            del kept[repr(data.get(role.id))]
+            del stored[repr(data.get(role.id))]
             return 200, shape
         if role.does == "update":
             found.data.update({name: value for name, value in data.items() if name != role.id})
@@ -246,7 +246,7 @@ def _first_row(shape: Any, method: Method) -> Any:
     return rows[0] if isinstance(rows, list) and rows else {}
 
 
-def _told(row: Any, data: dict[str, Any]) -> Any:
+def _with_data(row: Any, data: dict[str, Any]) -> Any:
     """Return a row with what the object was given of its members."""
     return {name: data.get(name, value) for name, value in row.items()} if isinstance(row, dict) else row
 

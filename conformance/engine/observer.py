@@ -25,21 +25,21 @@ def described(exchange: Exchange | None, witness: Exchange | None, seen: str) ->
     """
     if exchange is None:
         return seen
-    told = exchange.summary()
+    answers = exchange.summary()
     if witness is not None and witness is not exchange:
-        told = f"{told}; then {witness.function or 'a call'}: {witness.summary()}"
+        answers = f"{answers}; then {witness.function or 'a call'}: {witness.summary()}"
     if not seen or seen == exchange.summary():
-        return told
-    return seen if told in seen else f"{told}; {seen}"
+        return answers
+    return seen if answers in seen else f"{answers}; {seen}"
 
 
 class RuleObserver:
-    """Judges exchanges by the pure rules that are wanted, and collects what conversations find."""
+    """Checks exchanges against the wanted pure rules, and collects what tests find."""
 
     def __init__(
         self, emit: Callable[[Event], None], wanted: Collection[str], *, judging: bool = True
     ) -> None:
-        """Be ready to judge by these rules; without `judging` (where nothing is really sent) exchanges only pass."""
+        """Take the wanted rules; without `judging` (in a dry run) exchanges are not checked."""
         self.emit = emit
         self.judging = judging
         self.wanted = frozenset(wanted)
@@ -58,7 +58,7 @@ class RuleObserver:
         self.every: dict[Key, Finding] = {}
 
     def observe(self, exchange: Exchange) -> None:
-        """Write an exchange down and put it to every pure rule."""
+        """Log an exchange and check it against every pure rule."""
         if not self.judging:
             return
         self.emit(ExchangeEvent.of(exchange.record(), self.test))
@@ -96,13 +96,13 @@ class RuleObserver:
                 self.unreached += exchange.failure.kind == "unreachable"
 
     def judged(self, rule: str, count: int = 1) -> None:
-        """Count a judgement of a conversation."""
+        """Count a judgement of a test."""
         if rule in self.wanted:
             with self._lock:
                 self._judged[rule] += count
 
     def found(self, finding: Finding) -> None:
-        """Take a finding down; the same one again only counts, and a smaller request takes its place."""
+        """Record a finding; the same one again is only counted, and a smaller request replaces the example."""
         if finding.rule not in self.wanted:
             return
         if finding.exchange is not None:
@@ -139,7 +139,7 @@ class RuleObserver:
             return dict(self._findings)
 
     def settle(self) -> None:
-        """Write the attempt's counts down."""
+        """Log how often the attempt judged each rule."""
         with self._lock:
             counts, self._judged = self._judged, Counter()
         if counts:
@@ -156,18 +156,19 @@ class RuleObserver:
                 self.emit(WithdrawnEvent())
 
     def discard(self, *, keep_undisturbed: bool = False) -> dict[Key, Finding]:
-        """Drop what the attempt's conversation found (the target was reset in the middle); keep the pure findings.
+        """Drop what the attempt's test found, since the target was reset meanwhile; return the findings of pure rules.
 
-        Where the target is gone for good, what was found while it still answered is kept, too: nobody finds it again.
+        With `keep_undisturbed` the test's findings from before the first call without an answer are returned, too: a
+        target that is gone for good will not show them again.
         """
         pure = {rule.id for rule in self._pure}
         with self._lock:
-            kept = {
+            remaining = {
                 key: finding
                 for key, finding in self._findings.items()
                 if key[0] in pure or (keep_undisturbed and finding.undisturbed)
             }
-            if len(kept) < len(self._findings):
+            if len(remaining) < len(self._findings):
                 self.emit(WithdrawnEvent())
-            self._findings = dict(kept)
-        return kept
+            self._findings = dict(remaining)
+        return remaining

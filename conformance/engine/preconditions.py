@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_NOW", "Preconditions"]
 
-#: Statuses that say «not now»: they tell nothing of what was asked.
+#: Statuses that mean «not now»: they say nothing about the request.
 NOT_NOW = frozenset({429, 502, 503, 504})
 
 #: Rules about sessions and about signing in: an answer of 401 within a session is what they are about.
@@ -92,19 +92,19 @@ class Preconditions:
         if not exchange.in_session or exchange.user is None or token is None:
             return False
         if token not in self._ended:
-            held, _ = self._run.environment.holds(Session(exchange.user, token))
-            self._ended[token] = held is False and self._fresh_one_holds(exchange.user)
+            valid, _ = self._run.environment.is_valid(Session(exchange.user, token))
+            self._ended[token] = valid is False and self._fresh_session_is_valid(exchange.user)
         return self._ended[token]
 
-    def _fresh_one_holds(self, user: str) -> bool:
+    def _fresh_session_is_valid(self, user: str) -> bool:
         """Whether a new session of the user is accepted where the old one is refused."""
         try:
             session = self._run.sessions.sign_in(user)
         except SetUpFailedError:
             return False
-        held, _ = self._run.environment.holds(session)
+        valid, _ = self._run.environment.is_valid(session)
         self._run.sessions.end(session)
-        return held is True
+        return valid is True
 
     # -- after an attempt ----------------------------------------------------------------------------------------
 

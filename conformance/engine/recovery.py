@@ -92,7 +92,7 @@ class Recovery:
             found = run.environment.diagnose() if run.sessions.mains() else None
             if found is not None and found.state == "reset":
                 self.reset()
-            elif found is not None and found.state == "marker lost":
+            elif found is not None and found.state == "sentinel lost":
                 run.environment.create_sentinel()
             elif found is not None:
                 for user in found.users:
@@ -101,13 +101,13 @@ class Recovery:
         if not run.sessions.mains():
             return False
         diagnosis = run.environment.diagnose()
-        if diagnosis.state in ("sessions lost", "marker lost"):
+        if diagnosis.state in ("sessions lost", "sentinel lost"):
             # A reset in the middle of the diagnosis looks like half of one.
             diagnosis = run.environment.diagnose()
         if diagnosis.state == "reset":
             self.reset()
             return True
-        if diagnosis.state == "marker lost":
+        if diagnosis.state == "sentinel lost":
             run.environment.create_sentinel()
             return False
         if diagnosis.state == "sessions lost":
@@ -153,8 +153,8 @@ class Recovery:
     def drop_ended_sessions(self) -> None:
         """Drop the main sessions that ended with a test which ends sessions."""
         for session in self._run.sessions.mains():
-            held, _ = self._run.environment.holds(session)
-            if held is False:
+            valid, _ = self._run.environment.is_valid(session)
+            if valid is False:
                 self._run.sessions.drop(session.user)
 
     # -- sessions that ended by themselves ---------------------------------------------------------------------

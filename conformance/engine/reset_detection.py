@@ -25,7 +25,7 @@ SAME_AGE = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What has become of the environment: "steady", "reset", "sessions lost" or "marker lost"."""
+    """What has become of the environment: "steady", "reset", "sessions lost" or "sentinel lost"."""
 
     state: str
     users: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Diagnosis:
 
 
 class Environment:
-    """Watches the sessions and a marker object for signs of a reset."""
+    """Watches the sessions and the sentinel objects for signs of a reset."""
 
     def __init__(self, caller: Caller, sessions: Sessions, resources: Resources, catalog: Catalog) -> None:
         self.caller = caller
@@ -49,7 +49,7 @@ class Environment:
         #: The age in seconds after which sessions end by themselves, where that was measured.
         self.lifetime: float | None = None
         self._tried = False
-        #: Tokens of sessions that held when the sentinels were last seen.
+        #: Tokens of sessions that were valid when the sentinels were last seen.
         self._steady: frozenset[str] = frozenset()
 
     @property
@@ -58,7 +58,7 @@ class Environment:
         return self.sentinels[0] if self.sentinels else None
 
     def prepare(self) -> None:
-        """Make sentinel objects; without one nothing tells a reset from lost sessions."""
+        """Make sentinel objects; without one a reset looks like lost sessions."""
         if self._tried or not self.resources.writable:
             return
         self._tried = True
@@ -90,7 +90,7 @@ class Environment:
         return None
 
     def probe(self, user: str) -> Method | None:
-        """Return a function that tells whether a session of this user still holds, and that changes nothing."""
+        """Return a function that shows whether a session of this user is still valid, and that changes nothing."""
         whoami = self.sessions.profile.auth.whoami
         if whoami is not None and whoami.function in self.catalog.methods:
             method = self.catalog.methods[whoami.function]
@@ -106,8 +106,8 @@ class Environment:
                 return method
         return None
 
-    def holds(self, session: Session) -> tuple[bool | None, Exchange | None]:
-        """Say whether a session is still taken for one; None where no function tells."""
+    def is_valid(self, session: Session) -> tuple[bool | None, Exchange | None]:
+        """Return whether a session is still valid; None where no function shows it."""
         method = self.probe(session.user)
         if method is None:
             return None, None
@@ -122,8 +122,8 @@ class Environment:
             return None
         try:
             token = self.sessions.of(sentinel.user).token
-            held, _ = self.holds(Session(sentinel.user, token))
-            if held is False:
+            valid, _ = self.is_valid(Session(sentinel.user, token))
+            if valid is False:
                 token = self.sessions.sign_in(sentinel.user).token
             data = self.resources.valid(read, sentinel.user, optional="none", **{read.object.id: sentinel.id})
             for param in read.params:
@@ -139,21 +139,21 @@ class Environment:
     def diagnose(self) -> Diagnosis:
         """Say what has become of the environment; a reset takes every sentinel object and every session away."""
         refused: list[Session] = []
-        held_on: set[str] = set()
+        valid_tokens: set[str] = set()
         evidence: list[Exchange] = []
         judged = 0
         later = True
         for session in self.sessions.mains():
             if not session.open:
                 continue  # the run itself ended it
-            held, exchange = self.holds(session)
-            if held is not None:
+            valid, exchange = self.is_valid(session)
+            if valid is not None:
                 judged += 1
                 # Sessions come in the order in which they were made: those made after a reset are good.
-                later = later and not (held is False and len(refused) < judged - 1)
-            if held:
-                held_on.add(session.token)
-            if held is False and exchange is not None:
+                later = later and not (valid is False and len(refused) < judged - 1)
+            if valid:
+                valid_tokens.add(session.token)
+            if valid is False and exchange is not None:
                 refused.append(session)
                 evidence.append(exchange)
         present = self._any_present()
@@ -162,11 +162,11 @@ class Environment:
             return Diagnosis("reset", users)
         if refused:
             return Diagnosis("sessions lost", users, evidence[0], tuple(evidence), tuple(refused))
-        if present is False and held_on and not held_on & self._steady and self._earlier_refused():
+        if present is False and valid_tokens and not valid_tokens & self._steady and self._earlier_refused():
             return Diagnosis("reset")
         if present is False:
-            return Diagnosis("marker lost")
-        self._steady = frozenset(held_on)
+            return Diagnosis("sentinel lost")
+        self._steady = frozenset(valid_tokens)
         return Diagnosis("steady")
 
     def _any_present(self) -> bool | None:
@@ -182,10 +182,10 @@ class Environment:
         return False if False in seen else None
 
     def _earlier_refused(self) -> bool:
-        """Say whether the sessions that held when the sentinels were last seen, and were not ended, are refused."""
+        """Return whether the open sessions that were valid when the sentinels were last seen are refused."""
         earlier = [self.sessions.known(token) for token in self._steady]
-        found = [self.holds(session)[0] for session in earlier if session is not None and session.open]
-        return bool(found) and not any(held for held in found)
+        found = [self.is_valid(session)[0] for session in earlier if session is not None and session.open]
+        return bool(found) and not any(valid for valid in found)
 
     def ended_by_age(self, session: Session, age: float, until: float | None) -> bool | None:
         """Say whether sessions of a user end at an age, called or not: a new one is left alone for as long.
@@ -201,10 +201,10 @@ class Environment:
             fresh = self.sessions.sign_in(session.user)
         except SetUpFailedError:
             return None
-        if self.holds(fresh)[0] is not True:
+        if self.is_valid(fresh)[0] is not True:
             return None
         time.sleep(wait)
-        if self.holds(fresh)[0] is not False:
+        if self.is_valid(fresh)[0] is not False:
             return False
         self.sessions.forget(fresh.token)
         self.lifetime = self.sessions.lifetime = age

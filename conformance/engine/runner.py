@@ -13,10 +13,11 @@ from conformance.catalog.model import Catalog
 from conformance.engine.conclusion import Conclusion, Options
 from conformance.engine.confirmation import Confirmation
 from conformance.engine.context import TestContext
+from conformance.engine.coverage import Coverage
 from conformance.engine.ledger import Ledger
 from conformance.engine.not_judged import NotJudgedError, TargetDownError, TimeOverError
 from conformance.engine.observer import RuleObserver
-from conformance.engine.payload_budget import Coverage, PayloadBudget
+from conformance.engine.payload_budget import PayloadBudget
 from conformance.engine.preconditions import Preconditions
 from conformance.engine.recovery import MAX_RESETS, MAX_SILENCES, Recovery
 from conformance.engine.reset_detection import Environment

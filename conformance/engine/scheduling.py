@@ -33,7 +33,7 @@ MIN_EVIDENCE_CALLS = 40
 EVIDENCE_PARTS = (0.1, 0.2)
 #: A function's own call time is used from so many calls on; until then, that of all calls.
 MIN_FUNCTION_CALLS = 3
-#: What the tests of a kind take is told from so many on.
+#: Tests of a kind that must have run before they predict what others of the kind take.
 MIN_KIND_TESTS = 3
 #: Share of the time that the tests which are run in any case may take.
 MAX_LEARNING_PART = 0.02
@@ -103,7 +103,7 @@ class _Took:
 
 @dataclass(slots=True)
 class _Kind:
-    """What the tests of one kind took so far; the longest of them apart, which tells little of the others."""
+    """What the tests of one kind took so far; without the longest of them, which says little about the others."""
 
     usual: _Took = field(default_factory=_Took)
     longest: _Took = field(default_factory=_Took)
@@ -130,7 +130,7 @@ class _Kind:
 
 
 class LoadShedding:
-    """Decides which test runs next: `next` returns its index, `observe` and `ran` are told what was measured."""
+    """Decides which test runs next: `next` returns its index, `observe` and `ran` take what was measured."""
 
     def __init__(
         self, planned: Sequence[Planned], seconds: float, *, clock: Callable[[], float] = time.monotonic
@@ -317,8 +317,8 @@ class LoadShedding:
         for kind in waiting:
             index = self._postponed[kind][0]
             # Tests of single calls come before generated payloads, which have their least all the same.
-            kept = generated * (MIN_GENERATED_PART if self._kinds[kind].single else 1.0)
-            if self.cost(self.planned[index]) <= self.left - removal - kept:
+            reserved = generated * (MIN_GENERATED_PART if self._kinds[kind].single else 1.0)
+            if self.cost(self.planned[index]) <= self.left - removal - reserved:
                 return self._postponed[kind].popleft()
         return None
 
@@ -335,9 +335,9 @@ class LoadShedding:
         """Say what was left out; None: nothing."""
         if not self.left_out:
             return None
-        call = f"a call takes {_told(self._calls.value)}"
+        call = f"a call takes {_seconds_text(self._calls.value)}"
         if self._logins.count and self._logins.value > 2 * self._calls.value:
-            call += f", a login {_told(self._logins.value)}"
+            call += f", a login {_seconds_text(self._logins.value)}"
         return (
             f"the target is slow ({call}): {len(self.left_out)} of {len(self.planned)} tests were left out "
             f"to keep within {self._seconds:.0f} s; a larger --budget runs them all"
@@ -354,5 +354,5 @@ def _shares(demand: Mapping[str, float], seconds: float) -> dict[str, float]:
     return shares
 
 
-def _told(seconds: float) -> str:
+def _seconds_text(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -17,7 +17,7 @@ __all__ = ["Interruption"]
 #: Seconds that an interruption waits for the answer of the call under way.
 _PATIENCE = 2.0
 
-#: A second Ctrl-C that comes sooner than this is the same one, pressed by an impatient hand.
+#: A second Ctrl-C that comes sooner than this is the same one, pressed twice.
 _AGAIN = 0.5
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -52,7 +52,7 @@ class Interruption:
         self._before = {}
 
     def enter(self, phase: str) -> None:
-        """Go on to the next phase; what was not yet told of the one before is told no more."""
+        """Go on to the next phase; messages about the one before are not printed any more."""
         self.phase = phase
         self.pending = False
         if self._before:

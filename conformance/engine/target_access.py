@@ -179,7 +179,7 @@ class TargetAccess:
         return exchange
 
     def witness(self, exchange: Exchange) -> Exchange:
-        """Return the exchange of a look at what other calls did, if it tells anything of it.
+        """Return the exchange of a look at what other calls did, if it shows any of it.
 
         Raises:
             SetUpFailedError: there is no answer, or one of 5xx, which COD-8 judges.

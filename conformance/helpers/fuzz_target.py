@@ -250,7 +250,7 @@ class FuzzTarget:
     ) -> None:
         """Count an example for the report."""
         beyond = bool(valid) and exchange.status == 400 and self.function.beyond_schema
-        self.ctx.run.coverage.tell(
+        self.ctx.run.coverage.add(
             self.function.name, kind, exchange.status, valid=valid, place=place, beyond=beyond
         )
 

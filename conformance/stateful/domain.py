@@ -24,7 +24,7 @@ class Domain:
     """The kinds of entity that explorations can create, and the state that the explorations of a run share.
 
     `creators` has the users who may create and read entities of each kind. `made` counts the created entities that
-    cannot be deleted. `found` has identifiers of objects that no user can create, by kind and user. `decks` has the
+    cannot be deleted. `found` has identifiers of objects that no user can create, by kind and user. `upcoming` has the
     actions of each kind that are still to come. `rare` has those that each kind must perform once before others.
     `concurrent_logouts` counts the logouts sent during other calls.
     """
@@ -34,7 +34,7 @@ class Domain:
     creators: dict[str, list[str]]
     made: dict[str, int] = field(default_factory=dict)
     found: dict[tuple[str, str], Any] = field(default_factory=dict)
-    decks: dict[str, list[str]] = field(default_factory=dict)
+    upcoming: dict[str, list[str]] = field(default_factory=dict)
     rare: dict[str, list[str]] = field(default_factory=dict)
     concurrent_logouts: int = 0
     _drawn: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

@@ -105,7 +105,7 @@ class ScriptExecutor:
         method = self.ctx.catalog.methods.get(step.function)
         if method is not None and step.does not in ("login", "logout", "whoami"):
             sound = step.valid and step.does in ("create", "update") and step.session != ""
-            self.ctx.run.coverage.tell(
+            self.ctx.run.coverage.add(
                 step.function,
                 "sequence",
                 result.status,

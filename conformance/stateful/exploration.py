@@ -225,7 +225,7 @@ def _dealt(explorer: Explorer, actions: list[Action], rare: list[Action]) -> Ite
     Each rare action comes once before it may come again, in turn with the others.
     """
     domain, focus = explorer.domain, explorer.focus
-    deck = domain.decks.setdefault(focus, [])
+    actions_to_come = domain.upcoming.setdefault(focus, [])
     by_name = {action.__name__: action for action in actions}
     if focus not in domain.rare:
         due = domain.rare[focus] = [action.__name__ for action in rare]
@@ -236,7 +236,7 @@ def _dealt(explorer: Explorer, actions: list[Action], rare: list[Action]) -> Ite
             # The name is removed afterwards, so that an action cut short by the limit comes again next time.
             yield by_name[due[-1]]
             due.pop()
-        if not deck:
-            deck += [action.__name__ for action in actions]
-            explorer.rng.shuffle(deck)
-        yield by_name[deck.pop()]
+        if not actions_to_come:
+            actions_to_come += [action.__name__ for action in actions]
+            explorer.rng.shuffle(actions_to_come)
+        yield by_name[actions_to_come.pop()]

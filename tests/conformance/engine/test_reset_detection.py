@@ -30,7 +30,7 @@ def prepared(url: str) -> Iterator[Run]:
 def refused(run: Run, sessions: list[Session], seconds: float = 20.0) -> None:
     """Wait until these sessions were ended."""
     until = time.monotonic() + seconds
-    while any(run.environment.holds(session)[0] for session in sessions):
+    while any(run.environment.is_valid(session)[0] for session in sessions):
         assert time.monotonic() < until
         time.sleep(0.1)
 
@@ -57,7 +57,7 @@ def test_sessions_that_outlive_the_marker_tell_of_no_reset() -> None:
         assert len({sentinel.kind for sentinel in sentinels}) > 1
         for sentinel in sentinels:
             _remove_unnoticed(run, sentinel)
-        assert run.environment.diagnose().state == "marker lost"
+        assert run.environment.diagnose().state == "sentinel lost"
         run.environment.create_sentinel()
         assert run.environment.diagnose().state == "steady"
 

@@ -1,0 +1,94 @@
+"""The coverage of generated data: which functions, parameters and keywords were exercised, with what answers."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+
+from conformance.events import CoverageEvent
+
+__all__ = ["Coverage"]
+
+
+@dataclass
+class _Answers:
+    """What one function answered to generated data."""
+
+    examples: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+    refused: int = 0
+    beyond: int = 0
+    parameters: dict[str, list[int]] = field(default_factory=dict)
+    keywords: dict[str, list[int]] = field(default_factory=dict)
+
+
+class Coverage:
+    """Counts which functions, parameters and keywords were exercised, and what the target answered."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._functions: dict[str, _Answers] = {}
+
+    def add(
+        self,
+        function: str,
+        kind: str,
+        status: int | None,
+        *,
+        valid: bool | None = None,
+        place: tuple[str, str] | None = None,
+        beyond: bool = False,
+    ) -> None:
+        """Count an example: its kind ("valid", "edge", "violation", …), what the schema says of it, the answer.
+
+        `place` is the (parameter, "pointer keyword") that an edge or a violation is about; `beyond` says that a
+        rule beyond the schema may be why it was refused.
+        """
+        with self._lock:
+            answers = self._functions.setdefault(function, _Answers())
+            answers.examples[kind] += 1
+            answers.beyond += beyond
+            if valid is None or status is None:
+                return
+            if valid:
+                answers.accepted += status == 200
+                answers.refused += status != 200
+            if place is not None:
+                # Two counts: valid and accepted (within), invalid and refused (without).
+                within = valid and status == 200
+                without = not valid and status == 400
+                for table, name in ((answers.parameters, place[0]), (answers.keywords, place[1])):
+                    both = table.setdefault(name, [0, 0])
+                    both[0] += within
+                    both[1] += without
+
+    def never_accepted(self) -> list[str]:
+        """Return the functions that refused whatever valid data they were sent."""
+        with self._lock:
+            return [
+                name for name, answers in self._functions.items() if answers.refused and not answers.accepted
+            ]
+
+    def event(self) -> CoverageEvent | None:
+        """Return the event that reports what was generated; None where nothing was generated."""
+        with self._lock:
+            if not self._functions:
+                return None
+            return CoverageEvent(
+                {
+                    name: {
+                        "examples": dict(answers.examples),
+                        "accepted": answers.accepted,
+                        "refused": answers.refused,
+                        "beyond_schema": answers.beyond,
+                        "parameters": {key: _both(pair) for key, pair in answers.parameters.items()},
+                        "keywords": {key: _both(pair) for key, pair in answers.keywords.items()},
+                    }
+                    for name, answers in self._functions.items()
+                }
+            )
+
+
+def _both(pair: list[int]) -> dict[str, int]:
+    return {"accepted": pair[0], "refused": pair[1]}
