@@ -51,7 +51,7 @@ def decided(load: Mapping[str, Any], slo: Mapping[str, Any]) -> bool:
 
 
 def slo_word(load: Mapping[str, Any], slo: Mapping[str, Any]) -> str:
-    """Return the state of an SLO: held, missed, not judged, or not valid if the generator was unfit."""
+    """Return the state of an SLO as reports write it; "not valid" if the generator was unfit."""
     if slo["verdict"] != "not judged" and not decided(load, slo):
         return "not valid"
     return {"pass": "held", "fail": "missed"}.get(slo["verdict"], "not judged")

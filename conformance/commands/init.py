@@ -116,7 +116,7 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
         folder = Path(until_done.enter_context(tempfile.TemporaryDirectory(prefix="conform-init-")))
         profile = folder / PROFILE
         _write(profile, _text(target, environment, catalog, login, (), catalogue=str(catalogue.resolve())))
-    return 0, Request(profile=profile, profile_told=written, read_only=True, budget="quick", verb="check")
+    return 0, Request(profile=profile, shown_profile=written, read_only=True, budget="quick", verb="check")
 
 
 def _ask(question: str) -> str:

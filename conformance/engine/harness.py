@@ -81,8 +81,8 @@ class Request:
 
     target: str | None = None
     profile: Path | None = None
-    #: The profile that a line that runs it again names; None: the one that is read.
-    profile_told: Path | None = None
+    #: The profile in the command line that repeats the run, if it is not `profile`.
+    shown_profile: Path | None = None
     out: Path | None = None
     strict: bool = False
     read_only: bool = False
@@ -304,7 +304,7 @@ class Harness:
         parts = ["conform", verb or request.verb]
         if request.target is not None:
             parts += ["--target", self.profile.shown_url]
-        profile = request.profile_told or request.profile
+        profile = request.shown_profile or request.profile
         if profile is not None:
             parts += ["--profile", str(profile)]
         if request.budget != "standard":

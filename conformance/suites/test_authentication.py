@@ -745,8 +745,8 @@ def test_session_from_elsewhere(ctx: TestContext, user: str) -> None:
     """Check that a token in the query string, a cookie or the body is not accepted, since those leak."""
     for method in ctx.some(checkers(ctx, user) or [checker(ctx, user)], budgets.FUNCTIONS_OF_FOREIGN_TOKENS):
         token = ctx.sessions.of(user).token
-        held = use(ctx, method, user, token)
-        if held.status != 200:
+        own_call = use(ctx, method, user, token)
+        if own_call.status != 200:
             continue
         data = ctx.valid(method, user, optional="none")
         quoted = quote(token, safe="")

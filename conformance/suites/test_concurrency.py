@@ -14,7 +14,7 @@ from conformance.helpers.comparison import equal, listers, read
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
 from conformance.schema.pointer import resolve
-from conformance.suites.test_state import creators, judge_kept
+from conformance.suites.test_state import creators, judge_created
 
 #: Calls at the same time.
 _AT_ONCE = 8
@@ -113,7 +113,7 @@ def test_creates_of_several_users(ctx: TestContext, kind: str) -> None:
         resource = ctx.resources.resource(kind, identifier, user)
         resource.sent = resource.sent or data
         if reader is not None and reader.object is not None:
-            _judge_kept(ctx, create, reader, resource, data)
+            _judge_created(ctx, create, reader, resource, data)
         else:
             _judge_listed(ctx, kind, user, resource, exchange)
     if ctx.catalog.delete(kind) is not None:
@@ -121,7 +121,7 @@ def test_creates_of_several_users(ctx: TestContext, kind: str) -> None:
             ctx.resources.remove(ctx.resources.resource(kind, identifier, user))
 
 
-def _judge_kept(
+def _judge_created(
     ctx: TestContext, create: Method, reader: Method, resource: Any, data: dict[str, Any]
 ) -> None:
     assert reader.object is not None
@@ -149,7 +149,7 @@ def _judge_kept(
             )
             return
     ctx.run.observer.judged("AUT-11")
-    judge_kept(ctx, create, reader, resource, exchange, data)
+    judge_created(ctx, create, reader, resource, exchange, data)
 
 
 def _judge_listed(ctx: TestContext, kind: str, user: str, resource: Any, exchange: Exchange) -> None:

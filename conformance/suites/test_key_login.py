@@ -167,7 +167,7 @@ def _wrong(ctx: TestContext, key: KeyLogin, right: Values, channel: str) -> Iter
     yield from _other_values(ctx, right)
     yield from _left_out(key, right)
     yield from _unknown_keys(ctx, key, right)
-    yield from _odd_headers(right) if channel == "headers" else _coerced(right)
+    yield from _altered_headers(right) if channel == "headers" else _coerced(right)
 
 
 def _wrong_signatures(right: Values) -> Iterator[tuple[str, Values]]:
@@ -255,7 +255,7 @@ def _unknown_keys(ctx: TestContext, key: KeyLogin, right: Values) -> Iterator[tu
         yield f"a key {what}", {**right, "apikey": name, "hmac": mac(key.private, name + rest)}
 
 
-def _odd_headers(right: Values) -> Iterator[tuple[str, Values]]:
+def _altered_headers(right: Values) -> Iterator[tuple[str, Values]]:
     """Yield header values that may break a parser."""
     for name in KEY_VALUES:
         yield f"{name} with bytes outside ASCII", {**right, name: "\xe9\xff\x80"}

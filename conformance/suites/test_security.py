@@ -13,7 +13,7 @@ from conformance.helpers.probing import probing_status, send_probe
 from conformance.protocol.client import compact
 
 #: Names of languages and frameworks: reflection must not reach them (SEC-1).
-INSIDE = (
+INTERNAL_NAMES = (
     "__construct", "__destruct", "__call", "__get", "__toString", "__invoke", "__init__", "__class__", "__dict__",
     "__import__", "__getattribute__", "__proto__", "constructor", "prototype", "toString", "valueOf", "hasOwnProperty",
     "isPrototypeOf", "getClass", "hashCode", "notify", "wait", "finalize", "GetType", "MemberwiseClone", "Equals",
@@ -21,7 +21,7 @@ INSIDE = (
 )  # fmt: skip
 
 #: Long names, and names with invisible or non-ASCII characters.
-ODD_NAMES = (
+UNUSUAL_NAMES = (
     "x" * 300, "x" * 5000, "m\u00e9thode", "\u65b9\u6cd5", "\U0001f3b5", "a\u0000b", "\u202ea", "a\r\nb", "'", "../x",
 )  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_names_of_the_inside(ctx: TestContext, endpoint: str) -> None:
     ctx.need_writing()
     endpoint = endpoint or ctx.endpoint()
     published = {m.name.partition(".")[2] for m in ctx.catalog.methods.values() if m.entity == endpoint}
-    names = [*INSIDE, *PROTOTYPE_NAMES, *ODD_NAMES]
+    names = [*INTERNAL_NAMES, *PROTOTYPE_NAMES, *UNUSUAL_NAMES]
     for name in rotated(
         ctx, [name for name in dict.fromkeys(names) if name not in published], budgets.UNPUBLISHED_NAMES
     ):

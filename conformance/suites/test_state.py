@@ -481,7 +481,7 @@ def test_concurrent_creates(ctx: TestContext, kind: str) -> None:
             resource = ctx.resources.resource(kind, identifier, user)
             resource.sent = resource.sent or data
             exchange = ctx.witness(read(ctx, resource))
-            judge_kept(ctx, create, reader, resource, exchange, data)
+            judge_created(ctx, create, reader, resource, exchange, data)
     for lister in listers(ctx, kind, user, first):
         listed = [repr(identifier) for identifier in lister.ids()]
         lost = [identifier for identifier in identifiers if identifier not in listed]
@@ -499,7 +499,7 @@ def test_concurrent_creates(ctx: TestContext, kind: str) -> None:
             ctx.resources.remove(ctx.resources.resource(kind, identifier, user))
 
 
-def judge_kept(
+def judge_created(
     ctx: TestContext,
     create: Method,
     reader: Method,

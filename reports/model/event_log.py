@@ -25,14 +25,14 @@ class LogError(Exception):
 
 
 class RunLog:
-    """The log of a run: `events.jsonl` in a folder, one JSON object a line.
+    """The log of a run: `events.jsonl` in a folder, one JSON object per line.
 
     Any thread may write. Exchanges and counts are buffered until there are `batch` bytes of them or `delay`
     seconds have passed. Every other event is written at once, after the buffered ones, so a process that is
     killed loses no finding. Each line is written whole, so several processes may append to one log.
 
     If the disk is full or gone, the write that fails raises `LogError`, once. Later writes are dropped silently.
-    Such a log has no `end` event, which tells a reader that it is incomplete.
+    Such a log has no `end` event, so a reader knows that it is incomplete.
     """
 
     def __init__(

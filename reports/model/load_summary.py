@@ -380,8 +380,8 @@ def requests(load: Mapping[str, Any] | None) -> int:
 def overall(load: Mapping[str, Any]) -> tuple[str, str]:
     """Return the verdict of the load ("pass", "fail" or "undecided"), and the reason in one line.
 
-    A generator that was the bottleneck has measured itself. Then no SLO is held, and only those are missed whose
-    violation the generator cannot have caused.
+    A generator that was the bottleneck has measured itself. Then no SLO passes, and an SLO fails only if the generator
+    cannot have caused the violation.
     """
     total = load["total"]
     if not load["complete"]:

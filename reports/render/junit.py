@@ -123,7 +123,7 @@ def _load_properties(suite: ET.Element, load: Mapping[str, Any]) -> None:
 
 
 def _slo_case(suite: ET.Element, load: Mapping[str, Any], slo: Mapping[str, Any]) -> str | None:
-    """Add the test case of an SLO; return the tag of its outcome, None if it was held."""
+    """Add the test case of an SLO; return the tag of its outcome, None if it passed."""
     case = ET.SubElement(suite, "testcase", classname="LOAD", time="0", name=_text(slo["text"], 200))
     measurement = f"{measured(slo)} on {plural(slo['samples'], 'sample')}"
     more = _evidence(load, slo)
