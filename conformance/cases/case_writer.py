@@ -12,7 +12,7 @@ from conformance.cases.format import Step, symbol
 from conformance.cases.symbol_writer import SymbolWriter, in_case, is_deep
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange, field_bytes
-from conformance.protocol.redaction import MASK
+from conformance.protocol.redaction import MASK, hide_secret_fields
 from conformance.protocol.session import sign
 from conformance.schema.pointer import assign
 
@@ -257,7 +257,9 @@ class CaseWriter(SymbolWriter):
     def _wire(self, raw: bytes) -> Any:
         """Return the bytes of a request as text, with symbols for the target's address."""
         address = self.recorder.caller.client.address
-        shown = self.raw(raw)
+        shown = self.raw(
+            hide_secret_fields(raw, [name.lower() for name in self.profile.headers], known=False)
+        )
         parts = shown["$text"] if symbol(shown) and "$text" in shown else [shown]
         for plain, name in ((address.authority, "authority"), (address.path, "path")):
             cut: list[Any] = []

@@ -28,6 +28,8 @@ __all__ = ["User", "begin", "user"]
 
 PROFILE = "conform.toml"
 CATALOGUE = "catalogue.openrpc.json"
+#: The environment variable from which a written profile takes the password of the target's URL.
+PASSWORD_VARIABLE = "COURSIO_TARGET_PASSWORD"  # noqa: S105  (its name)
 
 _SECRET = re.compile(r"credential|passw|secret|pwd", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -76,7 +78,7 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
     target = options.target or _ask("The target's base URL, such as https://t-api.example.com/api/")
     if not target:
         raise UsageError("no target: give --target URL")
-    target = base_url(target, "--target")
+    target, password = _without_password(base_url(target, "--target"))
     page = options.page or _ask("The documentation page, an address or a file (empty: none)")
     users: Sequence[User] = options.user or _asked_users()
     environment = options.environment
@@ -100,6 +102,7 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
     text = _text(target, environment, catalog, login, users, catalogue=CATALOGUE)
     _write(profile, text)
     print(f"{profile}: written", flush=True)
+    _say_password(profile, password)
     missing = [name for each in users for name in (each.identity, each.secret) if name not in os.environ]
     _say_next(profile, catalog, users, missing, environment, target)
     if options.no_check:
@@ -117,6 +120,25 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
         profile = folder / PROFILE
         _write(profile, _text(target, environment, catalog, login, (), catalogue=str(catalogue.resolve())))
     return 0, Request(profile=profile, shown_profile=written, read_only=True, budget="quick", verb="check")
+
+
+def _without_password(url: str) -> tuple[str, str]:
+    """Return a URL with a reference to an environment variable in place of its password, and the password."""
+    found = re.match(r"(?P<before>[a-z]+://[^/@:]*:)(?P<password>[^/@]+)(?P<after>@.*)", url)
+    if found is None or re.fullmatch(r"\$\{\w+\}", found["password"]):
+        return url, ""
+    return f"{found['before']}${{{PASSWORD_VARIABLE}}}{found['after']}", found["password"]
+
+
+def _say_password(profile: Path, password: str) -> None:
+    """Say where the profile takes the password of the target's URL from, and set the variable for this process."""
+    if password:
+        os.environ.setdefault(PASSWORD_VARIABLE, password)
+        print(
+            f"{profile}: the password of the target's URL is not written; the profile reads it from the environment "
+            f"variable {PASSWORD_VARIABLE}, as it stands in the URL",
+            flush=True,
+        )
 
 
 def _ask(question: str) -> str:

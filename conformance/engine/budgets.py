@@ -145,6 +145,9 @@ LOGINS_BETWEEN_SESSIONS = ByBudget(4, 12, 12)
 #: Of how many sessions one is ended at the end of the test.
 LOGOUT_STEP = ByBudget(4, 2, 2)
 
+COERCED_OBJECTS = sample(1, 6)
+NO_OBJECTS = sample(3, 8)
+LENIENT_NUMBERS = sample(2, 10)
 CLAIMING_HEADERS = sample(1, 6)
 COERCED_LOGINS = sample(4)
 FORGED_TOKENS = sample(3, 20)

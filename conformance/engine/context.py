@@ -165,6 +165,8 @@ class TestContext(TargetAccess):
         when it is sent again; or its answer says nothing about the rule (`conformance.engine.preconditions`).
         """
         if any(each is not None and each.withheld for each in (exchange, witness)):
+            name = function if function is not None else exchange.function if exchange else None
+            self.run.count_withheld(rule, name)
             return True
         if not good and exchange is not None:
             if self.run.recovery.is_flaky(exchange):

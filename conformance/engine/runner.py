@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,6 +44,9 @@ MAX_CLEAN_UP_SECONDS = 60.0
 CLEAN_UP_PAUSE_SHARE = 0.9
 #: Functions that a note names.
 MAX_NAMED_FUNCTIONS = 8
+
+#: Why a call is not sent.
+UNOWNED = "a lax target could have acted on an object that the run did not make"
 
 Body = Callable[[TestContext], None]
 
@@ -109,6 +113,8 @@ class Run:
         self.weights: dict[Callable[[Any], float], dict[str, float]] = {}
         #: What showed a finding, by test, so that confirming it needs no search.
         self.remembered: dict[tuple[str, Key], list[Any]] = {}
+        #: By rule and function: calls that were not sent (`conformance.protocol.ownership`).
+        self.withheld: Counter[tuple[str, str | None]] = Counter()
         #: Notes for the report.
         self.notes: list[str] = []
         #: An endpoint that the target was seen to have; empty if none was found, None if none was looked for.
@@ -329,11 +335,32 @@ class Run:
         self._report_pauses()
         self.notes += summary(self.catalog)
         self._report_coverage()
-        if (withheld := self.ownership.note()) is not None:
-            self.notes.append(withheld)
+        self._report_withheld()
         for note in dict.fromkeys(self.notes):
             self.emit(NoteEvent(self.secret_registry.mask(note)))
         self.client.close()
+
+    def count_withheld(self, rule: str, function: str | None) -> None:
+        """Count a call that a rule would have been tested by, and that was not sent."""
+        if rule in self.observer.wanted:
+            self.withheld[rule, function] += 1
+
+    def _report_withheld(self) -> None:
+        """Report, for each rule and function, the calls that were not sent, and name the rules in the note."""
+        note = self.ownership.note()
+        if note is None:
+            return
+        for (rule, function), count in self.withheld.items():
+            calls = "1 call was" if count == 1 else f"{count} calls were"
+            self.emit(NotJudgedEvent(rule, function, f"{calls} not sent: {UNOWNED}"))
+        by_rule = Counter[str]()
+        for (rule, _), count in self.withheld.items():
+            by_rule[rule] += count
+        rules = ", ".join(f"{rule} ({by_rule[rule]})" for rule in RULES if by_rule[rule])
+        # The functions stand in each rule's `left_out`.
+        self.notes.append(
+            f"{note.partition(': ')[0]}; rules that lack some of them: {rules}" if rules else note
+        )
 
     def _report_pauses(self) -> None:
         throttle = self.client.throttle

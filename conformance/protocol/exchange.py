@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -290,7 +290,12 @@ class Exchange:
             [
                 url,
                 # The value of a secret header is never shown, so it is not searched either.
-                *(value for name, value in (*sent, *received) if not is_secret_header(name)),
+                *(
+                    value
+                    for name, value in sent
+                    if not is_secret_header(name) and name.lower() not in registry.headers
+                ),
+                *(value for name, value in received if not is_secret_header(name)),
                 request.body[: redactor.window],
                 response.body[: redactor.window] if response else b"",
                 _text_bytes(failure.detail) if failure else b"",
@@ -301,7 +306,7 @@ class Exchange:
         recorded = RequestRecord(
             verb=request.verb,
             url=_readable(redactor.mask(url)),
-            headers=_shown_headers(sent, redactor),
+            headers=_shown_headers(sent, redactor, hidden=registry.headers),
             body=_readable(body),
         )
         answer: ResponseRecord | None = None
@@ -316,7 +321,7 @@ class Exchange:
         if failure is not None:
             reason = f"{failure.kind}: {_readable(redactor.mask(_text_bytes(failure.detail)))}"
         if request.exact or request.packets is not None:
-            raw = redactor.body(hide_secret_fields(request.raw), members)
+            raw = redactor.body(hide_secret_fields(request.raw, registry.headers), members)
             line = netcat_line(request.url, raw, apart=request.packets is not None)
         else:
             line = curl_line(recorded, body)
@@ -345,17 +350,22 @@ class Exchange:
 
 
 def _shown_headers(
-    headers: list[tuple[str, bytes]], redactor: Redactor, room: float = math.inf, in_all: int | None = None
+    headers: list[tuple[str, bytes]],
+    redactor: Redactor,
+    room: float = math.inf,
+    in_all: int | None = None,
+    hidden: Collection[str] = (),
 ) -> dict[str, str]:
     """Return headers as they are shown: masked, values of one name joined, and at most `room` characters.
 
-    `in_all` is the number of headers that there were, where only the first were retained.
+    `in_all` is the number of headers that there were, where only the first were retained. `hidden` are further names,
+    in lower case, whose values are masked.
     """
     out: dict[str, list[str]] = {}
     count = 0
     for name, value in headers[:MAX_RETAINED_HEADERS]:
-        hidden = MASK if value else ""
-        shown = hidden if is_secret_header(name) else _readable(redactor.mask(value))
+        is_hidden = is_secret_header(name) or name.lower() in hidden
+        shown = (MASK if value else "") if is_hidden else _readable(redactor.mask(value))
         room -= len(name) + len(shown)
         if room < 0:
             break

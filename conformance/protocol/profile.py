@@ -256,6 +256,9 @@ class Profile:
         secret_registry = SecretRegistry()
         for secret in self.secrets():
             secret_registry.add(secret)
+        for name in self.headers:
+            # A configured header may let requests pass a gateway, whatever its name.
+            secret_registry.header(name)
         for user in self.users.values():
             secret_registry.password(user.secret)
         if self.auth.login is not None:

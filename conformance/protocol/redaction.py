@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html.entities import codepoint2name
@@ -63,6 +63,8 @@ class SecretRegistry:
         self._passwords: OrderedDict[str, None] = OrderedDict()
         self._search = FormSearch()
         self.members: frozenset[bytes] = frozenset()
+        #: Names, in lower case, of request headers whose values are never shown: those that the profile configures.
+        self.headers: frozenset[str] = frozenset()
         #: Incremented by every change of the passwords and sessions that SEC-3 looks for.
         self.changes = 0
 
@@ -86,6 +88,11 @@ class SecretRegistry:
         """Mask the values of this member in logins, in request and response, before they are known."""
         with self._lock:
             self.members |= {name.lower().encode("utf-8", "surrogatepass")}
+
+    def header(self, name: str) -> None:
+        """Mask the values of this request header, whatever they are."""
+        with self._lock:
+            self.headers |= {name.lower()}
 
     def password(self, secret: str) -> None:
         """Register a password: it is masked, and SEC-3 looks for it in every response."""
@@ -419,6 +426,13 @@ _SECRET_FIELDS = re.compile(
 )
 
 
-def hide_secret_fields(raw: bytes) -> bytes:
-    """Return the bytes of a request with the values of secret header fields masked."""
-    return _SECRET_FIELDS.sub(lambda match: match[1] + b": ***", raw)
+def hide_secret_fields(raw: bytes, names: Collection[str] = (), *, known: bool = True) -> bytes:
+    """Return the bytes of a request with the values of secret header fields masked, and of those with these names.
+
+    Without `known` only those with these names are masked.
+    """
+    hidden = _SECRET_FIELDS.sub(lambda match: match[1] + b": ***", raw) if known else raw
+    for name in names:
+        field = rb"(?im)^(" + re.escape(name.encode("latin-1", "replace")) + rb")[ \t]*:[^\r\n]*"
+        hidden = re.sub(field, lambda match: match[1] + b": ***", hidden)
+    return hidden

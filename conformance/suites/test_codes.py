@@ -11,6 +11,8 @@ from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import ANSWERED, LINES, NotJudgedError
 from conformance.generation.errors import CannotGenerate
+from conformance.helpers.builtin_names import rotated
+from conformance.helpers.claims import claiming_headers
 from conformance.helpers.comparison import bound
 from conformance.helpers.probing import prober, probing_status, send_probe
 from conformance.protocol.session import SetUpFailedError
@@ -166,6 +168,9 @@ def test_session_without_the_role(ctx: TestContext, function: Method) -> None:
                 kind="a function for another role is not refused",
                 because=f"the user lacks the role {function.auth!r}",
             )
+        for what, headers in _claims(ctx, function, having[0] if having else user):
+            exchange = ctx.call(function, sent, as_=user, headers=headers)
+            ctx.status("ACC-1", exchange, {403}, kind=f"a header stands for a role: {what}")
     if not having:
         ctx.skip("ACC-1", f"no user of the profile has the role {function.auth!r}", function=function.name)
     for user in having:
@@ -179,6 +184,14 @@ def test_session_without_the_role(ctx: TestContext, function: Method) -> None:
             exchange=exchange,
             accepted=ANSWERED - {401, 403},
         )
+
+
+def _claims(ctx: TestContext, function: Method, user: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return headers that claim a role, or to be a user who has it. The role itself is always claimed."""
+    claims = claiming_headers(ctx, function, user)
+    first = [claim for claim in claims if claim[0] == "X-Role"]
+    rest = [claim for claim in claims if claim[0] != "X-Role"]
+    return [*first, *rotated(ctx, rest, budgets.CLAIMING_HEADERS)]
 
 
 def identifiers(method: Method) -> list[tuple[str, str]]:

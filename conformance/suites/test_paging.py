@@ -8,6 +8,7 @@ from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
+from conformance.helpers.builtin_names import rotated
 from conformance.helpers.comparison import Lister
 from conformance.helpers.list_views import fill, keys, views
 from conformance.protocol.caller import OMIT
@@ -17,6 +18,12 @@ from conformance.protocol.shown import as_json
 from conformance.schema.pointer import MISSING, resolve
 
 LAST = 2**31 - 1
+
+#: Texts that number parsers of languages read as a number.
+LENIENT_NUMBERS = (
+    "0", "0x1", "0b1", "0o1", "1e0", "1abc", " 1", "1 ", "+1", "1_0", "1,0", "1.0", "01", "\u0661", "\uff11",
+    "\u00b9", "true", "null", "NaN", "Infinity", "-1", "1;2", "$1",
+)  # fmt: skip
 
 paged = each_function(
     lambda method: method.rows is not None, otherwise="no function of the catalogue is paged"
@@ -254,10 +261,17 @@ def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
         ("textual", ""),
         ("textual", "all"),
     ]
+    # What number parsers and comparisons of languages accept by themselves.
+    lenient: list[tuple[str, Any]] = [("textual", text) for text in LENIENT_NUMBERS]
     unusual: list[tuple[str, Any]] = [("1.0", 1.0), ("null", None), ("2^63", 2**63), ("10^30", 10**30)]
+    # No rule speaks of these; they must not break the target.
+    unusual += [("an array", [1]), ("an empty array", []), ("an object", {"$gt": 0})]
     for member, other in (("page_start", "page_length"), ("page_length", "page_start")):
         name = {"page_start": "pageStart", "page_length": "pageLength"}[member]
-        for what, value in _one_of_each(ctx, refused) if ctx.quick else refused:
+        for what, value in [
+            *(_one_of_each(ctx, refused) if ctx.quick else refused),
+            *rotated(ctx, lenient, budgets.LENIENT_NUMBERS),
+        ]:
             for beside in ctx.first(({}, {other: 1}), budgets.OTHER_PAGE_MEMBERS):
                 exchange = ctx.call(function, data, as_=user, **{member: value}, **beside)
                 ctx.status(

@@ -16,6 +16,7 @@ from conformance.engine.not_judged import REFUSED, NotJudgedError
 from conformance.generation.errors import CannotGenerate
 from conformance.generation.order import informative_order
 from conformance.generation.violations import Violation
+from conformance.helpers.builtin_names import rotated
 from conformance.helpers.comparison import equal, same_answer
 from conformance.helpers.probing import probing_status, send_probe
 from conformance.protocol.caller import OMIT
@@ -36,7 +37,23 @@ def test_method_missing_or_no_string(ctx: TestContext, endpoint: str) -> None:
         ("a boolean", {"method": True, "data": {}}),
         ("an array", {"method": ["find"], "data": {}}),
         ("an object", {"method": {"name": "find"}, "data": {}}),
+        ("0", {"method": 0, "data": {}}),
+        ("false", {"method": False, "data": {}}),
+        ("an empty array", {"method": [], "data": {}}),
+        ("an operator", {"method": {"$ne": None}, "data": {}}),
     ]
+    # What languages turn into a published name by themselves: ["ping"] as text is ping in JavaScript.
+    published = next((m.function for m in ctx.catalog if m.entity == endpoint and m.effect == "read"), None)
+    if published is not None:
+        bodies += [
+            ("a published name in an array", {"method": [published], "data": {}}),
+            ("a published name in two arrays", {"method": [[published]], "data": {}}),
+            ("a published name as a key", {"method": {published: True}, "data": {}}),
+            (
+                "an object with a published name",
+                {"method": {"toString": published, "value": published}, "data": {}},
+            ),
+        ]
     for what, body in bodies:
         exchange = send_probe(ctx, endpoint, compact(body))
         probing_status(
@@ -171,7 +188,28 @@ def test_body_that_is_no_json(ctx: TestContext, endpoint: str) -> None:
 def test_json_that_is_no_object(ctx: TestContext, endpoint: str) -> None:
     """Send JSON other than an object, which must be refused."""
     endpoint = endpoint or ctx.endpoint()
-    for body in (b"[]", b'"find"', b"5", b"true", b"null", b'[{"method":"find","data":{}}]'):
+    bodies = [b"[]", b'"find"', b"5", b"true", b"null", b'[{"method":"find","data":{}}]']
+    # What languages read as an object, or as its members: pairs, JSON in a text, numbers and texts of no value.
+    name = next(
+        (m.function for m in ctx.catalog if m.entity == endpoint and m.effect == "read"), ctx.unknown_name()
+    )
+    call = compact({"method": name, "data": {}})
+    more = [
+        compact(call.decode()),
+        compact([["method", name], ["data", {}]]),
+        compact([name, {}]),
+        b"[" + call + b"," + call + b"]",
+        b"0",
+        b"-0.0",
+        b"1e999",
+        b"false",
+        b'""',
+        b'"null"',
+        b"[[]]",
+        b"[null]",
+        b'["method"]',
+    ]
+    for body in [*bodies, *rotated(ctx, more, budgets.NO_OBJECTS)]:
         exchange = send_probe(ctx, endpoint, body)
         probing_status(
             ctx,
@@ -189,12 +227,23 @@ def test_json_that_is_no_object(ctx: TestContext, endpoint: str) -> None:
 def test_data_that_is_no_object(ctx: TestContext, function: Method) -> None:
     """Send data other than an object, which must be refused."""
     user = ctx.who(function)
-    for data in ctx.some([[], [1], "text", "", 5, 0, True, False], budgets.OTHER_THAN_OBJECTS):
+    # What languages take for an object, or for nothing: JSON in a text, pairs, texts of no value, arrays with objects.
+    valid = ctx.data_for(function, user)
+    coerced: list[Any] = [
+        *(compact(valid).decode(), [valid], [[name, value] for name, value in valid.items()] or [["id", 1]]),
+        *("null", "[]", "0", "[object Object]", [[]], [None], -1, 1.5, 2**53 + 1),
+    ]
+    usual: list[Any] = [[], [1], "text", "", 5, 0, True, False]
+    for data in [
+        *rotated(ctx, coerced, budgets.COERCED_OBJECTS),
+        *ctx.some(usual, budgets.OTHER_THAN_OBJECTS),
+    ]:
         exchange = ctx.call(function, data, as_=user)
         shape = (
             type(data)
             .__name__.replace("str", "a string")
             .replace("int", "a number")
+            .replace("float", "a number")
             .replace("bool", "a boolean")
             .replace("list", "an array")
         )

@@ -48,3 +48,18 @@ def test_the_proof_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swi
             generated=0,
         )
         assert server.dump() != server.before
+
+
+def test_rules_name_the_calls_that_were_not_sent(tmp_path: Path) -> None:
+    with lax.serving() as (_, url):
+        report = judge(profile=lax.profile(tmp_path, url), rules=["REQ-7", "REQ-8"], budget="quick")
+    (note,) = [note for note in report["notes"] if "were not sent" in note]
+    left = {
+        rule["id"]: [each for each in rule["left_out"] if "not sent" in each["reason"]]
+        for rule in report["rules"]
+    }
+    assert left["REQ-8"]
+    assert all(each["function"] for each in left["REQ-8"])
+    assert not left["REQ-1"]
+    assert "rules that lack some of them: " in note
+    assert "REQ-8 (" in note

@@ -153,3 +153,21 @@ def test_colours_are_left_out_of_its_check(
     told = capfd.readouterr().out
     assert "judged" in told
     assert "\x1b[" not in told
+
+
+@pytest.mark.parametrize(
+    "url", ["http://bob:s3cr%40t-x9@127.0.0.1:9/api/", "http://:s3cr%40t-x9@127.0.0.1:9/api/"]
+)
+def test_the_password_of_the_target_is_not_written(
+    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COURSIO_TARGET_PASSWORD", raising=False)
+    # What the command sets for its own check is removed with the test.
+    monkeypatch.setenv("COURSIO_TARGET_PASSWORD", "s3cr%40t-x9")
+    assert run("--target", url, "--no-check") == 0
+    shown = capsys.readouterr().out + Path("conform.toml").read_text(encoding="utf-8")
+    assert "s3cr" not in shown
+    assert "environment variable COURSIO_TARGET_PASSWORD" in shown
+    made = profile_reader.load("conform.toml", {"COURSIO_TARGET_PASSWORD": "s3cr%40t-x9"})
+    assert made.shown_url == "http://127.0.0.1:9/api/"
+    assert made.headers["Authorization"].startswith("Basic ")

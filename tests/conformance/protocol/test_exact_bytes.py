@@ -54,3 +54,15 @@ def test_packets_are_sent_apart() -> None:
         ["sh", "-c", shown.replace("sleep 1", ":")], capture_output=True, check=True
     ).stdout
     assert printed == raw.replace(b"s3ss10n", b"***")
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_values_of_configured_headers_are_hidden(exact: bool) -> None:
+    registry = SecretRegistry()
+    registry.header("X-Gate")
+    raw = b"POST /api/a HTTP/1.1\r\nHost: h\r\nx-gate: nightly\r\n\r\n{}nightly"
+    request = Request("POST", "http://h/api/a", (("x-gate", "nightly"),), b"{}", raw, exact=exact)
+    record = Exchange(request, secret_registry=registry).record()
+    assert record.request.headers == {"x-gate": "***"}
+    assert record.curl.count("nightly") == exact
+    assert "gate: ***" in record.curl
