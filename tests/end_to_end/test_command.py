@@ -562,8 +562,8 @@ def test_reset_in_the_middle_is_overcome(
 def test_one_rule_that_every_exchange_is_judged_by(clean: str, tmp_path: Path) -> None:
     """All tests are run for it, with those of generated payloads."""
     status, out, err = ran(
-        "check", "--target", clean, "--profile", PROFILE, "--budget", "quick", "--rule", "ENV-8", "--out", "o",
-        cwd=tmp_path,
+        "check", "--target", clean, "--profile", PROFILE, "--budget", "quick", "--for", "1s", "--rule", "ENV-8",
+        "--out", "o", cwd=tmp_path,
     )  # fmt: skip
     assert status == 0, out + err
     found = report(tmp_path / "o")
