@@ -136,7 +136,7 @@ def report_of_broken_log(harness: Harness, problem: str, end: EndEvent) -> dict[
     try:
         return write_report(harness.out, more)
     except LogError:
-        return write_report(harness.out, more, kept=False)
+        return write_report(harness.out, more, write=False)
 
 
 def lenient_rules(request: Request) -> frozenset[str]:

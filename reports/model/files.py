@@ -58,14 +58,14 @@ def begin(folder: Path) -> RunLog:
     return log
 
 
-def write_report(folder: Path, more: Iterable[Event] = (), *, kept: bool = True) -> dict[str, Any]:
+def write_report(folder: Path, more: Iterable[Event] = (), *, write: bool = True) -> dict[str, Any]:
     """Build the report of the run in a folder, and write `report.json` and its renderings beside the events.
 
-    `more` are events that could not be written to the log. Unless it is `kept`, the report is only returned.
+    `more` are events that could not be written to the log. Without `write` the report is only returned.
     """
     folder = Path(folder)
     report = build(chain(read_events(folder / EVENTS), more))
-    if not kept:
+    if not write:
         return report
     text = serialize(report)
     # Half a surrogate pair has no UTF-8 form. Its escape is read as the same string.

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 #: The reason of a rule that no test judged, where no event gives one.
-NO_REASON = "no conversation of this run judged it"
+NO_REASON = "no test of this run judged it"
 
 #: The same for a load, which runs no tests.
 NOT_BY_LOAD = "a load judges what one exchange is enough for; conform check judges the rest"

@@ -175,9 +175,9 @@ class ReportedRun:
         more = [problem, CutEvent(), *[InterruptedEvent()] * self.interrupted, end]
         with contextlib.suppress(LogError):
             self.log.close()
-        for kept in (True, False):
+        for write in (True, False):
             try:
-                self.report = self.harness.report = write_report(self.harness.out, more, kept=kept)
+                self.report = self.harness.report = write_report(self.harness.out, more, write=write)
             except (LogError, OSError):
                 continue
             return

@@ -38,7 +38,7 @@ class Series:
 
     name: str
     values: Sequence[float | None]
-    told: Callable[[float], str]
+    format_value: Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +155,16 @@ def chart(
     _part_names(lines)
     if x_ticks is None:
         x_ticks = [(value, format_x(value)) for value in nice_ticks(left, right, 6) if left <= value <= right]
-    told = [["–" if value is None else each.told(value) for value in each.values] for each in series]
+    texts = [["–" if value is None else each.format_value(value) for value in each.values] for each in series]
     at = [format_x(value) for value in xs]
     data = {
         "width": WIDTH,
         "x": [round(place, 1) for place in places],
         "at": at,
-        "series": [{"name": each.name, "told": values} for each, values in zip(series, told, strict=True)],
+        "series": [{"name": each.name, "texts": values} for each, values in zip(series, texts, strict=True)],
     }
     step = max(1, math.ceil(len(xs) / MAX_ROWS))
-    rows = [[at[number], *(values[number] for values in told)] for number in range(0, len(xs), step)]
+    rows = [[at[number], *(values[number] for values in texts)] for number in range(0, len(xs), step)]
     return Markup(  # noqa: S704  (of the template, which escapes)
         environment()
         .get_template("chart.html")
@@ -208,8 +208,8 @@ def _part_names(lines: list[dict[str, Any]]) -> None:
         highest = line["end"] - 14
 
 
-def spark(values: Sequence[float | None], told: str, *, width: int = 120, height: int = 26) -> Markup:
-    """Return a line without axes, for a cell of a table; `told` describes it in words."""
+def spark(values: Sequence[float | None], description: str, *, width: int = 120, height: int = 26) -> Markup:
+    """Return a line without axes, for a cell of a table; `description` says the same in words."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return Markup("")
@@ -220,5 +220,5 @@ def spark(values: Sequence[float | None], told: str, *, width: int = 120, height
     return Markup(  # noqa: S704  (of the template, which escapes)
         environment()
         .get_template("spark.html")
-        .render(path=_path(xs, ys), told=told, width=width, height=height)
+        .render(path=_path(xs, ys), description=description, width=width, height=height)
     )

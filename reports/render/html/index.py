@@ -35,7 +35,7 @@ def render(runs: Sequence[Stored], problems: Sequence[str] = ()) -> bytes:
         .get_template("index.html")
         .render(
             **frame(f"{plural(len(runs), 'run')} of conform"),
-            told=plural(len(runs), "run"),
+            count=plural(len(runs), "run"),
             reason=reason,
             problems=[cut(problem, 400) for problem in problems[:50]],
             charts=[figure for figure in _charts(runs) if figure],

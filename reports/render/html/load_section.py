@@ -129,7 +129,7 @@ def render(load: Mapping[str, Any]) -> Markup:
             beyond=rest_of_causes(load, len(causes(load))),
             slowest=slowest(load),
             warmup=load.get("warmup") or 0,
-            told=duration,
+            duration=duration,
         )
     )
 

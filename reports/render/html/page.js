@@ -103,7 +103,7 @@
 
   // From file: and in a frame the clipboard may be closed to us; a selection still lets a person copy.
   const heard = one("#heard");
-  const told = (button, text) => {
+  const showState = (button, text) => {
     const before = button.dataset.name || (button.dataset.name = button.textContent);
     button.textContent = text;
     if (heard) heard.textContent = text;
@@ -115,7 +115,7 @@
       const source = document.getElementById(button.dataset.of);
       try {
         await navigator.clipboard.writeText(source.textContent);
-        told(button, "Copied");
+        showState(button, "Copied");
       } catch {
         const range = document.createRange();
         range.selectNodeContents(source);
@@ -124,7 +124,7 @@
         selection.addRange(range);
         let copied = false;
         try { copied = document.execCommand("copy"); } catch { copied = false; }
-        told(button, copied ? "Copied" : "Selected: press Ctrl+C");
+        showState(button, copied ? "Copied" : "Selected: press Ctrl+C");
       }
     });
   }
@@ -141,7 +141,7 @@
       cursor.setAttribute("x1", x);
       cursor.setAttribute("x2", x);
       cursor.setAttribute("visibility", "visible");
-      readout.textContent = chart.at[at] + ": " + chart.series.map((each) => `${each.name} ${each.told[at]}`).join(" · ");
+      readout.textContent = chart.at[at] + ": " + chart.series.map((each) => `${each.name} ${each.texts[at]}`).join(" · ");
     };
     svg.addEventListener("pointermove", (event) => {
       const box = svg.getBoundingClientRect();

@@ -115,7 +115,7 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
                     if f["function"]
                 }
             ),
-            findings_told=_findings_told(found, rules),
+            findings_summary=_findings_summary(found, rules),
             coverage=coverage,
             leftovers=_leftovers(report),
             load=load,
@@ -139,8 +139,8 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         took = f" in {_span(phase['seconds'])}" if phase["seconds"] is not None else ""
         facts.append((phase["name"].capitalize(), f"{phase['verdict']}{took}"))
     if build := report.get("build"):
-        told = "; ".join(f"{name}: {', '.join(values)}" for name, values in build.items())
-        facts.append(("Build, as the target tells", cut(told, 300)))
+        reported = "; ".join(f"{name}: {', '.join(values)}" for name, values in build.items())
+        facts.append(("Build, as the target reports it", cut(reported, 300)))
     if catalogue := report.get("catalogue"):
         facts.append(("Catalogue", f"{catalogue['name']}, sha256 {catalogue['sha256'][:16]}…"))
     return facts
@@ -157,15 +157,15 @@ def _alerts(report: Mapping[str, Any]) -> list[str]:
     ours = sum(bool(error["ours"]) for error in report["errors"])
     if ours:
         alerts.append(f"The suite itself failed in {plural(ours, 'place')}; that is no fault of the target.")
-    if told := known_findings_text(report):
-        alerts.append(f"Known findings: {told}.")
+    if known := known_findings_text(report):
+        alerts.append(f"Known findings: {known}.")
     if report["leftovers"]:
         left = plural(len(report["leftovers"]), "object")
         alerts.append(f"{left} of this run could not be removed from the target.")
     return alerts
 
 
-def _findings_told(found: int, rules: Sequence[Mapping[str, Any]]) -> str:
+def _findings_summary(found: int, rules: Sequence[Mapping[str, Any]]) -> str:
     if not found:
         return (
             "Nothing was found against the target. A rule opens to what it says and how often it was judged."
@@ -189,7 +189,7 @@ def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dic
         groups.setdefault(finding["kind"] or finding["message"], []).append(_finding(rule, finding, limit))
     number = len(rule["findings"])
     judged = f"{plural(rule['judged'], 'time')}" if rule["judged"] else "never"
-    told = plural(number, "finding") if number else f"judged {rule['judged']:,}×" if rule["judged"] else ""
+    summary = plural(number, "finding") if number else f"judged {rule['judged']:,}×" if rule["judged"] else ""
     rerun = rerun_of(report, rule["id"])
     return {
         "id": rule["id"],
@@ -202,8 +202,8 @@ def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dic
         "why": rule["why"],
         "verdict": rule["verdict"],
         "reason": cut(rule["reason"], 4000) if rule["reason"] else None,
-        "judged_told": judged,
-        "told": told,
+        "times_judged": judged,
+        "summary": summary,
         "left_out": [
             {"function": left["function"], "reason": cut(str(left["reason"]), MAX_TEXT_CHARACTERS)}
             for left in rule["left_out"][:200]
@@ -268,8 +268,9 @@ def _coverage(coverage: Mapping[str, Any] | None) -> dict[str, Any] | None:
     both = sum(row["both"] for row in rows)
     return {
         "rows": rows,
-        "told": f"What generated data put to {plural(len(rows), 'function')}. Of {plural(len(every), 'parameter')}, "
-        f"{both} were tried both ways: taken as the contract allows, refused as it forbids.",
+        "summary": f"Generated data was sent to {plural(len(rows), 'function')}. "
+        f"Of {plural(len(every), 'parameter')}, {both} were tried both ways: taken as the contract allows, "
+        "refused as it forbids.",
     }
 
 
@@ -281,6 +282,6 @@ def _leftovers(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     for why, lefts in reasons.items():
         kinds = Counter(str(left["kind"]) for left in lefts)
         ids = ", ".join(f"{left['kind']} {left['id']}" for left in lefts[:200] if left["id"] is not None)
-        told = ", ".join(f"{count} {cut(kind, 60)}" for kind, count in kinds.most_common(20))
-        rows.append({"told": told, "why": cut(why, MAX_TEXT_CHARACTERS), "ids": cut(ids, 4000)})
+        counts = ", ".join(f"{count} {cut(kind, 60)}" for kind, count in kinds.most_common(20))
+        rows.append({"kinds": counts, "why": cut(why, MAX_TEXT_CHARACTERS), "ids": cut(ids, 4000)})
     return rows

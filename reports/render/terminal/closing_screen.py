@@ -371,18 +371,18 @@ def _coverage(page: Page, coverage: Mapping[str, Any] | None) -> None:
     if not coverage:
         return
     functions = coverage["functions"]
-    examples = sum(sum(heard["examples"].values()) for heard in functions.values())
-    accepted = sum(heard["accepted"] for heard in functions.values())
-    refused = sum(heard["refused"] for heard in functions.values())
+    examples = sum(sum(counts["examples"].values()) for counts in functions.values())
+    accepted = sum(counts["accepted"] for counts in functions.values())
+    refused = sum(counts["refused"] for counts in functions.values())
     text = [
         f"{plural(len(functions), 'function')}: {examples:,} {'example' if examples == 1 else 'examples'}, "
         f"of the valid {accepted:,} accepted and {refused:,} refused"
     ]
-    both = [pair for heard in functions.values() for pair in heard["parameters"].values()]
+    both = [pair for counts in functions.values() for pair in counts["parameters"].values()]
     if both:
         ways = sum(pair["accepted"] > 0 and pair["refused"] > 0 for pair in both)
         text.append(f"{ways} of {plural(len(both), 'parameter')} both ways")
-    never = [name for name, heard in functions.items() if heard["refused"] and not heard["accepted"]]
+    never = [name for name, counts in functions.items() if counts["refused"] and not counts["accepted"]]
     if never:
         more = f" and {len(never) - 4} more" if never[4:] else ""
         text.append("never accepted: " + ", ".join(cut(name, 40) for name in never[:4]) + more)

@@ -286,7 +286,7 @@ def test_verdicts(events: list[Event], verdicts: tuple[str, str], verdict: str, 
 def test_every_rule_has_its_entry_and_the_header_is_kept() -> None:
     report = report_of(header(), END)
     assert [rule["id"] for rule in report["rules"]] == ["ENV-1", "ENV-8"]
-    assert rule_of(report, "ENV-1")["reason"] == "no conversation of this run judged it"
+    assert rule_of(report, "ENV-1")["reason"] == "no test of this run judged it"
     assert (report["seed"], report["seconds"], report["requests"], report["load"]) == (7, 41.3, 5210, None)
     assert report["target"]["url"] == "https://t-api.example/api/"
     assert report["started"] == "2026-11-23T10:00:00Z"

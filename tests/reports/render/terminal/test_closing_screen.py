@@ -113,7 +113,7 @@ def test_reasons_stand_there_once_with_the_lines_to_add() -> None:
     text = screen(*a_run())
     assert "Not judged (8 rules)" in text
     assert "no user to sign in with: AUT-1 to AUT-4, SEC-1" in text
-    assert "no conversation of this run judged it: SEC-3, SEC-4" in text
+    assert "no test of this run judged it: SEC-3, SEC-4" in text
     assert text.count("no user to sign in with") == 1
     assert text.count("[users.owner]") == 1
     assert (
