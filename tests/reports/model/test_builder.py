@@ -495,7 +495,9 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert isinstance(run, RunEvent)
     assert isinstance(note, NoteEvent)
     assert note.message == "\ud800 \u202e \x00 \n é"
-    assert (given(note.at) or -1) >= 0
+    at = given(note.at)
+    assert at is not None
+    assert at >= 0
     assert coverage == CoverageEvent(
         {"a.b": {"bytes": "\\xff", "set": ["a", "b"], "most": math.inf}}, at=coverage.at
     )
