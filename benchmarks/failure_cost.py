@@ -186,8 +186,7 @@ class _Load:
                 if number >= 0:
                     costs[table].append(cost)
         timed = _TimedTable(failures)
-        sender._records.failures = timed  # type: ignore[assignment]
-        each = []
+        sender._records.failures, each = timed, []  # type: ignore[assignment]
         for _ in range(10):
             gevent.sleep(0.25)
             aggregator.aggregate(time.perf_counter() - zero)

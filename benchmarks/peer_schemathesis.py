@@ -448,6 +448,12 @@ def _executable(parser: argparse.ArgumentParser, name: str | None) -> str | None
     return str(Path(found).absolute())  # it is started in other folders
 
 
+def _version(program: str) -> str:
+    """Return the version of an executable."""
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.strip().replace(", version", "")
+
+
 def main() -> int:
     """Run both on the clean service and on the faults, and print the table."""
     parser = _parser()
@@ -474,13 +480,12 @@ def main() -> int:
             log.write(json.dumps(records[-1]) + "\n")
             log.flush()
 
-        version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
         bench = Bench(
             program, options.seconds, options.seed, options.budget, options.named_rules, options.together
         )
         put(
             "run",
-            version=version.stdout.strip().replace(", version", ""),
+            version=_version(program),
             seconds=bench.seconds,
             seed=bench.seed,
             budget=bench.budget,

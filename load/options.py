@@ -267,7 +267,6 @@ def settle(
         UsageError: an option is wrong; one line says which and why.
 
     """
-
     from load.metrics import slo
 
     load = profile.load
@@ -285,9 +284,7 @@ def settle(
         and (wish.users is not None or (users is not None and "rate" not in load and "search" not in load))
     )
     duration = _duration(*pick("duration", wish.duration), default=DURATION)
-    schedule, search, wording = None, None, None
-    if not closed:
-        schedule, search, wording = _arrivals(wish, load, place, duration)
+    schedule, search, wording = (None, None, None) if closed else _arrivals(wish, load, place, duration)
     seconds = duration if schedule is None else schedule.duration
     rate_limit = _number(load.get("ceiling"), f"{place} ceiling")
     _check_rate_limit(rate_limit, schedule, search, place)
