@@ -49,7 +49,15 @@ def test_private_words_are_found(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["talkative = 1", 'x = "talk"', "default = 3", "# The default of a vaulted roof"]
+    "source",
+    [
+        "talkative = 1",
+        'x = "talk"',
+        "default = 3",
+        "# The default of a vaulted roof",
+        "def test_odd_values(): ...",
+        'def check():\n    """An empty message tells that person nothing."""',
+    ],
 )
 def test_other_words_are_left_alone(source: str) -> None:
     assert PROSE.private_words("a.py", source) == []

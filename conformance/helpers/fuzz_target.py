@@ -245,7 +245,7 @@ class FuzzTarget:
             accepted.add(400)
         return accepted
 
-    def tell(
+    def count(
         self, kind: str, exchange: Exchange, *, valid: bool | None, place: tuple[str, str] | None = None
     ) -> None:
         """Count an example for the report."""

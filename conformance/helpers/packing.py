@@ -78,7 +78,7 @@ def loads(
         others.append(insertions[:1])
         last += [[insertion] for insertion in insertions[1:]]
     ctx.rng.shuffle(others)
-    others.sort(key=_telling)
+    others.sort(key=_priority)
     ctx.rng.shuffle(last)
     alone = _zipped([_diagonal(list(places.values()), len(items)) for places in by.values()])
     for number, load in enumerate(alone):
@@ -89,8 +89,8 @@ def loads(
     yield from last
 
 
-def _telling(load: Load) -> int:
-    """Return how much a load of unusual items tells; where only few can be sent, the highest go first.
+def _priority(load: Load) -> int:
+    """Return the priority of a load of unusual items; if only few can be sent, the highest are sent first.
 
     Many libraries end a text at the NUL character, and many readers of JSON round an integer past 2^53.
     """

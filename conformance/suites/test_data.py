@@ -80,7 +80,7 @@ def control(fuzz_target: FuzzTarget) -> bool:
         exchange = fuzz_target.ctx.call(
             fuzz_target.function, data, as_=None if fuzz_target.login else fuzz_target.user
         )
-        fuzz_target.tell("plain", exchange, valid=True)
+        fuzz_target.count("plain", exchange, valid=True)
         fuzz_target.clear(exchange, data)
         if exchange.status == 200:
             return True
@@ -182,15 +182,15 @@ def _sought(ctx: TestContext, case: Case) -> bool:
 def _edge(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: Any, exchange: Exchange) -> bool:
     rule, kind = _edge_kind(case)
     place = (case.parameter or "data", f"{case.pointer} {case.keyword}")
-    fuzz_target.tell("edge" if case.valid else "violation", exchange, valid=case.valid, place=place)
+    fuzz_target.count("edge" if case.valid else "violation", exchange, valid=case.valid, place=place)
     accepted = fuzz_target.accepts_by_rule(data) if case.valid else {400}
     if case.valid and exchange.status == 400 and _length_alone(fuzz_target, data, case):
         accepted = accepted - {400}
-    held = ctx.status(rule, exchange, accepted, kind=kind, because=case.kind)
+    passed = ctx.status(rule, exchange, accepted, kind=kind, because=case.kind)
     if case.valid and exchange.status == 200:
         judge_stored(ctx, fuzz_target, exchange, data, data, read_again=not ctx.quick)
     fuzz_target.clear(exchange, data)
-    return held
+    return passed
 
 
 def _length_alone(fuzz_target: FuzzTarget, data: Any, case: Case) -> bool:
@@ -287,12 +287,12 @@ def _anywhere(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSli
     if not fuzz_target.allows(data):
         return True
     exchange = fuzz_target.send(data)
-    fuzz_target.tell("valid", exchange, valid=True)
+    fuzz_target.count("valid", exchange, valid=True)
     if exchange.status in fuzz_target.accepts_by_rule(data):
         ctx.run.observer.judged("DAT-1")
-        held = judge_stored(ctx, fuzz_target, exchange, data, value)
+        passed = judge_stored(ctx, fuzz_target, exchange, data, value)
         fuzz_target.clear(exchange, data)
-        return held
+        return passed
     name, smaller, shown = _blame(ctx, fuzz_target, budget_slice, data, exchange)
     kind = f"valid data is refused: {name}" if name else "valid data is refused"
     key = ("DAT-1", fuzz_target.function.name, kind)
@@ -346,9 +346,9 @@ def judge_stored(
 
     Without `read_again`, only the response to the call itself is used where it shows the object.
     """
-    held = True
+    passed = True
     if not isinstance(data, dict):
-        return held
+        return passed
     for source, there, shown in itertools.islice(
         fuzz_target.shown(exchange, data), None if read_again else 1
     ):
@@ -367,7 +367,7 @@ def judge_stored(
                 continue
             kind = stored_kind(param.name)
             ctx.run.remembered.setdefault((ctx.name, (broken, fuzz_target.function.name, kind)), [value])
-            held = ctx.judge(
+            passed = ctx.judge(
                 broken,
                 False,
                 kind=kind,
@@ -377,7 +377,7 @@ def judge_stored(
                 witness=shown,
                 function=fuzz_target.function.name,
             )
-    return held
+    return passed
 
 
 def stored_kind(name: str) -> str:
@@ -477,7 +477,7 @@ def test_any_data_that_the_schema_forbids(ctx: TestContext, function: Method) ->
         ):
             way = ways[name]
             place = (way.parameter or "data", f"{way.pointer} {way.keyword}")
-            fuzz_target.tell("violation", exchange, valid=False, place=place)
+            fuzz_target.count("violation", exchange, valid=False, place=place)
             kind = as_answered(f"{_NOT_REFUSED}: {_label(name, way.keyword)}", exchange)
             ctx.run.remembered.setdefault((ctx.name, ("DAT-2", function.name, kind)), [(name, value)])
             if not ctx.status("DAT-2", exchange, {400}, kind=kind, because=name):
@@ -529,13 +529,13 @@ def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
         def answered(value: Any) -> bool:
             exchange = fuzz_target.send(value)
             fuzz_target.clear(exchange, value)
-            fuzz_target.tell("any JSON", exchange, valid=None)
-            held = documented(ctx, "DAT-3", exchange, "JSON as data")
-            if not held:
+            fuzz_target.count("any JSON", exchange, valid=None)
+            passed = documented(ctx, "DAT-3", exchange, "JSON as data")
+            if not passed:
                 for key in ctx.run.observer.take():
                     if key[0] == "DAT-3":
                         ctx.run.remembered.setdefault((ctx.name, key), [value])
-            return held
+            return passed
 
         for value in batches(ctx, budget_slice, 1, some):
             if not answered(value) and ctx.only is None:
@@ -570,9 +570,9 @@ def test_any_bytes_as_body(ctx: TestContext, function: Method) -> None:
                 break
             exchange = fuzz_target.send(body=damaged.body)
             fuzz_target.clear(exchange, data)
-            fuzz_target.tell("any bytes", exchange, valid=None)
-            held = documented(ctx, "DAT-4", exchange, f"a damaged body ({damaged.kind.partition(',')[0]})")
-            if not held:
+            fuzz_target.count("any bytes", exchange, valid=None)
+            passed = documented(ctx, "DAT-4", exchange, f"a damaged body ({damaged.kind.partition(',')[0]})")
+            if not passed:
                 failed += 1
                 for key in ctx.run.observer.take():
                     if key[0] == "DAT-4":

@@ -128,7 +128,7 @@ def _judge_injection(
     exchange = _inject(ctx, fuzz_target, insertion)
     if exchange is None:
         return
-    fuzz_target.tell("injection", exchange, valid=None)
+    fuzz_target.count("injection", exchange, valid=None)
     item = insertion.item
     assert isinstance(item, Injection)
     trouble = ""
@@ -253,7 +253,7 @@ def _monster(
     where = f"as {name}" if name else "in data itself"
     text = _monsters()[what]
     exchange = send(text)
-    fuzz_target.tell("large data", exchange, valid=None)
+    fuzz_target.count("large data", exchange, valid=None)
     accepted = ANSWERED | {413}
     ctx.judge(
         "DAT-9",
@@ -268,7 +268,7 @@ def _monster(
     slow = exchange.status in accepted and took > _SLOWER * statistics.median(small)
     less, rounds, begun = math.inf, 0, time.monotonic()
     while slow and (rounds < _ROUNDS[0] or (rounds < _ROUNDS[1] and time.monotonic() - begun < _NOISE)):
-        # A machine that is busy with other things is not busy each time, and what is slow is compared with small calls
+        # A machine that is busy with other work is not busy each time, and a slow call is compared with small calls
         # of the same moment. Where those take next to nothing, a cost in proportion to the size is no fault.
         small.append(send(None).seconds)
         took = min(took, send(text).seconds)

@@ -54,7 +54,7 @@ def test_refused_writes(ctx: TestContext, function: Method) -> None:
                 exchange = send()
                 if exchange is None:
                     continue
-                fuzz_target.tell("refused write", exchange, valid=None)
+                fuzz_target.count("refused write", exchange, valid=None)
                 if exchange.status is not None and 400 <= exchange.status < 500:
                     sent.append((description, exchange, send))
                     if len(sent) < 6:

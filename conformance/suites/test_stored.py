@@ -137,11 +137,11 @@ def _carry(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice,
         _apart(ctx, fuzz_target, budget_slice, load if len(load) > 1 else [])
         return
     exchange = fuzz_target.send(data)
-    fuzz_target.tell("texts and numbers", exchange, valid=True)
+    fuzz_target.count("texts and numbers", exchange, valid=True)
     if exchange.status == 200:
         altered = _altered(fuzz_target, load, data, exchange)
         fuzz_target.clear(exchange, data)
-        _kept(ctx, fuzz_target, budget_slice, load, altered, exchange)
+        _judge_stored_values(ctx, fuzz_target, budget_slice, load, altered, exchange)
         return
     if len(load) > 1:
         _apart(ctx, fuzz_target, budget_slice, load)
@@ -199,7 +199,7 @@ def _altered(
     return found
 
 
-def _kept(
+def _judge_stored_values(
     ctx: TestContext,
     fuzz_target: FuzzTarget,
     budget_slice: BudgetSlice,

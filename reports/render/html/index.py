@@ -70,7 +70,7 @@ def _row(run: Stored) -> dict[str, Any]:
 
 
 def _charts(runs: Sequence[Stored]) -> list[Any]:
-    def over(title: str, note: str, values: list[Series], tell: Any, of: Sequence[Stored]) -> Any:
+    def over(title: str, note: str, values: list[Series], format_value: Any, of: Sequence[Stored]) -> Any:
         if len(of) < 2:
             return ""
         places = [float(number) for number in range(len(of))]
@@ -85,7 +85,7 @@ def _charts(runs: Sequence[Stored]) -> list[Any]:
             places,
             values,
             format_x=lambda n: of[int(n)].name,
-            format_y=tell,
+            format_y=format_value,
             x_ticks=ticks,
             head="run",
         )
