@@ -38,8 +38,11 @@ BANNED = {
     "waver": "flaky response",
     "lore": "knowledge",
     "oddity": "edge case",
+    "told": "reported, message, text",
     "tell": "report, return, distinguish",
+    "heard": "observed",
     "held": "validated, passed, buffered",
+    "kept": "retained, stored, preserved",
     "laid": "created, formatted",
     "odd": "unusual, invalid",
     "carrier": "insertion point",
@@ -62,11 +65,7 @@ BANNED = {
 }
 
 #: Words that are to be replaced as well. They are counted, but are not errors yet.
-LEAVING: tuple[str, ...] = (
-    "told",
-    "heard",
-    "kept",
-)
+LEAVING: tuple[str, ...] = ()
 
 #: Uses of these words that are allowed: names of tests, from which seeds derive, and texts that users see in reports
 #: and catalogues.
