@@ -9,6 +9,8 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
+
 from conformance.rulebook import RULES
 
 __all__ = ["FILE", "text"]
@@ -18,7 +20,7 @@ FILE = Path("fixtures/explorer/rules.json")
 
 def text() -> str:
     """Return the records as a JSON array, one per line, in the order of the rulebook."""
-    lines = [json.dumps(rule.record(), ensure_ascii=False) for rule in RULES.values()]
+    lines = [json.dumps(msgspec.to_builtins(rule.record()), ensure_ascii=False) for rule in RULES.values()]
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
