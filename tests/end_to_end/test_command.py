@@ -560,6 +560,7 @@ def test_reset_in_the_middle_is_overcome(
     assert found["verdict"] == "conformant"
 
 
+@pytest.mark.thorough
 def test_one_rule_that_every_exchange_is_judged_by(clean: str, tmp_path: Path) -> None:
     """All tests are run for it, with those of generated payloads."""
     status, out, err = ran(

@@ -107,7 +107,7 @@ COMPARING = (
 @pytest.mark.parametrize(
     ("change", "causes"),
     [
-        (every_nth(502, 60), {"COD-2", "COD-8"}),
+        pytest.param(every_nth(502, 60), {"COD-2", "COD-8"}, marks=pytest.mark.thorough),
         (every_nth(429, 7), {"COD-2"}),
         pytest.param(every_nth(503, 25), {"COD-2", "COD-8"}, marks=pytest.mark.thorough),
         pytest.param(limited(150, header=False), {"COD-2"}, marks=pytest.mark.thorough),
@@ -132,7 +132,7 @@ def test_who_asks_to_wait_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 #: Every test of this takes seconds, so most of them are left to thorough runs.
-EACH_TIME = {(missing, "course.read"), (missing, "message.add"), (always_500, "course.find")}
+EACH_TIME = {(missing, "course.read"), (always_500, "course.find")}
 
 
 @pytest.mark.parametrize(
