@@ -44,6 +44,8 @@ MAX_CLEAN_UP_SECONDS = 60.0
 CLEAN_UP_PAUSE_SHARE = 0.9
 #: Functions that a note names.
 MAX_NAMED_FUNCTIONS = 8
+#: Rules that the note about calls that were not sent names, those with the most calls first.
+MAX_NAMED_RULES = 5
 
 #: Why a call is not sent.
 UNOWNED = "a lax target could have acted on an object that the run did not make"
@@ -356,7 +358,10 @@ class Run:
         by_rule = Counter[str]()
         for (rule, _), count in self.withheld.items():
             by_rule[rule] += count
-        rules = ", ".join(f"{rule} ({by_rule[rule]})" for rule in RULES if by_rule[rule])
+        named = by_rule.most_common(MAX_NAMED_RULES)
+        rules = ", ".join(f"{rule} ({count})" for rule, count in named)
+        if len(by_rule) > len(named):
+            rules += f" and {len(by_rule) - len(named)} more"
         # The functions stand in each rule's `left_out`.
         self.notes.append(
             f"{note.partition(': ')[0]}; rules that lack some of them: {rules}" if rules else note

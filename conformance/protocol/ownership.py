@@ -44,6 +44,10 @@ class _Place:
     nullable: bool
 
 
+#: Functions that the note about calls that were not sent names: the closing screen shortens longer notes.
+MAX_NAMED_FUNCTIONS = 4
+
+
 class Ownership:
     """Knows the objects that the run created, and decides which requests may be sent; thread-safe."""
 
@@ -169,8 +173,11 @@ class Ownership:
         """Return the note about calls that were not sent; None if all were sent."""
         if not self.refused:
             return None
-        shown = ", ".join(f"{name} ({count})" for name, count in self.refused.most_common(8))
-        more = f" and {len(self.refused) - 8} more functions" if len(self.refused) > 8 else ""
+        shown = ", ".join(
+            f"{name} ({count})" for name, count in self.refused.most_common(MAX_NAMED_FUNCTIONS)
+        )
+        rest = len(self.refused) - MAX_NAMED_FUNCTIONS
+        more = f" and {rest} more functions" if rest > 0 else ""
         total = self.refused.total()
         return (
             f"{total} call{'s were' if total > 1 else ' was'} not sent, since a lax target could have acted on an "

@@ -74,7 +74,7 @@ class Plan:
         return 0.0 if self.rate_limit is None else requests / self.rate_limit
 
     def part(self, of: int) -> Plan:
-        """Return the plan for one of `of` workers, with its share of what is limited for the whole run."""
+        """Return the plan of one of `of` workers: its share of connections, waiting arrivals and rate limit."""
         return replace(
             self,
             connections=max(1, self.connections // of),

@@ -1,4 +1,4 @@
-"""The aggregation of what is measured: rows in, counts and histograms out, in batches.
+"""Aggregate measured requests, in batches, into counts and histograms.
 
 The hot path appends plain tuples to the lists of an `Aggregator`. A few times per second `aggregate` turns them by
 numpy into a `Delta`: counts and histograms per function, and the same per second. Deltas merge in any order and
