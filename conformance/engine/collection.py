@@ -35,6 +35,7 @@ SUITES = (
     "test_authentication",
     "test_key_login",
     "test_access",
+    "test_parents",
     "test_claims",
     "test_references",
     "test_collateral",

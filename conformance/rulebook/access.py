@@ -19,7 +19,8 @@ suite_rule(
     level=Level.MUST,
     clause=_DENIED,
     title="Another user's object cannot be read, changed or deleted",
-    why="Identifiers are easily counted up; without a check of the owner every user reads everybody's data.",
+    why="Identifiers are easily counted up; without a check of the owner every user reads everybody's data. "
+    "A check of the parent alone is no check: another's child can be named under a parent of one's own.",
 )
 
 suite_rule(

@@ -76,12 +76,12 @@ def test_another_users_object(ctx: TestContext, kind: str) -> None:
                     otherwise=f"another user's call to {what} the {kind} is refused with another status",
                     because=f"the {kind} is another user's",
                 )
-                if not _judge_untouched(ctx, resource, before, exchange):
+                if not judge_untouched(ctx, resource, before, exchange):
                     before = snapshot(ctx, resource)
         _judge_privileged(ctx, kind, owner)
 
 
-def _judge_untouched(ctx: TestContext, resource: Any, before: Any, exchange: Exchange) -> bool:
+def judge_untouched(ctx: TestContext, resource: Any, before: Any, exchange: Exchange) -> bool:
     """Check that another user's call did not change an object."""
     method = ctx.catalog.read(resource.kind)
     assert method is not None

@@ -1,0 +1,64 @@
+"""No finding on correct targets: freedoms in rights, sessions and codes that the rulebook allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.faults import FAULTS
+from fixtures.faults.parents import take_both
+from fixtures.faults.steps import refuse_instead
+from fixtures.service.service import Service
+from fixtures.service.wire import ApiError, Call
+from tests.support.judging import broken, judge, profile_of, serving_here
+
+Change = Callable[[Service], Service]
+
+
+def both_and_400(service: Service) -> Service:
+    """Answer 400 where the course and the lesson do not belong together."""
+
+    def is_another(call: Call, error: ApiError) -> bool:
+        return error.message == "No such lesson" and {"courseId", "lessonId"} <= call.args.keys()
+
+    return refuse_instead(take_both(service), is_another, 400)
+
+
+def both_and_no_parent_checked(service: Service) -> Service:
+    """Look at the lesson alone, whatever the course is."""
+
+    def load(inner: Callable[..., object], call: Call, kind: str, identifier: object) -> object:
+        found = inner(call, kind, identifier)
+        if kind == "lesson" and found is not None:
+            call.notes["free"] = True
+        return found
+
+    service.wrap("load", load)
+    return take_both(service)
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        pytest.param(both_and_400, ("ACC-2",), id="400 under a parent of one's own"),
+        pytest.param(both_and_no_parent_checked, ("ACC-2",), id="the parent is not looked at"),
+    ],
+)
+def test_it_is_no_finding(
+    change: Change, rules: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(FAULTS, "allowed.change", change)
+    with serving_here("allowed.change") as (url, catalogue):
+        report = judge(
+            profile=profile_of(catalogue, tmp_path),
+            target=url,
+            rules=rules,
+            seed=5,
+            generated=0.2,
+            budget="quick",
+        )
+    assert broken(report) == {}
+    assert report["errors"] == []
+    assert {rule["verdict"] for rule in report["rules"] if rule["id"] in rules} == {"pass"}
