@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import heapq
 import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.catalog.model import Method
@@ -38,40 +39,14 @@ def test_refused_writes(ctx: TestContext, function: Method) -> None:
         views = list(_views(ctx, fuzz_target))
         if not views:
             ctx.give_up("nothing that the function could change can be looked at")
-        before = [_settled(look) for _, look in views]
-        calls = _refusals(ctx, fuzz_target, {})
-        sent: list[Sent] = []
-        judged = False
-        while True:
-            owned = len(list(ctx.resources.owned()))
-            call = next(calls, None) if budget_slice.more(len(views) + 1) else None
-            if owned != len(list(ctx.resources.owned())):
-                # Objects that the call needs were created for it, and may appear in the views.
-                before = [_settled(look) for _, look in views]
-                sent.clear()
-            if call is not None:
-                description, send = call
-                exchange = send()
-                if exchange is None:
-                    continue
-                fuzz_target.count("refused write", exchange, valid=None)
-                if exchange.status is not None and 400 <= exchange.status < 500:
-                    sent.append((description, exchange, send))
-                    if len(sent) < 6:
-                        continue
-                else:
-                    # It was not refused, so another rule judges its effect.
-                    fuzz_target.clear(exchange, None)
-                    before = [_settled(look) for _, look in views]
-                    sent.clear()
-                    continue
-            if sent:
-                judged = True
-                if not _unmoved(ctx, fuzz_target, views, before, sent):
-                    return
-                sent = []
-            if call is None:
-                break
+        judged = _judge_in_batches(
+            ctx,
+            fuzz_target,
+            views,
+            _refusals(ctx, fuzz_target, {}),
+            size=6,
+            more=lambda _: budget_slice.more(len(views) + 1),
+        )
         if not judged:
             ctx.give_up("no call of it is refused")
 
@@ -79,38 +54,108 @@ def test_refused_writes(ctx: TestContext, function: Method) -> None:
 @judges("DAT-7")
 @each_function(lambda method: method.effect != "read", otherwise="no function writes", silent=True)
 def test_what_is_beside_refused_writes(ctx: TestContext, function: Method) -> None:
-    """Send some of those writes, and look at what is beside the object: children, other users' objects and lists."""
+    """Send some of those writes, and look at the object, its children, and other users' objects and lists."""
     ctx.need_writing()
     fuzz_target = FuzzTarget(ctx, function)
     with fuzz_target:
         foreign = _foreign(ctx, fuzz_target)
         views = ctx.first(_views_beside(ctx, fuzz_target, foreign), budgets.VIEWS_BESIDE_REFUSED)
-        # Objects that the calls refer to are created before the first look.
-        if not views or fresh(ctx, fuzz_target) is None:
+        # The object itself is looked at, too, since a small budget sends more calls here than in the other test.
+        own = list(_views(ctx, fuzz_target))
+        views += own[-1:] if fuzz_target.creates else own[:1]
+        if not views:
             return
-        before = [_settled(look) for _, look in views]
-        sent: list[Sent] = []
-        refusals = _refusals(ctx, fuzz_target, foreign)
-        for description, send in itertools.islice(refusals, ctx.amount(budgets.REFUSED_BESIDE)):
-            exchange = send()
-            if exchange is None or exchange.withheld:
-                continue
-            if exchange.status is not None and 400 <= exchange.status < 500:
-                sent.append((description, exchange, send))
-                continue
-            # It was not refused, so another rule judges its effect.
-            fuzz_target.clear(exchange, None)
+        limit = ctx.amount(budgets.REFUSED_BESIDE)
+        _judge_in_batches(
+            ctx,
+            fuzz_target,
+            views,
+            _refusals(ctx, fuzz_target, foreign),
+            size=limit,
+            more=lambda answered: answered < limit,
+        )
+
+
+#: The description of a view, and a function that reads it.
+View = tuple[str, Callable[[], Any]]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A call that must be refused; `make` builds its data with new values each time, None where it cannot."""
+
+    description: str
+    make: Callable[[], dict[str, Any] | None]
+    call: Callable[[Any], Exchange]
+    #: Whether it was sent before in a batch that could not be judged.
+    retried: bool = False
+
+    def send(self) -> Exchange | None:
+        """Build the data and send it."""
+        data = self.make()
+        return None if data is None else self.call(data)
+
+
+#: A refused call and its exchange.
+Sent = tuple[Refusal, Exchange]
+
+
+def _judge_in_batches(
+    ctx: TestContext,
+    fuzz_target: FuzzTarget,
+    views: list[View],
+    calls: Iterator[Refusal],
+    *,
+    size: int,
+    more: Callable[[int], bool],
+) -> bool:
+    """Send calls in batches, and compare the views after each batch; return whether a batch was judged.
+
+    All data of a batch is built before the first call, since objects that are created for it may appear in the views.
+    `more` returns whether another call may be sent, given the number of those that were answered.
+    """
+    before: list[tuple[Any, bool]] = []
+    answered, judged = 0, False
+    while more(answered):
+        owned = len(list(ctx.resources.owned()))
+        built = ((call, data) for call in calls if (data := call.make()) is not None)
+        batch = list(itertools.islice(built, size))
+        if not batch:
+            break
+        if not before or owned != len(list(ctx.resources.owned())):
             before = [_settled(look) for _, look in views]
-            sent.clear()
-        if sent:
-            _unmoved(ctx, fuzz_target, views, before, sent)
+        sent: list[Sent] = []
+        moved = False
+        for call, data in batch:
+            if not more(answered):
+                break
+            exchange = call.call(data)
+            if exchange.withheld:
+                continue
+            answered += 1
+            fuzz_target.count("refused write", exchange, valid=None)
+            if exchange.status is not None and 400 <= exchange.status < 500:
+                sent.append((call, exchange))
+            else:
+                # It was not refused, so another rule judges its effect.
+                fuzz_target.clear(exchange, None)
+                moved = True
+        if moved and not _as_before(views, before):
+            # The accepted calls may have changed the views. The refused ones are sent once more, without them.
+            calls = itertools.chain(
+                [replace(call, retried=True) for call, _ in sent if not call.retried], calls
+            )
+            before = [_settled(look) for _, look in views]
+        elif sent:
+            judged = True
+            if not _unmoved(ctx, fuzz_target, views, before, sent):
+                break
+    return judged
 
 
-#: Sends a call that must be refused, each time with new values; None where it cannot be built.
-Send = Callable[[], Exchange | None]
-
-#: A refused call: a description, the exchange, and a function that sends a similar one.
-Sent = tuple[str, Exchange, Send]
+def _as_before(views: list[View], before: list[tuple[Any, bool]]) -> bool:
+    """Return whether each steady view shows what it showed before."""
+    return all(equal(was, look()) for (_, look), (was, steady) in zip(views, before, strict=True) if steady)
 
 
 @dataclass(frozen=True)
@@ -120,7 +165,7 @@ class _Gone:
     status: int
 
 
-def _views(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _views(ctx: TestContext, fuzz_target: FuzzTarget) -> Iterator[View]:
     """Yield (description, view) of what the function could change."""
     role, user = fuzz_target.role, fuzz_target.user
     if user is None:
@@ -187,9 +232,7 @@ def _foreign(ctx: TestContext, fuzz_target: FuzzTarget) -> dict[str, Resource]:
     return found
 
 
-def _views_beside(
-    ctx: TestContext, fuzz_target: FuzzTarget, foreign: dict[str, Resource]
-) -> list[tuple[str, Callable[[], Any]]]:
+def _views_beside(ctx: TestContext, fuzz_target: FuzzTarget, foreign: dict[str, Resource]) -> list[View]:
     """Return views of what stands beside the object: its children, and another user's objects, children and lists."""
     role, user = fuzz_target.role, fuzz_target.user
     found: list[Look] = []
@@ -221,10 +264,13 @@ def _settled(look: Callable[[], Any]) -> tuple[Any, bool]:
     return again, equal(first, again) and not isinstance(again, _Gone)
 
 
-def _refusals(
-    ctx: TestContext, fuzz_target: FuzzTarget, foreign: dict[str, Resource]
-) -> Iterator[tuple[str, Send]]:
-    """Yield (description, sender) of calls that must be refused, without end."""
+#: Violations in whose course every other kind of refused call is sent twice; after them, it is sent rarely.
+_FIRST_VIOLATIONS = 8
+_RARE_STEP = 4
+
+
+def _refusals(ctx: TestContext, fuzz_target: FuzzTarget, foreign: dict[str, Resource]) -> Iterator[Refusal]:
+    """Yield calls that must be refused: for violations of the schema, and between them for other reasons."""
     function, user = fuzz_target.function, fuzz_target.user
     violations = [
         case
@@ -234,49 +280,41 @@ def _refusals(
     others = [name for name in ctx.profile.users if name != user]
     for number, case in enumerate(_spread(ctx, violations) or [None] * 8):
         if case is not None:
-            yield (
+            yield Refusal(
                 f"refused for {case.kind}",
-                _sending(functools.partial(_invalid_data, ctx, fuzz_target, case), fuzz_target.send),
+                functools.partial(_invalid_data, ctx, fuzz_target, case),
+                fuzz_target.send,
             )
+        if number >= _FIRST_VIOLATIONS and number // 4 % _RARE_STEP:
+            continue
         if number % 4 == 1:
             for description, dangling in _dangling(ctx, fuzz_target):
-                yield description, _renewing(ctx, fuzz_target, dangling)
+                yield Refusal(description, _renewing(ctx, fuzz_target, dangling), fuzz_target.send)
         if number % 4 == 0:
             for parameter, resource in foreign.items():
-                yield (
+                yield Refusal(
                     f"refused for a {resource.kind} of another user",
-                    _sending(
-                        functools.partial(_with_foreign, ctx, fuzz_target, parameter, resource),
-                        fuzz_target.send,
-                    ),
+                    functools.partial(_with_foreign, ctx, fuzz_target, parameter, resource),
+                    fuzz_target.send,
                 )
         if number % 4 != 3:
             continue
         anew = functools.partial(fresh, ctx, fuzz_target)
         if function.auth not in ("none", None):
-            yield "refused for want of a session", _sending(anew, functools.partial(ctx.call, function))
+            yield Refusal("refused for want of a session", anew, functools.partial(ctx.call, function))
         if others and identifiers(function) and ctx.resources.may_call(others[0], function):
-            other = others[number % len(others)]
-            calling = functools.partial(ctx.call, function, as_=other)
-            yield "refused to another user", _sending(anew, calling)
+            other = others[number // 4 % len(others)]
+            yield Refusal("refused to another user", anew, functools.partial(ctx.call, function, as_=other))
 
 
-def _sending(make: Callable[[], dict[str, Any] | None], call: Callable[[Any], Exchange]) -> Send:
-    """Return a function that builds data and sends it."""
-
-    def send() -> Exchange | None:
-        data = make()
-        return None if data is None else call(data)
-
-    return send
-
-
-def _renewing(ctx: TestContext, fuzz_target: FuzzTarget, dangling: dict[str, Any]) -> Send:
-    """Return a function that sends data with an unknown object: unchanged at first, then with new values."""
+def _renewing(
+    ctx: TestContext, fuzz_target: FuzzTarget, dangling: dict[str, Any]
+) -> Callable[[], dict[str, Any]]:
+    """Return a function that builds data with an unknown object: unchanged at first, then with new values."""
     top = {name for name, _ in identifiers(fuzz_target.function)}
     sent: list[dict[str, Any]] = []
 
-    def make() -> dict[str, Any] | None:
+    def make() -> dict[str, Any]:
         data = dangling
         anew = fresh(ctx, fuzz_target) if sent else None
         if anew is not None:
@@ -287,7 +325,7 @@ def _renewing(ctx: TestContext, fuzz_target: FuzzTarget, dangling: dict[str, Any
         sent.append(data)
         return data if fuzz_target.allows(data) else dangling
 
-    return _sending(make, fuzz_target.send)
+    return make
 
 
 def _deep_ref(fuzz_target: FuzzTarget, name: str) -> bool:
@@ -296,17 +334,32 @@ def _deep_ref(fuzz_target: FuzzTarget, name: str) -> bool:
     return param is not None and '"x-ref"' in json.dumps(param.schema, default=str)
 
 
+#: Keywords whose violations a target may correct instead of refusing them: it cuts, removes, clamps or converts.
+_CORRECTABLE = frozenset(
+    {"maxLength", "uniqueItems", "maxItems", "maximum", "minimum", "multipleOf", "format", "type"}
+)
+
+
 def _spread(ctx: TestContext, violations: list[Case]) -> list[Case]:
-    """Return the violations in an order that mixes keywords and arguments."""
+    """Return the violations, the correctable ones first, in an order that repeats keywords and parameters late."""
     ctx.rng.shuffle(violations)
-    turns: Counter[tuple[str, str]] = Counter()
-    by_keyword: Counter[str] = Counter()
-    placed: list[tuple[int, int, Case]] = []
-    for case in violations:
-        placed.append((turns[case.keyword, case.parameter], by_keyword[case.keyword], case))
-        turns[case.keyword, case.parameter] += 1
-        by_keyword[case.keyword] += 1
-    return [case for _, _, case in sorted(placed, key=lambda each: each[:2])]
+    seen = Counter({f"keyword {case.keyword}" for case in violations if case.keyword not in _CORRECTABLE})
+    pairs: Counter[tuple[str, str]] = Counter()
+    placed: list[Case] = []
+    queue = [((0, 0, 0), number) for number in range(len(violations))]
+    while queue:
+        rank, number = heapq.heappop(queue)
+        case = violations[number]
+        keyword, parameter, pair = f"keyword {case.keyword}", case.parameter, (case.keyword, case.parameter)
+        now = pairs[pair], max(seen[keyword], seen[parameter]), seen[keyword] + seen[parameter]
+        if now > rank:
+            # The counts only grow, so the ranks in the queue are lower bounds.
+            heapq.heappush(queue, (now, number))
+            continue
+        placed.append(case)
+        seen.update((keyword, parameter))
+        pairs[pair] += 1
+    return placed
 
 
 def fresh(ctx: TestContext, fuzz_target: FuzzTarget) -> dict[str, Any] | None:
@@ -410,7 +463,7 @@ def _instead(value: Any, symbol: Symbol, stranger: Any) -> Any:
 def _unmoved(
     ctx: TestContext,
     fuzz_target: FuzzTarget,
-    views: list[tuple[str, Callable[[], Any]]],
+    views: list[View],
     before: list[tuple[Any, bool]],
     sent: list[Sent],
 ) -> bool:
@@ -425,7 +478,7 @@ def _unmoved(
         culprit = _culprit(look, now, sent)
         if culprit is None:
             # It is not known which call it was, so none of them is shown as the cause.
-            kinds = "; ".join(dict.fromkeys(description for description, _, _ in sent))
+            kinds = "; ".join(dict.fromkeys(call.description for call, _ in sent))
             actual, exchange = (
                 f"it moved after {len(sent)} refused calls, none of which did it again ({kinds})",
                 None,
@@ -451,12 +504,12 @@ _ROUNDS = 2
 def _culprit(look: Callable[[], Any], now: Any, sent: list[Sent]) -> tuple[str, Exchange] | None:
     """Send calls like the refused ones, one by one with new values; return the one that changes something."""
     for _ in range(_ROUNDS):
-        for description, _, send in sent:
-            exchange = send()
+        for call, _ in sent:
+            exchange = call.send()
             if exchange is None or exchange.status is None or not 400 <= exchange.status < 500:
                 # It was not refused this time, so it may change the object.
                 now = look()
                 continue
             if not equal(look(), now):
-                return description, exchange
+                return call.description, exchange
     return None
