@@ -43,6 +43,9 @@ def _valid_family(keyword: str, what: str) -> tuple[int, str]:
         return 5, "properties, one by one"
     if keyword in ("maxLength", "minLength") and ("astral" in what or "bytes" in what):
         return 1, "length, other characters"
+    if keyword == "format":
+        # Each edge of a format is of its own kind: a plus in an address, capital letters in a UUID.
+        return 3, f"format, {what}"
     ranks = {"maxLength": 1, "maximum": 1, "minimum": 1, "maxItems": 1, "enum": 2, "const": 2, "minItems": 2}
     return ranks.get(keyword, 3), keyword
 

@@ -59,6 +59,16 @@ def test_one_of_each_kind_comes_first(seed: int) -> None:
     assert count < len(EVERY) / 2
 
 
+def test_every_budget_sends_each_edge_of_a_format() -> None:
+    address = Schema({"type": "object", "properties": {"email": {"type": "string", "format": "email"}}})
+    cases = payloads.boundaries(address)
+    order = informative_order(cases, random.Random(1))
+    first = {cases[index].kind for index in order[: essential(cases, order)]}
+    edges = {case.kind for case in cases if case.keyword == "format" and case.valid}
+    assert edges <= first
+    assert 'email: email "a+tag@example.com"' in edges
+
+
 def test_the_same_seed_gives_the_same_order() -> None:
     assert informative_order(EVERY, random.Random(3)) == informative_order(EVERY, random.Random(3))
     assert informative_order(EVERY, random.Random(3)) != informative_order(EVERY, random.Random(4))
