@@ -122,3 +122,11 @@ def test_parts_of_two_exchanges_are_noticed(changed: dict[str, str]) -> None:
     event = record_of(finding.event(count=1, reproduced=None))
     assert problems([event]) == []
     assert problems([event | changed])
+
+
+def test_an_expectation_may_describe_the_data() -> None:
+    exchange = exchange_of(b'{"method":"read","data":[]}')
+    actual = described(exchange, None, "")
+    for expected, fits in (("status 401: data is an array", True), ("status 401: data is [1]", False)):
+        finding = Finding("COD-9", "course", "kind", "", expected, actual, exchange)
+        assert (problems([record_of(finding.event(count=1, reproduced=None))]) == []) is fits

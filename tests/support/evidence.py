@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 
 from conformance.rulebook import RULES
 
-#: Members of a call that an expectation may quote, as `pageStart is -1`.
+#: Members of a call that an expectation may quote, as `pageStart is -1`, or describe, as `data is an array`.
 QUOTED = re.compile(r"\b(pageStart|pageLength|data) is (.+)$")
 
 
@@ -48,13 +49,24 @@ def _of_finding(event: dict[str, Any]) -> Iterable[str]:
         yield f"expected {expected!r}, where the exchange is {request['url']} {request['body'][:200]}"
     if (body := re.search(r"the body is (.*)$", expected, re.DOTALL)) and body[1] != request["body"]:
         yield f"expected {expected!r}, where the body is {request['body'][:200]}"
-    if quoted := QUOTED.search(expected):
+    if (quoted := QUOTED.search(expected)) and _is_literal(quoted[2]):
         try:
             sent = json.loads(request["body"])[quoted[1]]
         except (ValueError, KeyError, TypeError):
             return
         if quoted[2] not in (repr(sent), json.dumps(sent)):
             yield f"expected {expected!r}, where {sent!r} was sent"
+
+
+def _is_literal(text: str) -> bool:
+    """Return whether a text is a value of JSON or of Python, and not a description of one."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            read(text)
+        except (ValueError, SyntaxError):
+            continue
+        return True
+    return False
 
 
 def _of_case(case: dict[str, Any], findings: list[dict[str, Any]]) -> Iterable[str]:
