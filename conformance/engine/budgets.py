@@ -103,6 +103,10 @@ VIEWS_BESIDE_REFUSED = sample(2, 8)
 
 # --- Requests and envelopes -----------------------------------------------------------------------------------------
 
+#: On how many endpoints each body that is not JSON is tried; None: on all.
+BROKEN_BODIES: ByBudget[int | None] = ByBudget(2, None, None)
+LENIENT_BODIES: ByBudget[int | None] = ByBudget(1, None, None)
+
 AMBIGUOUS_REQUESTS = sample(1, 8)
 CHARSETS = sample(2)
 CHUNKED_BODIES = sample(1, 2)

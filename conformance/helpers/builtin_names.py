@@ -12,7 +12,7 @@ import json
 import random
 from typing import Any, TypeVar
 
-from conformance.engine.budgets import Sample
+from conformance.engine.budgets import ByBudget, Sample
 from conformance.engine.context import TestContext
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "PROTOTYPE_NAMES",
     "WILDCARDS",
     "accented",
+    "dealt",
     "in_turn",
     "percent_escaped",
     "rotated",
@@ -124,6 +125,18 @@ def rotated(ctx: TestContext, items: list[T], sample: Sample, *, of: int = 1) ->
     return [items[index] for index in sorted(chosen)]
 
 
+def dealt(ctx: TestContext, items: list[T], times: ByBudget[int | None]) -> list[T]:
+    """Return the items that this one of what the test is run against gets, if each item is given out so many times.
+
+    With None every one gets every item.
+    """
+    wanted = ctx.amount(times)
+    if wanted is None:
+        return items
+    each = -(-len(items) * wanted // max(1, _count(ctx)))
+    return rotated(ctx, items, ByBudget(each, each, each))
+
+
 def in_turn(ctx: TestContext, rule: str, number: int, of: int) -> bool:
     """Return whether a test runs on this function in a quick run, where `of` tests of a rule share the functions.
 
@@ -133,6 +146,12 @@ def in_turn(ctx: TestContext, rule: str, number: int, of: int) -> bool:
         return True
     first = random.Random(f"{ctx.run.options.seed}/{rule}").randrange(of)
     return (_position(ctx) + first) % of == number
+
+
+def _count(ctx: TestContext) -> int:
+    """Return against how many values the test is run."""
+    values = ctx.scope(ctx.run) if ctx.scope is not None else None
+    return len(values) if isinstance(values, list) else 1
 
 
 def _position(ctx: TestContext) -> int:

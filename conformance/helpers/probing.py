@@ -6,18 +6,22 @@ names no published function therefore carries the session of a user who may call
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import functools
+from collections.abc import Callable, Collection
 from typing import Any
 
+from conformance.catalog.model import Method
 from conformance.engine.context import TestContext
 from conformance.engine.not_judged import LINES, NotJudgedError
 from conformance.protocol.caller import OMIT
+from conformance.protocol.client import compact
 from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
 
 #: Functions of an endpoint that are called to see whether all refuse a user.
 _MAX_CONTROLS = 3
 
-__all__ = ["prober", "probing_status", "send_probe"]
+__all__ = ["callable_function", "prober", "probing_status", "send_probe", "valid_call"]
 
 
 def prober(ctx: TestContext, endpoint: str) -> str | None:
@@ -51,6 +55,31 @@ def prober(ctx: TestContext, endpoint: str) -> str | None:
     return best
 
 
+def callable_function(ctx: TestContext, endpoint: str, *, session: bool = True) -> tuple[Method, str | None]:
+    """Return a harmless function of an endpoint, preferably a read, and a user who may call it.
+
+    Without `session`, functions that begin or end a session are left out.
+
+    Raises:
+        NotJudgedError: there is none.
+
+    """
+    methods = [method for method in ctx.catalog.methods.values() if method.entity == endpoint]
+    methods.sort(key=lambda method: (method.effect != "read", any(param.required for param in method.params)))
+    for method in methods:
+        if not ctx.resources.harmless(method) or method.effect == "delete":
+            continue
+        if not session and (method.name in ctx.caller.logins or method.name == ctx.profile.auth.logout):
+            continue
+        try:
+            return method, ctx.who(method)
+        except NotJudgedError:
+            continue
+    raise NotJudgedError(
+        f"no function of {endpoint or 'any endpoint'} can be called by a user of the profile"
+    )
+
+
 def may_be_guarded(ctx: TestContext) -> bool:
     """Return whether a target may require a session for every request that names no public function."""
     return not len(ctx.catalog) or any(method.auth != "none" for method in ctx.catalog)
@@ -70,6 +99,26 @@ def send_probe(ctx: TestContext, endpoint: str, body: bytes | None = None, **opt
     if body is not None:
         options["body"] = body
     return ctx.caller.call(name, data, user=user, token=token, **options)
+
+
+def valid_call(ctx: TestContext, endpoint: str) -> tuple[bytes, str, Callable[..., Exchange]]:
+    """Return the body of a valid call to an endpoint, its function's name, and a function that sends another body.
+
+    The call is one of a harmless function, preferably a read, in the session of a user who may call it. Where there is
+    none, it names no function of the endpoint, so that a target that reads it answers 404.
+    """
+    try:
+        method, user = callable_function(ctx, endpoint, session=False)
+        data = ctx.valid(method, user, optional="none")
+    except (NotJudgedError, SetUpFailedError):
+        name = ctx.unknown_name()
+        body = compact({"method": name, "data": {}})
+        return body, name, functools.partial(send_probe, ctx, endpoint)
+
+    def ask(body: bytes, **options: Any) -> Exchange:
+        return ctx.call(method, as_=user, body=body, **options)
+
+    return compact({"method": method.function, "data": data}), method.function, ask
 
 
 def probing_status(

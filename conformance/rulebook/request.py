@@ -94,3 +94,11 @@ suite_rule(
     title="Order of members, white space and \\u escapes change nothing",
     why="JSON libraries differ in all three, and no caller has control over them.",
 )
+
+suite_rule(
+    id="REQ-12",
+    level=Level.SHOULD,
+    clause="hardening (RFC 8259; General: «encoded as a JSON string»)",
+    title="What only a lenient reader takes for JSON is refused with 400",
+    why="NaN, comments, other numbers, raw control characters and UTF-16 mean another call to the next reader.",
+)

@@ -14,6 +14,7 @@ from conformance.engine.not_judged import NotJudgedError
 from conformance.engine.runner import Run
 from conformance.helpers.builtin_names import PROTOTYPE_NAMES, in_turn, rotated
 from conformance.helpers.comparison import equal, pairs, read, same_answer
+from conformance.helpers.probing import callable_function
 from conformance.protocol.client import compact
 from conformance.protocol.exchange import Exchange
 from conformance.schema.pointer import resolve
@@ -79,27 +80,6 @@ CHUNKS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
     ("quoted chunk extensions", _chunked(100_000, extension=b';a="x;y"')),
     ("a trailer", _chunked(100_000, end=b"X-Checksum: 1\r\n\r\n")),
 )
-
-
-def callable_function(ctx: TestContext, endpoint: str) -> tuple[Method, str | None]:
-    """Return a harmless function of an endpoint, preferably a read, and a user who may call it.
-
-    Raises:
-        NotJudgedError: there is none.
-
-    """
-    methods = [method for method in ctx.catalog.methods.values() if method.entity == endpoint]
-    methods.sort(key=lambda method: (method.effect != "read", any(param.required for param in method.params)))
-    for method in methods:
-        if not ctx.resources.harmless(method) or method.effect == "delete":
-            continue
-        try:
-            return method, ctx.who(method)
-        except NotJudgedError:
-            continue
-    raise NotJudgedError(
-        f"no function of {endpoint or 'any endpoint'} can be called by a user of the profile"
-    )
 
 
 @judges("REQ-10", "REQ-11")

@@ -20,6 +20,8 @@ from conformance.generation.pairwise import Choice, choices, covering
 from conformance.generation.payloads import CannotGenerate, Case, Violation
 from conformance.helpers.comparison import equal, pairs, seen
 from conformance.helpers.fuzz_target import FuzzTarget, breadth
+from conformance.helpers.lenient_json import rule_of
+from conformance.helpers.probing import probing_status
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
 from conformance.protocol.shown import as_json
@@ -546,7 +548,7 @@ def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
                 break
 
 
-@judges("DAT-4", share=Share(requests=0.027, seconds=0.03))
+@judges("DAT-4", "REQ-4", "REQ-12", share=Share(requests=0.027, seconds=0.03))
 @each_function(doubtful_first=True)
 def test_any_bytes_as_body(ctx: TestContext, function: Method) -> None:
     """Send the bytes of a valid call, corrupted where the JSON grammar breaks and elsewhere."""
@@ -572,8 +574,20 @@ def test_any_bytes_as_body(ctx: TestContext, function: Method) -> None:
             fuzz_target.clear(exchange, data)
             fuzz_target.count("any bytes", exchange, valid=None)
             passed = documented(ctx, "DAT-4", exchange, f"a damaged body ({damaged.kind.partition(',')[0]})")
-            if not passed:
-                failed += 1
+            failed += not passed
+            if not (passed and _refused_as_not_json(ctx, function, damaged, exchange)):
                 for key in ctx.run.observer.take():
-                    if key[0] == "DAT-4":
+                    if key[0] in ("DAT-4", "REQ-4", "REQ-12"):
                         ctx.run.remembered.setdefault((ctx.name, key), [damaged])
+
+
+def _refused_as_not_json(
+    ctx: TestContext, function: Method, damaged: MalformedBody, exchange: Exchange
+) -> bool:
+    """Check that a body that is not JSON was refused with 400; the bytes decide which rule it breaks."""
+    rule = rule_of(damaged.body)
+    if rule is None:
+        return True
+    what = "is not JSON" if rule == "REQ-4" else "only a lenient reader takes for JSON"
+    kind = f"a body that {what} is not refused: {damaged.kind.partition(',')[0]}"
+    return probing_status(ctx, rule, exchange, {400}, endpoint=function.entity, kind=kind)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
@@ -13,12 +12,14 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import REFUSED, NotJudgedError
+from conformance.generation.broken_bodies import broken_bodies, lenient_bodies
 from conformance.generation.errors import CannotGenerate
 from conformance.generation.order import informative_order
 from conformance.generation.violations import Violation
-from conformance.helpers.builtin_names import rotated
+from conformance.helpers.builtin_names import dealt, rotated
 from conformance.helpers.comparison import equal, same_answer
-from conformance.helpers.probing import probing_status, send_probe
+from conformance.helpers.lenient_json import rule_of
+from conformance.helpers.probing import probing_status, send_probe, valid_call
 from conformance.protocol.caller import OMIT
 from conformance.protocol.client import compact
 from conformance.protocol.exchange import Exchange
@@ -150,37 +151,28 @@ def test_paging_may_be_left_out(ctx: TestContext, function: Method) -> None:
         )
 
 
-def _broken_bodies(call: bytes, name: str) -> Iterator[tuple[str, bytes]]:
-    yield "empty", b""
-    yield "truncated", call[: max(2, len(call) - 1)]
-    yield "cut in the middle", call[: len(call) // 2]
-    yield "a trailing comma", call[:-1] + b",}"
-    yield "single quotes", call.replace(b'"', b"'")
-    yield "plain text", b"find courses"
-    yield "form data", b"method=" + name.encode() + b"&data=%7B%7D"
-    yield "invalid UTF-8", call[:-1] + b',"x":"\xff\xfe\xc3"}'
-    yield "two texts in a row", call + call
-    yield "a text and a word", call + b" end"
-    yield "a NUL after the text", call + b"\x00"
-    yield "a comment", call[:-1] + b"/* all */}"
-    yield "a name without quotes", call.replace(b'"method"', b"method", 1)
-    yield "a number with a leading zero", call[:-1] + b',"x":01}'
-    yield "a number with a plus sign", call[:-1] + b',"x":+1}'
-
-
 @judges("REQ-4")
 @each_endpoint()
 def test_body_that_is_no_json(ctx: TestContext, endpoint: str) -> None:
-    """Send malformed bodies, which must be refused."""
+    """Send broken forms of a valid call, which must be refused."""
     endpoint = endpoint or ctx.endpoint()
-    names = [method for method in ctx.catalog.methods.values() if method.entity == endpoint]
-    harmless = [m for m in names if m.effect == "read" and m.name != ctx.profile.auth.logout]
-    name = harmless[0].name.partition(".")[2] if harmless else ctx.unknown_name()
-    call = compact({"method": name, "data": {}})
-    for what, body in _broken_bodies(call, name):
-        exchange = send_probe(ctx, endpoint, body)
+    call, name, ask = valid_call(ctx, endpoint)
+    for what, body in dealt(ctx, list(broken_bodies(call, name)), budgets.BROKEN_BODIES):
         kind = f"a body that is not JSON is not refused: {what}"
-        probing_status(ctx, "REQ-4", exchange, {400}, endpoint=endpoint, kind=kind)
+        if rule_of(body) == "REQ-4" and ctx.seeks("REQ-4", kind):
+            probing_status(ctx, "REQ-4", ask(body), {400}, endpoint=endpoint, kind=kind)
+
+
+@judges("REQ-12")
+@each_endpoint()
+def test_body_that_a_lenient_reader_accepts(ctx: TestContext, endpoint: str) -> None:
+    """Send forms of a valid call that only a lenient reader takes for JSON, which must be refused."""
+    endpoint = endpoint or ctx.endpoint()
+    call, _, ask = valid_call(ctx, endpoint)
+    for what, body in dealt(ctx, list(lenient_bodies(call)), budgets.LENIENT_BODIES):
+        kind = f"a body that only a lenient reader takes for JSON is not refused: {what}"
+        if rule_of(body) == "REQ-12" and ctx.seeks("REQ-12", kind):
+            probing_status(ctx, "REQ-12", ask(body), {400}, endpoint=endpoint, kind=kind)
 
 
 @judges("REQ-5")

@@ -1,0 +1,74 @@
+"""No finding on correct targets: freedoms in reading requests that the rulebook leaves open."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.faults import FAULTS
+from fixtures.faults.request import read_leniently
+from fixtures.service.service import Service
+from fixtures.service.wire import ApiError
+from tests.support.judging import broken, judge, profile_of, serving_here
+
+Change = Callable[[Service], Service]
+
+MARK = b"\xef\xbb\xbf"
+
+
+def reads_behind_a_mark(service: Service) -> Service:
+    """A byte-order mark before the JSON is ignored (RFC 8259, section 8.1)."""
+    return read_leniently(service, lambda body: body.removeprefix(MARK))
+
+
+def refuses_members_twice(service: Service) -> Service:
+    """A body with a member twice is refused."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise ApiError(400, "A member is there twice")
+        return dict(pairs)
+
+    def change(body: bytes) -> bytes:
+        with contextlib.suppress(ValueError, RecursionError):
+            json.loads(body.decode(), object_pairs_hook=unique)
+        return body
+
+    return read_leniently(service, change)
+
+
+def refuses_depth(service: Service) -> Service:
+    """A body that is nested in more than 20 levels is refused."""
+
+    def change(body: bytes) -> bytes:
+        if body.count(b"[") + body.count(b"{") > 20:
+            raise ApiError(400, "The body is nested too deep")
+        return body
+
+    return read_leniently(service, change)
+
+
+BODIES = ("REQ-4", "REQ-12", "DAT-4")
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [(reads_behind_a_mark, BODIES), (refuses_members_twice, BODIES), (refuses_depth, BODIES)],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_it_is_no_finding(
+    change: Change, rules: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(FAULTS, "allowed.change", change)
+    with serving_here("allowed.change") as (url, catalogue):
+        report = judge(
+            profile=profile_of(catalogue, tmp_path), target=url, rules=rules, seed=5, generated=0.2
+        )
+    assert broken(report) == {}
+    assert report["errors"] == []
+    assert {rule["verdict"] for rule in report["rules"] if rule["id"] in rules} == {"pass"}
