@@ -146,6 +146,9 @@ CALLS_OF_A_SESSION = ByBudget(10, 30, 30)
 ROUNDS_OF_SESSIONS = ByBudget(4, 12, 12)
 LOGINS_BETWEEN_SESSIONS = ByBudget(4, 12, 12)
 
+#: Logins that are sent at the same time, as one user and as several.
+LOGINS_AT_ONCE = ByBudget(8, 16, 16)
+
 #: Of how many sessions one is ended at the end of the test.
 LOGOUT_STEP = ByBudget(4, 2, 2)
 
@@ -153,7 +156,7 @@ COERCED_OBJECTS = sample(1, 6)
 NO_OBJECTS = sample(3, 8)
 LENIENT_NUMBERS = sample(2, 10)
 CLAIMING_HEADERS = sample(1, 6)
-COERCED_LOGINS = sample(4)
+COERCED_LOGINS = sample(7)
 FORGED_TOKENS = sample(3, 20)
 FORGED_TOKENS_OF_A_USER = sample(60, 60)
 FUNCTIONS_OF_A_SESSION = sample(6, 30)
@@ -161,7 +164,7 @@ FUNCTIONS_OF_FOREIGN_TOKENS = sample(1, 4)
 IDENTITY_FUNCTIONS = sample(2, 5, 5)
 IDENTITY_KINDS = sample(3)
 KEY_LOGIN_TIMES = sample(1)
-NEAR_PASSWORDS = sample(4)
+NEAR_PASSWORDS = sample(5)
 READS_AFTER_LOGOUT = sample(8)
 TOKEN_NAMES = sample(3)
 WRITES_AFTER_LOGOUT = sample(4)

@@ -33,6 +33,7 @@ SUITES = (
     "test_nothing_yet",
     "test_codes",
     "test_authentication",
+    "test_sign_in",
     "test_key_login",
     "test_access",
     "test_parents",
