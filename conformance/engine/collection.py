@@ -29,6 +29,7 @@ SUITES = (
     "test_channels",
     "test_transport",
     "test_formats",
+    "test_lenient_values",
     "test_envelope",
     "test_nothing_yet",
     "test_codes",

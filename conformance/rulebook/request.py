@@ -12,7 +12,8 @@ suite_rule(
     level=Level.MUST,
     clause=_FIELDS,
     title="Without a method's name a request is invalid: 400",
-    why="A call that names no function must not run one, nor crash the server that looks it up.",
+    why="A call that names no function must not run one, nor crash the server that looks it up. "
+    "Another spelling of the member, such as Method, does not name it either.",
 )
 
 suite_rule(
@@ -52,7 +53,8 @@ suite_rule(
     level=Level.MUST,
     clause=f"{_INVALID}; HTTP request structure: «all the function arguments go here»",
     title="data that is neither an object nor null is refused with 400",
-    why="Arguments have names; a list or a text in their place is a caller's mistake, to be told to them.",
+    why="Arguments have names; a list or a text in their place is a caller's mistake, to be told to them. "
+    "That holds for the right values by position, and for the right object as JSON text, too.",
 )
 
 suite_rule(
@@ -60,7 +62,8 @@ suite_rule(
     level=Level.MUST,
     clause=_INVALID,
     title="A required argument left out, or null, is refused with 400",
-    why="A default that the server makes up in place of a required argument does something nobody asked for.",
+    why="A default that the server makes up in place of a required argument does something nobody asked for. "
+    "An argument under another spelling of its name alone is left out.",
 )
 
 suite_rule(
@@ -68,7 +71,8 @@ suite_rule(
     level=Level.MUST,
     clause=_INVALID,
     title="An argument of another type than declared is refused with 400",
-    why="Silent conversion («12abc» to 12, [] to false) reads or changes another object than was meant.",
+    why="Silent conversion («12abc» to 12, [] to false) reads or changes another object than was meant. "
+    "A value that a lenient reader converts to the valid one («12» for 12, [v] for v) is of another type, too.",
 )
 
 suite_rule(
@@ -76,7 +80,8 @@ suite_rule(
     level=Level.MUST,
     clause=_INVALID,
     title="A value outside its declared range, length, enumeration, pattern or format is refused with 400",
-    why="What the schema forbids was promised to every reader never to be in the data.",
+    why="What the schema forbids was promised to every reader never to be in the data: "
+    "the ordinal of a listed value and blanks around a format are no values of theirs.",
 )
 
 suite_rule(
