@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import resource
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from fixtures.hostile import serving as misbehaving
 from tests.support.exploring import exploring
 from tests.support.judging import serving
 from tests.support.recording import PROFILE, Recorder, command, ran, recording, until
+from tests.support.signalling import limits_file_size
 
 #: Told by the environment. The first is what a gateway before the target asks for in a header; the second opens the
 #: account, and the third signs key logins.
@@ -129,11 +129,6 @@ def test_a_run_to_its_end(
         assert_kept(here, target, *played[1:])
 
 
-def no_room() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
-
-
 @pytest.mark.parametrize("verb", ["check", "load", "verify"])
 def test_a_disk_that_is_full(verb: str, here: Path, target: Recorder) -> None:
     given: dict[str, tuple[str, ...]] = {
@@ -141,7 +136,7 @@ def test_a_disk_that_is_full(verb: str, here: Path, target: Recorder) -> None:
         "load": ("--rate", "300/s", "--duration", "4s", "--no-calibration"),
         "verify": (*CHECK, *LOAD),
     }
-    status, out, err = ran(verb, *given[verb], cwd=here, preexec_fn=no_room)
+    status, out, err = ran(verb, *given[verb], cwd=here, preexec_fn=limits_file_size(150_000))
     assert "Traceback" not in out + err
     assert status in (0, 1, 3), out + err
     assert_kept(here, target, out, err)

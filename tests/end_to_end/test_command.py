@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 from urllib.parse import quote
 
@@ -30,23 +31,14 @@ from reports.model.builder import build
 from reports.model.event_log import read_events
 from reports.model.files import validate
 from tests.support.judging import ROOT, broken, foreign, judge, profile_of, serving, serving_here, verdicts
-from tests.support.recording import ran, ran_here
-from tests.support.signalling import obeys_signals
+from tests.support.recording import command, ran, ran_here
 
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
 
 
-def conform(
-    *arguments: str, cwd: Path, env: dict[str, str] | None = None, seconds: float = 120
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "conform.py"), *arguments],
-        cwd=cwd,
-        env={**os.environ, **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-    )
+def conform(*arguments: str, cwd: Path, env: dict[str, str] | None = None) -> CompletedProcess[str]:
+    status, out, err = ran(*arguments, cwd=cwd, env={**os.environ, **(env or {})})
+    return CompletedProcess(arguments, status, out, err)
 
 
 def report(folder: Path) -> dict[str, Any]:
@@ -324,24 +316,7 @@ def test_read_only_calls_only_what_reads(clean: str, tmp_path: Path) -> None:
 def test_interruption_keeps_what_was_found_and_cleans_up(number: int, tmp_path: Path) -> None:
     with serving("--fault", "envelope.blank-message") as url:
         before = _courses(url)
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "conform.py"),
-                "check",
-                "--target",
-                url,
-                "--profile",
-                str(PROFILE),
-                "--out",
-                "o",
-            ],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=obeys_signals(),
-        )
+        process = command("check", "--target", url, "--profile", PROFILE, "--out", "o", cwd=tmp_path)
         log = tmp_path / "o" / "events.jsonl"
         until = time.monotonic() + 30
         while time.monotonic() < until and not (log.exists() and log.stat().st_size > 600_000):
@@ -364,23 +339,18 @@ def _courses(url: str) -> int:
 
 def test_killed_run_shows_what_was_found(tmp_path: Path) -> None:
     with serving("--fault", "http.html-for-unknown-endpoint") as url:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "conform.py"),
-                "check",
-                "--target",
-                url,
-                "--profile",
-                str(PROFILE),
-                "--area",
-                "ENV",
-                "--out",
-                "o",
-                "--quiet",
-            ],
+        process = command(
+            "check",
+            "--target",
+            url,
+            "--profile",
+            PROFILE,
+            "--area",
+            "ENV",
+            "--out",
+            "o",
+            "--quiet",
             cwd=tmp_path,
-            stderr=subprocess.DEVNULL,
         )
         log = tmp_path / "o" / "events.jsonl"
         until = time.monotonic() + 60

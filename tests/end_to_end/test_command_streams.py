@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -105,23 +106,25 @@ FULL = "cannot write standard output: No space left on device\n"
 )
 def test_standard_output_on_a_full_disk(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "conform.py"), *arguments],
-            cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=MAX_SECONDS, check=False,
-        )  # fmt: skip
-    assert done.returncode == 3, done.stderr
-    assert done.stderr.endswith(told)
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
+        status, _, err = ran(*arguments, cwd=tmp_path, stdout=full.fileno())
+    assert status == 3, err
+    assert err.endswith(told)
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
 
 
 @pytest.mark.parametrize("closed", [1, 2])
 def test_a_stream_that_was_closed_before_the_start(closed: int, tmp_path: Path) -> None:
-    def close() -> None:
-        os.close(closed)
-
     process = command(
-        "check", "--rule", "NAM-2", "--budget", "quick", "--out", "o", cwd=tmp_path, preexec_fn=close
+        "check",
+        "--rule",
+        "NAM-2",
+        "--budget",
+        "quick",
+        "--out",
+        "o",
+        cwd=tmp_path,
+        preexec_fn=partial(os.close, closed),
     )
     out, err = process.communicate(timeout=MAX_SECONDS)
     assert process.returncode == 0, out + err

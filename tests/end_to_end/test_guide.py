@@ -23,7 +23,7 @@ import pytest
 
 from conformance.protocol.profile_reader import load
 from tests.support.judging import serving
-from tests.support.signalling import obeys_signals
+from tests.support.recording import command, ran
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -117,14 +117,8 @@ def test_each_command_is_known_here() -> None:
 
 
 def conform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "conform.py"), *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    status, out, err = ran(*arguments, cwd=folder)
+    return subprocess.CompletedProcess(arguments, status, out, err)
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +191,9 @@ def test_a_command_does_what_it_says(line: str, url: str, prepared: Path, tmp_pa
         (folder / name).unlink()
     given = words(line, url, way.more)
     if line.startswith("pytest"):
-        command = [sys.executable, "-m", "pytest", *given, "--out", str(folder / "out"), "--seed", "7"]
-        given = [str(folder / each) if each == "conform.toml" else each for each in command]
+        options = [*given, "--out", str(folder / "out"), "--seed", "7"]
+        options = [str(folder / each) if each == "conform.toml" else each for each in options]
+        given = [sys.executable, "-m", "pytest", *options]
         done = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
         clean(folder, done, way.statuses)
         assert (folder / "out" / "report.json").exists()
@@ -225,14 +220,8 @@ def test_a_command_does_what_it_says(line: str, url: str, prepared: Path, tmp_pa
 
 @pytest.mark.parametrize("line", [line for line, way in WAYS.items() if way.stays])
 def test_a_server_serves_until_it_is_ended(line: str, url: str, prepared: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "conform.py"), *words(line, url, WAYS[line].more)],
-        cwd=prepared,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        preexec_fn=obeys_signals(),
+    process = command(
+        *words(line, url, WAYS[line].more), cwd=prepared, env=os.environ | {"PYTHONUNBUFFERED": "1"}
     )
     assert process.stdout is not None
     try:
@@ -253,17 +242,7 @@ def test_a_master_and_its_workers(url: str, prepared: Path, tmp_path: Path) -> N
         port = str(free.getsockname()[1])
     one = MASTER.replace("--workers 8", "--workers 1")
     master, worker = (
-        subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "conform.py"),
-                *words(line, url, f"--master-port {port} {more}"),
-            ],
-            cwd=prepared,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command(*words(line, url, f"--master-port {port} {more}"), cwd=prepared)
         for line, more in ((one, f"{LOAD} --out {tmp_path / 'run'}"), (WORKER, ""))
     )
     try:

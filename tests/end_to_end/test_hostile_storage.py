@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import resource
 import shutil
 import signal
 import subprocess
@@ -24,7 +23,7 @@ from reports.model.event_log import read_events
 from reports.model.files import validate, write_report
 from tests.support.judging import serving
 from tests.support.recording import MAX_SECONDS, PROFILE, ROOT, command, ran, report_in, until
-from tests.support.signalling import ignores_hangups
+from tests.support.signalling import ignores_hangups, limits_file_size
 
 FAULT = "http.patch-says-success"
 
@@ -39,16 +38,6 @@ def check(url: str, *options: str | Path, out: str | Path = "o") -> list[str | P
     return ["check", "--target", url, "--profile", PROFILE, "--budget", "quick", "--out", out, *options]
 
 
-def at_most(size: int) -> Callable[[], None]:
-    """Return what lets a process write no file that is larger: its disk is full then, as far as it can see."""
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    return limit
-
-
 def findings(report: dict[str, Any], rule: str = "HTTP-2") -> list[Any]:
     return next(list(each["findings"]) for each in report["rules"] if each["id"] == rule)
 
@@ -59,7 +48,7 @@ def found_in(log: Path) -> bool:
 
 def test_a_disk_that_fills_up_later(faulty: str, tmp_path: Path) -> None:
     arguments = check(faulty, "--rule", "HTTP-2", "--rule", "REQ-7")
-    status, out, err = ran(*arguments, cwd=tmp_path, preexec_fn=at_most(250_000))
+    status, out, err = ran(*arguments, cwd=tmp_path, preexec_fn=limits_file_size(250_000))
     assert status == 1, out + err
     assert "Traceback" not in out + err
     assert len(err.splitlines()[-1:]) == 1
@@ -78,7 +67,15 @@ def test_a_disk_that_fills_up_later(faulty: str, tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_up_before_anything_failed(tmp_path: Path) -> None:
     status, out, err = ran(
-        "check", "--rule", "REQ-7", "--rule", "REQ-8", "--out", "o", cwd=tmp_path, preexec_fn=at_most(300_000)
+        "check",
+        "--rule",
+        "REQ-7",
+        "--rule",
+        "REQ-8",
+        "--out",
+        "o",
+        cwd=tmp_path,
+        preexec_fn=limits_file_size(300_000),
     )
     assert status == 3, out + err
     assert out.startswith("undecided  cannot write o/events.jsonl")
@@ -88,7 +85,7 @@ def test_a_disk_that_fills_up_before_anything_failed(tmp_path: Path) -> None:
 def test_a_disk_with_no_room_for_a_report(faulty: str, tmp_path: Path) -> None:
     """Nothing is written but a part of the log; what was found is on the screen, and `report` can be made later."""
     arguments = check(faulty, "--rule", "HTTP-2")
-    status, out, err = ran(*arguments, cwd=tmp_path, preexec_fn=at_most(90_000))
+    status, out, err = ran(*arguments, cwd=tmp_path, preexec_fn=limits_file_size(90_000))
     assert status in (1, 3), out + err
     assert "Traceback" not in out + err
     assert "cannot write o/" in err
@@ -202,7 +199,9 @@ def test_a_load_under_nohup_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_report_that_is_not_there_is_not_named(faulty: str, tmp_path: Path) -> None:
-    status, out, err = ran(*check(faulty, "--rule", "HTTP-2"), cwd=tmp_path, preexec_fn=at_most(90_000))
+    status, out, err = ran(
+        *check(faulty, "--rule", "HTTP-2"), cwd=tmp_path, preexec_fn=limits_file_size(90_000)
+    )
     assert status in (1, 3), out + err
     assert ("report.json" in out) is (tmp_path / "o" / "report.json").is_file()
 
@@ -227,7 +226,7 @@ def test_bare_pytest_says_what_it_could_not_write(faulty: str, tmp_path: Path) -
     done = subprocess.run(
         [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", faulty, "--profile", str(PROFILE),
          "--rule", "HTTP-2", "--budget", "quick", "--out", "o", "-p", "no:cacheprovider", "-q"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=MAX_SECONDS, preexec_fn=at_most(150_000),
+        cwd=tmp_path, capture_output=True, text=True, timeout=MAX_SECONDS, preexec_fn=limits_file_size(150_000),
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     assert "cannot write o/events.jsonl: File too large" in done.stderr

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.support.judging import serving
+from tests.support.processes import Program
 from tests.support.recording import PROFILE, ROOT, Recorder, command, recording, report_in, until
 from tests.support.signalling import obeys_signals
 
@@ -41,7 +42,7 @@ def created(recorder: Recorder) -> int:
     return sum(b'"method":"add"' in data for data in recorder.sent)
 
 
-def amid_creates(recorder: Recorder, folder: Path) -> subprocess.Popen[str]:
+def amid_creates(recorder: Recorder, folder: Path) -> Program:
     """Return a check that has made some objects and is making more."""
     process = command(
         "check",

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from tests.reports.model.test_builder import Event, a_rule, error, finding, head
 from tests.reports.model.test_load_summary import a_load, a_second, an_slo, load_end
 from tests.support.events import build
 from tests.support.judging import serving
+from tests.support.processes import Program
 from tests.support.recording import PROFILE, command, ran, ran_here, report_in, until
 
 URL = "http://127.0.0.1:1/api/"
@@ -242,7 +242,7 @@ def test_statement_says_what_the_report_says() -> None:
 # --- whole verifications
 
 
-def verifying(url: str, folder: Path, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+def verifying(url: str, folder: Path, *arguments: str | Path, **options: Any) -> Program:
     return command(*line(url, *arguments), cwd=folder, **options)
 
 

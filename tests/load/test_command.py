@@ -25,6 +25,7 @@ from load.calibration import ANSWER, CalibrationServer, measure
 from load.command import Locust, environment, plan_text, samples_short
 from load.options import Settings, Wish, add_arguments, calibration_of, settle
 from tests.support.judging import serving
+from tests.support.processes import Program
 from tests.support.recording import PROFILE, ROOT, command, ran_here, report_in, until
 
 URL = "http://127.0.0.1:1/api/"
@@ -251,9 +252,7 @@ def test_calibration_measures_the_generator() -> None:
 # --- whole loads ------------------------------------------------------------------------------------------------
 
 
-def loading(
-    url: str, folder: Path, *arguments: str, calibrated: bool = False, **options: Any
-) -> subprocess.Popen[str]:
+def loading(url: str, folder: Path, *arguments: str, calibrated: bool = False, **options: Any) -> Program:
     more = () if calibrated else ("--no-calibration",)
     target = ("--target", url, "--profile", PROFILE)
     return command("load", *target, "--out", "o", *more, *arguments, cwd=folder, **options)
@@ -400,7 +399,7 @@ def test_interruption_ends_the_load_and_keeps_what_was_found(service: str, tmp_p
     assert report["leftovers"] == []
 
 
-def locust_of(folder: Path, process: subprocess.Popen[str]) -> int:
+def locust_of(folder: Path, process: Program) -> int:
     """Return the process id of the Locust that a front has started."""
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     for child in path.read_text().split():

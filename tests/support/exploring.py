@@ -7,13 +7,14 @@ import http.client
 import json
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.processes import Program, start
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
@@ -33,7 +34,7 @@ class Reply:
 class Explore:
     """A running explorer, and how its page speaks to it."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+    def __init__(self, process: Program, url: str) -> None:
         self.process = process
         self.url = url
         parts = urlsplit(url)
@@ -77,12 +78,7 @@ class Explore:
 @contextlib.contextmanager
 def exploring(*arguments: str) -> Iterator[Explore]:
     """Run `conform explore` with these arguments until the end of the block."""
-    process = subprocess.Popen(
-        [sys.executable, "conform.py", "explore", "--quiet", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = start("conform", "explore", "--quiet", *arguments, cwd=ROOT, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     try:
         line = process.stdout.readline()

@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import json
 import logging
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import uvicorn
 
 from conformance.catalog.model import Catalog
-from conformance.engine.harness import Embedded, Harness, Request
+from conformance.engine.harness import Harness, Request
 from conformance.engine.suite_run import SuiteRun
 from conformance.events import Event, ExchangeEvent
 from conformance.generation import payloads
@@ -30,24 +31,28 @@ from reports.model.files import validate
 from tests.servers import library
 from tests.support import evidence
 from tests.support.events import build, record_of
+from tests.support.processes import start
 
 #: Seconds that a check may take here. On a busy machine no test is left out for lack of time.
 MAX_SECONDS = 3600.0
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-_catalogs: dict[str, Catalog] = {}
+#: Valid catalogues by the digest of their files.
+_catalogs: dict[bytes, Catalog] = {}
+_load = Catalog.load
 
 
-def _compiled_once(catalog: Catalog) -> Catalog:
-    """Return a catalogue with the compiled schemas of an earlier run in this process.
+def _load_once(path: Path | str) -> Catalog:
+    """Load a catalogue, or return the one of an earlier run in this process that has the same content.
 
-    Compiling takes about a second, and hundreds of targets here publish the same catalogue.
+    Compiling its schemas takes a quarter of a second, and hundreds of targets here publish the same catalogue.
     """
-    if catalog.sha256 is None:
-        return catalog
-    known = _catalogs.setdefault(catalog.sha256, catalog)
-    return dataclasses.replace(catalog, methods=known.methods)
+    path = Path(path)
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    if digest not in _catalogs:
+        _catalogs[digest] = _load(path)
+    return dataclasses.replace(_catalogs[digest], path=path)
 
 
 def judge(
@@ -77,8 +82,8 @@ def judge(
         read_only=read_only,
         jobs=jobs,
     )
-    harness = Harness.prepare(request)
-    harness.catalog = _compiled_once(harness.catalog)
+    with mock.patch.object(Catalog, "load", staticmethod(_load_once)):
+        harness = Harness.prepare(request)
     events: list[dict[str, Any]] = []
 
     def emit(event: Event) -> None:
@@ -138,13 +143,35 @@ def broken(report: dict[str, Any]) -> dict[str, list[str]]:
 
 @contextlib.contextmanager
 def serving(*arguments: str) -> Iterator[str]:
-    """Run the reference service, with faults or without, and yield its base URL."""
-    service = Embedded(*arguments)
-    service.start()
+    """Run the reference service in a process of its own, with faults or without, and yield its base URL."""
+    module = "fixtures.faults" if "--fault" in arguments else "fixtures.service"
+    with _server(module, "--ready-line", *arguments) as ready:
+        yield str(ready["url"])
+
+
+@contextlib.contextmanager
+def _server(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
+    """Run a server as a program of its own, and yield the line that it prints when it listens."""
+    process = start(
+        module,
+        "--port",
+        "0",
+        "--exit-with-parent",
+        *arguments,
+        stdin=subprocess.PIPE,
+        # What it says of itself beside that line is for people.
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        yield service.url
+        yield json.loads(process.stdout.readline())
     finally:
-        service.stop()
+        process.stdin.close()
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -215,20 +242,5 @@ def foreign(module: str, *arguments: str) -> Iterator[dict[str, str]]:
             with library.serving(Path(place), *arguments[1:]) as ready:
                 yield {name: str(value) for name, value in ready._asdict().items()}
             return
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.servers.{module}", "--port", "0", "--exit-with-parent",
-             "--dir", place, *arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.stdin.close()
-            process.terminate()
-            process.wait(5)
-            process.stdout.close()
+        with _server(f"tests.servers.{module}", "--dir", place, *arguments) as ready_line:
+            yield ready_line

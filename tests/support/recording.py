@@ -7,8 +7,6 @@ import io
 import json
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from urllib.parse import urlsplit
 
 from conform import main
 from reports.model.files import validate
+from tests.support.processes import Program, start
 from tests.support.signalling import obeys_signals
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -90,25 +89,17 @@ def recording(url: str, delay: Callable[[bytes], float] = lambda data: 0.0) -> I
         recorder.socket.close()
 
 
-def command(*arguments: str | Path, cwd: Path, **options: Any) -> subprocess.Popen[str]:
+def command(*arguments: str | Path, cwd: Path, **options: Any) -> Program:
     """Start `conform` as a process of its own, which obeys signals."""
     options["preexec_fn"] = obeys_signals(options.get("preexec_fn"))
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "conform.py"), *map(str, arguments)],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+    return start("conform", *arguments, cwd=cwd, **options)
 
 
 def ran(*arguments: str | Path, cwd: Path, **options: Any) -> tuple[int, str, str]:
     """Run `conform` to its end; return status, standard output and standard error."""
     process = command(*arguments, cwd=cwd, **options)
     out, err = process.communicate(timeout=MAX_SECONDS)
-    return process.returncode, out, err
+    return process.wait(), out, err
 
 
 def ran_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
