@@ -217,7 +217,12 @@ UNUSUAL_PAGE_VALUES = sample(2)
 #: Objects created at the same time: by one user, by each of several users, and rounds of calls by several users.
 CONCURRENT_CREATES = ByBudget(8, 16, 16)
 CREATES_OF_A_USER = ByBudget(3, 6, 6)
+IDENTICAL_CREATES = ByBudget(3, 6, 8)
 CONCURRENT_ROUNDS = ByBudget(4, 10, 10)
+
+#: Rounds of changes of one object's different members at the same time, and the members.
+ROUNDS_OF_MEETING_CHANGES = ByBudget(1, 3, 5)
+MEMBERS_CHANGED_AT_ONCE = sample(3, 4, 6)
 
 FURTHER_CHANGES = sample(1)
 REPEATED_CHANGES = sample(1, 5)

@@ -46,6 +46,7 @@ SUITES = (
     "test_state",
     "test_changes",
     "test_concurrency",
+    "test_simultaneous",
     "test_security",
     "test_framing",
     "test_sequences",

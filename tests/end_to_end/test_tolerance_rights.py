@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fixtures.faults import FAULTS
+from fixtures.faults.meetings import data_of
 from fixtures.faults.parents import take_both
+from fixtures.faults.races import MOMENT
+from fixtures.faults.state import around
 from fixtures.faults.steps import refuse_instead
 from fixtures.service.service import Service
 from fixtures.service.wire import ApiError, Call
@@ -39,9 +43,40 @@ def both_and_no_parent_checked(service: Service) -> Service:
     return take_both(service)
 
 
+def equal_messages_refused(service: Service) -> Service:
+    """Refuse a message that was sent already."""
+    known: set[str] = set()
+
+    def add(inner: Callable[..., object], service: Service, call: Call) -> object:
+        if data_of(call) in known:
+            raise ApiError(400, "This message was sent already")
+        known.add(data_of(call))
+        return inner(service, call)
+
+    return around(service, "message.add", add)
+
+
+def one_change_at_a_time(service: Service) -> Service:
+    """Refuse a change of a course while another one runs."""
+    running: set[object] = set()
+
+    async def update(inner: Callable[..., object], service: Service, call: Call) -> object:
+        course = call.args["courseId"]
+        if course in running:
+            raise ApiError(400, "This course is being changed")
+        running.add(course)
+        await asyncio.sleep(MOMENT)
+        running.discard(course)
+        return inner(service, call)
+
+    return around(service, "course.update", update)
+
+
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
+        pytest.param(equal_messages_refused, ("STA-5", "COD-8"), id="equal creates are refused"),
+        pytest.param(one_change_at_a_time, ("STA-2",), id="one change at a time"),
         pytest.param(both_and_400, ("ACC-2",), id="400 under a parent of one's own"),
         pytest.param(both_and_no_parent_checked, ("ACC-2",), id="the parent is not looked at"),
     ],
