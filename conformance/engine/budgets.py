@@ -107,6 +107,10 @@ VIEWS_BESIDE_REFUSED = sample(2, 8)
 BROKEN_BODIES: ByBudget[int | None] = ByBudget(2, None, None)
 LENIENT_BODIES: ByBudget[int | None] = ByBudget(1, None, None)
 
+#: On how many endpoints each form of a call, and each header of negotiation, is tried; None: on all.
+FORMS: ByBudget[int | None] = ByBudget(1, None, None)
+NEGOTIATIONS: ByBudget[int | None] = ByBudget(1, 3, None)
+
 AMBIGUOUS_REQUESTS = sample(1, 8)
 ARGUMENT_CONTAINERS = sample(1)
 CHARSETS = sample(2)

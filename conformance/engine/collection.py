@@ -28,6 +28,8 @@ SUITES = (
     "test_request",
     "test_channels",
     "test_transport",
+    "test_forms",
+    "test_negotiation",
     "test_formats",
     "test_lenient_values",
     "test_envelope",

@@ -37,6 +37,9 @@ MAX_ORDINARY_BODY_BYTES = 1024 * 1024
 #: Strictly, a request target consists of visible ASCII characters and has no fragment (RFC 9112, section 3.2).
 _ORDINARY_TARGET = re.compile(r"[!-\"$-~]+")
 
+#: Headers of every request that a call may replace by its own.
+_REPLACED = frozenset({"accept", "user-agent"})
+
 #: Seconds to wait for the response to a malformed request.
 READ_MALFORMED_SECONDS = 3.0
 #: A connection that stays open is read until nothing has arrived for so many times the time to the first byte, and for
@@ -138,6 +141,8 @@ class Client:
         content_type: str | None = "application/json",
         chunked: bool | Callable[[bytes], bytes] = False,
         packets: Callable[[bytes], list[bytes]] | None = None,
+        respell: Callable[[bytes], bytes] | None = None,
+        accept: bool = True,
         fresh: bool = False,
         function: str | None = None,
         user: str | None = None,
@@ -151,8 +156,9 @@ class Client:
         `target` is appended to the base path without normalization or quoting, unless it begins with "/". With
         `fresh` the call uses a connection of its own. `chunked` sends the body in two chunks; a function receives the
         body and returns all chunks, including the last chunk and any trailers. `packets` cuts the bytes of the request
-        into packets that are sent one by one. A request that could act on an object that the run did not create is
-        not sent: with `withhold` its exchange has a failure of the kind "withheld".
+        into packets that are sent one by one. `respell` writes the head of the request in another way that means the
+        same. Without `accept` the request has no header of that name. A request that could act on an object that the
+        run did not create is not sent: with `withhold` its exchange has a failure of the kind "withheld".
 
         Raises:
             OutOfTimeError: the deadline of the run has passed.
@@ -160,20 +166,22 @@ class Client:
 
         """
         path = target if target.startswith("/") else self.address.path + target
-        # A call that tests Accept sends its own.
-        own_accept = any(name.lower() == "accept" for name, _ in headers)
-        lines = [line for line in self._common if not (own_accept and line[0] == "Accept")]
+        # A call that tests Accept or User-Agent sends its own.
+        own = {name.lower() for name, _ in headers} & _REPLACED
+        own |= set() if accept else {"accept"}
+        lines = [line for line in self._common if line[0].lower() not in own]
         lines += [*_body_headers(verb, body, content_type, chunked=bool(chunked)), *headers]
         text = f"{verb} {path} HTTP/1.1\r\n" + "".join([f"{name}: {value}\r\n" for name, value in lines])
         head = field_bytes(text)
+        sent = head if respell is None else respell(head)
         request = Request(
             verb,
             f"{self.address.scheme}://{self.address.authority}{path}",
             tuple(lines),
             body,
-            head + b"\r\n" + (chunked(body) if callable(chunked) else _chunks(body) if chunked else body),
+            sent + b"\r\n" + (chunked(body) if callable(chunked) else _chunks(body) if chunked else body),
             well_formed=_is_ordinary(path, text, head, body, len(lines)),
-            exact=callable(chunked),
+            exact=callable(chunked) or respell is not None,
             packets=packets,
         )
         exchange = Exchange(

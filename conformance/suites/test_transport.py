@@ -37,9 +37,14 @@ def _even(raw: bytes, start: int) -> list[bytes]:
     return _split(raw, *range(start, len(raw), step))
 
 
+def body_apart(raw: bytes) -> list[bytes]:
+    """Return the head of a request and its body, each in a packet of its own."""
+    return _split(raw, _body_at(raw))
+
+
 #: Ways to cut a request, all of the same bytes.
 CUTS: tuple[tuple[str, Cut], ...] = (
-    ("the body in a packet of its own", lambda raw: _split(raw, _body_at(raw))),
+    ("the body in a packet of its own", body_apart),
     ("the body in many packets", lambda raw: _even(raw, _body_at(raw))),
     ("a body whose last byte comes late", lambda raw: _split(raw, len(raw) - 1)),
     ("a body whose first byte comes with the head", lambda raw: _split(raw, _body_at(raw) + 1)),
@@ -74,6 +79,8 @@ HEADERS: tuple[tuple[str, str], ...] = (
     ("Accept-Encoding", "gzip, deflate"),
     ("Accept-Encoding", "identity"),
     ("Accept-Language", "sv-SE, sv;q=0.9, *;q=0.1"),
+    ("Accept-Language", "tr"),
+    ("Accept-Language", "*;q=x"),
     ("Accept-Charset", "iso-8859-1"),
     ("Range", "bytes=0-9"),
     ("Range", "bytes=100000-"),
@@ -89,6 +96,8 @@ HEADERS: tuple[tuple[str, str], ...] = (
 NON_ASCII_HEADERS: tuple[tuple[str, str], ...] = (
     ("Accept-Language", "sv\xe9"),
     ("Referer", "http://localhost/\xff\xfe"),
+    ("User-Agent", "caf\xc3\xa9/1 \xff"),
+    ("Cookie", "name=\xe9\xfc; other=\xc3\xa9"),
     ("X-Note", "\xc3\xa9\xa0"),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 
 from fixtures.faults import FAULTS
 from fixtures.faults.request import read_leniently
+from fixtures.faults.steps import on_response, set_header
 from fixtures.service.service import Service
-from fixtures.service.wire import ApiError
+from fixtures.service.wire import ApiError, Call, Response
 from tests.support.judging import broken, judge, profile_of, serving_here
 
 Change = Callable[[Service], Service]
@@ -53,12 +55,43 @@ def refuses_depth(service: Service) -> Service:
     return read_leniently(service, change)
 
 
+def refuses_other_bytes(service: Service) -> Service:
+    """Bytes outside ASCII in a header are refused (COD-2)."""
+
+    def run(inner: Callable[..., Any], call: Call) -> Any:
+        if not all(field.isascii() for _, field in call.request.headers):
+            raise ApiError(400, "A header has a byte outside ASCII")
+        return inner(call)
+
+    service.wrap("run", run)
+    return service
+
+
+def compresses(service: Service) -> Service:
+    """An answer is compressed if the request accepts that."""
+
+    def change(call: Call, response: Response) -> None:
+        response.body = gzip.compress(response.body)
+        set_header(response, b"content-encoding", b"gzip")
+
+    return on_response(
+        service, lambda call, _: call.request.header(b"accept-encoding") == b"gzip, deflate", change
+    )
+
+
+HEADERS = ("HTTP-4", "COD-1", "COD-2", "COD-8")
 BODIES = ("REQ-4", "REQ-12", "DAT-4")
 
 
 @pytest.mark.parametrize(
     ("change", "rules"),
-    [(reads_behind_a_mark, BODIES), (refuses_members_twice, BODIES), (refuses_depth, BODIES)],
+    [
+        (reads_behind_a_mark, BODIES),
+        (refuses_members_twice, BODIES),
+        (refuses_depth, BODIES),
+        (refuses_other_bytes, HEADERS),
+        (compresses, HEADERS),
+    ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_it_is_no_finding(
@@ -67,7 +100,12 @@ def test_it_is_no_finding(
     monkeypatch.setitem(FAULTS, "allowed.change", change)
     with serving_here("allowed.change") as (url, catalogue):
         report = judge(
-            profile=profile_of(catalogue, tmp_path), target=url, rules=rules, seed=5, generated=0.2
+            profile=profile_of(catalogue, tmp_path),
+            target=url,
+            rules=rules,
+            seed=5,
+            generated=0.2,
+            budget="quick",
         )
     assert broken(report) == {}
     assert report["errors"] == []
