@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SUITES", "SuiteTest", "collect", "describe", "functions_of_suites", "shares_of", "values_of"]
 
-#: The modules of the suites, in the order in which they run: one for each area of the rulebook, in its order.
+#: The modules of the suites, in the order of the areas. What may change a target until its restart comes last.
 SUITES = (
     "test_cases",
     "test_http",
@@ -35,8 +35,10 @@ SUITES = (
     "test_envelope",
     "test_nothing_yet",
     "test_codes",
+    "test_builtin_identifiers",
     "test_authentication",
     "test_sign_in",
+    "test_intermediaries",
     "test_key_login",
     "test_access",
     "test_parents",
@@ -47,6 +49,7 @@ SUITES = (
     "test_naming",
     "test_state",
     "test_changes",
+    "test_server_members",
     "test_concurrency",
     "test_simultaneous",
     "test_security",
@@ -57,6 +60,7 @@ SUITES = (
     "test_containers",
     "test_refused",
     "test_injected",
+    "test_prototypes",
 )
 
 

@@ -77,22 +77,35 @@ def percent_escaped(text: str) -> str:
 
 
 def unsigned_tokens(token: str, claims: dict[str, Any]) -> dict[str, str]:
-    """Return unsigned structured tokens (RFC 7519), by description.
+    """Return structured tokens that nobody signed (RFC 7519, or JSON in base64), by description.
 
-    They have the claims in `claims`, added to those of the token where that is structured.
+    They have the claims in `claims` and that of an administrator, added to those of the token where that is structured.
     """
     parts = token.split(".")
     header, body = (_decoded(part) for part in (*parts, "", "")[:2])
-    if len(parts) != 3 or header is None or body is None:
+    signed = len(parts) == 3 and header is not None and body is not None
+    if header is None or body is None or not signed:
         header, body = {"alg": "HS256", "typ": "JWT"}, {"exp": 4102444800}
-    none = {**header, "alg": "none"}
-    changed = {**body, **claims}
+    more = {**claims, "admin": True, "role": "admin"}
+    changed = _encoded({**body, **more})
     found = {
-        "structured, with alg none": f"{_encoded(none)}.{_encoded(changed)}.",
-        "structured, without a signature": f"{_encoded(header)}.{_encoded(changed)}.",
+        f"structured, with alg {name}": f"{_encoded({**header, 'alg': name})}.{changed}."
+        for name in ("none", "None", "nOnE")
     }
-    if len(parts) == 3:
-        found["structured, with changed claims"] = f"{parts[0]}.{_encoded(changed)}.{parts[2]}"
+    found["structured, without a signature"] = f"{_encoded(header)}.{changed}."
+    if signed:
+        unsigned = _encoded({**header, "alg": "none"})
+        found |= {
+            "structured, with changed claims": f"{parts[0]}.{changed}.{parts[2]}",
+            "structured, with its signature cut off": f"{parts[0]}.{parts[1]}.",
+            "structured, of two parts": f"{parts[0]}.{parts[1]}",
+            "structured, with alg none and the signature": f"{unsigned}.{changed}.{parts[2]}",
+        }
+    outer = _decoded(parts[0])
+    if not signed and outer is not None and len(parts) <= 2:
+        found["JSON in base64, with changed claims"] = ".".join([_encoded({**outer, **more}), *parts[1:]])
+        if len(parts) == 2:
+            found["JSON in base64, without its signature"] = parts[0]
     return found
 
 

@@ -73,6 +73,9 @@ def claiming_headers(ctx: TestContext, function: Method, user: str | None) -> li
     public = next((m for m in ctx.catalog.methods.values() if m.auth == "none"), function)
     path = ctx.client.address.path + public.entity
     known = base64.b64encode(f"{name}:".encode()).decode()
+    secret = ctx.profile.users[user].secret if user is not None else "admin"
+    credentials = base64.b64encode(f"{name}:{secret}".encode()).decode()
+    ctx.secret_registry.add(credentials)
     found: list[tuple[str, Headers]] = [
         ("X-Forwarded-For", [("X-Forwarded-For", "127.0.0.1"), ("X-Real-IP", "127.0.0.1")]),
         ("Forwarded", [("Forwarded", "for=127.0.0.1;host=localhost;proto=https")]),
@@ -88,6 +91,8 @@ def claiming_headers(ctx: TestContext, function: Method, user: str | None) -> li
         ("X-Original-URL", [("X-Original-URL", path)]),
         ("X-Rewrite-URL", [("X-Rewrite-URL", path)]),
         ("Authorization: Basic", [("Authorization", f"Basic {known}")]),
+        ("Authorization: Basic with the password", [("Authorization", f"Basic {credentials}")]),
+        ("X-Middleware-Subrequest", [("X-Middleware-Subrequest", ":".join(["middleware"] * 5))]),
         ("Authorization: Bearer", [("Authorization", "Bearer null")]),
         ("a cookie", [("Cookie", f"role={role}; admin=true; user={name}; loggedIn=1")]),
     ]

@@ -20,7 +20,7 @@ from conformance.engine.runner import Run
 from conformance.helpers.comparison import read
 from conformance.protocol.session import SetUpFailedError
 
-__all__ = ["Identities", "learned"]
+__all__ = ["Identities", "is_name_of_user", "learned"]
 
 #: Names that many services use for a user.
 WIDESPREAD = (
@@ -238,6 +238,11 @@ def _telling(by_user: dict[str, list[dict[Path, Any]]]) -> list[Path]:
             if len(set(values)) == len(values):
                 found.append(path)
     return found
+
+
+def is_name_of_user(name: str) -> bool:
+    """Return whether a member of this name usually holds a user."""
+    return name in WIDESPREAD or _USER_NAME.fullmatch(name) is not None
 
 
 def _names(path: Path) -> list[str]:

@@ -315,11 +315,12 @@ def _constant(text: str, _: random.Random) -> str:
 
 
 def _forgers(
-    token: str, claims: dict[str, Any]
+    token: str, claims: dict[str, Any], secret: str = ""
 ) -> dict[str, tuple[Callable[[random.Random], str], set[int]]]:
     """Return makers of tokens that no login gave, by description, and the statuses to accept (AUT-5).
 
-    `claims` are the user's own identifiers. Random choices do not depend on the token, so a seed repeats them.
+    `claims` are the user's own identifiers, and `secret` is the user's password. Random choices do not depend on the
+    token, so a seed repeats them.
     """
     alphabet = sorted({c for c in token if c.isalnum()}) or list("0123456789abcdef")
 
@@ -340,6 +341,7 @@ def _forgers(
         **{what: text for what, text in respelled.items() if text != token},
         **{f"the text {text}": text for text in (*PROTOTYPE_NAMES, *EMPTY_VALUES, *WILDCARDS)},
         **unsigned_tokens(token, claims),
+        **({"the user's own password": secret} if secret else {}),
         **{f"the user's own {name}": str(value) for name, value in claims.items() if str(value).isascii()},
     }
     fixed: dict[str, tuple[Callable[[random.Random], str], set[int]]] = {
@@ -386,8 +388,12 @@ _FAMILIES = {
 
 def _send_forged(ctx: TestContext, function: Method, user: str | None, sample: Sample) -> None:
     token = ctx.sessions.of(user).token if user else "0123456789abcdef0123456789abcdef"
+    secret = ctx.profile.users[user].secret if user else ""
+    secret = secret if secret.isascii() and secret.isprintable() else ""
     data = ctx.data_for(function, user) if ctx.resources.harmless(function) else {}
-    for what, (forge, accepted) in rotated(ctx, list(_forgers(token, _claims(ctx, user)).items()), sample):
+    for what, (forge, accepted) in rotated(
+        ctx, list(_forgers(token, _claims(ctx, user), secret).items()), sample
+    ):
         forged = forge(random.Random(ctx.rng.getrandbits(64)))
         if forged == token:
             continue

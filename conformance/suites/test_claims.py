@@ -69,9 +69,9 @@ def test_rights_cannot_be_raised_through_data(ctx: TestContext, function: Method
     claims = ownership(ctx, function, other)
     asked = rights(ctx)
     before = _who_is(ctx, user)
-    refused = _refused_to(ctx, user)
+    refused = refused_to(ctx, user)
     if refused is not None:
-        _refused_at_first(ctx, refused, user)
+        refused_at_first(ctx, refused, user)
     together = {**asked, **(claims[0] if claims else {})}
     # One at a time, since a target may refuse the call for one and accept another; and all together.
     one_by_one = rotated(ctx, [{name: value} for name, value in asked.items()], budgets.SINGLE_RIGHTS)
@@ -91,7 +91,7 @@ def test_rights_cannot_be_raised_through_data(ctx: TestContext, function: Method
         actual=as_json(after),
         function=function.name,
     )
-    _judge_rights(ctx, function, user)
+    judge_rights(ctx, function, user)
 
 
 def _with(extra: Claim, data: Claim) -> Claim:
@@ -140,7 +140,7 @@ def _send_claim(
     if exchange.status == 200:
         _judge_owner(ctx, function, data, exchange, user, other)
         if raising:
-            _judge_rights(ctx, function, user)
+            judge_rights(ctx, function, user)
 
 
 def _who_is(ctx: TestContext, user: str) -> Any:
@@ -194,10 +194,10 @@ def _judge_owner(
     )
 
 
-def _judge_rights(ctx: TestContext, function: Method, user: str) -> None:
+def judge_rights(ctx: TestContext, function: Method, user: str) -> None:
     """Check that functions of another role still refuse the user, in the old session and in a new one."""
-    method = _refused_to(ctx, user)
-    if method is None or not _refused_at_first(ctx, method, user):
+    method = refused_to(ctx, user)
+    if method is None or not refused_at_first(ctx, method, user):
         return
     data = ctx.data_for(method, user)
     sessions = [ctx.sessions.of(user)]
@@ -218,7 +218,7 @@ def _judge_rights(ctx: TestContext, function: Method, user: str) -> None:
         ctx.sessions.end(sessions[1])
 
 
-def _refused_to(ctx: TestContext, user: str) -> Method | None:
+def refused_to(ctx: TestContext, user: str) -> Method | None:
     """Return a read function whose role the user lacks."""
     return next(
         (
@@ -235,7 +235,7 @@ def _refused_to(ctx: TestContext, user: str) -> Method | None:
 _FIRST: WeakKeyDictionary[Run, dict[tuple[str, str], bool]] = WeakKeyDictionary()
 
 
-def _refused_at_first(ctx: TestContext, method: Method, user: str) -> bool:
+def refused_at_first(ctx: TestContext, method: Method, user: str) -> bool:
     """Return whether a function refused a user before anything was claimed; otherwise ACC-1 reports it.
 
     This is checked once per run, since rights that a target has granted remain and must show in the confirmation.
@@ -324,7 +324,7 @@ def test_a_role_cannot_be_claimed(ctx: TestContext, function: Method) -> None:
     if not without:
         ctx.give_up(f"every user of the profile has the role {function.auth!r}", LINES["peer"])
     user = without[0]
-    if not _refused_at_first(ctx, function, user):
+    if not refused_at_first(ctx, function, user):
         ctx.give_up("it is not refused without such members either, which ACC-1 judges")
     data = ctx.valid(function, having[0]) if having else ctx.data_for(function, user)
     asked = {**rights(ctx), "role": function.auth, "roles": [function.auth], "userRole": function.auth}
@@ -371,9 +371,9 @@ def test_rights_cannot_be_asked_for_at_sign_in(ctx: TestContext, user: str) -> N
     datas = [{**data, **right} for data in datas]
     datas += list(nested(login, right, undeclared(login, together)))
     before = _who_is(ctx, user)
-    refused = _refused_to(ctx, user)
+    refused = refused_to(ctx, user)
     if refused is not None:
-        _refused_at_first(ctx, refused, user)
+        refused_at_first(ctx, refused, user)
     for data in datas:
         exchange, token = ctx.sessions.attempt(data, user=user)
         _judge_session(ctx, user, exchange, token, before)
@@ -405,8 +405,8 @@ def _judge_session(ctx: TestContext, user: str, exchange: Exchange, token: Any, 
             exchange=exchange,
             witness=answer,
         )
-    method = _refused_to(ctx, user)
-    if method is not None and _refused_at_first(ctx, method, user):
+    method = refused_to(ctx, user)
+    if method is not None and refused_at_first(ctx, method, user):
         answer = ctx.call(method, ctx.data_for(method, user), as_=user, token=token)
         ctx.judge(
             "ACC-3",

@@ -225,7 +225,7 @@ def test_identifier_of_nothing(ctx: TestContext, function: Method) -> None:
                 look_up(ctx, kind, value, user)
             exchange = ctx.call(function, {**valid, name: value}, as_=user)
             if (
-                _filter(function, name)
+                is_filter(function, name)
                 and exchange.status == 200
                 and not ctx.resources.rows(function, exchange)
             ):
@@ -252,7 +252,8 @@ def look_up(ctx: TestContext, kind: str, identifier: Any, user: str | None) -> N
         ctx.run.ownership.nothing(kind, identifier)
 
 
-def _filter(function: Method, name: str) -> bool:
+def is_filter(function: Method, name: str) -> bool:
+    """Return whether an argument of a list is optional, so that it only narrows the list."""
     return function.rows is not None and not next(p.required for p in function.params if p.name == name)
 
 

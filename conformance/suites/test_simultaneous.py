@@ -189,8 +189,8 @@ def test_changes_of_other_members_at_once(ctx: TestContext, kind: str) -> None:
     changes = MeetingChanges(ctx, update, view)
     if len(changes.params) < 2:
         ctx.give_up(f"a {kind} has no two members that can be changed apart")
-    if not changes.kept_one_after_another():
-        ctx.give_up(f"changes of a {kind} one after another are not both kept, which STA-2 judges")
+    if not changes.survive_one_after_another():
+        ctx.give_up(f"changes of a {kind} one after another are not both stored, which STA-2 judges")
     for _ in range(ctx.amount(budgets.ROUNDS_OF_MEETING_CHANGES)):
         changes.judge_at_once()
 
@@ -238,8 +238,8 @@ class MeetingChanges:
         }
         return bound(self.ctx, self.update, self.resource, **{**current, name: value})
 
-    def kept_one_after_another(self) -> bool:
-        """Return whether changes that do not meet are kept: an update may also replace the whole object."""
+    def survive_one_after_another(self) -> bool:
+        """Return whether changes that do not meet are stored: an update may also replace the whole object."""
         shown = self.view.look()[0] or {}
         values = self._values(shown)
         done = {

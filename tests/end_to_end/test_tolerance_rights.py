@@ -13,7 +13,7 @@ from fixtures.faults.meetings import data_of
 from fixtures.faults.parents import take_both
 from fixtures.faults.races import MOMENT
 from fixtures.faults.state import around
-from fixtures.faults.steps import refuse_instead
+from fixtures.faults.steps import arguments, refuse_instead
 from fixtures.service.service import Service
 from fixtures.service.wire import ApiError, Call
 from tests.support.judging import broken, judge, profile_of, serving_here
@@ -72,9 +72,23 @@ def one_change_at_a_time(service: Service) -> Service:
     return around(service, "course.update", update)
 
 
+def undeclared_refused(service: Service) -> Service:
+    """Refuse members of data that the function does not declare."""
+
+    def validate(inner: Callable[..., None], call: Call) -> None:
+        assert call.function is not None
+        if arguments(call).keys() - call.function.params.keys():
+            raise ApiError(400, "Invalid data: an undeclared member")
+        inner(call)
+
+    service.wrap("validate", validate)
+    return service
+
+
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
+        pytest.param(undeclared_refused, ("STA-2", "STA-5", "ACC-3"), id="undeclared members are refused"),
         pytest.param(equal_messages_refused, ("STA-5", "COD-8"), id="equal creates are refused"),
         pytest.param(one_change_at_a_time, ("STA-2",), id="one change at a time"),
         pytest.param(both_and_400, ("ACC-2",), id="400 under a parent of one's own"),
