@@ -22,10 +22,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.engine.collection import collect, functions_of_suites, shares_of
-from conformance.engine.conclusion import Options
+from conformance.engine.collection import functions_of_suites
 from conformance.engine.harness import EMBEDDED_PROFILE, Embedded, Harness, Request
-from conformance.engine.runner import Run
+from conformance.engine.runnable import SingleTest
+from conformance.engine.suite_run import SuiteRun
 from reports.model.event_log import RunLog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -130,13 +130,14 @@ def hold(rounds: int, target: str) -> None:
         Request(target=target, profile=EMBEDDED_PROFILE, seed=int(SEED), budget="quick")
     )
     with tempfile.TemporaryDirectory() as folder, RunLog(Path(folder)) as log:
-        run = Run(harness.profile, harness.catalog, Options(seed=int(SEED), budget="quick"), log.write)
-        tests = collect(run, harness.wanted)
-        run.payload_budget.plan(shares_of(tests))
+        suite_run = SuiteRun(harness, log.write)
+        run = suite_run.open()
+        tests = suite_run.collect()
+        suite_run.plan(tests, sheds=False)
         for number in range(rounds):
             for test in tests:
-                disturbs = test.facts.disturbs_sessions
-                run.run_test(f"{test.name}, round {number}", test.rules, test.body, disturbs=disturbs)
+                name = f"{test.name}, round {number}"
+                suite_run.run_one(SingleTest(name, test.body, test.rules, test.disturbs_sessions))
         run.finish()
         print(json.dumps([run.client.sent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT]))
 

@@ -258,6 +258,8 @@ class FindingFields(Event):
     curl: str | None = None
     #: The first exchanges that show it, where a load reports it.
     exchanges: list[ExchangeRecord] | UnsetType = UNSET
+    #: A rule of the test that sent the exchange, where that test runs for other rules than the finding's alone.
+    test_rule: str | UnsetType = UNSET
 
     def show(self, record: ExchangeRecord, *, numbered: bool = True) -> None:
         """Take the exchange that shows the finding; without its number if that does not stand in the log."""

@@ -58,13 +58,22 @@ def slo_word(load: Mapping[str, Any], slo: Mapping[str, Any]) -> str:
 
 
 def rerun_of(report: Mapping[str, Any], rule: str) -> str | None:
-    """Return the command that judges one rule again, or the whole load; None if it is unknown."""
+    """Return the command that judges one rule again, or the whole load; None if it is unknown.
+
+    A finding in an exchange of another rule's test needs that test, too, so the command names both rules.
+    """
     if report["verb"] == "load":
         # A load judges all rules on every answer; it cannot be limited to one.
         whole: str | None = report["rerun"]
         return whole
     command = report.get("rerun_rule") or report["rerun"]
-    return f"{command} --rule {rule}" if command else None
+    if not command:
+        return None
+    found: list[dict[str, Any]] = next(
+        (each["findings"] for each in report["rules"] if each["id"] == rule), []
+    )
+    others = dict.fromkeys(finding["test_rule"] for finding in found if finding.get("test_rule"))
+    return " ".join([command, *(f"--rule {each}" for each in (rule, *others))])
 
 
 def known_findings_text(report: Mapping[str, Any]) -> str | None:

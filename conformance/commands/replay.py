@@ -14,13 +14,12 @@ from conformance.catalog.model import Method
 from conformance.engine.case_player import CasePlayer, PlayedStep, writes
 from conformance.engine.case_text import MAX_SHOWN_CHARACTERS, brief_text, sent_text
 from conformance.engine.collection import collect
-from conformance.engine.conclusion import Options
 from conformance.engine.context import TestContext
 from conformance.engine.harness import Harness, Request
-from conformance.engine.not_judged import TargetDownError
+from conformance.engine.runnable import SingleTest
 from conformance.engine.runner import Run
+from conformance.engine.suite_run import SuiteRun
 from conformance.errors import UsageError
-from conformance.protocol.client import OutOfTimeError
 from conformance.rulebook import RULES
 from conformance.text import cut, reveal, writable
 
@@ -44,11 +43,9 @@ def print_replay(request: Request, options: argparse.Namespace) -> int:
     harness = Harness.prepare(request)
     try:
         harness.connect()
-        run_options = Options(
-            seed=harness.seed, read_only=request.read_only, rules=frozenset(), deadline=DEADLINE_SECONDS
-        )
-        run = Run(harness.profile, harness.catalog, run_options, lambda event: None, confirm=False)
-        return _Replay(harness, run, quiet=request.quiet).play(cases)
+        suite_run = SuiteRun(harness, lambda event: None)
+        suite_run.open(confirm=False, deadline=DEADLINE_SECONDS, judging=False)
+        return _Replay(suite_run, quiet=request.quiet).play(cases)
     finally:
         harness.close()
 
@@ -76,23 +73,25 @@ class _Result:
 class _Replay:
     """Plays cases and prints them."""
 
-    def __init__(self, harness: Harness, run: Run, *, quiet: bool) -> None:
-        self.harness = harness
-        self.run = run
+    def __init__(self, suite_run: SuiteRun, *, quiet: bool) -> None:
+        assert suite_run.run is not None
+        self.harness = suite_run.harness
+        self.suite_run = suite_run
+        self.run = suite_run.run
         self.quiet = quiet
         self._encoding = getattr(sys.stdout, "encoding", None)
 
     def play(self, cases: Sequence[Case]) -> int:
         """Play the cases, print the result of each, and return the exit status."""
         results: list[_Result] = []
-        down: str | None = None
         try:
             for case in cases:
-                results.append(self._play(case))
+                result = self._play(case)
+                if self.suite_run.stopped is not None:
+                    break
+                results.append(result)
                 if not self.quiet:
-                    self._print([*results[-1].lines, ""])
-        except (TargetDownError, OutOfTimeError) as error:
-            down = str(error) or "the replay took too long"
+                    self._print([*result.lines, ""])
         finally:
             self.run.finish()
         width = max((len(result.how) for result in results), default=0)
@@ -102,8 +101,12 @@ class _Replay:
                 for result in results
             ]
         )
-        if down is not None:
-            print(f"conform replay: {down}: {self.harness.shown_url}", file=sys.stderr, flush=True)
+        if self.suite_run.stopped is not None:
+            print(
+                f"conform replay: {self.suite_run.stopped}: {self.harness.shown_url}",
+                file=sys.stderr,
+                flush=True,
+            )
             return 3
         hows = {result.how for result in results}
         return 1 if "still differs" in hows else 0 if "as expected now" in hows else 3
@@ -114,13 +117,7 @@ class _Replay:
         print(text, flush=True)
 
     def _play(self, case: Case) -> _Result:
-        """Play one case; begin again where the test environment was reset meanwhile.
-
-        Raises:
-            TargetDownError: the target does not answer.
-            OutOfTimeError: the replay took too long.
-
-        """
+        """Play one case; begin again where the test environment was reset meanwhile."""
         result = _Result(case)
 
         def body(ctx: TestContext) -> None:
@@ -142,7 +139,7 @@ class _Replay:
             else:
                 self._leave_to_a_person(result, changes)
 
-        conclusion = self.run.run_test(f"replay/{case.name}", (), body)
+        conclusion = self.suite_run.run_one(SingleTest(f"replay/{case.name}", body))
         if conclusion.not_judged is not None:
             result.how, result.why = "cannot be played", conclusion.not_judged
         elif conclusion.crashed is not None:

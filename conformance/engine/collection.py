@@ -97,6 +97,11 @@ class SuiteTest:
         return describe(self.value) if self.scope is not None else self.kind
 
     @property
+    def disturbs_sessions(self) -> bool:
+        """Return whether the test itself ends sessions."""
+        return self.facts.disturbs_sessions
+
+    @property
     def is_sheddable(self) -> bool:
         """Return whether the test may be left out on a slow target."""
         return self.facts.share is None and self.facts.when is When.IN_ORDER
@@ -115,13 +120,13 @@ class SuiteTest:
         self.function(ctx, **{self.scope.name: self.value})
 
 
-def collect(run: Run, wanted: frozenset[str], *, everything: bool = False) -> list[SuiteTest]:
+def collect(run: Run, wanted: frozenset[str]) -> list[SuiteTest]:
     """Return the tests that judge any of the wanted rules, in the order in which they run.
 
-    With `everything` all tests are returned: a rule that every exchange is checked against is judged by those of all
-    tests. Where generated payloads have enough time, their tests follow a second time.
+    A rule that every exchange is checked against has tests of its own, too, which reach each function and each kind of
+    answer. Where generated payloads have enough time, their tests follow a second time.
     """
-    found = list(_tests(run, wanted, everything=everything))
+    found = list(_tests(run, wanted))
     if run.payload_budget.sweeps:
         found += [replace(test, further=True) for test in found if test.facts.share is not None]
     return sorted(found, key=lambda test: (test.facts.when, test.further))
@@ -136,15 +141,14 @@ def functions_of_suites() -> Iterator[tuple[str, Callable[..., None], Facts]]:
                 yield module_name, function, facts
 
 
-def _tests(run: Run, wanted: frozenset[str], *, everything: bool) -> Iterator[SuiteTest]:
+def _tests(run: Run, wanted: frozenset[str]) -> Iterator[SuiteTest]:
     for module_name, function, facts in functions_of_suites():
-        if not everything and facts.rules and wanted.isdisjoint(facts.rules):
+        if facts.rules and wanted.isdisjoint(facts.rules):
             continue
         scope: Scope | None = getattr(function, "scope", None)
         for position, value in enumerate(values_of(run, scope) if scope else [None]):
-            rules = _rules(facts, value)
-            judged = tuple(rule for rule in rules if rule in wanted)
-            if judged or (everything and rules and facts.when is When.IN_ORDER):
+            judged = tuple(rule for rule in _rules(facts, value) if rule in wanted)
+            if judged:
                 yield SuiteTest(module_name, function, facts, judged, scope, value, position)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from conformance.cases.format import CaseError
-from conformance.engine.context import TestContext
 from conformance.engine.recovery import MAX_RESETS
+from conformance.engine.runnable import Runnable
 from conformance.rulebook import RULES
 from conformance.rulebook.findings import Finding, Key
 
@@ -55,9 +54,7 @@ class Confirmation:
         if event is not None:
             self._run.emit(event)
 
-    def confirm(
-        self, name: str, rules: Sequence[str], body: Callable[[TestContext], None], found: dict[Key, Finding]
-    ) -> None:
+    def confirm(self, test: Runnable, found: dict[Key, Finding]) -> None:
         """Reproduce the findings of a test that were not confirmed before, and emit how often each came back.
 
         Raises:
@@ -73,12 +70,10 @@ class Confirmation:
         if not fresh or not self._enabled:
             return
         mark = self._run.payload_budget.mark()
-        self._reproduce(name, rules, body, fresh)
+        self._reproduce(test, fresh)
         self._run.payload_budget.rewind(mark)
 
-    def _reproduce(
-        self, name: str, rules: Sequence[str], body: Callable[[TestContext], None], fresh: dict[Key, Finding]
-    ) -> None:
+    def _reproduce(self, test: Runnable, fresh: dict[Key, Finding]) -> None:
         """Repeat what showed the findings, and count how often each comes back.
 
         A finding that one exchange shows is reproduced by sending that again. The others, and those that do not come
@@ -91,10 +86,10 @@ class Confirmation:
             attempts == MAX_ATTEMPTS and any(counts[key] < attempts for key in fresh)
         ):
             run.sessions.drop()
-            again = self._resend(name, fresh)
+            again = self._resend(test, fresh)
             if fresh.keys() - again:
                 run.resources.renew()
-                run.attempt(name, rules, body, frozenset(fresh))
+                run.attempt(test, frozenset(fresh))
                 again |= set(run.observer.take())
             missing = resets < MAX_RESETS and fresh.keys() - again
             if missing and run.sessions.mains() and run.environment.diagnose().state == "reset":
@@ -115,10 +110,10 @@ class Confirmation:
             run.emit(finding.event(count=0, reproduced=run.observer.confirmed[key]))
         run.observer.settle()
 
-    def _resend(self, name: str, fresh: dict[Key, Finding]) -> set[Key]:
+    def _resend(self, test: Runnable, fresh: dict[Key, Finding]) -> set[Key]:
         """Send again the exchanges that show a finding by themselves; return what was found in the answers."""
         observer = self._run.observer
-        observer.begin(name)
+        observer.begin(test.name, test.rules)
         for key, finding in fresh.items():
             by_itself = RULES[finding.rule].check is not None and finding.exchange is not None
             if by_itself and finding.exchange is not None and key not in observer.take():

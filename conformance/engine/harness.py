@@ -293,11 +293,6 @@ class Harness:
         """Say which option leaves rules out."""
         return "left out by --rule" if self.request.rules else "left out by --area"
 
-    @property
-    def pure_only_by_rule(self) -> bool:
-        """Whether a rule that every exchange is judged by was asked for by its id."""
-        return any(RULES[rule].check for rule in self.request.rules)
-
     def command(self, verb: str | None = None) -> str:
         """Return the command that repeats this run, or what another verb would do of it; ` --rule ID` may be added."""
         request = self.request

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from conformance.events import Event, ExchangeEvent, JudgedEvent, SeenEvent, WithdrawnEvent
 from conformance.protocol.exchange import Exchange, Failure
@@ -48,6 +48,7 @@ class RuleObserver:
         self._findings: dict[Key, Finding] = {}
         self._judged: Counter[str] = Counter()
         self.test = ""
+        self._test_rules: Sequence[str] = ()
         self.refused = 0
         self.silent = 0
         self.unreached = 0
@@ -109,6 +110,8 @@ class RuleObserver:
             finding.exchange = finding.exchange.brief()
         if finding.witness is not None:
             finding.witness = finding.witness.brief()
+        if self._test_rules and finding.rule not in self._test_rules:
+            finding.test_rule = self._test_rules[0]
         with self._lock:
             known = self._findings.get(finding.key)
             if known is None:
@@ -124,10 +127,10 @@ class RuleObserver:
                 finding.count, finding.undisturbed = known.count, known.undisturbed
                 self._findings[finding.key] = finding
 
-    def begin(self, test: str) -> None:
-        """Start an attempt."""
+    def begin(self, test: str, rules: Sequence[str] = ()) -> None:
+        """Start an attempt of a test that judges these rules."""
         with self._lock:
-            self.test = test
+            self.test, self._test_rules = test, rules
             self._findings = {}
             self._judged = Counter()
             self.refused = self.silent = self.unreached = self.answered = 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from conformance.engine.conclusion import Conclusion
 from conformance.engine.not_judged import TargetDownError
 from conformance.engine.reset_detection import SAME_AGE, Diagnosis
+from conformance.engine.runnable import Runnable
 from conformance.events import ErrorEvent, NotJudgedEvent, ResetEvent
 from conformance.protocol.exchange import Exchange, Failure
 from conformance.protocol.session import SetUpFailedError
@@ -75,7 +75,7 @@ class Recovery:
 
     # -- after an attempt --------------------------------------------------------------------------------------
 
-    def must_repeat(self, name: str, rules: Sequence[str], conclusion: Conclusion, *, disturbs: bool) -> bool:
+    def must_repeat(self, test: Runnable, conclusion: Conclusion) -> bool:
         """Return whether the environment disturbed an attempt, so that it has to be repeated.
 
         Raises:
@@ -113,11 +113,11 @@ class Recovery:
         if diagnosis.state == "sessions lost":
             for user in diagnosis.users:
                 run.sessions.drop(user)
-            if disturbs:
+            if test.disturbs_sessions:
                 return False
             run.preconditions.session_lost()
-            return self._sessions_lost(name, rules, conclusion, diagnosis)
-        return self._rests_on_expired_session() and self._expire(name, rules, conclusion)
+            return self._sessions_lost(test, conclusion, diagnosis)
+        return self._rests_on_expired_session() and self._expire(test, conclusion)
 
     def _silence_passed(self, conclusion: Conclusion) -> bool:
         """Return whether the target was away for a while, or answers now what it left unanswered."""
@@ -177,26 +177,24 @@ class Recovery:
                 return True
         return False
 
-    def _expire(self, name: str, rules: Sequence[str], conclusion: Conclusion) -> bool:
+    def _expire(self, test: Runnable, conclusion: Conclusion) -> bool:
         """Count an attempt that the age of sessions cut short; return whether it is to be repeated."""
         self.expired += 1
-        self._expiries[name] += 1
-        if self._expiries[name] <= MAX_EXPIRIES:
+        self._expiries[test.name] += 1
+        if self._expiries[test.name] <= MAX_EXPIRIES:
             return True
         self._run.observer.discard()
         conclusion.not_judged = "the target ends sessions by their age before this is done"
-        conclusion.events += [NotJudgedEvent(rule, reason=conclusion.not_judged) for rule in rules]
+        conclusion.events += [NotJudgedEvent(rule, reason=conclusion.not_judged) for rule in test.rules]
         return False
 
-    def _sessions_lost(
-        self, name: str, rules: Sequence[str], conclusion: Conclusion, diagnosis: Diagnosis
-    ) -> bool:
+    def _sessions_lost(self, test: Runnable, conclusion: Conclusion, diagnosis: Diagnosis) -> bool:
         """Report sessions that ended by themselves, once; return whether the attempt is to be repeated."""
         ages = [session.age for session in diagnosis.sessions]
         by_age = self._ended_by_age(diagnosis)
         again = True
         if by_age:
-            again = self._expire(name, rules, conclusion)
+            again = self._expire(test, conclusion)
             if min(ages) >= MIN_SESSION_SECONDS or self._age_reported:
                 return again
             self._age_reported = True
@@ -213,7 +211,7 @@ class Recovery:
             f"the session keeps working for {MIN_SESSION_SECONDS} s or more"
             if by_age
             else "the session keeps working: nobody ended it",
-            f"it is refused{age} ({exchange.summary() if exchange else 'no answer'}), during {name}"
+            f"it is refused{age} ({exchange.summary() if exchange else 'no answer'}), during {test.name}"
             + (": sessions end at this age, called or not" if by_age else ""),
             exchange,
         )

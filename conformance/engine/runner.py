@@ -6,7 +6,7 @@ import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from conformance.cases.recording import Recorder
@@ -22,6 +22,7 @@ from conformance.engine.payload_budget import PayloadBudget
 from conformance.engine.preconditions import Preconditions
 from conformance.engine.recovery import MAX_RESETS, MAX_SILENCES, Recovery
 from conformance.engine.reset_detection import Environment
+from conformance.engine.runnable import Runnable
 from conformance.events import ErrorEvent, Event, NoteEvent, NotJudgedEvent, TestEvent
 from conformance.generation.catalog_review import summary
 from conformance.protocol.caller import Caller
@@ -49,8 +50,6 @@ MAX_NAMED_RULES = 5
 
 #: Why a call is not sent.
 UNOWNED = "a lax target could have acted on an object that the run did not make"
-
-Body = Callable[[TestContext], None]
 
 
 class Run:
@@ -137,10 +136,8 @@ class Run:
 
     # -- running a test ----------------------------------------------------------------------------------------
 
-    def run_test(self, name: str, rules: Sequence[str], body: Body, *, disturbs: bool = False) -> Conclusion:
+    def run_test(self, test: Runnable) -> Conclusion:
         """Run a test: repeat it if the environment disturbed it, confirm and publish what it found.
-
-        `disturbs` says that the test itself ends sessions, so that lost ones afterwards say nothing.
 
         Raises:
             TargetDownError: the target stopped answering and did not come back.
@@ -150,8 +147,8 @@ class Run:
         if self.recovery.down is not None:
             raise TargetDownError(self.recovery.down)
         self._prepare()
-        self.emit(TestEvent(name))
-        conclusion = self._run_undisturbed(name, rules, body, disturbs=disturbs)
+        self.emit(TestEvent(test.name))
+        conclusion = self._run_undisturbed(test)
         self._withdraw_what_does_not_work(conclusion)
         for event in conclusion.events:
             self.emit(event)
@@ -159,14 +156,14 @@ class Run:
         if self.recovery.never_answered:
             # A target that never gave a readable answer broke no rule about answers: it cannot be judged yet.
             self.confirmation.publish(self.observer.discard())
-            self.observer.begin(name)
-            for rule in rules:
+            self.observer.begin(test.name)
+            for rule in test.rules:
                 self.emit(NotJudgedEvent(rule, reason=self.recovery.no_answer))
         found = self.observer.take()
         self.observer.settle()
         self.confirmation.publish(found)
-        self.confirmation.confirm(name, rules, body, found)
-        if disturbs:
+        self.confirmation.confirm(test, found)
+        if test.disturbs_sessions:
             self.recovery.drop_ended_sessions()
         if any(RULES[rule].check is None for rule, _, _ in found):
             # What broke a rule may have corrupted the objects it was tried on: the next test gets new ones.
@@ -174,7 +171,7 @@ class Run:
         conclusion.findings = list(found.values())
         return conclusion
 
-    def _run_undisturbed(self, name: str, rules: Sequence[str], body: Body, *, disturbs: bool) -> Conclusion:
+    def _run_undisturbed(self, test: Runnable) -> Conclusion:
         """Make attempts of a test until the environment disturbs none, or disturbed too many."""
         recovery = self.recovery
         resets, silences = recovery.resets, recovery.silences
@@ -182,11 +179,11 @@ class Run:
         repeated: set[Key] | None = None
         while True:
             mark = self.payload_budget.mark()
-            conclusion = self.attempt(name, rules, body)
+            conclusion = self.attempt(test)
             if not self._is_dubious(conclusion):
                 break
             try:
-                again = recovery.must_repeat(name, rules, conclusion, disturbs=disturbs)
+                again = recovery.must_repeat(test, conclusion)
             except OutOfTimeError:
                 self.discard(keep_undisturbed=True)
                 raise
@@ -201,7 +198,7 @@ class Run:
             self.discard()
             times = recovery.resets - resets, recovery.silences - silences
             if again and (times[0] > MAX_RESETS or times[1] > MAX_SILENCES):
-                conclusion = _too_unstable(name, rules, *times)
+                conclusion = _too_unstable(test, *times)
                 break
         if repeated is not None and self.preconditions.hindered:
             # A finding of one attempt alone may come from what hindered both.
@@ -267,24 +264,22 @@ class Run:
         self.confirmation.publish(self.observer.take())
         self.observer.settle()
 
-    def attempt(
-        self, name: str, rules: Sequence[str], body: Body, only: frozenset[Key] | None = None
-    ) -> Conclusion:
+    def attempt(self, test: Runnable, only: frozenset[Key] | None = None) -> Conclusion:
         """Make one attempt of a test; with `only` to reproduce those findings."""
-        self.observer.begin(name)
+        self.observer.begin(test.name, test.rules)
         self.preconditions.begin()
-        self.resources.rng = random.Random(f"{self.options.seed}/{name}/data")
-        ctx = TestContext(self, name, rules, only)
+        self.resources.rng = random.Random(f"{self.options.seed}/{test.name}/data")
+        ctx = TestContext(self, test.name, test.rules, only)
         conclusion = Conclusion(events=ctx.skips)
         try:
-            body(ctx)
+            test.body(ctx)
         except NotJudgedError as error:
             conclusion.not_judged, conclusion.late = error.reason, isinstance(error, TimeOverError)
-            for rule in rules:
+            for rule in test.rules:
                 ctx.skip(rule, error.reason, error.lines)
         except SetUpFailedError as error:
             conclusion.not_judged, conclusion.stuck = error.reason, error.exchange
-            for rule in rules:
+            for rule in test.rules:
                 ctx.skip(rule, error.reason)
         except (OutOfTimeError, TargetDownError, KeyboardInterrupt):
             self.confirmation.publish(self.observer.take())
@@ -293,19 +288,19 @@ class Run:
         except Exception as error:
             if isinstance(error, UnownedTargetError) and not self.ownership.strict:
                 conclusion.not_judged = str(error)
-                for rule in rules:
+                for rule in test.rules:
                     ctx.skip(rule, str(error))
             else:
                 # An exception of the suite is an error of the suite, never a finding.
                 conclusion.crashed = f"{type(error).__name__}: {error}"
-                conclusion.events.append(self._crash_event(name, rules, conclusion.crashed))
+                conclusion.events.append(self._crash_event(test, conclusion.crashed))
         return conclusion
 
-    def _crash_event(self, name: str, rules: Sequence[str], crash: str) -> ErrorEvent:
+    def _crash_event(self, test: Runnable, crash: str) -> ErrorEvent:
         mask = self.secret_registry.mask
         return ErrorEvent(
-            rules[0] if len(rules) == 1 else None,
-            mask(f"the suite itself failed in {name}: {crash}"),
+            test.rules[0] if len(test.rules) == 1 else None,
+            mask(f"the suite itself failed in {test.name}: {crash}"),
             ours=True,
             trace=mask(traceback.format_exc()),
         )
@@ -394,11 +389,11 @@ class Run:
             )
 
 
-def _too_unstable(name: str, rules: Sequence[str], resets: int, silences: int) -> Conclusion:
+def _too_unstable(test: Runnable, resets: int, silences: int) -> Conclusion:
     """Return the conclusion of a test during which the target was reset or silent too often."""
     times = [f"was reset {resets} times"] * (resets > 0)
     times += [f"fell silent {silences} times"] * (silences > 0)
-    message = f"the target {' and '.join(times)} during {name}"
+    message = f"the target {' and '.join(times)} during {test.name}"
     conclusion = Conclusion(not_judged="the target is too unstable to judge")
-    conclusion.events += [ErrorEvent(rule, message) for rule in rules]
+    conclusion.events += [ErrorEvent(rule, message) for rule in test.rules]
     return conclusion

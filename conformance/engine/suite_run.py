@@ -1,7 +1,8 @@
 """One run of the suites: collects the tests, orders them by the time there is, runs each, and ends.
 
 `pytest_plugin` drives it from pytest, for `conform check`, `conform verify` and bare pytest. `run_all` drives it
-without pytest, for the project's own tests and the benchmarks. Both run the same tests in the same order.
+without pytest, for the project's own tests and the benchmarks. Both run the same tests in the same order. `run_one`
+runs a single test, for `conform replay`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from conformance.engine.harness import Harness
 from conformance.engine.history import lately
 from conformance.engine.markers import When
 from conformance.engine.not_judged import TargetDownError
+from conformance.engine.runnable import Runnable
 from conformance.engine.runner import Run
 from conformance.engine.scheduling import LoadShedding, Planned
 from conformance.events import EndEvent, ErrorEvent, Event, NotJudgedEvent, PhaseEndEvent, PhaseEvent
@@ -70,10 +72,11 @@ class SuiteRun:
             if rule.id not in harness.wanted:
                 self.leave_out(rule.id, harness.left_out)
 
-    def open(self, *, confirm: bool = True, deadline: float | None = None) -> Run:
+    def open(self, *, confirm: bool = True, deadline: float | None = None, judging: bool = True) -> Run:
         """Make the run ready for its tests, and return it.
 
-        With `confirm` findings are reproduced. `deadline` is in seconds, where the budget does not decide.
+        With `confirm` findings are reproduced. `deadline` is in seconds, where the budget does not decide. Without
+        `judging` no rule is judged: the tests are for their exchanges.
         """
         harness, request = self.harness, self.harness.request
         options = Options(
@@ -81,7 +84,7 @@ class SuiteRun:
             budget=request.budget,
             read_only=request.read_only,
             jobs=max(1, request.jobs),
-            rules=harness.wanted,
+            rules=harness.wanted if judging else frozenset(),
             deadline=deadline or self._deadline(),
             strict=request.strict,
             generate_for=request.generate_for,
@@ -114,10 +117,10 @@ class SuiteRun:
         """Report that a rule is not judged, because of what was asked for."""
         self.emit(NotJudgedEvent(rule, reason=reason))
 
-    def collect(self, *, everything: bool) -> list[SuiteTest]:
-        """Return the tests for the wanted rules; with `everything` all tests, for rules of every exchange."""
+    def collect(self) -> list[SuiteTest]:
+        """Return the tests for the wanted rules."""
         assert self.run is not None
-        return collect(self.run, self.harness.wanted, everything=everything)
+        return collect(self.run, self.harness.wanted)
 
     def plan(self, tests: Sequence[SuiteTest], *, sheds: bool = True) -> None:
         """Take the tests that are to run, in their order; with `sheds` some are left out on a slow target."""
@@ -191,11 +194,23 @@ class SuiteRun:
         generates = test.facts.share is not None
         if generates and self.shedding is not None:
             run.payload_budget.within(self.shedding.left)
+        with run.payload_budget.around() if generates else contextlib.nullcontext():
+            conclusion = self.run_one(test)
+        if self.stopped is not None:
+            return conclusion
+        if not conclusion.late:
+            self.extent.done(test)
+        if test.facts.when is When.LAST:
+            every = run.observer.every.items()
+            conclusion.findings = [finding for key, finding in every if key[0] in test.rules]
+        return conclusion
+
+    def run_one(self, test: Runnable) -> Conclusion:
+        """Run a test of the suites or a single one. Where the run cannot go on, `stopped` says why afterwards."""
+        run = self.run
+        assert run is not None
         try:
-            with run.payload_budget.around() if generates else contextlib.nullcontext():
-                conclusion = run.run_test(
-                    test.name, test.rules, test.body, disturbs=test.facts.disturbs_sessions
-                )
+            return run.run_test(test)
         except TargetDownError as error:
             self.stopped = f"{error}"
             return Conclusion(not_judged=self.stopped, late=True)
@@ -204,12 +219,6 @@ class SuiteRun:
             message = f"{self.stopped}: a larger --budget has more time, --area takes less"
             self.emit(ErrorEvent(None, message, whose="out of time"))
             return Conclusion(not_judged=self.stopped, late=True)
-        if not conclusion.late:
-            self.extent.done(test)
-        if test.facts.when is When.LAST:
-            every = run.observer.every.items()
-            conclusion.findings = [finding for key, finding in every if key[0] in test.rules]
-        return conclusion
 
     def run_all(self, *, until: Callable[[], bool] = lambda: False) -> None:
         """Run all planned tests, or until the condition holds or the run cannot go on."""

@@ -38,6 +38,8 @@ class Finding:
     witness: Exchange | None = None
     #: Whether the target had answered every earlier call of the attempt.
     undisturbed: bool = True
+    #: A rule of the test that found it, if that test does not run for this finding's rule alone.
+    test_rule: str | None = None
 
     @property
     def key(self) -> Key:
@@ -58,6 +60,8 @@ class Finding:
             count=count,
             reproduced=reproduced,
         )
+        if self.test_rule is not None:
+            event.test_rule = self.test_rule
         if self.exchange is not None:
             event.show(self.exchange.record())
         return event

@@ -57,9 +57,13 @@ class Finding:
     #: All parts of the example come from one event: expected and actual belong to the exchange that is shown.
     example: FindingFields | None = None
     case: str | None = None
+    #: A rule whose test found it, if no test of the finding's own rule did.
+    test_rule: str | None = None
 
     def add(self, event: FindingFields) -> None:
         """Count an event of this cause, and take it as the example if its request is smaller."""
+        if self.example is None or self.test_rule is not None:
+            self.test_rule = given(event.test_rule)
         self.count += given(event.count) or 1
         if self.reproduced is None:
             self.reproduced = event.reproduced
@@ -86,6 +90,7 @@ class Finding:
             "response": msgspec.to_builtins(example.response),
             "failure": example.failure,
             "case": self.case,
+            "test_rule": self.test_rule,
         }
 
 

@@ -70,6 +70,7 @@ _FINDING_DEFAULTS: Mapping[str, Any] = {
     "response": None,
     "failure": None,
     "case": None,
+    "test_rule": None,
 }
 
 

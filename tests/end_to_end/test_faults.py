@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conformance.rulebook import RULES
 from fixtures.faults import FAULTS
 from tests.support.judging import broken, judge, profile_of, serving_here, verdicts
 
@@ -32,6 +33,35 @@ def test_fault_is_caught(name: str, tmp_path: Path) -> None:
     found = broken(report)
     missed = [rule for rule in trips if rule not in found]
     assert not missed, f"{name} ({FAULTS[name].sentence}) breaks {missed}, and nothing was found"
+
+
+def _of_single_exchanges() -> list[Any]:
+    """Return each fault that trips several rules of single exchanges alone, with each of them."""
+    pairs = [
+        (name, rule)
+        for name, fault in FAULTS.items()
+        for rule in fault.trips
+        if len(fault.trips) > 1 and all(RULES[trip].check is not None for trip in fault.trips)
+    ]
+    return [
+        pytest.param(*pair, marks=[pytest.mark.thorough] if number % 12 else [])
+        for number, pair in enumerate(pairs)
+    ]
+
+
+@pytest.mark.parametrize(("name", "rule"), _of_single_exchanges())
+def test_rule_of_single_exchanges_needs_no_other_rule(name: str, rule: str, tmp_path: Path) -> None:
+    """Its own tests reach every function and kind of answer, so `--rule` alone finds the fault."""
+    with serving_here(name) as (url, catalogue):
+        report = judge(
+            profile=profile_of(catalogue, tmp_path),
+            target=url,
+            rules=[rule],
+            budget="quick",
+            until_found=True,
+        )
+    assert not report["errors"], report["errors"]
+    assert rule in broken(report)
 
 
 @pytest.mark.parametrize(

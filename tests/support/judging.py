@@ -69,7 +69,6 @@ def judge(
 ) -> dict[str, Any]:
     """Check a target against these rules (all by default) and return the validated report.
 
-    A rule of single exchanges is judged by the tests that name it, while `conform check --rule` runs all tests for it.
     With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed. `generated` is
     the part of the budget's requests that generated payloads get.
     """
@@ -94,7 +93,7 @@ def judge(
     try:
         suite_run.begin("test")
         run = suite_run.open(confirm=not until_found, deadline=MAX_SECONDS)
-        suite_run.plan(suite_run.collect(everything=False))
+        suite_run.plan(suite_run.collect())
         if run.payload_budget.requests is not None:
             # The requests of a budget decide here; how fast this machine sends them must not.
             run.payload_budget.seconds *= 20

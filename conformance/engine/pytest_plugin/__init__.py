@@ -112,7 +112,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     harness, suite_run = reported.harness, reported.suite_run
     tests = []
     chosen: list[pytest.Item] = []
-    for test in suite_run.collect(everything=harness.pure_only_by_rule):
+    for test in suite_run.collect():
         item = suites.get((test.module, test.kind, test.position))
         # An option of pytest, as -k, may have left it out.
         if item is not None:

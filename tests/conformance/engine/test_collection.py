@@ -20,12 +20,12 @@ from tests.support.judging import serving
 from tests.support.recording import MAX_SECONDS, PROFILE, ROOT
 
 
-def listed(*rules: str, everything: bool = False, budget: str = "standard") -> list[str]:
+def listed(*rules: str, budget: str = "standard") -> list[str]:
     with serving() as url:
         harness = Harness.prepare(Request(target=url, profile=PROFILE, budget=budget, rules=rules))
         options = Options(seed=7, budget=budget, rules=harness.wanted)
         run = Run(harness.profile, harness.catalog, options, lambda event: None)
-        names = [test.name for test in collect(run, harness.wanted, everything=everything)]
+        names = [test.name for test in collect(run, harness.wanted)]
         run.client.close()
     return names
 
@@ -40,10 +40,8 @@ def test_pytest_runs_what_the_engine_lists(rules: tuple[str, ...], tmp_path: Pat
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if "::test_" in line]
     names = [line.removeprefix("conformance/suites/").replace(".py::", ".") for line in lines]
-    # A rule of single exchanges is judged by those of all tests.
-    everything = any(RULES[rule].check for rule in rules)
     assert len(names) > 10, done.stdout + done.stderr
-    assert names == listed(*rules, everything=everything)
+    assert names == listed(*rules)
 
 
 def test_cases_come_first_and_the_rules_of_every_exchange_last() -> None:

@@ -16,6 +16,7 @@ import pytest
 from conformance.events import CoverageEvent, ExchangeEvent, NoteEvent, ResetEvent, RunEvent, given
 from reports.model.event_log import LogError, RunLog, read_events
 from reports.model.files import exit_status, validate, write_report
+from reports.text import rerun_of
 from tests.support.events import build, event_of, record_of
 
 Event = dict[str, Any]
@@ -703,3 +704,14 @@ def test_what_was_seen_counts_where_the_log_ends_before_the_conversation(
     found = rule_of(report_of(header(), *events), "ENV-1")
     assert found["verdict"] == verdict
     assert sum(one["count"] for one in found["findings"]) == count
+
+
+def test_the_line_that_runs_a_rule_again_names_the_rule_whose_test_found_it() -> None:
+    begin = header(rerun="conform check --seed 7")
+    by_another = finding("ENV-1", kind="b", test_rule="PAG-2")
+    report = report_of(begin, finding("ENV-1"), by_another, ALL, END)
+    assert [each["test_rule"] for each in rule_of(report, "ENV-1")["findings"]] == [None, "PAG-2"]
+    assert rerun_of(report, "ENV-1") == "conform check --seed 7 --rule ENV-1 --rule PAG-2"
+    # Its own tests found it, too.
+    again = report_of(begin, by_another, finding("ENV-1", kind="b"), ALL, END)
+    assert rerun_of(again, "ENV-1") == "conform check --seed 7 --rule ENV-1"
