@@ -52,6 +52,7 @@ MAX_NAMED_RULES = 5
 UNOWNED = "a lax target could have acted on an object that the run did not make"
 
 
+# One class, though it is long: it is what the parts of a run know each other by.
 class Run:
     """One run of the suites against one target: everything that its tests share."""
 

@@ -16,32 +16,29 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from conformance.catalog.contract import Contract
 from conformance.catalog.model import Catalog
-from conformance.events import ExchangeRecord, FindingEvent
+from conformance.events import FindingEvent
 from conformance.protocol.exchange import Exchange, Request, Response
 from conformance.protocol.profile import Profile
 from conformance.protocol.redaction import SecretRegistry
 from conformance.protocol.wire import Address
-from conformance.rulebook import RULES, Rule
-from conformance.rulebook import Outcome as RuleOutcome
 from conformance.rulebook.security import secret_needles
 from load.metrics.endings import ERROR_ON_200, NO_ENVELOPE
 from load.validation.exchange import Called, Heading, Replied, exchange_of
 from load.validation.secret_finder import SecretFinder
 from load.validation.shape import Shape, ShapelessError
+from load.validation.verdicts import SAMPLED, Outcome, Verdict, Verdicts, check_rule
 
 __all__ = ["AnswerValidator", "Outcome"]
 
-#: The rule that is checked on a sample, and the rules that a head alone decides.
-_SAMPLED = "ENV-10"
+#: The rules that a head alone decides.
 _HEAD_RULES = ("HTTP-5", "SEC-5")
 
 #: Bodies and heads that are retained, and the largest such body in bytes.
@@ -49,34 +46,8 @@ _MAX_BODIES = 4096
 _MAX_BODY_BYTES = 4096
 _MAX_HEADS = 1024
 
-#: The number of verdicts from which on those that are no longer in use are dropped.
-_MAX_VERDICTS = 1024
-
 #: The number of times that a decoder is made for a function; beyond it, the shape of its responses varies too much.
 _MAX_DECODERS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The outcome of a call: the kind of its error, None for none, and the rules that its response broke."""
-
-    error: str | None = None
-    rules: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether it is a success that breaks no rule."""
-        return self.error is None and not self.rules
-
-
-@dataclass(slots=True, eq=False)
-class _Finding:
-    """A rule that was broken under load: how often, and the first exchanges that show it."""
-
-    event: FindingEvent
-    count: int = 0
-    exchanges: list[ExchangeRecord] = field(default_factory=list)
-    reported: int = 0
 
 
 class _Group:
@@ -89,34 +60,17 @@ class _Group:
         self.broken = broken
 
 
-class _Verdict:
-    """The verdict on one response, and the number of responses that are equivalent to it."""
-
-    __slots__ = ("bad", "code", "count", "findings", "good", "judged", "schema")
-
-    def __init__(
-        self, code: int, good: int, bad: int, judged: tuple[str, ...], findings: tuple[_Finding, ...]
-    ) -> None:
-        #: The code where 200 is expected; `good` and `bad` where other statuses are, which it has or has not.
-        self.code = code
-        self.good = good
-        self.bad = bad
-        self.judged = judged
-        self.findings = findings
-        self.count = 0
-
-
 class _Path:
     """The fast path for responses to one function with heads of one group."""
 
     __slots__ = ("bodies", "hits", "remembers", "verdict")
 
     def __init__(self) -> None:
-        self.bodies: dict[bytes, _Verdict] = {}
+        self.bodies: dict[bytes, Verdict] = {}
         self.remembers = True
         self.hits = 0
         #: The verdict on every body of the shape that was learnt.
-        self.verdict: _Verdict | None = None
+        self.verdict: Verdict | None = None
 
 
 class _Reading:
@@ -156,18 +110,11 @@ class AnswerValidator:
         functions: Sequence[str],
     ) -> None:
         self.sample = sample
-        self.keep = keep
         self.secret_registry = secret_registry
-        self.outcomes: list[Outcome] = [Outcome()]
-        #: The number of responses on the full path, which every rule checked.
-        self.slow = 0
-        self._codes: dict[Outcome, int] = {Outcome(): 0}
-        self._judged: Counter[str] = Counter()
-        self._findings: dict[tuple[str, str | None, str], _Finding] = {}
-        self._verdicts: list[_Verdict] = []
-        self._settle_at = _MAX_VERDICTS
-        self._failures: dict[tuple[int, str, bool], _Verdict] = {}
-        self._rules = [rule for rule in RULES.values() if rule.check is not None]
+        self._verdicts = Verdicts(keep)
+        #: The outcomes by their codes.
+        self.outcomes = self._verdicts.outcomes
+        self._failures: dict[tuple[int, str, bool], Verdict] = {}
         self._extra = profile.target.envelope_extra
         self._address = Address.of(profile.url)
         self._random = random.Random(seed)
@@ -181,6 +128,11 @@ class AnswerValidator:
         self._changes = -1
         self._key = 0
         self._secrets = SecretFinder(())
+
+    @property
+    def slow(self) -> int:
+        """The number of responses on the full path, which every rule checked."""
+        return self._verdicts.checked
 
     def judge(self, call: Called, reply: Replied) -> int:
         """Return the code of the outcome: its index in `outcomes`, 0 for a success that breaks no rule."""
@@ -220,39 +172,19 @@ class AnswerValidator:
 
     def rules(self) -> dict[str, dict[str, int]]:
         """Return, by rule, the number of responses that it judged and the number that broke it."""
-        judged = Counter(self._judged)
-        broken: Counter[str] = Counter()
-        for verdict in self._verdicts:
-            if verdict.count:
-                for name in verdict.judged:
-                    judged[name] += verdict.count
-        for finding in self._findings.values():
-            broken[finding.event.rule] += self._count(finding)
-        return {name: {"judged": judged[name], "broken": broken[name]} for name in RULES if judged[name]}
+        return self._verdicts.rules()
 
     def schema(self) -> dict[str, int]:
         """Return the number of successes checked by the declared result, and the number of all successes."""
-        of = self._judged["COD-1"] + sum(one.count for one in self._verdicts if "COD-1" in one.judged)
-        return {"judged": self._judged[_SAMPLED], "of": of}
+        return self._verdicts.schema()
 
     def findings(self) -> list[FindingEvent]:
         """Return the findings as events, each with its count and the first exchanges that show it."""
-        return [self._event(finding) for finding in self._findings.values()]
+        return self._verdicts.events()
 
     def fresh(self) -> list[FindingEvent]:
         """Return the findings that are new since the last call."""
-        new = [finding for finding in self._findings.values() if not finding.reported]
-        for finding in new:
-            finding.reported = 1
-        return [self._event(finding) for finding in new]
-
-    def _count(self, finding: _Finding) -> int:
-        return finding.count + sum(one.count for one in self._verdicts if finding in one.findings)
-
-    def _event(self, finding: _Finding) -> FindingEvent:
-        return msgspec.structs.replace(
-            finding.event, count=self._count(finding), exchanges=[*finding.exchanges]
-        )
+        return self._verdicts.fresh()
 
     # The cheap paths.
 
@@ -272,7 +204,7 @@ class AnswerValidator:
             and not self._secrets.within(body)
         )
 
-    def _remember(self, path: _Path, body: bytes, verdict: _Verdict) -> None:
+    def _remember(self, path: _Path, body: bytes, verdict: Verdict) -> None:
         bodies = path.bodies
         if len(bodies) < _MAX_BODIES:
             bodies[body] = verdict
@@ -302,7 +234,7 @@ class AnswerValidator:
             return True
         if mismatch is not None:
             return True
-        self._judged[_SAMPLED] += 1
+        self._verdicts.judged[SAMPLED] += 1
         return False
 
     # --- heads ----------------------------------------------------------------------------------------------
@@ -336,7 +268,7 @@ class AnswerValidator:
             in_session=signed,
             secret_registry=self.secret_registry,
         )
-        broken = [(name, outcome.kind) for name in _HEAD_RULES if (outcome := _check(name, probe)).broken]
+        broken = [(name, outcome.kind) for name in _HEAD_RULES if (outcome := check_rule(name, probe)).broken]
         if self._secrets.within(values.encode("utf-8", "surrogatepass")) or self._secrets.within(
             values.encode("latin-1", "replace")
         ):
@@ -378,7 +310,7 @@ class AnswerValidator:
         assert reply.failure is not None
         if reply.failure == "closed" and not reply.opened and not reply.met:
             # An idle connection may close at any moment, so a request that crosses it breaks no rule.
-            return self._code(Outcome("closed"))
+            return self._verdicts.code(Outcome("closed"))
         key = (call.index, reply.failure, call.virtual_user is not None)
         known = self._failures.get(key)
         if known is not None:
@@ -386,41 +318,47 @@ class AnswerValidator:
             return known.code
         reading = self._readings[call.index]
         exchange = self._exchange(call, reply, reading)
-        judged, findings = self._check_rules(exchange)
-        code = self._code(Outcome(reply.failure, tuple(one.event.rule for one in findings)))
-        if self._enough_retained(findings):
-            self._failures[key] = self._verdict(code, code, code, judged, findings)
+        judged, findings = self._verdicts.check(exchange)
+        code = self._verdicts.code(Outcome(reply.failure, tuple(one.event.rule for one in findings)))
+        if self._verdicts.enough_retained(findings):
+            self._failures[key] = self._verdicts.add(code, code, code, judged, findings)
         return code
 
     def _full_path(self, call: Called, reply: Replied, reading: _Reading, group: _Group) -> int:
         """Check a response by every rule, and learn from it so that an equivalent one takes a fast path."""
-        if len(self._verdicts) >= self._settle_at:
-            self._drop_unused_verdicts()
+        if self._verdicts.are_many:
+            self._verdicts.drop_unused(self._in_use())
         exchange = self._exchange(call, reply, reading)
-        judged, findings = self._check_rules(exchange)
+        judged, findings = self._verdicts.check(exchange)
         broken = tuple(one.event.rule for one in findings)
         status = reply.answer.status
         error = _error(exchange)
         good, bad = Outcome(None, broken), Outcome(f"status {status}", broken)
-        code = self._code(Outcome(error, broken))
-        if self._enough_retained(findings) and group.status > 0 and not self._secrets.within(reply.body):
+        code = self._verdicts.code(Outcome(error, broken))
+        if (
+            self._verdicts.enough_retained(findings)
+            and group.status > 0
+            and not self._secrets.within(reply.body)
+        ):
             path = reading.paths.get(group)
             if path is None:
                 path = reading.paths[group] = _Path()
             # The rules that judged it, except the declared result, which is checked on a sample.
-            passed = tuple(name for name in judged if name != _SAMPLED)
-            verdict = self._verdict(code, self._code(good), self._code(bad), passed, findings)
+            passed = tuple(name for name in judged if name != SAMPLED)
+            verdict = self._verdicts.add(
+                code, self._verdicts.code(good), self._verdicts.code(bad), passed, findings
+            )
             if path.remembers and len(reply.body) <= _MAX_BODY_BYTES and _stands_alone(exchange, broken):
                 self._remember(path, reply.body, verdict)
-            body_broken = [one for one in findings if one.event.rule != _SAMPLED]
+            body_broken = [one for one in findings if one.event.rule != SAMPLED]
             kinds = {(one.event.rule, one.event.kind) for one in body_broken}
             if error is None and status == 200 and kinds == group.broken:
-                if _SAMPLED in broken:
-                    rules = tuple(name for name in broken if name != _SAMPLED)
-                    verdict = self._verdict(
-                        self._code(Outcome(None, rules)),
-                        self._code(Outcome(None, rules)),
-                        self._code(Outcome("status 200", rules)),
+                if SAMPLED in broken:
+                    rules = tuple(name for name in broken if name != SAMPLED)
+                    verdict = self._verdicts.add(
+                        self._verdicts.code(Outcome(None, rules)),
+                        self._verdicts.code(Outcome(None, rules)),
+                        self._verdicts.code(Outcome("status 200", rules)),
                         passed,
                         body_broken,
                     )
@@ -429,66 +367,14 @@ class AnswerValidator:
         expects = call.expects
         if expects is None:
             return code
-        return self._code(good if status in expects else bad)
+        return self._verdicts.code(good if status in expects else bad)
 
-    def _check_rules(self, exchange: Exchange) -> tuple[tuple[str, ...], list[_Finding]]:
-        """Check an exchange by every rule; return the rules that judged it, and the findings."""
-        self.slow += 1
-        judged: list[str] = []
-        findings: list[_Finding] = []
-        for rule in self._rules:
-            assert rule.check is not None
-            outcome = rule.check(exchange)
-            if outcome.judged:
-                judged.append(rule.id)
-            if outcome.broken:
-                key = (rule.id, exchange.function, outcome.kind)
-                finding = self._findings.get(key)
-                if finding is None:
-                    finding = self._findings[key] = _Finding(_described(rule, exchange, outcome))
-                finding.count += 1
-                if len(finding.exchanges) < self.keep:
-                    finding.exchanges.append(exchange.record())
-                findings.append(finding)
-        self._judged.update(judged)
-        return tuple(judged), findings
-
-    def _enough_retained(self, findings: Sequence[_Finding]) -> bool:
-        """Return whether enough exchanges are retained of each finding."""
-        return all(len(one.exchanges) >= self.keep for one in findings)
-
-    def _verdict(
-        self, code: int, good: int, bad: int, judged: tuple[str, ...], findings: Sequence[_Finding]
-    ) -> _Verdict:
-        verdict = _Verdict(code, good, bad, judged, tuple(findings))
-        self._verdicts.append(verdict)
-        return verdict
-
-    def _drop_unused_verdicts(self) -> None:
-        """Add the counts of verdicts that are no longer in use to the totals, and drop these verdicts."""
+    def _in_use(self) -> set[int]:
+        """Return the identities of the verdicts that a later response may get."""
         paths = [path for reading in self._readings for path in reading.paths.values()]
         known = {id(one) for one in self._failures.values()}
-        known |= {id(path.verdict) for path in paths} | {
-            id(one) for path in paths for one in path.bodies.values()
-        }
-        in_use = []
-        for verdict in self._verdicts:
-            if id(verdict) in known:
-                in_use.append(verdict)
-                continue
-            if verdict.count:
-                self._judged.update(dict.fromkeys(verdict.judged, verdict.count))
-            for finding in verdict.findings:
-                finding.count += verdict.count
-        self._verdicts = in_use
-        self._settle_at = max(_MAX_VERDICTS, 2 * len(in_use))
-
-    def _code(self, outcome: Outcome) -> int:
-        code = self._codes.get(outcome)
-        if code is None:
-            code = self._codes[outcome] = len(self.outcomes)
-            self.outcomes.append(outcome)
-        return code
+        known |= {id(path.verdict) for path in paths}
+        return known | {id(one) for path in paths for one in path.bodies.values()}
 
     def _learn(self, reading: _Reading, exchange: Exchange) -> None:
         """Make a decoder for the members of this response and of the ones before it."""
@@ -507,13 +393,6 @@ class AnswerValidator:
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-
-
-def _check(name: str, exchange: Exchange) -> RuleOutcome:
-    """Return the outcome of one rule."""
-    check = RULES[name].check
-    assert check is not None
-    return check(exchange)
 
 
 def _reading(name: str, catalog: Catalog, login: bool) -> _Reading:
@@ -538,18 +417,4 @@ def _stands_alone(exchange: Exchange, broken: Sequence[str]) -> bool:
         return False
     bare = replace(exchange, request=Request("POST", "", (), b""))
     # What the request contained is not a leak; without the request there must be none left.
-    return "SEC-3" not in broken and not _check("SEC-2", bare).broken
-
-
-def _described(rule: Rule, exchange: Exchange, outcome: RuleOutcome) -> FindingEvent:
-    mask = exchange.secret_registry.mask if exchange.secret_registry else str
-    event = FindingEvent(
-        rule=rule.id,
-        function=exchange.function,
-        kind=mask(outcome.kind),
-        message=rule.title,
-        expected=mask(outcome.expected),
-        actual=mask(outcome.actual),
-    )
-    event.show(exchange.record())
-    return event
+    return "SEC-3" not in broken and not check_rule("SEC-2", bare).broken

@@ -48,6 +48,8 @@ MAX_REMOVAL_SECONDS = 20.0
 MAX_RETAINED_CALLS = 4_096
 
 
+# One class, though it is long: what prepares calls, supplies them and removes their objects shares the state that a
+# reset of the target replaces in the middle of a load.
 class Work:
     """The calls of one process: `Work.prepare` builds it, `close` removes what it created."""
 

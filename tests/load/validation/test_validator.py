@@ -19,6 +19,7 @@ from conformance.protocol.profile import Profile
 from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook import RULES
 from load.validation import validator as judging
+from load.validation import verdicts
 from load.validation.secret_finder import SecretFinder
 from load.validation.validator import AnswerValidator, Outcome
 
@@ -368,7 +369,7 @@ def test_the_same_broken_body_is_not_read_over_and_over() -> None:
 
 @pytest.mark.parametrize("secret", [False, True])
 def test_answers_that_never_come_again_do_not_pile_up(monkeypatch: pytest.MonkeyPatch, secret: bool) -> None:
-    monkeypatch.setattr(judging, "_MAX_VERDICTS", 8)
+    monkeypatch.setattr(verdicts, "_MAX_VERDICTS", 8)
     monkeypatch.setattr(judging, "_MAX_BODIES", 16)
     judge = judge_of(keep=2)
     sizes = []
