@@ -28,7 +28,15 @@ from conformance.commands.output import (
 )
 from conformance.commands.request import color_of, request_of
 from conformance.engine import budgets
-from conformance.engine.harness import Harness, Request, duration, named_path, per_second, positive
+from conformance.engine.harness import (
+    Harness,
+    Request,
+    duration,
+    named_path,
+    per_second,
+    positive,
+    requirement,
+)
 from conformance.errors import UsageError
 
 
@@ -266,6 +274,14 @@ def _check_options(check: argparse.ArgumentParser) -> None:
         type=per_second,
         metavar="RATE",
         help="requests per second at most, as in 20 or 0.5 (default: [target] rate, else no limit)",
+    )
+    check.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        type=requirement,
+        metavar="WHAT",
+        help="fail unless this was judged: an area, a rule, or 'judged >= N' (repeatable)",
     )
     check.add_argument(
         "--baseline-findings",

@@ -164,6 +164,8 @@ class RunEvent(Event, tag="run", rename={"generate_for": "for"}):
     #: The day by which waivers expire, as an ISO date; by default the day on which the run started.
     today: str | None = None
     load: Maybe[LoadOptionsRecord] = UNSET
+    #: What the gate requires to be judged, in the standard form of `conformance.rulebook.requirements`.
+    required: list[str] | UnsetType = UNSET
 
 
 class PhaseEvent(Event, tag="phase"):

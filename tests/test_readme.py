@@ -147,9 +147,9 @@ def test_the_profile_has_ten_lines() -> None:
     assert len(PROFILES[0].strip().splitlines()) == 10
 
 
-@pytest.mark.parametrize("shown", range(3))
+@pytest.mark.parametrize("shown", range(4))
 def test_the_profiles_are_such(shown: int, tmp_path: Path) -> None:
-    assert len(PROFILES) == 3
+    assert len(PROFILES) == 4
     for named in ("catalogue.openrpc.json", "test-ca.pem"):
         (tmp_path / named).write_text("{}", encoding="utf-8")
     path = tmp_path / "conform.toml"
@@ -163,8 +163,10 @@ def test_the_profiles_are_such(shown: int, tmp_path: Path) -> None:
         assert read.may_write
     elif shown == 1:
         assert read.auth.whoami is not None
-    else:
+    elif shown == 2:
         assert [waiver.rule for waiver in read.waivers] == ["ENV-6"]
+    else:
+        assert read.required == ("AUT", "ACC-2", "judged >= 80")
 
 
 def test_every_key_of_the_target_is_shown() -> None:

@@ -15,6 +15,7 @@ from conformance.commands.output import tolerate_closed_pipe
 from conformance.commands.request import request_of
 from conformance.engine.harness import Harness
 from conformance.text import writable
+from reports.headline import headline, subline
 from reports.model.files import REPORT, exit_status
 from reports.render.ci import annotate, guarded, section
 from reports.render.terminal.closing_screen import print_closing
@@ -68,7 +69,7 @@ def close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
     """Print the closing screen and `more`, or only the verdict with `--quiet`."""
     with tolerate_closed_pipe(), guarded(sys.stdout):
         if harness.request.quiet:
-            print(f"{report['verdict']}: {report['reason']}", flush=True)
+            print(f"{headline(report)}: {subline(report)}", flush=True)
         else:
             # A report that could not be written is not mentioned.
             folder = harness.out if (harness.out / REPORT).is_file() else None

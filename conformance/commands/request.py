@@ -57,6 +57,7 @@ def request_of(options: argparse.Namespace) -> Request:
         rate_limit=getattr(options, "rate_limit", None),
         rules=tuple(getattr(options, "rule", ())),
         areas=tuple(getattr(options, "area", ())),
+        required=tuple(getattr(options, "require", ())),
         plan=getattr(options, "plan", False),
         generate_for=getattr(options, "generate_for", None),
         cases=getattr(options, "cases", None),

@@ -31,7 +31,7 @@ from conformance.events import (
 )
 from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
-from conformance.rulebook import RULES
+from conformance.rulebook import RULES, requirements
 from conformance.rulebook.model import AREAS
 from conformance.rulebook.verdicts import Policy
 from conformance.units import parse_duration, parse_rate
@@ -93,6 +93,8 @@ class Request:
     rate_limit: float | None = None
     rules: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
+    #: What must be judged for the gate to pass, in addition to what the profile requires.
+    required: tuple[str, ...] = ()
     plan: bool = False
     generate_for: float | None = None
     cases: Path | None = None
@@ -236,6 +238,7 @@ class Harness:
                 if profile.target.ca is not None and not profile.target.ca.is_file():
                     raise UsageError(f"{path}: [target] ca: there is no file {profile.target.ca}")
             _check_waivers(profile)
+            profile = replace(profile, required=_requirements(profile))
             catalog = (
                 Catalog.load(profile.catalog_path)
                 if profile.catalog_path
@@ -313,6 +316,8 @@ class Harness:
         if request.rate_limit is not None:
             parts += ["--rate-limit", f"{request.rate_limit:.10g}"]
         parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
+        for requirement in request.required if verb is None else ():
+            parts += ["--require", requirement]
         if request.known_from is not None:
             parts += ["--baseline-findings", str(request.known_from)]
         further = request.further if verb is None else ()
@@ -328,6 +333,18 @@ class Harness:
             known=self.request.known or (),
             known_from=str(self.request.known_from),
         )
+
+    @property
+    def required(self) -> list[str]:
+        """What the gate requires to be judged, in the standard form.
+
+        A load judges single exchanges only, so nothing is required of it. The profile's requirements are for whole
+        checks: --rule and --area lift them.
+        """
+        if self.request.verb == "load":
+            return []
+        lifted = self.request.rules or self.request.areas
+        return list(dict.fromkeys([*(() if lifted else self.profile.required), *self.request.required]))
 
     @property
     def catalogue(self) -> CatalogueRecord | None:
@@ -368,6 +385,7 @@ class Harness:
             ],
             today=self.today.isoformat(),
             load=self.load_options,
+            required=self.required or UNSET,
         )
 
 
@@ -389,6 +407,14 @@ def normalized(request: Request) -> Request:
             raise UsageError(f"--area {text}: there is no such area; there are {', '.join(AREAS)}")
         chosen.append(area)
     return replace(request, rules=tuple(dict.fromkeys(rules)), areas=tuple(dict.fromkeys(chosen)))
+
+
+def requirement(text: str) -> str:
+    """Read a requirement of the gate from the command line: an area, a rule's id, or `judged >= N`."""
+    try:
+        return requirements.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _wanted(request: Request) -> frozenset[str]:
@@ -414,6 +440,14 @@ def _cases(request: Request) -> list[Case]:
         return load_folder(request.cases)
     except CaseError as error:
         raise UsageError(f"--cases {error}") from error
+
+
+def _requirements(profile: Profile) -> tuple[str, ...]:
+    """Return the profile's requirements in their standard form. Raises UsageError."""
+    try:
+        return tuple(map(requirements.parse, profile.required))
+    except ValueError as error:
+        raise UsageError(f"{profile.path}: [gate] require: {error}") from None
 
 
 def _check_waivers(profile: Profile) -> None:

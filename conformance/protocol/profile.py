@@ -116,6 +116,8 @@ class Profile:
     auth: Auth = field(default_factory=Auth)
     users: Mapping[str, User] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
+    #: What the gate requires to be judged: areas, rules' ids, or `judged >= N` (section `[gate]`).
+    required: tuple[str, ...] = ()
     load: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     #: Header values from environment variables, which are never shown.

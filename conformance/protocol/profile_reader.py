@@ -301,6 +301,11 @@ class _Reader:
             )
         return tuple(waivers)
 
+    def gate(self, table: Mapping[str, Any]) -> tuple[str, ...]:
+        """Read the section `[gate]`: what must be judged. The rulebook's names are checked by the engine."""
+        self.known(table, ("require",), "[gate]")
+        return self.strings(table, "require", "[gate]")
+
     def _day(self, entry: Mapping[str, Any], where: str) -> dt.date:
         """Return the last day of a waiver."""
         value = entry.get("until")
@@ -413,8 +418,8 @@ def load(path: Path | str, env: Mapping[str, str] | None = None) -> Profile:
     except RecursionError:
         raise UsageError(f"{path}: is no TOML that can be read: nested too deep") from None
     reader = _Reader(path, os.environ if env is None else env)
-    reader.known(raw, ("target", "auth", "users", "waivers", "load"), "")
-    for section in ("target", "auth", "users", "load"):
+    reader.known(raw, ("target", "auth", "users", "waivers", "gate", "load"), "")
+    for section in ("target", "auth", "users", "gate", "load"):
         if section in raw and not isinstance(raw[section], dict):
             reader.wrong(section, f"must be a section: write [{section}], not {section} = …")
     if not isinstance(raw.get("waivers", []), list):
@@ -425,6 +430,7 @@ def load(path: Path | str, env: Mapping[str, str] | None = None) -> Profile:
         auth=reader.auth(filled.get("auth", {})),
         users=reader.users(filled.get("users", {})),
         waivers=reader.waivers(filled.get("waivers", [])),
+        required=reader.gate(filled.get("gate", {})),
         load=reader.load(filled.get("load", {})),
         path=path,
     )

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from conformance.rulebook.findings import Key
 from conformance.rulebook.model import Level, Verdict
+from conformance.rulebook.requirements import unmet, unmet_reason
 from conformance.text import plural
 
 __all__ = [
@@ -174,13 +175,14 @@ def judge_run(
     interrupted: bool,
     load: tuple[str, str] = ("pass", ""),
     phases: Iterable[Mapping[str, Any]] = (),
+    required: Iterable[str] = (),
 ) -> tuple[str, str]:
     """Return the verdict of a run, and the reason in one line.
 
     `rules`, `errors` and `phases` are members of the report. `load` is the result of the load ("pass", "fail" or
-    "undecided") and its reason. A failure comes first: neither an interruption nor a phase that could not be judged
-    takes it back. What keeps the run or a phase from being judged comes next. A run passes only if none of these
-    applies.
+    "undecided") and its reason. `required` are the requirements of the gate, in their standard form. A failure comes
+    first: neither an interruption nor a phase that could not be judged takes it back. What keeps the run or a phase
+    from being judged comes next, then a requirement that is not met. A run passes only if none of these applies.
     """
     unjudged = [
         f"the {phase['name']} could not be judged: {phase['reason']}"
@@ -211,6 +213,8 @@ def judge_run(
         return "undecided", load_reason
     if not any(rule["judged"] for rule in rules):
         return "undecided", "nothing could be judged"
+    if missing := unmet(required, rules):
+        return "nonconformant", unmet_reason(missing)
     return "conformant", (f"{load_reason}; " if load_reason else "") + _passed(rules, warned)
 
 

@@ -38,6 +38,7 @@ from conformance.events import (
     WithdrawnEvent,
     given,
 )
+from conformance.rulebook import requirements
 from conformance.rulebook.verdicts import gate_of, judge_run
 from reports.model.event_log import LogError
 from reports.model.load_summary import LoadPart, overall, requests
@@ -256,7 +257,11 @@ class ReportBuilder:
             self._take_unconfirmed()
         rules, _ = judge_rules(self.results, self.run, self._down())
         phase["verdict"], phase["reason"] = judge_run(
-            rules, self.errors.values(), strict=self.run.strict, interrupted=self.interrupted
+            rules,
+            self.errors.values(),
+            strict=self.run.strict,
+            interrupted=self.interrupted,
+            required=given(self.run.required) or (),
         )
         phase["seconds"] = event.seconds
 
@@ -292,8 +297,15 @@ class ReportBuilder:
         load = self.load.record()
         phases = judge_phases(self.phases, rules, errors, load, interrupted=interrupted)
         result = overall(load) if load is not None else ("pass", "")
+        required = given(run.required) or []
         verdict, reason = judge_run(
-            rules, errors, strict=run.strict, interrupted=interrupted, load=result, phases=phases
+            rules,
+            errors,
+            strict=run.strict,
+            interrupted=interrupted,
+            load=result,
+            phases=phases,
+            required=required,
         )
         return {
             "format": FORMAT,
@@ -313,6 +325,7 @@ class ReportBuilder:
             "verdict": verdict,
             "reason": reason,
             "gate": gate_of(verdict),
+            "required": requirements.record(required, rules),
             "rerun": run.rerun,
             "rerun_rule": run.rerun_rule,
             "phases": phases or None,

@@ -116,6 +116,10 @@ def commands(report: Mapping[str, Any]) -> list[str]:
             for slo in load["slos"]
             if slo["verdict"] == "fail" and decided(load, slo)
         ]
+    if unmet := (report.get("required") or {}).get("unmet"):
+        reason = report["reason"] if report["verdict"] == "nonconformant" else ""
+        names = ", ".join(each["requirement"] for each in unmet)
+        errors.append(("Required but not judged", cut(f"{names}\n{reason}", 600)))
     if report["gate"] == "undecided":
         errors.append(("Nothing can be said", cut(report["reason"], 600)))
     for gone in ((report.get("known") or {}).get("gone") or [])[:3]:

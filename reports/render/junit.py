@@ -9,6 +9,7 @@ from typing import Any
 
 from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut, reveal
+from reports.headline import required_rules
 from reports.model.load_notes import largest_cause, missed_windows, steps_of
 from reports.model.load_summary import measured
 from reports.render.terminal.load_screen import STEP_HEADS, step_cells
@@ -188,6 +189,11 @@ def _outcome(case: ET.Element, rule: Mapping[str, Any], report: Mapping[str, Any
     if verdict in (Verdict.NOT_JUDGED, Verdict.WAIVED):
         known = verdict == Verdict.WAIVED and all(finding.get("known") for finding in rule["findings"])
         word = "known" if known else str(verdict)
+        if rule["id"] in required_rules(report):
+            _add_outcome(
+                case, "failure", "required", f"required but {word}: {rule['reason']}", rule["reason"]
+            )
+            return "failure"
         lines = f"\nto add to conform.toml:\n{rule['lines']}" if rule["lines"] else ""
         _add_outcome(case, "skipped", word, f"{word}: {rule['reason']}", f"{rule['reason']}{lines}")
         return "skipped"

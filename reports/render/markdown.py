@@ -14,6 +14,7 @@ from typing import Any
 from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut, reveal
 from conformance.units import format_significant
+from reports.headline import headline, next_command, subline
 from reports.model.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
 from reports.render.terminal.load_screen import STEP_HEADS, step_cells
 from reports.text import error_share, known_findings_text, plural, rerun_of, slo_word
@@ -86,10 +87,11 @@ def _head(report: Mapping[str, Any]) -> list[str]:
     facts += ["**interrupted**"] if report["interrupted"] else []
     mark = _OVERALL.get(report["verdict"], "⚪")
     return [
-        f"## {mark} {prose(report['verdict'])}",
+        f"## {mark} {prose(headline(report))}",
         "",
-        f"{prose(report['reason'], 600)}",
+        f"{prose(subline(report), 600)}",
         "",
+        *([f"To judge more: {code(command, 400)}", ""] if (command := next_command(report)) else []),
         " · ".join(facts),
         *([""] if report.get("phases") else []),
         *(

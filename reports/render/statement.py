@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.rulebook.model import Verdict
 from conformance.text import cut, reveal
+from reports.headline import headline, subline
 from reports.model.load_summary import measured
 from reports.text import plural, slo_word
 
@@ -33,7 +34,7 @@ def render(report: Mapping[str, Any], sha256: str, *, comparison: Mapping[str, A
         ("build", _build(report.get("build"))),
         ("catalogue", _catalogue(report.get("catalogue"))),
         ("rules", _rules(report)),
-        ("verdict", f"{report['verdict']}: {report['reason']}"),
+        ("verdict", f"{headline(report)}: {subline(report)}"),
         *_slos(load),
     ]
     if comparison is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conformance.engine import budgets
-from conformance.engine.harness import Request, duration, named_path, per_second, positive
+from conformance.engine.harness import Request, duration, named_path, per_second, positive, requirement
 from conformance.errors import UsageError
 from reports.model.event_log import LogError
 from reports.model.store import known_findings, read_run
@@ -51,6 +51,14 @@ def add_options(parser: pytest.Parser) -> None:
         "--area", action="append", default=[], metavar="AREA", help="judge this area (repeatable)"
     )
     group.addoption(
+        "--require",
+        action="append",
+        default=[],
+        type=requirement,
+        metavar="WHAT",
+        help="fail unless this was judged: an area, a rule, or 'judged >= N' (repeatable)",
+    )
+    group.addoption(
         "--baseline-findings",
         type=named_path,
         metavar="RUN",
@@ -91,6 +99,7 @@ def request_of(config: pytest.Config) -> Request:
         rate_limit=option("--rate-limit"),
         rules=tuple(option("--rule")),
         areas=tuple(option("--area")),
+        required=tuple(option("--require")),
         plan=option("--plan"),
         generate_for=option("generate_for"),
         cases=option("--cases"),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from conformance.rulebook.model import Verdict
 from conformance.text import cut
+from reports.headline import headline
 from reports.model.store import Stored
 from reports.render.html import page as html
 from reports.render.html.charts import Series, chart
@@ -58,6 +59,7 @@ def _row(run: Stored) -> dict[str, Any]:
         "started": str(report["started"]).replace("T", " ").replace("Z", " UTC"),
         "verb": report["verb"],
         "verdict": report["verdict"],
+        "word": headline(report),
         "reason": report["reason"],
         "target": cut(report["target"]["url"], 80),
         "failing": count[Verdict.FAIL],

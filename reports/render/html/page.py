@@ -20,6 +20,7 @@ from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut
 from conformance.units import format_duration
 from reports.compare import render as compare_render
+from reports.headline import headline, next_command, subline
 from reports.render.html import load_section
 from reports.render.html.frame import environment, frame, lines
 from reports.render.html.messages import show_request, show_response
@@ -38,8 +39,6 @@ _VERDICTS = (
     Verdict.NOT_JUDGED,
     Verdict.PASS,
 )
-_WORDS = {"conformant": "Conformant", "nonconformant": "Nonconformant", "undecided": "Undecided"}
-
 #: Characters of all bodies on a page. Each message gets an equal share, within the two bounds below.
 MAX_BODIES_CHARACTERS = 1_600_000
 MIN_BODY_CHARACTERS, MAX_BODY_CHARACTERS = 300, 6000
@@ -95,9 +94,11 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
         environment()
         .get_template("page.html")
         .render(
-            **frame(f"{report['verdict']}: {target}"),
+            **frame(f"{headline(report)}: {target}"),
             report=report,
-            verdict_word=_WORDS.get(report["verdict"], report["verdict"]),
+            verdict_word=headline(report).capitalize(),
+            reason=subline(report),
+            next_command=next_command(report),
             facts=_facts(report),
             alerts=_alerts(report),
             parts=[part for part in parts if part["there"]],

@@ -18,6 +18,7 @@ from rich.cells import cell_len
 
 from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut, wants_color, writable
+from reports.headline import headline, next_command, subline
 from reports.render.terminal import load_screen
 from reports.render.terminal.layout import LABEL, Page
 from reports.text import judged_on_text, known_findings_text, merge_lines, plural, rerun_of
@@ -99,13 +100,15 @@ def print_closing(
 
 def _verdict(page: Page, report: Mapping[str, Any]) -> None:
     style = _VERDICTS.get(report["verdict"], "bold")
-    page.line((report["verdict"], style), ("  " + cut(report["reason"], 300), ""), indent=2)
+    page.line((headline(report), style), ("  " + cut(subline(report), 300), ""), indent=2)
     target = report["target"]
     parts = [cut(target["url"], 120), target["environment"] or "environment not stated"]
     parts += ["embedded"] if target["embedded"] else []
     parts += ["strict"] if report["strict"] else []
     parts += ["interrupted"] if report["interrupted"] else []
     page.line((" · ".join(parts), "dim"), indent=2)
+    if command := next_command(report):
+        page.line(("to judge more: ", ""), (command, "cyan"), indent=2)
 
 
 def _areas(page: Page, report: Mapping[str, Any]) -> None:
