@@ -155,7 +155,7 @@ def identifiers_of(lister: Lister) -> list[Any]:
         return []
 
 
-@judges("ACC-4", calls=35)
+@judges("ACC-4", "STA-3", calls=35)
 @each_kind(
     lambda run, kind: bool(run.catalog.lists(kind)) and run.catalog.read(kind) is not None,
     otherwise="no kind of object can be both listed and read",
@@ -172,6 +172,7 @@ def test_lists_show_only_what_can_be_read(ctx: TestContext, kind: str) -> None:
             except SetUpFailedError:
                 continue
     judged = False
+    deleted = {repr(each.id) for each in ctx.resources.removed() if each.kind == kind}
     for user in users:
         if not ctx.resources.may_call(user, reader):
             continue
@@ -182,6 +183,18 @@ def test_lists_show_only_what_can_be_read(ctx: TestContext, kind: str) -> None:
                 views += [view for _, view in filtered(ctx, lister.function, user, lister.data)]
             identifiers = list({repr(i): i for view in views for i in identifiers_of(view)}.values())
             for identifier in ctx.some(identifiers, budgets.LISTED_IDENTIFIERS):
+                if repr(identifier) in deleted:
+                    # That it cannot be read is right; that it is listed is not.
+                    ctx.judge(
+                        "STA-3",
+                        False,
+                        kind=f"a {kind} that was deleted is still in a list",
+                        expected=f"no row of it in {lister.function.name}",
+                        actual="it is there",
+                        exchange=lister.last,
+                        function=lister.function.name,
+                    )
+                    continue
                 shown = ctx.resources.resource(kind, identifier, user)
                 if resource is not None and not shown.sent:
                     shown.sent = dict(lister.data)

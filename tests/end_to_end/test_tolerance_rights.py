@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.faults import FAULTS
+from fixtures.faults.apart import reused_identifiers
 from fixtures.faults.meetings import data_of
 from fixtures.faults.parents import take_both
 from fixtures.faults.races import MOMENT
@@ -88,6 +89,7 @@ def undeclared_refused(service: Service) -> Service:
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
+        pytest.param(reused_identifiers, ("STA-3", "ACC-4", "STA-2"), id="identifiers are given again"),
         pytest.param(undeclared_refused, ("STA-2", "STA-5", "ACC-3"), id="undeclared members are refused"),
         pytest.param(equal_messages_refused, ("STA-5", "COD-8"), id="equal creates are refused"),
         pytest.param(one_change_at_a_time, ("STA-2",), id="one change at a time"),
