@@ -1,12 +1,15 @@
 """Measure `conform check` on the embedded service: wall time, start-up, CPU time of the suite, memory.
 
-Run `python -m benchmarks.check_speed`. Each budget is run twice: as a user runs it, for the wall time, the part of it
-that generated payloads took, and the time from the start of the process to its first request; and against a service
-that was started apart, so that the CPU time and the memory are the suite's own. The CPU time of an exchange is that
-of a whole run, start-up and report included, over its requests; beside it stands what each further request costs,
-from the difference of two budgets. Then one process runs all tests once, and another one three times,
-to show whether memory grows with the number of exchanges. Nothing here is asserted: the numbers belong to the machine
-that prints them.
+Run `python -m benchmarks.check_speed`. Each budget is run twice.
+
+1. As a user runs it. This gives the wall time, the part of it that generated payloads took, and the time from the start
+   of the process to its first request.
+2. Against a service that was started separately, so that CPU time and memory are those of the suite alone. The CPU time
+   of a request is that of the whole run, with start-up and report, divided by its requests. The cost of each further
+   request is the difference of two budgets.
+
+Then one process runs all tests once, and another one three times, to show whether memory grows with the number of
+exchanges. Nothing is asserted: the numbers belong to the machine that prints them.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ UNIT = 1 if sys.platform == "darwin" else 1024
 class Measured:
     """One run of the command: seconds, CPU seconds with and without its children, bytes.
 
-    `generated` is the part of the wall time that the tests with generated payloads took, the confirmation of
-    what they found and all that was done around them included.
+    `generated` is the part of the wall time that the tests with generated payloads took, with the confirmation of
+    their findings.
     """
 
     wall: float

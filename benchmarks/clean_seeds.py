@@ -1,6 +1,6 @@
-"""False alarms: the clean reference service, seed after seed.
+"""Look for false alarms: check the clean reference service, seed after seed.
 
-Run `python -m benchmarks.clean_seeds`. Each seed is a whole check in a process of its own; a line says how many
+Run `python -m benchmarks.clean_seeds`. Each seed is a whole check in a process of its own. A line says how many
 requests it took, and what was found or not judged. `--seeds` takes a range, `--budget` a budget, `--area` areas.
 Nothing is asserted.
 """

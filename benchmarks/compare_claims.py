@@ -1,15 +1,17 @@
 """Measure how often a comparison of loads reports a difference, with and without a true one.
 
-    python -m benchmarks.compare_claims                     200 pairs of runs of one service, 200 of one made slower
+    python -m benchmarks.compare_claims                     200 simulated pairs of equal services, 200 of unequal ones
     python -m benchmarks.compare_claims --make 8            8 real loads of the embedded service, and every pair of them
     python -m benchmarks.compare_claims --runs DIR          every pair of the runs in a folder, all of one service
 
-The first are simulated: lognormal latencies whose median drifts from second to second, so that neighbours are alike.
-Real loads are of a service that is started anew for each, for 20 s at 200/s unless `--seconds` and `--rate` say
-otherwise; they are written to `--runs DIR`, if it is given. Whether they were the same is up to the machine: what else
-runs on it while one is made, and not while another is, is a true difference. So beside the pairs, each run is compared
-with the one before it where three or more lie before that, as `conform compare --baseline` does it. Nothing is
-asserted.
+Simulated latencies are lognormal. Their median drifts from second to second, so that neighbouring seconds are alike.
+
+For real loads the service is started anew each time. A load lasts 20 s at 200/s, unless `--seconds` and `--rate` say
+otherwise. With `--runs DIR` the runs are written to that folder. Other work on the machine during one of two loads is a
+true difference between them. Therefore each run is also compared with the one before it, as `conform compare
+--baseline` does, where that one has at least three runs before it.
+
+Nothing is asserted.
 """
 
 from __future__ import annotations

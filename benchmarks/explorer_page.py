@@ -1,7 +1,9 @@
-"""Measure the documentation page of a large catalogue: its size, the time to read it back, and, where there is a
-Chromium, the time until it can be used.
+"""Measure the documentation page of a large catalogue: its size, the time to read it back, and the time until it is
+usable.
 
     python -m benchmarks.explorer_page [--endpoints 60] [--functions 10] [--no-browser]
+
+The last figure needs Chromium.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Measure what the table of failures costs a load: CPU per request with and without it, side by side in one run.
+"""Measure what the table of failures costs a load: CPU per request with and without it, in one run.
 
-Run `python -m benchmarks.failure_cost` (`--seconds 0.1 --pairs 100 --share 5 --rate 1000`). A server of its own process
-answers every request of a closed loop of 50 users, and of open arrivals, at once. It refuses a share of them, with one
-message for all (`same`) or with a number in each message (`numbered`).
+Run `python -m benchmarks.failure_cost` (`--seconds 0.1 --pairs 100 --share 5 --rate 1000`). A server in a process of
+its own answers at once. The load is a closed loop of 50 users, then open arrivals. The server refuses a share of the
+requests, with the same message each time (`same`) or with a number in the message (`numbered`).
 
-All parts of the load are as ever: connections, validator, sender and aggregator. In slices of one load the table
-(`load.metrics.failures.Failures`) is used and not used in turn, and each pair of neighbours gives a ratio. The mean
-ratio of the middle four fifths is printed, with its standard error. On a busy machine that error is as large as what is
-measured, so the time in the table itself is printed as well. Nothing is asserted.
+The load uses the real connections, validator, sender and aggregator. It is divided into slices, in which the table
+(`load.metrics.failures.Failures`) is used and not used in turn. Each pair of neighbouring slices gives a ratio. The
+mean ratio of the middle four fifths is printed, with its standard error. On a busy machine that error is as large as
+the effect, so the time spent in the table is printed as well. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.servers.bare import BareConnection
+
 ROOT = Path(__file__).resolve().parent.parent
 USERS = 50
 MESSAGES = ("same", "numbered")
@@ -39,33 +41,20 @@ _BAD = b'{"isError":true,"errMsg":"No course %d for owner@example.com","data":nu
 # --- the server, in a process of its own
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(BareConnection):
     """Answers requests at once; `numbers` counts those of all connections."""
 
     numbers = itertools.count(1)
     every = 20
     numbered = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._data = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        head, end, rest = self._data.partition(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
-        if not end or len(rest) < size:
-            return
-        self._data = rest[size:]
+    def asked(self) -> None:
+        """Answer with a success, or with every so many requests with a refusal."""
         number = next(self.numbers)
-        status, body = 200, _GOOD
         if self.every and number % self.every == 0:
-            status, body = 404, _BAD % (number if self.numbered else 7)
-        assert isinstance(self._transport, asyncio.WriteTransport)
-        self._transport.write(
-            b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-            % (status, len(body), body)
-        )
+            self.answer(404, _BAD % (number if self.numbered else 7))
+        else:
+            self.answer(200, _GOOD)
 
 
 async def _serve(every: int, messages: str) -> None:

@@ -1,9 +1,11 @@
-"""How surely each deliberate fault is found: seeds by faults, in one budget.
+"""Measure how reliably each deliberate fault is found, over many seeds and in one budget.
 
-Run `python -m benchmarks.fault_seeds`. Each fault of the modules that generated data and sequences are for is put
-before the rules that it names, once for each seed, in a process of its own; a line says with how many seeds each of
-those rules broke, how many requests and seconds it took to the end, and which seeds missed. `--module` takes other
-modules of faults, `--fault` parts of names, `--seeds` a range, `--budget` another budget. Nothing is asserted.
+Run `python -m benchmarks.fault_seeds`. By default it takes the faults that are found by generated data and sequences of
+calls. The service with one fault is judged by the rules that the fault names, once for each seed, in a process of its
+own. A line says with how many seeds all of those rules broke, the median requests and seconds, and which seeds missed.
+
+`--module` takes other modules of faults, `--fault` parts of names, `--seeds` a range, `--budget` another budget.
+Nothing is asserted.
 """
 
 from __future__ import annotations

@@ -1,11 +1,14 @@
 """Show what `conform check` reports of each target that misbehaves: one line each, from whole runs of the command.
 
 Run `python -m benchmarks.hostile_table`. Each misbehaviour of `fixtures/hostile` is run twice: for every request, and
-(if the reference service can stand behind it) for every 40th request of a run that finds something else before (the
-service has a fault, HTTP-2). A line has the exit status, the seconds, the suite's peak memory, the size of what it
-wrote, and the first line of the report. A second line appears if something is wrong: a traceback, `ours` (the suite
-blames itself), `lost` (what the fault shows is not in the report), `status`, `words`, `memory` (over 500 MB).
-Names given as arguments select; `--timeout` is the profile's for one call, and `--budget` is the command's.
+for every 40th request. In the second run the reference service is behind it, with a fault that must be found first
+(HTTP-2). Misbehaviours that need no service behind them have the first run only.
+
+A line has the exit status, the seconds, the suite's peak memory, the size of what it wrote, and the first line of the
+report. A second line names what is wrong: a traceback, `ours` (the suite blames itself), `lost` (the report lacks what
+the fault shows), `status`, `words`, `memory` (over 500 MB).
+
+Arguments select misbehaviours by name. `--timeout` is the profile's for one call, and `--budget` is the command's.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whether runs leave others' objects alone on a server that takes nearly anything for an identifier.
+"""Measure whether runs leave the objects of others alone, on a server that accepts nearly anything as an identifier.
 
-Each line is one run: how many requests it took, and whether the objects that were there before it are byte
-for byte what they were. The status is 1 where one of them is not. `--switch NAME` is one kind of laxness alone;
-without it all are on at once. `--short` leaves out the deep check and the rules one by one.
+Each line is one run: its requests, and whether the objects from before the run are byte for byte what they were. The
+exit status is 1 where one of them is not. `--switch NAME` tries one kind of laxness; without it all kinds are on at
+once. `--short` leaves out the deep check and the rules one by one.
 """
 
 from __future__ import annotations

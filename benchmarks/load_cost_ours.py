@@ -1,7 +1,7 @@
-"""What `benchmarks.load_cost` has `conform load` open: its own locustfile, and a clock beside it.
+"""The locustfile that `benchmarks.load_cost` has `conform load` open: the real one, and a clock beside it.
 
-All of the load is as it ever is. Once it has settled, the processor time of the process that sends and the requests in
-Locust's statistics are read, and read again some seconds later: what lies between is the steady state.
+Nothing else about the load differs. Once it has settled, the processor time of the sending process and the requests in
+Locust's statistics are read, and read again some seconds later. The difference is the steady state.
 """
 
 from __future__ import annotations

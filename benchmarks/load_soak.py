@@ -1,10 +1,10 @@
-"""What a soak of hours comes to: memory while it goes, and the size of what it leaves.
+"""Measure what a load of many hours needs: memory while it runs, and the size of what it writes.
 
     python -m benchmarks.load_soak [--hours 10] [--rate 200] [--functions 8] [--seed 7]
 
-The seconds are simulated: rows of latencies that were drawn are put through the tally of a worker, sent as JSON to the
-account of a master with Locust's own statistics, and on to the log and its report, all by the classes that a load uses.
-Nothing waits, so that ten hours take a few minutes.
+The seconds are simulated. Rows of random latencies go through the classes that a load uses: the aggregator of a worker,
+JSON to the collector of the master beside Locust's own statistics, the log, and its report. Nothing waits, so ten hours
+take a few minutes.
 """
 
 from __future__ import annotations

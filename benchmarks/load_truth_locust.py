@@ -1,4 +1,4 @@
-"""What `benchmarks.load_truth` has Locust open for Locust itself: FastHttpUser with `constant_throughput`."""
+"""The locustfile of `benchmarks.load_truth` for Locust itself: FastHttpUser with `constant_throughput`."""
 
 from __future__ import annotations
 

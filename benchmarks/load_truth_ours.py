@@ -1,4 +1,4 @@
-"""What `benchmarks.load_truth` has Locust open for ours: the load's engine with one call, at a constant rate."""
+"""The locustfile of `benchmarks.load_truth` for ours: the load's engine with one call, at a constant rate."""
 
 from __future__ import annotations
 

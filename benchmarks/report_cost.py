@@ -1,7 +1,9 @@
-"""What it costs to render a run, and to open it: a run of 1,000 findings with a load of one hour. Nothing is asserted.
+"""Measure what it costs to render a run and to open its report: 1,000 findings, and a load of one hour.
 
-python -m benchmarks.report_cost            seconds of this process, sizes, memory; and Chromium, where there is one
-python -m benchmarks.report_cost RUN        the same of a run in a folder
+    python -m benchmarks.report_cost            seconds of this process, sizes, memory; and Chromium, where there is one
+    python -m benchmarks.report_cost RUN        the same for a run in a folder
+
+Nothing is asserted.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Compare two checks with the same seed, byte by byte: do they send the same requests?
 
-Run `python -m benchmarks.same_seed [--seed N] [--budget quick]`. What a run records is compared: verb, path, headers
-and body of each request, in the order sent. Session identifiers are masked there already; what else cannot be the same
-is put aside: the service's port, identifiers that an earlier answer brought (numbered in order of appearance),
-and the time, the random text and the signature of a login by key. Requests that are sent at the same time may be
-recorded in another order, so each test is compared a second time without regard to order.
+Run `python -m benchmarks.same_seed [--seed N] [--budget quick]`. It compares what a run records of each request, in the
+order sent: verb, path, headers and body. Session identifiers are masked in the record. Other parts that cannot be the
+same are replaced: the service's port, identifiers from earlier answers (numbered in order of appearance), and the time,
+the random text and the signature of a login by key. Concurrent requests may be recorded in another order, so each test
+is compared a second time without regard to order.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""Whether resets of the test database in the middle of checks make false alarms, or hide what is wrong.
+"""Measure whether resets of the test database during checks make false alarms, or hide faults.
 
 Run `python -m benchmarks.under_resets`. The reference service resets itself every five seconds. First it is checked
-without a fault, once for each seed: a line has the resets, what was found (nothing is to be), the rules that could not
-be judged, requests and seconds. Then so many faults, drawn by the first seed, are checked in the same way, by all rules
-and to the end, so that resets come before, amid and after what shows them: a line says whether each of the rules that
-the fault names was found broken. Nothing is asserted.
+without a fault, once for each seed. A line has the resets, the findings (there should be none), the rules that could
+not be judged, the requests and the seconds.
+
+Then some faults, drawn by the first seed, are checked in the same way. All rules are judged to the end, so resets come
+before, during and after the calls that show the fault. A line says whether each rule that the fault names was found
+broken. Nothing is asserted.
 """
 
 from __future__ import annotations

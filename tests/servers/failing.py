@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import time
 
+from tests.servers.bare import BareConnection
 from tests.servers.launch import end_with, options, ready
 
 #: The ways with something to measure, and all of them.
@@ -71,42 +72,25 @@ class Failing:
         return 200, turn_seconds(served)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(BareConnection):
     """Answers what comes on one connection, one request at a time."""
 
     begun: float | None = None
 
     def __init__(self, failing: Failing) -> None:
+        super().__init__()
         self._failing = failing
-        self._data = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        head, end, rest = self._data.partition(b"\r\n\r\n")
-        size = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0] or 0)
-        if not end or len(rest) < size:
-            return
-        self._data = rest[size:]
+    def asked(self) -> None:
         now = time.perf_counter()
         if _Connection.begun is None:
             _Connection.begun = now - EDGE_SECONDS
         status, seconds = self._failing.answer(now - _Connection.begun)
         body = _BODIES[status == 200]
-        head = b"HTTP/1.1 %d -\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
-            status,
-            len(body),
-        )
         if seconds:
-            asyncio.get_running_loop().call_later(seconds, self._say, head + body)
+            asyncio.get_running_loop().call_later(seconds, self.answer, status, body)
         else:
-            self._say(head + body)
-
-    def _say(self, data: bytes) -> None:
-        if isinstance(self._transport, asyncio.WriteTransport) and not self._transport.is_closing():
-            self._transport.write(data)
+            self.answer(status, body)
 
 
 async def _serve(mode: str, port: int, parent: bool) -> None:

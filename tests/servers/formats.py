@@ -152,6 +152,10 @@ class _Handler(BaseHTTPRequestHandler):
         status, data = self._called(self._body())
         self._answer(status, data)
 
+    #: Where the functions are called, and their names.
+    endpoint: ClassVar[str] = "/api/shape"
+    functions: ClassVar[Collection[str]] = FUNCTIONS
+
     def _called(self, body: bytes) -> tuple[int, Any]:
         try:
             call = json.loads(body.decode(), parse_constant=lambda name: 1 / 0)
@@ -159,17 +163,20 @@ class _Handler(BaseHTTPRequestHandler):
             return 400, None
         if not isinstance(call, dict) or not isinstance(call.get("method"), str):
             return 400, None
-        if self.path != "/api/shape" or call["method"] not in FUNCTIONS:
+        if self.path != self.endpoint or call["method"] not in self.functions:
             return 404, None
         pages = [call.get(name) for name in ("pageStart", "pageLength")]
-        data = call.get("data")
-        if (
-            not isinstance(data, dict)
-            or "v" not in data
-            or not all(n is None or between(0, 2**70)(n) for n in pages)
-        ):
+        if not all(page is None or between(0, 2**70)(page) for page in pages):
             return 400, None
-        fits = FUNCTIONS[call["method"]][1](data["v"]) or call["method"] in self.lax
+        start, length = (None if page is None else int(page) for page in pages)
+        page = slice(start, None if length is None else (start or 0) + length)
+        return self._run(call["method"], call.get("data"), page)
+
+    def _run(self, name: str, data: Any, page: slice) -> tuple[int, Any]:
+        """Run a function; return the status and the data of the answer."""
+        if not isinstance(data, dict) or "v" not in data:
+            return 400, None
+        fits = FUNCTIONS[name][1](data["v"]) or name in self.lax
         return (200, {"v": data["v"]}) if fits else (400, None)
 
     def _refuse(self) -> None:
@@ -184,10 +191,19 @@ def serving(
     folder: Path, names: Collection[str] = tuple(FUNCTIONS), lax: Collection[str] = ()
 ) -> Iterator[Path]:
     """Serve in a thread; yield the profile, which lies in `folder` beside the catalogue."""
-    handler = type("Handler", (_Handler,), {"lax": frozenset(lax)})
+    with serving_handler(_Handler, catalogue(names), folder, lax=frozenset(lax)) as profile:
+        yield profile
+
+
+@contextlib.contextmanager
+def serving_handler(
+    base: type[_Handler], published: dict[str, Any], folder: Path, **members: Any
+) -> Iterator[Path]:
+    """Serve a handler with these members in a thread; yield the profile, which lies in `folder`."""
+    handler = type("Handler", (base,), members)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    (folder / "catalogue.openrpc.json").write_text(json.dumps(catalogue(names)), encoding="utf-8")
+    (folder / "catalogue.openrpc.json").write_text(json.dumps(published), encoding="utf-8")
     profile = folder / "conform.toml"
     address = f"http://127.0.0.1:{server.server_address[1]}/api/"
     profile.write_text(f'[target]\nurl = "{address}"\ncatalog = "catalogue.openrpc.json"\n', encoding="utf-8")

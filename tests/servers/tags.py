@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-import threading
-from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -63,28 +60,13 @@ class _Handler(formats._Handler):
     #: The data of each call of a function that was answered 200.
     accepted: ClassVar[list[tuple[str, Any]]] = []
 
-    def _called(self, body: bytes) -> tuple[int, Any]:
-        try:
-            call = json.loads(body.decode(), parse_constant=lambda name: 1 / 0)
-        except (ValueError, ZeroDivisionError, RecursionError):
-            return 400, None
-        if not isinstance(call, dict) or not isinstance(call.get("method"), str):
-            return 400, None
-        names = {method["name"].partition(".")[2]: method for method in CATALOGUE["methods"]}
-        if self.path != "/api/tag" or call["method"] not in names:
-            return 404, None
-        pages = [call.get(name) for name in ("pageStart", "pageLength")]
-        if not all(page is None or formats.between(0, 2**70)(page) for page in pages):
-            return 400, None
-        start, length = (None if page is None else int(page) for page in pages)
-        data = call.get("data")
-        if data is None:
-            data = {}
-        return self._run(
-            call["method"], data, slice(start, None if length is None else (start or 0) + length)
-        )
+    endpoint = "/api/tag"
+    functions: ClassVar[Collection[str]] = {
+        method["name"].partition(".")[2] for method in CATALOGUE["methods"]
+    }
 
     def _run(self, name: str, data: Any, page: slice) -> tuple[int, Any]:
+        data = {} if data is None else data
         if not isinstance(data, dict):
             return 400, None
         if name == "list":
@@ -114,15 +96,6 @@ class _Handler(formats._Handler):
 def serving(folder: Path, defect: str = "") -> Iterator[tuple[Path, list[tuple[str, Any]]]]:
     """Serve in a thread; yield the profile, which lies in `folder`, and the list of accepted values."""
     accepted: list[tuple[str, Any]] = []
-    handler = type("Handler", (_Handler,), {"defect": defect, "claimed": set(), "accepted": accepted})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    (folder / "catalogue.openrpc.json").write_text(json.dumps(CATALOGUE), encoding="utf-8")
-    profile = folder / "conform.toml"
-    address = f"http://127.0.0.1:{server.server_address[1]}/api/"
-    profile.write_text(f'[target]\nurl = "{address}"\ncatalog = "catalogue.openrpc.json"\n', encoding="utf-8")
-    try:
+    members = {"defect": defect, "claimed": set(), "accepted": accepted}
+    with formats.serving_handler(_Handler, CATALOGUE, folder, **members) as profile:
         yield profile, accepted
-    finally:
-        server.shutdown()
-        server.server_close()
