@@ -3,85 +3,28 @@
 from __future__ import annotations
 
 import functools
-import random
-from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
 from conformance.catalog.model import Method
 from conformance.engine import budgets
-from conformance.engine.budgets import Sample
 from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, each_function, each_user, judges
-from conformance.engine.not_judged import LINES, REFUSED, NotJudgedError
+from conformance.engine.not_judged import LINES, REFUSED
 from conformance.helpers.builtin_names import (
-    EMPTY_VALUES,
-    PROTOTYPE_NAMES,
-    WILDCARDS,
-    accented,
-    percent_escaped,
     rotated,
-    same_java_hash,
-    unsigned_tokens,
 )
 from conformance.helpers.claims import claiming_headers
 from conformance.helpers.comparison import equal
-from conformance.helpers.identities import learned
+from conformance.helpers.credentials import coerced_logins, near_misses, send_forged_tokens, unlike
+from conformance.helpers.other_texts import another
 from conformance.helpers.randomness import LOGINS, judge_identifiers
+from conformance.helpers.session_probes import alive, checker, checkers, protected, use
 from conformance.protocol.exchange import Exchange, field_bytes
 from conformance.protocol.reach import authorization_hint
 from conformance.protocol.session import Session, SetUpFailedError
 from conformance.protocol.shown import as_json
 from conformance.schema.pointer import MISSING, resolve
-from conformance.suites.test_codes import another, protected
-
-
-def checkers(ctx: TestContext, user: str) -> list[Method]:
-    """Return harmless protected functions that this user may call, the whoami function first."""
-    whoami = ctx.profile.auth.whoami
-    found = [
-        method
-        for method in ctx.catalog.methods.values()
-        if protected(method) and method.effect == "read" and ctx.resources.may_call(user, method)
-    ]
-    first = whoami.function if whoami else ""
-    found.sort(key=lambda method: (method.name != first, any(param.required for param in method.params)))
-    return [method for method in found if _can_be_called(ctx, method, user)]
-
-
-def _can_be_called(ctx: TestContext, method: Method, user: str) -> bool:
-    """Return whether there is valid data for a function, such as an object to act on."""
-    try:
-        ctx.valid(method, user, optional="none")
-    except SetUpFailedError:
-        return False
-    return True
-
-
-def checker(ctx: TestContext, user: str) -> Method:
-    """Return a call of a protected function that shows whether a token is accepted.
-
-    Raises:
-        NotJudgedError: none is known.
-
-    """
-    found = checkers(ctx, user)
-    if not found:
-        raise NotJudgedError(
-            "no function is known that needs a session and changes nothing",
-            LINES["catalog"] if ctx.catalog.is_implicit else LINES["whoami"],
-        )
-    return found[0]
-
-
-def use(ctx: TestContext, method: Method, user: str, token: str | None, **options: Any) -> Exchange:
-    """Call a checker with valid data under some token."""
-    return ctx.call(method, ctx.valid(method, user, optional="none"), as_=user, token=token, **options)
-
-
-def alive(exchange: Exchange) -> bool:
-    """Return whether the target accepted the token."""
-    return exchange.status is not None and exchange.status != 401
 
 
 @judges("AUT-1")
@@ -112,37 +55,6 @@ def test_right_credentials(ctx: TestContext, user: str) -> None:
         ctx.sessions.end(Session(user, found))
 
 
-def _near_misses(secret: str) -> Iterator[tuple[str, str]]:
-    if secret.swapcase() != secret:
-        yield "the password in another case", secret.swapcase()
-    if secret.lower() != secret:
-        yield "the password in lower case", secret.lower()
-    if secret.upper() != secret:
-        yield "the password in upper case", secret.upper()
-    if len(secret) > 1:
-        yield "the password without its last character", secret[:-1]
-        yield "the first half of the password", secret[: len(secret) // 2]
-        other = another(random.Random(len(secret)), secret[-1])
-        yield (
-            "the password with its last character changed",
-            secret[:-1] + (other if other != secret[-1] else "x"),
-        )
-    # bcrypt reads 72 bytes.
-    if len(secret.encode()) > 72:
-        yield "the first 72 bytes of the password", secret.encode()[:72].decode(errors="ignore")
-    yield "the password and one character more", secret + "x"
-    yield "the password and a blank", secret + " "
-    yield "a blank and the password", " " + secret
-    yield "the password and U+0000", secret + "\u0000"
-    yield "the password, U+0000 and more", secret + "\u0000x"
-    for what, changed in (
-        ("the password with an accent", accented(secret)),
-        ("another text of the same 32-bit hash", same_java_hash(secret)),
-    ):
-        if changed is not None:
-            yield what, changed
-
-
 @judges("AUT-2", "AUT-12", calls=27, logins=27)
 @each_user()
 def test_wrong_credentials(ctx: TestContext, user: str) -> None:
@@ -155,10 +67,10 @@ def test_wrong_credentials(ctx: TestContext, user: str) -> None:
     name, secret = right[login.user], right[login.secret]
     # In the form of the right ones, so that they pass a schema and are compared.
     canary = another(ctx.rng, secret)
-    stranger = _unlike(ctx, name)
+    stranger = unlike(ctx, name)
     ctx.secret_registry.password(canary)
     attempts: list[tuple[str, dict[str, Any]]] = [("a wrong password", {**right, login.secret: canary})]
-    for what, miss in rotated(ctx, list(_near_misses(secret)), budgets.NEAR_PASSWORDS):
+    for what, miss in rotated(ctx, list(near_misses(secret)), budgets.NEAR_PASSWORDS):
         ctx.secret_registry.add(miss)
         attempts.append((what, {**right, login.secret: miss}))
     attempts += [
@@ -179,7 +91,7 @@ def test_wrong_credentials(ctx: TestContext, user: str) -> None:
             if each.secret not in (secret, "") and each.user != name
         ),
         ("a password that is an operator", {**right, login.secret: {"$ne": ""}}),
-        *rotated(ctx, _coerced_logins(right, login.user, login.secret, canary), budgets.COERCED_LOGINS),
+        *rotated(ctx, coerced_logins(right, login.user, login.secret, canary), budgets.COERCED_LOGINS),
     ]
     answers: dict[str, Exchange] = {}
     for index, (what, data) in enumerate(attempts):
@@ -206,36 +118,6 @@ def test_wrong_credentials(ctx: TestContext, user: str) -> None:
         actual=unknown.summary(),
         exchange=unknown,
     )
-
-
-def _coerced_logins(
-    right: dict[str, Any], user: str, secret: str, wrong: str
-) -> list[tuple[str, dict[str, Any]]]:
-    """Return wrong logins that a loose comparison, a query by example or a dictionary lookup may accept."""
-    found: list[tuple[str, dict[str, Any]]] = [
-        ("the password in an array", {**right, secret: [right[secret]]}),
-        ("the password in an object", {**right, secret: {"value": right[secret]}}),
-        ("a password that is 0", {**right, secret: 0}),
-        ("a password that is an empty array", {**right, secret: []}),
-        ("a password that is an empty object", {**right, secret: {}}),
-        ("a password that is an operator", {**right, secret: {"$gt": ""}}),
-        ("a password that is an operator", {**right, secret: {"$regex": ".*"}}),
-        ("a user that is an operator", {**right, user: {"$ne": None}, secret: wrong}),
-        ("a user that is true", {**right, user: True}),
-        ("a user that is 0", {**right, user: 0}),
-    ]
-    for name in PROTOTYPE_NAMES[:4]:
-        found += [
-            (f"a user named {name}", {user: name, secret: wrong}),
-            (f"a user named {name} without a password", {user: name, secret: None}),
-        ]
-    return [*found, *((f"a user that is {name}", {**right, user: name}) for name in ("%", "*", "null"))]
-
-
-def _unlike(ctx: TestContext, name: str) -> str:
-    """Return the name of a user that does not exist, in the form of one that does."""
-    local, at, domain = name.partition("@")
-    return another(ctx.rng, local) + at + domain
 
 
 def _neutral(exchange: Exchange, name: str) -> Any:
@@ -310,111 +192,13 @@ def test_token_in_a_trailer(ctx: TestContext, user: str) -> None:
         )
 
 
-def _constant(text: str, _: random.Random) -> str:
-    return text
-
-
-def _forgers(
-    token: str, claims: dict[str, Any], secret: str = ""
-) -> dict[str, tuple[Callable[[random.Random], str], set[int]]]:
-    """Return makers of tokens that no login gave, by description, and the statuses to accept (AUT-5).
-
-    `claims` are the user's own identifiers, and `secret` is the user's password. Random choices do not depend on the
-    token, so a seed repeats them.
-    """
-    alphabet = sorted({c for c in token if c.isalnum()}) or list("0123456789abcdef")
-
-    def changed(start: int) -> Callable[[random.Random], str]:
-        places = [*range(start, len(token)), *range(start)]
-        place = next((place for place in places if token[place].isalnum()), 0)
-        return lambda rng: token[:place] + another(rng, token[place : place + 1]) + token[place + 1 :]
-
-    twin = same_java_hash(token)
-    respelled = {
-        "in quotes": f'"{token}"',
-        "with the word Bearer before it": f"Bearer {token}",
-        "with a percent escape": percent_escaped(token),
-        "as a path": f"./{token}",
-        "with another of the same 32-bit hash": twin or "0",
-    }
-    texts = {
-        **{what: text for what, text in respelled.items() if text != token},
-        **{f"the text {text}": text for text in (*PROTOTYPE_NAMES, *EMPTY_VALUES, *WILDCARDS)},
-        **unsigned_tokens(token, claims),
-        **({"the user's own password": secret} if secret else {}),
-        **{f"the user's own {name}": str(value) for name, value in claims.items() if str(value).isascii()},
-    }
-    fixed: dict[str, tuple[Callable[[random.Random], str], set[int]]] = {
-        what: (functools.partial(_constant, text), {401}) for what, text in texts.items() if text != token
-    }
-    marked = accented(token)
-    if marked is not None:
-        fixed["with an accent"] = (functools.partial(_constant, marked), {400, 401})
-    return {
-        **fixed,
-        "random": (lambda rng: "".join(rng.choice(alphabet) for _ in token), {401}),
-        "truncated": (lambda _: token[:-1], {401}),
-        "truncated to its half": (lambda _: token[: len(token) // 2], {401}),
-        "with its first character changed": (changed(0), {401}),
-        "with a character before the middle changed": (changed(len(token) // 3), {401}),
-        "with its middle character changed": (changed(len(token) // 2), {401}),
-        "with upper and lower case swapped": (lambda _: token.swapcase(), {401}),
-        "empty": (lambda _: "", {401}),
-        "4 kB long": (lambda _: (token + "a" * 4096)[:4096], {401}),
-        "random and 4 kB long": (
-            lambda rng: "".join(rng.choice("abcdef0123456789") for _ in range(4096)),
-            {401},
-        ),
-        "a quote and SQL": (lambda _: "' OR '1'='1' -- ", {401}),
-        "SQL after the session": (lambda _: f"{token}' OR 'a'='a", {401}),
-        "with bytes outside ASCII": (lambda _: "s\xe9ss\xff\x80ion", {400, 401}),
-    }
-
-
-def _claims(ctx: TestContext, user: str | None) -> dict[str, Any]:
-    """Return the identities of a user as the claims of a structured token."""
-    if user is None:
-        return {}
-    return {name or "sub": value for name, value in reversed(learned(ctx).values.get(user, [])[:3])}
-
-
-#: Tokens of one cause are one finding: the text of each stands beside the status that is expected.
-_FAMILIES = {
-    **{f"the text {text}": "a name that every object of the language has" for text in PROTOTYPE_NAMES},
-    **{f"the text {text}": "a text that stands for no value" for text in EMPTY_VALUES},
-    **{f"the text {text}": "a wildcard" for text in WILDCARDS},
-}
-
-
-def _send_forged(ctx: TestContext, function: Method, user: str | None, sample: Sample) -> None:
-    token = ctx.sessions.of(user).token if user else "0123456789abcdef0123456789abcdef"
-    secret = ctx.profile.users[user].secret if user else ""
-    secret = secret if secret.isascii() and secret.isprintable() else ""
-    data = ctx.data_for(function, user) if ctx.resources.harmless(function) else {}
-    for what, (forge, accepted) in rotated(
-        ctx, list(_forgers(token, _claims(ctx, user), secret).items()), sample
-    ):
-        forged = forge(random.Random(ctx.rng.getrandbits(64)))
-        if forged == token:
-            continue
-        exchange = ctx.call(function, data, token=forged)
-        family = _FAMILIES.get(what, what)
-        ctx.status(
-            "AUT-5",
-            exchange,
-            accepted,
-            kind=f"a token that no login gave is not refused with 401: {family}",
-            because=f"the token was {what}" if family != what else "",
-        )
-
-
 @judges("AUT-5")
 @each_function(protected, otherwise="no function needs a session", harmless=False)
 def test_tokens_that_no_login_gave(ctx: TestContext, function: Method) -> None:
     """Send invalid tokens to each function, in turn: random, truncated, near misses, empty, long, hostile."""
     if function.effect != "read":
         ctx.need_writing()
-    _send_forged(ctx, function, ctx.somebody(function), budgets.FORGED_TOKENS)
+    send_forged_tokens(ctx, function, ctx.somebody(function), budgets.FORGED_TOKENS)
 
 
 @judges("AUT-5")
@@ -432,7 +216,7 @@ def test_tokens_that_a_language_knows(ctx: TestContext) -> None:
             "no function is known that needs a session and changes nothing",
             LINES["catalog"] if ctx.catalog.is_implicit else LINES["whoami"],
         )
-    _send_forged(ctx, methods[0], user, budgets.FORGED_TOKENS_OF_A_USER)
+    send_forged_tokens(ctx, methods[0], user, budgets.FORGED_TOKENS_OF_A_USER)
 
 
 @judges("AUT-6", "AUT-7")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 from conformance.catalog.model import Method
@@ -14,14 +13,11 @@ from conformance.generation.errors import CannotGenerate
 from conformance.helpers.builtin_names import rotated
 from conformance.helpers.claims import claiming_headers
 from conformance.helpers.comparison import bound
+from conformance.helpers.other_texts import another
 from conformance.helpers.probing import prober, probing_status, send_probe
+from conformance.helpers.session_probes import protected
 from conformance.protocol.session import SetUpFailedError
 from conformance.suites.test_access import lacking
-
-
-def protected(method: Method) -> bool:
-    """Return whether a function needs a session."""
-    return method.auth not in ("none", None)
 
 
 @judges("COD-3")
@@ -282,22 +278,6 @@ def strangers(ctx: TestContext, identifier: Any) -> list[Any]:
         # The beginning of a short identifier may be that of another object.
         return [*found, *([identifier[:-1], f"{identifier}a"] if len(identifier) >= _OPAQUE else [])]
     return []
-
-
-def another(rng: random.Random, text: str) -> str:
-    """Return a text of the same form: each letter and digit is replaced with another of its class.
-
-    The number of draws from `rng` does not depend on the text, which may come from the target.
-    """
-    rng = random.Random(rng.getrandbits(64))
-    return "".join(_other(rng, character) for character in text) or "x"
-
-
-def _other(rng: random.Random, character: str) -> str:
-    for alphabet in ("0123456789", "abcdef", "ghijklmnopqrstuvwxyz", "ABCDEF", "GHIJKLMNOPQRSTUVWXYZ"):
-        if character in alphabet:
-            return rng.choice(alphabet.replace(character, ""))
-    return character
 
 
 def deleted_identifier(ctx: TestContext, kind: str, user: str | None) -> Any:

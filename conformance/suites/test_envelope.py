@@ -14,8 +14,9 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import Scope, When, each_endpoint, each_function, each_user, judges, on
 from conformance.helpers.comparison import bound
+from conformance.helpers.other_texts import another
 from conformance.rulebook import RULES
-from conformance.suites.test_codes import another, identifiers, strangers
+from conformance.suites.test_codes import identifiers, strangers
 
 PURE = tuple(rule.id for rule in RULES.values() if rule.check)
 

@@ -8,9 +8,8 @@ from conformance.engine.markers import judges
 from conformance.engine.not_judged import LINES, NotJudgedError
 from conformance.helpers.claims import claiming_headers
 from conformance.helpers.probing import prober, probing_status
+from conformance.helpers.session_probes import checkers, protected
 from conformance.suites.test_access import lacking
-from conformance.suites.test_authentication import checkers
-from conformance.suites.test_codes import protected
 
 
 @judges("AUT-4", calls=25)

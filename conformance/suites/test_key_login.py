@@ -15,6 +15,7 @@ from conformance.engine.markers import disturbs_sessions, judges
 from conformance.engine.not_judged import LINES
 from conformance.helpers.builtin_names import PROTOTYPE_NAMES, accented, same_java_hash
 from conformance.helpers.comparison import equal
+from conformance.helpers.other_texts import another
 from conformance.helpers.randomness import LOGINS, judge_identifiers
 from conformance.helpers.sign_in import (
     CHANNELS,
@@ -29,7 +30,6 @@ from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import KeyLogin
 from conformance.protocol.session import Session, SetUpFailedError
 from conformance.schema.pointer import resolve
-from conformance.suites.test_codes import another
 
 #: Time formats of the public wrappers (protocol, section 1).
 TIMES = ("1763885000123", "1763885000.123456", "11/23/2026 10:03", "2026-11-23 10:03:20.123")

@@ -10,11 +10,11 @@ from conformance.engine.context import TestContext
 from conformance.engine.markers import disturbs_sessions, judges
 from conformance.engine.not_judged import LINES
 from conformance.helpers.comparison import equal
+from conformance.helpers.session_probes import alive, checker, use
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import Session
 from conformance.protocol.shown import as_json
 from conformance.schema.pointer import MISSING, resolve
-from conformance.suites.test_authentication import alive, checker, use
 
 #: Logins that are sent at the same time.
 _AT_ONCE = 8

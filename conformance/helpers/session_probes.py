@@ -1,0 +1,66 @@
+"""Calls that show whether a target accepts a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.catalog.model import Method
+from conformance.engine.context import TestContext
+from conformance.engine.not_judged import LINES, NotJudgedError
+from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
+
+__all__ = ["alive", "checker", "checkers", "protected", "use"]
+
+
+def protected(method: Method) -> bool:
+    """Return whether a function needs a session."""
+    return method.auth not in ("none", None)
+
+
+def checkers(ctx: TestContext, user: str) -> list[Method]:
+    """Return harmless protected functions that this user may call, the whoami function first."""
+    whoami = ctx.profile.auth.whoami
+    found = [
+        method
+        for method in ctx.catalog.methods.values()
+        if protected(method) and method.effect == "read" and ctx.resources.may_call(user, method)
+    ]
+    first = whoami.function if whoami else ""
+    found.sort(key=lambda method: (method.name != first, any(param.required for param in method.params)))
+    return [method for method in found if _can_be_called(ctx, method, user)]
+
+
+def _can_be_called(ctx: TestContext, method: Method, user: str) -> bool:
+    """Return whether there is valid data for a function, such as an object to act on."""
+    try:
+        ctx.valid(method, user, optional="none")
+    except SetUpFailedError:
+        return False
+    return True
+
+
+def checker(ctx: TestContext, user: str) -> Method:
+    """Return a call of a protected function that shows whether a token is accepted.
+
+    Raises:
+        NotJudgedError: none is known.
+
+    """
+    found = checkers(ctx, user)
+    if not found:
+        raise NotJudgedError(
+            "no function is known that needs a session and changes nothing",
+            LINES["catalog"] if ctx.catalog.is_implicit else LINES["whoami"],
+        )
+    return found[0]
+
+
+def use(ctx: TestContext, method: Method, user: str, token: str | None, **options: Any) -> Exchange:
+    """Call a checker with valid data under some token."""
+    return ctx.call(method, ctx.valid(method, user, optional="none"), as_=user, token=token, **options)
+
+
+def alive(exchange: Exchange) -> bool:
+    """Return whether the target accepted the token."""
+    return exchange.status is not None and exchange.status != 401
