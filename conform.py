@@ -78,6 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _check_options(check)
     check.add_argument("--plan", action="store_true", help="send nothing; print what would be sent")
+    stop = check.add_mutually_exclusive_group()
+    stop.add_argument(
+        "-x",
+        "--fail-fast",
+        dest="fail_fast_check",
+        action="store_true",
+        help="stop after the first failing test",
+    )
+    stop.add_argument("--max-failures", type=positive, metavar="N", help="stop after N failing tests")
     check.set_defaults(run=_check)
 
     call = verbs.add_parser(

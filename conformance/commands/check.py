@@ -124,6 +124,8 @@ def run_suites(harness: Harness) -> tuple[PytestFront, int]:
         "--import-mode=importlib",
         "--assert=plain",
     ]  # fmt: skip
+    if harness.request.max_failures is not None:
+        arguments.append(f"--maxfail={harness.request.max_failures}")
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         # These options are meant for the tests of the calling project, not for the suites.
         os.environ.pop(name, None)

@@ -58,6 +58,9 @@ def request_of(options: argparse.Namespace) -> Request:
         rules=tuple(getattr(options, "rule", ())),
         areas=tuple(getattr(options, "area", ())),
         required=tuple(getattr(options, "require", ())),
+        max_failures=1
+        if getattr(options, "fail_fast_check", False)
+        else getattr(options, "max_failures", None),
         plan=getattr(options, "plan", False),
         generate_for=getattr(options, "generate_for", None),
         cases=getattr(options, "cases", None),

@@ -95,6 +95,8 @@ class Request:
     areas: tuple[str, ...] = ()
     #: What must be judged for the gate to pass, in addition to what the profile requires.
     required: tuple[str, ...] = ()
+    #: Failing tests after which the run stops; None: it never stops for that.
+    max_failures: int | None = None
     plan: bool = False
     generate_for: float | None = None
     cases: Path | None = None
@@ -318,6 +320,8 @@ class Harness:
         parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
         for requirement in request.required if verb is None else ():
             parts += ["--require", requirement]
+        if request.max_failures is not None and verb is None:
+            parts += ["--max-failures", str(request.max_failures)]
         if request.known_from is not None:
             parts += ["--baseline-findings", str(request.known_from)]
         further = request.further if verb is None else ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from conformance import __version__
 from conformance.engine import budgets
@@ -24,10 +24,19 @@ from conformance.engine.not_judged import TargetDownError
 from conformance.engine.runnable import Runnable
 from conformance.engine.runner import Run
 from conformance.engine.scheduling import LoadShedding, Planned
-from conformance.events import EndEvent, ErrorEvent, Event, NotJudgedEvent, PhaseEndEvent, PhaseEvent
+from conformance.events import (
+    EndEvent,
+    ErrorEvent,
+    Event,
+    NoteEvent,
+    NotJudgedEvent,
+    PhaseEndEvent,
+    PhaseEvent,
+)
 from conformance.protocol.client import OutOfTimeError
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES
+from conformance.text import plural
 
 __all__ = ["SuiteRun"]
 
@@ -116,6 +125,15 @@ class SuiteRun:
     def leave_out(self, rule: str, reason: str) -> None:
         """Report that a rule is not judged, because of what was asked for."""
         self.emit(NotJudgedEvent(rule, reason=reason))
+
+    def stop_after_failures(self, failures: int, left: Iterable[SuiteTest]) -> None:
+        """Report that the run stopped after this number of failing tests, and the rules of the tests that are left."""
+        tests = plural(failures, "failing test")
+        rules = {rule: None for test in left for rule in test.rules}
+        for rule in rules:
+            self.leave_out(rule, f"the run stopped after {tests}")
+        if rules:
+            self.emit(NoteEvent(f"the run stopped after {tests}, as was asked for"))
 
     def collect(self) -> list[SuiteTest]:
         """Return the tests for the wanted rules."""

@@ -76,6 +76,8 @@ class ReportBuilder:
         self.exchanges = 0
         self.resets = 0
         self.at = 0.0
+        #: Seconds from the start of the log to the first finding.
+        self.first_finding: float | None = None
         self.errors: dict[tuple[str | None, str, bool], dict[str, Any]] = {}
         self.leftovers: dict[object, dict[str, Any]] = {}
         self.notes: dict[str, None] = {}
@@ -130,6 +132,8 @@ class ReportBuilder:
 
     def _take_finding(self, event: FindingFields) -> None:
         if result := self._result(event.rule):
+            if self.first_finding is None:
+                self.first_finding = self.at
             kind = event.kind or ""
             key = (event.function, kind)
             if key not in result.findings:
@@ -319,6 +323,7 @@ class ReportBuilder:
             "seed": run.seed,
             "budget": run.budget,
             "strict": run.strict,
+            "first_finding": None if self.first_finding is None else round(self.first_finding, 3),
             "requests": self._sent() + requests(load),
             "resets": self.resets,
             "interrupted": interrupted,

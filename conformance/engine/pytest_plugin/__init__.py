@@ -150,10 +150,14 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     items = {item.stash[_TEST]: item for item in session.items if _TEST in item.stash}
     others = [item for item in session.items if _TEST not in item.stash]
+    left = dict.fromkeys(items)
     for item in itertools.chain((items[test] for test in reported.suite_run.schedule()), others):
         # The next test is not known yet. Fixtures that tests share are made once for the whole run anyhow.
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        if _TEST in item.stash:
+            left.pop(item.stash[_TEST], None)
         if session.shouldfail:
+            reported.suite_run.stop_after_failures(session.testsfailed, left)
             raise session.Failed(session.shouldfail)
         if session.shouldstop:
             raise session.Interrupted(session.shouldstop)

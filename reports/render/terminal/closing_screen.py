@@ -365,6 +365,8 @@ def _footer(page: Page, report: Mapping[str, Any], folder: Path | None) -> None:
     facts += [plural(report["requests"], "request"), f"{report['seconds']:.1f} s"]
     facts += [plural(report["resets"], "reset") + " of the target"] if report["resets"] else []
     page.field("run", " · ".join(facts))
+    if report.get("first_finding") is not None:
+        page.field("first", f"finding after {report['first_finding']:.1f} s")
     if folder is not None:
         page.raw("report", str(folder / "report.json"))
 
