@@ -25,6 +25,7 @@ __all__ = ["SUITES", "SuiteTest", "collect", "describe", "functions_of_suites", 
 SUITES = (
     "test_cases",
     "test_http",
+    "test_verbs",
     "test_request",
     "test_channels",
     "test_transport",
