@@ -107,7 +107,8 @@ VIEWS_BESIDE_REFUSED = sample(2, 8)
 BROKEN_BODIES: ByBudget[int | None] = ByBudget(2, None, None)
 LENIENT_BODIES: ByBudget[int | None] = ByBudget(1, None, None)
 
-#: On how many endpoints each form of a call, and each header of negotiation, is tried; None: on all.
+#: On how many endpoints each ordinary request, form of a call and header of negotiation is tried; None: on all.
+USUAL_REQUESTS: ByBudget[int | None] = ByBudget(1, 3, None)
 FORMS: ByBudget[int | None] = ByBudget(1, None, None)
 NEGOTIATIONS: ByBudget[int | None] = ByBudget(1, 3, None)
 

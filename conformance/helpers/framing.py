@@ -57,6 +57,21 @@ class Framing:
         """Return an unambiguous call that leaves the connection open."""
         return self._head + b"Content-Length: %d\r\n\r\n" % len(self._call) + self._call
 
+    def usual(self) -> Iterator[Ambiguous]:
+        """Yield unambiguous requests without a hidden one, for each way in which a target may refuse."""
+        call = self._call
+        length = b"Content-Length: %d\r\n\r\n"
+        open_head = self._client.head("POST", self._endpoint, [("Content-Type", "application/json")])
+        nowhere = self._begin("POST", f"{self._endpoint}/nowhere")
+        broken = call[:-1]
+        yield Ambiguous("an unknown function", self.plain())
+        yield Ambiguous("a body that is not JSON", self._head + length % len(broken) + broken)
+        yield Ambiguous("an empty body", self._head + length % 0)
+        yield Ambiguous("a call without a session", open_head + length % len(call) + call)
+        yield Ambiguous("a call to no endpoint", nowhere + length % len(call) + call)
+        for verb in ("GET", "OPTIONS", "DELETE"):
+            yield Ambiguous(f"{verb} without a body", self._begin(verb, self._endpoint) + b"\r\n")
+
     def every(self) -> Iterator[Ambiguous]:
         """Yield the ambiguous requests."""
         yield from self._two_lengths()
@@ -149,6 +164,16 @@ class Framing:
             ("something behind it", hexed + b"x"),
         ):
             yield self._made(f"a chunk size with {what}", FRAMED, self._chunks(size))
+        for what, length in (("an empty Content-Length", b""), ("a negative Content-Length", b"-1")):
+            yield self._made(what, b"Content-Length: " + length + b"\r\n", b"")
+        size = b"%x" % count
+        for what, chunks in (
+            ("a chunk size that ends with a bare carriage return", size + b"\r" + self._call + END),
+            ("a chunk that ends with other bytes", size + b"\r\n" + self._call + b"xx0\r\n\r\n"),
+            ("a chunk that ends with a bare line feed", size + b"\r\n" + self._call + b"\n0\r\n\r\n"),
+            ("a last chunk with bare line feeds", size + b"\r\n" + self._call + b"\r\n0\n\n"),
+        ):
+            yield self._made(what, FRAMED, chunks)
         bare = b"%x;a\n" % count + self._call + b"\r\n0\r\n\r\n"
         yield self._made("a chunk size that ends with a bare line feed", FRAMED, bare)
 

@@ -37,6 +37,10 @@ MAX_ORDINARY_BODY_BYTES = 1024 * 1024
 #: Strictly, a request target consists of visible ASCII characters and has no fragment (RFC 9112, section 3.2).
 _ORDINARY_TARGET = re.compile(r"[!-\"$-~]+")
 
+#: Exchanges that are stored with the bytes that followed their response, and an answer that a target may send unasked.
+MAX_SURPLUS = 20
+_TIMED_OUT = re.compile(rb"\s*HTTP/1\.[01] 408")
+
 #: Headers of every request that a call may replace by its own.
 _REPLACED = frozenset({"accept", "user-agent"})
 
@@ -104,7 +108,9 @@ class Client:
         self._envelope_extra = envelope_extra
         self._tls = _tls_context(self.address.scheme, ca)
         self._lock = threading.Lock()
-        self._idle: list[Connection] = []
+        #: Idle connections, each with the last exchange on it.
+        self._idle: list[tuple[Connection, Exchange]] = []
+        self._surplus: list[tuple[Exchange, bytes]] = []
         self._common = [
             ("Host", self.address.authority),
             ("User-Agent", "coursio-conform"),
@@ -129,7 +135,7 @@ class Client:
     def close(self) -> None:
         """Close every idle connection."""
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[0].close()
 
     def send(
         self,
@@ -331,7 +337,7 @@ class Client:
                 try:
                     with self._turn() as waited:
                         deadline, begun = deadline + waited, begun + waited
-                        connection = None if fresh or again else _take_idle(self._idle)
+                        connection = None if fresh or again else self._take_idle()
                         reused = connection is not None
                         if connection is None:
                             connection = Connection(self.address, self._tls, deadline=deadline)
@@ -347,13 +353,38 @@ class Client:
         except WireError as error:
             exchange.failure = error.failure
         else:
+            self._note_surplus(connection, exchange)
             # A target that refuses another verb may leave its body unread and take it for the next request. SEC-6
             # tests that; no other request may get that response.
             if fresh or (exchange.request.verb != "POST" and exchange.request.body):
                 connection.close()
             elif connection.open:
-                self._idle.append(connection)
+                self._idle.append((connection, exchange))
         self._number(exchange, begun)
+
+    def _take_idle(self) -> Connection | None:
+        """Remove and return an idle connection that is still open, or None; close the stale ones."""
+        while True:
+            try:
+                connection, last = self._idle.pop()
+            except IndexError:
+                return None
+            if not connection.stale:
+                return connection
+            self._note_surplus(connection, last)
+            connection.close()
+
+    def _note_surplus(self, connection: Connection, exchange: Exchange) -> None:
+        """Take note of bytes that followed a response; a 408 (Request Timeout) may be sent to an idle connection."""
+        surplus, connection.surplus = connection.surplus, b""
+        unasked = surplus.strip() and not _TIMED_OUT.match(surplus) and exchange.request.well_formed
+        if unasked and len(self._surplus) < MAX_SURPLUS:
+            self._surplus.append((exchange, surplus))
+
+    def take_surplus(self) -> list[tuple[Exchange, bytes]]:
+        """Return the exchanges after whose response more bytes arrived, each with them, and forget them."""
+        found, self._surplus = self._surplus, []
+        return found
 
     def _number(self, exchange: Exchange, begun: float) -> None:
         """Set the time that an exchange took, and its number in the order of completion."""
@@ -426,18 +457,6 @@ def _body_headers(
         yield "Transfer-Encoding", "chunked"
     elif body or verb not in ("GET", "HEAD"):
         yield "Content-Length", str(len(body))
-
-
-def _take_idle(idle: list[Connection]) -> Connection | None:
-    """Remove and return an idle connection that is still open, or None; close the stale ones."""
-    while True:
-        try:
-            connection = idle.pop()
-        except IndexError:
-            return None
-        if not connection.stale:
-            return connection
-        connection.close()
 
 
 def _tls_context(scheme: str, ca: Path | None) -> ssl.SSLContext | None:

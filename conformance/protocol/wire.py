@@ -44,6 +44,9 @@ MAX_HEAD_BYTES = 256 * 1024
 #: Maximum number of values in a large JSON text; each takes a hundred bytes or more when it is parsed.
 MAX_JSON_VALUES = 250_000
 
+#: Bytes that are retained of what arrives unasked.
+MAX_SURPLUS_BYTES = 4096
+
 #: Raw bytes of a response that are retained.
 MAX_RETAINED_RAW_BYTES = 1024 * 1024
 
@@ -279,6 +282,8 @@ class Connection:
 
         """
         self.open = True
+        #: The beginning of what arrived after the last response and that no request asked for.
+        self.surplus = b""
         self._broken_off = False
         try:
             self.socket = _connect(address, deadline)
@@ -312,7 +317,7 @@ class Connection:
             return True
         try:
             self.socket.settimeout(0)
-            self.socket.recv(1)
+            self.surplus = self.socket.recv(MAX_SURPLUS_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except OSError:
@@ -381,6 +386,8 @@ class Connection:
                 if reader.feed(data):
                     break
             response = reader.response(b"".join(raw))
+            if reader.beyond:
+                self.surplus = b"".join(raw[-1:])[-MAX_SURPLUS_BYTES:]
         except WireError as error:
             self.close()
             error.received = error.received or b"".join(raw[:2])[:4096]

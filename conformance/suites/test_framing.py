@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
-from conformance.engine.markers import each_endpoint, judges
+from conformance.engine.markers import When, each_endpoint, judges
 from conformance.engine.not_judged import NotJudgedError
-from conformance.helpers.builtin_names import rotated
+from conformance.helpers.builtin_names import dealt, rotated
 from conformance.helpers.framing import Ambiguous, Framing, statuses
 from conformance.helpers.probing import prober
 from conformance.protocol.ownership import UnownedTargetError
+from conformance.rulebook.findings import Key
 
 #: Seconds to wait for a second response where the statuses do not distinguish the responses.
 SILENCE_SECONDS = 0.6
+
+#: The key of the exchanges that were followed by bytes nobody asked for.
+SURPLUS: Key = ("SEC-6", None, "surplus")
 
 
 def _framing(ctx: TestContext, endpoint: str) -> Framing:
@@ -43,6 +49,48 @@ def test_where_a_request_to_an_endpoint_ends(ctx: TestContext, endpoint: str) ->
     framing = _framing(ctx, endpoint)
     for ambiguous in rotated(ctx, list(framing.every()), budgets.AMBIGUOUS_REQUESTS):
         _judge_if_allowed(ctx, framing, endpoint, ambiguous, bool(ctx.rng.getrandbits(1)))
+
+
+@judges("SEC-6")
+@each_endpoint()
+def test_one_answer_to_each_request(ctx: TestContext, endpoint: str) -> None:
+    """Send an ordinary request, and one that closes the connection behind it: there must not be a third answer."""
+    framing = _framing(ctx, endpoint)
+    label = ctx.caller.label(f"{endpoint}.")
+    for request in dealt(ctx, list(framing.usual()), budgets.USUAL_REQUESTS):
+        exchange, received = ctx.client.send_bytes(request.data + framing.last, function=label)
+        count = len(statuses(received))
+        ctx.judge(
+            "SEC-6",
+            count <= 2,
+            kind="a request gets more than one answer",
+            expected=f"{request.what}: one answer, and one to the request behind it",
+            actual=f"{count} answers to the two requests",
+            exchange=exchange,
+        )
+
+
+@judges("SEC-6", when=When.LAST)
+def test_nothing_follows_an_answer(ctx: TestContext) -> None:
+    """Report bytes that followed an answer on a connection of the run, which no request asked for."""
+    if ctx.only is not None:
+        for exchange in ctx.run.remembered.get((ctx.name, SURPLUS), []):
+            ctx.client.resend(exchange, None)
+            time.sleep(SILENCE_SECONDS)
+            ctx.client.resend(exchange, None)
+    found = ctx.client.take_surplus()
+    for exchange, surplus in found:
+        ctx.run.remembered.setdefault((ctx.name, SURPLUS), []).append(exchange)
+        ctx.judge(
+            "SEC-6",
+            False,
+            kind="bytes that nobody asked for follow an answer",
+            expected="one answer to a request, and nothing behind it",
+            actual=f"behind the answer: {surplus[:80]!r}",
+            exchange=exchange,
+        )
+    if not found:
+        ctx.run.observer.judged("SEC-6")
 
 
 def _judge_if_allowed(
