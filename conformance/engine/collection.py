@@ -31,6 +31,7 @@ SUITES = (
     "test_transport",
     "test_forms",
     "test_negotiation",
+    "test_wire",
     "test_formats",
     "test_lenient_values",
     "test_envelope",

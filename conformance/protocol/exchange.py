@@ -183,7 +183,17 @@ class Exchange:
 
         None when the body is JSON after decoding, or has no coding.
         """
-        if self.response is None or self.json.error is None:
+        return None if self.response is None or self.json.error is None else self._content_coding()
+
+    @property
+    def unasked_coding(self) -> str | None:
+        """The content coding of a body where the request does not accept it; None where there is none."""
+        coding = self._content_coding()
+        return None if coding is None or coding[1] else coding[0]
+
+    def _content_coding(self) -> tuple[str, bool] | None:
+        """Return the content coding of the response, and whether the request accepts it; None if it has none."""
+        if self.response is None:
             return None
         names = ",".join(self.response.values("Content-Encoding")).lower().split(",")
         coding = ", ".join(name for name in map(str.strip, names) if name not in ("", "identity"))

@@ -20,6 +20,8 @@ from conformance.rulebook.model import (
 _ENVELOPE = b'{"isError":false,"errMsg":null,"data":{}}'
 _BROTLI = b"\x1b\x2c\x00\xf8\xa5\x01"
 _IN_BROTLI = (("Content-Type", "application/json"), ("Content-Encoding", "br"))
+#: The headers of a body that is shown as it is after decoding.
+_IN_GZIP = (("Content-Type", "application/json"), ("Content-Encoding", "gzip"))
 _CALL = "General: «An API method is always called via an HTTP POST request to an entity-named endpoint»"
 
 suite_rule(
@@ -66,6 +68,7 @@ def _bytes_shown(body: bytes) -> str:
         reply(200, body=b'{"isError":false,"errMsg":null,"data":{"n":' + b"9" * 5000 + b',"m":1e400}}'),
         reply(200, body=b'{"isError":false,"errMsg":null,"data":[{"id":1},{"id":2}]}'),
         reply(405, body=b'"no such verb"', verb="GET"),
+        reply(200, body=_ENVELOPE, headers=_IN_GZIP, sent_headers=(("Accept-Encoding", "deflate, gzip"),)),
     ],
     fails=[
         reply(200, body=b""),
@@ -84,6 +87,7 @@ def _bytes_shown(body: bytes) -> str:
         reply(200, body=_ENVELOPE[:-1]),
         reply(405, body=b"Method Not Allowed", verb="PUT"),
         reply(200, body=_BROTLI, headers=_IN_BROTLI),
+        reply(200, body=_ENVELOPE, headers=_IN_GZIP),
         reply(200, body=_BROTLI, headers=_IN_BROTLI, sent_headers=(("Accept-Encoding", "gzip"),)),
     ],
 )
@@ -96,8 +100,14 @@ def body_is_json(exchange: Exchange) -> Outcome:
     if not response.body and request.verb != "POST":
         return not_applicable
     error = exchange.json.error
-    if error is None:
+    if error is None and exchange.unasked_coding is None:
         return holds
+    if error is None:
+        return broken(
+            expected="a body that is exactly one JSON text (RFC 8259), not compressed unless the request accepts that",
+            actual=f"Content-Encoding: {exchange.unasked_coding}, which the request did not ask for",
+            kind="a content coding that was not asked for",
+        )
     if error.startswith("nested too deep"):
         return (
             not_applicable  # RFC 8259 lets a parser limit the depth, and this one cannot read deeper texts.
