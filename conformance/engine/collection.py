@@ -38,6 +38,7 @@ SUITES = (
     "test_nothing_yet",
     "test_codes",
     "test_builtin_identifiers",
+    "test_spellings",
     "test_authentication",
     "test_sign_in",
     "test_intermediaries",

@@ -28,7 +28,8 @@ suite_rule(
     level=Level.MUST,
     clause=_DENIED,
     title="Rights cannot be raised through data",
-    why="A server that copies whatever it is sent into its records makes anyone an administrator.",
+    why="A server that copies whatever it is sent into its records makes anyone an administrator; "
+    "one that merges it reaches the prototype of all its objects.",
 )
 
 suite_rule(
@@ -36,5 +37,6 @@ suite_rule(
     level=Level.MUST,
     clause=_DENIED,
     title="Lists show no object that reading one by one refuses",
-    why="A list that forgot the filter gives away what the single read protects.",
+    why="A list that forgot the filter gives away what the single read protects, "
+    "as do two filters joined by an OR without brackets.",
 )

@@ -22,7 +22,8 @@ suite_rule(
     level=Level.MUST,
     clause=_LOGIN,
     title="Wrong credentials give no session",
-    why="A password that need not match in case, in length or at all protects nobody.",
+    why="A password that need not match in case, in length or at all protects nobody; "
+    "nor does a name that is looked up as a pattern.",
 )
 
 suite_rule(
@@ -30,7 +31,8 @@ suite_rule(
     level=Level.MUST,
     clause=_TOGETHER,
     title="The session works with any later call",
-    why="Clients keep one session for hours, over many connections and behind load balancers.",
+    why="Clients keep one session for hours, over many connections and behind load balancers; "
+    "a login of somebody else's that fails inside it must not end it.",
 )
 
 suite_rule(
@@ -38,7 +40,8 @@ suite_rule(
     level=Level.MUST,
     clause=_REQUIRED,
     title="Every protected function without a token is refused with 401",
-    why="One function that forgot to ask is an open door, and clients know by 401 that they must sign in.",
+    why="One function that forgot to ask is an open door, and clients know by 401 that they must sign in. "
+    "Headers that a proxy would set can be set by anyone.",
 )
 
 suite_rule(
@@ -46,7 +49,8 @@ suite_rule(
     level=Level.MUST,
     clause=_REQUIRED,
     title="A token that no login gave is refused with 401",
-    why="A token that is only compared in part, or looked up by pasting it into a query, lets strangers in.",
+    why="A token that is only compared in part, or looked up by pasting it into a query, lets strangers in; "
+    "so does one whose claims are believed without a signature.",
 )
 
 suite_rule(
@@ -78,7 +82,8 @@ suite_rule(
     level=Level.MUST,
     clause=_LOGIN,
     title="Two logins of one user give two sessions, and both work",
-    why="People use a phone and a computer; with one session for both, signing out of one ends the other.",
+    why="People use a phone and a computer; with one session for both, signing out of one ends the other. "
+    "Logins in the same instant must not share one either.",
 )
 
 suite_rule(
@@ -111,7 +116,8 @@ suite_rule(
     level=Level.MUST,
     clause=_LOGIN,
     title="A login does not adopt a token of the client's choosing",
-    why="Whoever plants a token before the victim signs in would share the session afterwards (fixation).",
+    why="Whoever plants a token before the victim signs in would share the session afterwards (fixation). "
+    "A token that was logged out is such a token.",
 )
 
 suite_rule(

@@ -124,7 +124,8 @@ suite_rule(
     level=Level.MUST,
     clause=f"{_CODES}: «Function doesn't exist»",
     title="An unknown endpoint is 404",
-    why="A misspelt address must not be answered as if somebody were there.",
+    why="A misspelt address must not be answered as if somebody were there: a guard that compares paths "
+    "lets such spellings pass.",
 )
 
 suite_rule(

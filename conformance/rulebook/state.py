@@ -20,7 +20,8 @@ suite_rule(
     level=Level.MUST,
     clause=_RESULT,
     title="What was changed reads as changed, and only that",
-    why="A change of the title that empties the description loses data that nobody touched.",
+    why="A change of the title that empties the description loses data that nobody touched; "
+    "so does one that overwrites another of the same moment.",
 )
 
 suite_rule(
@@ -44,7 +45,8 @@ suite_rule(
     level=Level.MUST,
     clause=_RESULT,
     title="Concurrent creates are all kept, each with its own identifier",
-    why="An identifier computed as «the highest plus one» gives two users one object, and only under load.",
+    why="An identifier computed as «the highest plus one» gives two users one object, and only under load. "
+    "A create sent twice by a nervous finger must not be an internal error.",
 )
 
 suite_rule(
