@@ -106,6 +106,10 @@ class Ownership:
         """Return whether the run created the object with this identifier."""
         return plain(identifier) in self._made.get(kind, ())
 
+    def knows(self, kind: str, identifier: Any) -> bool:
+        """Return whether the identifier was observed as that of an object of the kind, whoever created it."""
+        return plain(identifier) in self._seen.get(kind, ())
+
     def highest(self, kind: str) -> int | None:
         """Return the highest number observed as an identifier of a kind, or None."""
         numbers = [int(text) for text in self._seen.get(kind, ()) if _DECIMAL.fullmatch(text)]

@@ -258,7 +258,13 @@ _OPAQUE = 16
 
 
 def strangers(ctx: TestContext, identifier: Any) -> list[Any]:
-    """Return identifiers of the same form that belong to no object."""
+    """Return identifiers of the same form that belong to no object that the run has seen."""
+    ownership, kinds = ctx.run.ownership, ctx.catalog.kinds
+    candidates = _of_the_same_form(ctx, identifier)
+    return [value for value in candidates if not any(ownership.knows(kind, value) for kind in kinds)]
+
+
+def _of_the_same_form(ctx: TestContext, identifier: Any) -> list[Any]:
     rng = ctx.rng
     if isinstance(identifier, bool):
         return []

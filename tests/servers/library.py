@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.servers import launch, schema
 from tests.servers.library_catalog import PROFILE, document
@@ -1363,6 +1363,19 @@ class Handler(BaseHTTPRequestHandler):
             pass
 
 
+class Answering(Protocol):
+    """What the reader of HTTP asks of a service."""
+
+    def bug(self, *names: str) -> bool:
+        """Return whether the service has one of these defects."""
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a request."""
+
+    def error(self, status: int, message: str, name: str | None) -> Reply:
+        """Return a refusal; `name` is the function that was called, where it is known."""
+
+
 class Server(ThreadingHTTPServer):
     """The listening socket."""
 
@@ -1370,9 +1383,9 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 1024
 
-    def __init__(self, port: int, library: Library) -> None:
+    def __init__(self, port: int, library: Answering, handler: type[Handler] = Handler) -> None:
         self.library = library
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(("127.0.0.1", port), handler)
 
     def server_bind(self) -> None:
         """Bind, without asking for the host's name."""

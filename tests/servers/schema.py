@@ -12,11 +12,19 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 
 EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(?:\.[^\s@.]+)+")
 UNSTORABLE = re.compile("[\\0\\ud800-\\udfff]")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DATE_TIME = re.compile(
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt](?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+    r"(?:\.[0-9]+)?(?P<offset>[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?://)?[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*")
+BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class Written(float):
@@ -129,7 +137,40 @@ def is_date(text: str) -> bool:
     return True
 
 
-FORMATS = {"email": lambda text: EMAIL.fullmatch(text) is not None, "date": is_date}
+def is_date_time(text: str) -> bool:
+    """Whether it is a date-time of RFC 3339; a leap second may stand at the end of a minute."""
+    found = DATE_TIME.fullmatch(text)
+    if found is None or not is_date(found["date"]):
+        return False
+    offset = found["offset"]
+    ahead = 0 if offset in "Zz" else int(offset[1:3]) * 60 + int(offset[4:])
+    if offset not in "Zz" and int(offset[4:]) > 59:
+        return False
+    minute = int(found["hour"]) * 60 + int(found["minute"])
+    if int(found["hour"]) > 23 or int(found["minute"]) > 59 or ahead >= 1440:
+        return False
+    last = (minute + (ahead if offset[0] == "-" else -ahead)) % 1440 == 1439
+    return int(found["second"]) < (61 if last else 60)
+
+
+def is_uri(text: str) -> bool:
+    """Whether it is a URI of RFC 3986 with a scheme."""
+    return URI.fullmatch(text) is not None and BAD_ESCAPE.search(text) is None
+
+
+FORMATS: dict[str, Callable[[str], bool]] = {
+    "email": lambda text: EMAIL.fullmatch(text) is not None,
+    "date": is_date,
+    "date-time": is_date_time,
+    "uuid": lambda text: UUID.fullmatch(text) is not None,
+    "uri": is_uri,
+}
+#: The formats of numbers, which are bounds.
+BOUNDS: dict[str, tuple[float, float]] = {
+    **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32)},
+    "float": (-3.4028234663852886e38, 3.4028234663852886e38),
+}
 
 
 def resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +186,8 @@ def resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 def violation(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> str | None:
     """The keyword that the value breaks, or None."""
     schema = resolve(schema, root)
+    if value is None and schema.get("nullable") is True:
+        return None
     if "anyOf" in schema and all(violation(value, option, root) for option in schema["anyOf"]):
         return "anyOf"
     kinds = schema.get("type")
@@ -186,9 +229,19 @@ def _number(value: int | float, schema: dict[str, Any]) -> str | None:
         return "maximum"
     if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:
         return "exclusiveMinimum"
-    if "multipleOf" in schema and Decimal(value) % Decimal(str(schema["multipleOf"])) != 0:
+    if "exclusiveMaximum" in schema and value >= schema["exclusiveMaximum"]:
+        return "exclusiveMaximum"
+    low, high = BOUNDS.get(schema.get("format", ""), (-math.inf, math.inf))
+    if not low <= value <= high:
+        return "format"
+    if "multipleOf" in schema and Fraction(repr_of(value)) % Fraction(str(schema["multipleOf"])) != 0:
         return "multipleOf"
     return None
+
+
+def repr_of(value: int | float) -> str:
+    """The number in decimal, in the fewest digits that a double needs."""
+    return str(value) if isinstance(value, int) else repr(float(value))
 
 
 def _array(value: list[Any], schema: dict[str, Any], root: dict[str, Any]) -> str | None:
@@ -213,6 +266,10 @@ def _object(value: dict[str, Any], schema: dict[str, Any], root: dict[str, Any])
         return "required"
     if len(value) > schema.get("maxProperties", len(value)):
         return "maxProperties"
+    if len(value) < schema.get("minProperties", 0):
+        return "minProperties"
+    if "propertyNames" in schema and any(violation(name, schema["propertyNames"], root) for name in value):
+        return "propertyNames"
     others = schema.get("additionalProperties", True)
     for name, member in value.items():
         if name in properties:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -65,12 +65,14 @@ def judge(
     read_only: bool = False,
     jobs: int = 1,
     until_found: bool = False,
+    until_any: Sequence[str] = (),
     generated: float = 1.0,
+    seconds: float = MAX_SECONDS,
 ) -> dict[str, Any]:
     """Check a target against these rules (all by default) and return the validated report.
 
-    With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed. `generated` is
-    the part of the budget's requests that generated payloads get.
+    With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed; with `until_any`
+    as soon as one of those rules has one. `generated` is the part of the budget's requests that generated payloads get.
     """
     request = Request(
         target=target,
@@ -89,25 +91,28 @@ def judge(
         if not isinstance(event, ExchangeEvent):
             events.append(record_of(event))
 
+    def found() -> bool:
+        assert suite_run.run is not None
+        observer = suite_run.run.observer
+        seen = {key[0] for key in (*observer.every, *observer.take())}
+        return bool(seen & set(until_any)) if until_any else harness.wanted <= seen
+
+    ends_early = until_found or bool(until_any)
     suite_run = SuiteRun(harness, emit)
     try:
         suite_run.begin("test")
-        run = suite_run.open(confirm=not until_found, deadline=MAX_SECONDS)
+        run = suite_run.open(confirm=not ends_early, deadline=seconds)
         suite_run.plan(suite_run.collect())
         if run.payload_budget.requests is not None:
             # The requests of a budget decide here; how fast this machine sends them must not.
             run.payload_budget.seconds *= 20
             run.payload_budget.requests = round(run.payload_budget.requests * generated)
-        if until_found:
-            run.payload_budget.enough = lambda: (
-                harness.wanted <= {key[0] for key in (*run.observer.every, *run.observer.take())}
-            )
+        if ends_early:
+            run.payload_budget.enough = found
         try:
-            suite_run.run_all(
-                until=lambda: until_found and harness.wanted <= {key[0] for key in run.observer.every}
-            )
+            suite_run.run_all(until=lambda: ends_early and found())
         finally:
-            if until_found:
+            if ends_early:
                 run.client.close()
             else:
                 suite_run.finish()
@@ -174,8 +179,10 @@ def _server(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Run the reference service in a thread, with these faults; yield its base URL and its catalogue.
+def serving_here(
+    *faults: str, change: Callable[[Service], Service] | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run the reference service in a thread, with these faults or a change; yield its base URL and its catalogue.
 
     This saves the start of a process, which for hundreds of faults takes most of the time.
     """
@@ -188,6 +195,8 @@ def serving_here(*faults: str) -> Iterator[tuple[str, dict[str, Any]]]:
         service = Service(":memory:")
         for name in faults:
             service = FAULTS[name](service)
+        if change is not None:
+            service = change(service)
         config = uvicorn.Config(
             service,
             http=service.protocol or server.Protocol,
