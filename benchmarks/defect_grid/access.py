@@ -105,9 +105,28 @@ def _skip_reference(host: Host, f: Function, path: tuple[str, ...], kind: str, *
 # --- lists
 
 
+def mixed(view: View) -> list[Function]:
+    """Return the lists in which rows of several users could stand.
+
+    A list that asks for an object of the caller's own holds the caller's rows alone: nobody else can refer to it.
+    """
+    made = view.kinds()
+    return [
+        f for f in owned(view, "list") if not any(f.params[name].get("x-ref") in made for name in f.required)
+    ]
+
+
+def _free(view: View, f: Function) -> list[str]:
+    """Return the filters that rows of other users can pass."""
+    made = view.kinds()
+    return [
+        name for name, part in f.params.items() if name not in f.required and part.get("x-ref") not in made
+    ]
+
+
 @template("list.of-everybody", "ACC-4", areas=AREAS)
 def list_of_everybody(view: View) -> Iterator[Spot]:
-    for f in owned(view, "list"):
+    for f in mixed(view):
         yield (
             f.name,
             "list",
@@ -117,9 +136,9 @@ def list_of_everybody(view: View) -> Iterator[Spot]:
 
 @template("list.of-everybody-with-filter", "ACC-4", "ACC-2", areas=(*AREAS, "PAG-8"))
 def list_with_filter(view: View) -> Iterator[Spot]:
-    for f in owned(view, "list"):
-        for name in f.params:
-            if name not in f.required:
+    for f in mixed(view):
+        for name in _free(view, f):
+            if name:
                 yield (f"{f.name}:{name}", "list, by filter",
                        lambda host, f=f, name=name: host.everybody(
                            lambda call, kind: call.name == f.name and kind == f.kind
@@ -128,8 +147,8 @@ def list_with_filter(view: View) -> Iterator[Spot]:
 
 @template("list.of-everybody-with-two-filters", "ACC-4", "ACC-2", areas=(*AREAS, "PAG-8"))
 def list_with_two_filters(view: View) -> Iterator[Spot]:
-    for f in owned(view, "list"):
-        names = [name for name in f.params if name not in f.required]
+    for f in mixed(view):
+        names = _free(view, f)
         for first, second in itertools.pairwise(names):
             yield (f"{f.name}:{first}+{second}", "list, by two filters",
                    lambda host, f=f, pair=(first, second): host.everybody(
@@ -139,7 +158,7 @@ def list_with_two_filters(view: View) -> Iterator[Spot]:
 
 @template("list.of-everybody-when-paged", "ACC-4", "PAG-8", areas=AREAS)
 def list_when_paged(view: View) -> Iterator[Spot]:
-    for f in owned(view, "list"):
+    for f in mixed(view):
         for member in ("pageStart", "pageLength"):
             yield (f"{f.name}:{member}", "list, paged",
                    lambda host, f=f, member=member: host.everybody(

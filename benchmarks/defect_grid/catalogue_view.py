@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -229,8 +228,18 @@ def bounded(schema: Any) -> Any:
     return out
 
 
+_VALIDATORS: dict[str, Callable[[Any], bool]] = {}
+
+
 def validator(schema: Schema) -> Callable[[Any], bool]:
     """Return a predicate of the values that a schema allows."""
+    key = repr(schema)
+    if key not in _VALIDATORS:
+        _VALIDATORS[key] = _compiled(schema)
+    return _VALIDATORS[key]
+
+
+def _compiled(schema: Schema) -> Callable[[Any], bool]:
     compiled = jsonschema_rs.Draft202012Validator(bounded(schema), validate_formats=True)
 
     def valid(value: Any) -> bool:
@@ -285,9 +294,3 @@ def altered(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
 def at_pointer(value: Any, pointer: str, change: Callable[[Any], Any]) -> Any:
     """Return a copy of a result with the part at a JSON pointer changed."""
     return altered(value, tuple(pointer.split("/")[1:]), change)
-
-
-@functools.cache
-def plain_text(low: int, high: int | None) -> str:
-    """Return a plain text of an allowed length."""
-    return "a" * (max(low, 1) if high is None else min(max(low, 1), high))

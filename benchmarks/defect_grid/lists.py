@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from benchmarks.defect_grid.access import mixed
 from benchmarks.defect_grid.catalogue_view import Function, View
 from benchmarks.defect_grid.injector import Host
 from benchmarks.defect_grid.template import Spot, template
@@ -108,11 +109,6 @@ _paging(
 )
 _paging("length-zero-is-all", ("PAG-7",), lambda p, c: (p.start, p.length or None))
 _paging(
-    "length-null-is-ten",
-    ("PAG-3", "PAG-5"),
-    lambda p, c: (p.start, 10 if "pageLength" in c.message and p.length is None else p.length),
-)
-_paging(
     "past-the-end-is-the-last",
     ("PAG-4",),
     lambda p, c: (min(p.start, 1) if p.start > 10_000 else p.start, p.length),
@@ -201,7 +197,7 @@ def needs_length(view: View) -> Iterator[Spot]:
 
 @template("page.paged-shows-others", "PAG-8", "ACC-4", areas=AREAS)
 def paged_shows_others(view: View) -> Iterator[Spot]:
-    for f in paged(view):
+    for f in mixed(view):
         if f.auth != "none":
             yield (f.name, "list",
                    lambda host, f=f: host.everybody(
