@@ -54,10 +54,7 @@ def run(
     """Yield the result of each defect, as it comes."""
     due = [instance for instance in drawn if instance.key not in done]
     yield from (done[instance.key] for instance in drawn if instance.key in done)
-    # Each worker ends after some defects, since servers in threads leave memory and sockets behind.
-    pool = ProcessPoolExecutor(
-        given.jobs, get_context("spawn"), use_suite, (given.suite,), max_tasks_per_child=20
-    )
+    pool = ProcessPoolExecutor(given.jobs, get_context("spawn"), use_suite, (given.suite,))
     with pool:
         waiting = [
             pool.submit(
@@ -118,13 +115,17 @@ def main() -> int:
             + (f"; none of {', '.join(sorted(empty))}" if empty else "")
         )
         return 0
+    if given.missed is not None:
+        known = map(json.loads, given.missed.read_text(encoding="utf-8").splitlines())
+        missed = {result["key"] for result in known if not result["located"]}
+        found = [instance for instance in found if instance.key in missed]
     drawn = sample(found, given.sample, given.seed)
     done: dict[str, Result] = {}
     if given.out is not None and given.out.exists():
         for text in given.out.read_text(encoding="utf-8").splitlines():
-            known = json.loads(text)
-            if known["budget"] == given.budget and known["error"] is None:
-                done[known["key"]] = known
+            earlier = json.loads(text)
+            if earlier["budget"] == given.budget and earlier["error"] is None:
+                done[earlier["key"]] = earlier
     results: list[Result] = []
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(given.out.open("a", encoding="utf-8")) if given.out is not None else None
