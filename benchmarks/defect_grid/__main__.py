@@ -109,7 +109,7 @@ def main() -> int:
             counts[instance.template.name] += 1
         for name, count in counts.items():
             print(f"{count:>6}  {name}")
-        empty = set(template.TEMPLATES) - set(counts)
+        empty = {name for name in template.TEMPLATES if re.search(given.template, name)} - set(counts)
         print(
             f"{len(found)} instances of {len(counts)} templates"
             + (f"; none of {', '.join(sorted(empty))}" if empty else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -227,8 +228,6 @@ def _truncated(value: Any, schema: Schema) -> Any:
 
 
 def _parsed(value: Any, schema: Schema) -> Any:
-    import json
-
     if isinstance(value, str) and value[:1] in "[{":
         try:
             return json.loads(value)
@@ -296,6 +295,45 @@ COERCIONS: dict[str, tuple[Coercion, Callable[[Schema], bool]]] = {
 }  # fmt: skip
 
 
+def _misspelt(schema: Schema) -> list[Any]:
+    """Return spellings of valid values that a lenient reader may take for them."""
+    valid = validator(schema)
+    items = _items(schema.get("items", {}), max(schema.get("minItems", 1), 1))
+    samples = [
+        v for v in [*schema.get("enum", ()), _sample(schema), *_plain(schema), items, items * 2] if valid(v)
+    ]
+    samples += ["2024-01-31", "2024-01-31T10:20:30Z", "+4670123456", "1234567890123", "A1"]
+    out: list[Any] = [*range(len(schema.get("enum", ()))), "x" * (schema.get("maxLength", 0) + 1)]
+    for value in samples:
+        out += [[value], f" {value} ", str(value), json.dumps(value), value]
+        if isinstance(value, str):
+            out += [
+                value.swapcase(),
+                value.replace("1", "١"),
+                value[:10],
+                f"{value[:10]}T00:00:00Z",
+                "2024-02-30",
+            ]
+        if isinstance(value, bool):
+            out += [str(value).lower(), int(value)]
+        elif isinstance(value, int | float):
+            out += [value + 0.5, value + 10**6, value - 10**6]
+        if isinstance(value, list):
+            out += [value * 2, value * 30, *value]
+    return [*out, *_plain(schema), None, "2024-02-30T10:20:30Z"]
+
+
+def _makes_valid(schema: Schema, change: Coercion) -> bool:
+    """Return whether the reader makes a valid value of an invalid one: else the defect changes nothing."""
+    valid = validator(schema)
+    for value in _misspelt(schema):
+        if not valid(value):
+            read = change(value, schema)
+            if read != value and valid(read):
+                return True
+    return False
+
+
 def _coercions() -> None:
     for name, (change, fits) in COERCIONS.items():
 
@@ -304,6 +342,8 @@ def _coercions() -> None:
         ) -> Iterator[Spot]:
             for place in _checked(view, "create", "update", "list", "other"):
                 if place.function.name in view.signing or not fits(place.schema):
+                    continue
+                if not _makes_valid(place.schema, change):
                     continue
                 yield (place.label, _kind(place),
                        lambda host, p=place: host.coerce(p.function, p.path, lambda v: change(v, p.schema)))  # fmt: skip
