@@ -91,6 +91,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fail-under", type=int, default=0, metavar="N", help="status 1 if fewer than N are caught"
     )
+    parser.add_argument(
+        "--missed", type=Path, metavar="FILE", help="judge only what is not located in this file of results"
+    )
     return parser
 
 
