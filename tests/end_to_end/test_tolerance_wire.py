@@ -79,6 +79,29 @@ def compresses(service: Service) -> Service:
     )
 
 
+def answers_options(service: Service) -> Service:
+    """OPTIONS is answered with 204, TRACE with 501."""
+
+    def change(call: Call, response: Response) -> None:
+        response.status = {"OPTIONS": 204, "TRACE": 501}[call.request.verb]
+        if response.status == 204:
+            response.body = b""
+
+    return on_response(service, lambda call, _: call.request.verb in ("OPTIONS", "TRACE"), change)
+
+
+def refuses_two_tokens(service: Service) -> Service:
+    """A request with two Token headers is refused with 400, whatever it asks for."""
+
+    def run(inner: Callable[..., Any], call: Call) -> Any:
+        if sum(name.lower() == b"token" for name, _ in call.request.headers) > 1:
+            raise ApiError(400, "There are two tokens")
+        return inner(call)
+
+    service.wrap("run", run)
+    return service
+
+
 HEADERS = ("HTTP-4", "COD-1", "COD-2", "COD-8")
 BODIES = ("REQ-4", "REQ-12", "DAT-4")
 
@@ -91,6 +114,8 @@ BODIES = ("REQ-4", "REQ-12", "DAT-4")
         (refuses_depth, BODIES),
         (refuses_other_bytes, HEADERS),
         (compresses, HEADERS),
+        (answers_options, ("HTTP-2", "COD-2", "COD-8")),
+        (refuses_two_tokens, ("COD-8", "AUT-3")),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

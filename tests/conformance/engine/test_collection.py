@@ -48,6 +48,7 @@ def test_cases_come_first_and_the_rules_of_every_exchange_last() -> None:
     whens = {function.__name__: facts.when for _, function, facts in functions_of_suites()}
     assert whens.pop("test_a_case") is When.FIRST
     assert whens.pop("test_every_exchange") is When.LAST
+    assert whens.pop("test_nothing_follows_an_answer") is When.LAST
     assert set(whens.values()) == {When.IN_ORDER}
     assert listed("ENV-5")[-1] == "test_envelope.test_every_exchange[ENV-5]"
 
