@@ -94,6 +94,9 @@ SHRINKING_PAYLOAD_CALLS = ByBudget(15, 40, 40)
 #: The part of the places in a function's data to which large data is not sent, by chance.
 PART_OF_LARGE_DATA_LEFT_OUT = ByBudget(0.9, 0.0, 0.0)
 
+#: Calls of one function that find out which values of a refused call the target refuses.
+GRID_CALLS_APART = ByBudget(6, 40, 80)
+
 INJECTIONS_WITHOUT_SEARCH = sample(8, Part(24, 6))
 MAP_KEYS = sample(2)
 NUMBERS_OUT_OF_BOUNDS = sample(4, Part(8, 3))
@@ -122,7 +125,6 @@ ENDPOINTS_OF_DEEP_BODIES = sample(2, 2)
 HEADER_SPELLINGS = sample(1)
 INVALID_PARAMETERS = sample(1)
 JSON_SPELLINGS = sample(1)
-LENIENT_VALUES = sample(9)
 MEMBERS_IN_ANOTHER_CASE = sample(3)
 MISSING_PARAMETERS = sample(12)
 NON_ASCII_HEADERS = sample(1, 1)

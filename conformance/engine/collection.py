@@ -63,6 +63,7 @@ SUITES = (
     "test_data",
     "test_stored",
     "test_containers",
+    "test_comes_back",
     "test_refused",
     "test_injected",
     "test_prototypes",

@@ -8,7 +8,7 @@ member of an enumeration, the valid text with blanks around it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from conformance.catalog.model import Method
@@ -29,12 +29,25 @@ _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 _ASCII_FORMATS = frozenset({"date", "time", "date-time", "duration", "uuid", "ipv4", "ipv6"})
 _FORMATS_WITHOUT_BLANKS = _ASCII_FORMATS | {"email", "idn-email", "hostname", "uri"}
 
+#: Groups of families, by the beginnings of their names.
+_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "number from text": ("a valid number as text",),
+    "boolean from another type": ("a boolean as", "a boolean for"),
+    "ordinal": ("the ordinal",),
+    "listed value, nearly": ("a listed value", "the beginning of a listed value"),
+    "text, nearly": ("a valid date", "a valid time", "a valid duration", "a valid uuid", "a valid ip", "a valid email",
+                     "a valid idn", "a valid hostname", "a valid uri", "a text of the pattern"),
+    "array from another type": ("an array as",),
+    "object from another type": ("an object as",),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class LenientValue:
     """Invalid data that a lenient reader takes for valid data.
 
-    `rule` is REQ-7, REQ-8 or REQ-9, `family` what is done to the value, and `label` and `pointer` the place.
+    `rule` is REQ-7, REQ-8 or REQ-9, `family` what is done to the value, and `label` and `pointer` the place. Values of
+    one `group` at one place are converted by the same mechanism.
     """
 
     rule: str
@@ -43,6 +56,11 @@ class LenientValue:
     pointer: str
     parameter: str
     data: dict[str, Json]
+
+    @property
+    def group(self) -> str:
+        """What the families that one mechanism converts have in common."""
+        return next((group for group, words in _GROUPS.items() if self.family.startswith(words)), self.family)
 
     @property
     def kind(self) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "dealt",
     "in_turn",
     "percent_escaped",
+    "position_of",
     "rotated",
     "same_java_hash",
     "unsigned_tokens",
@@ -131,7 +132,7 @@ def rotated(ctx: TestContext, items: list[T], sample: Sample, *, of: int = 1) ->
     most = ctx.limit(sample, len(items))
     if most >= len(items):
         return items
-    position = _position(ctx) // (of if ctx.quick else 1)
+    position = position_of(ctx) // (of if ctx.quick else 1)
     test = ctx.name.partition("[")[0]
     order = random.Random(f"{ctx.run.options.seed}/{test}").sample(range(len(items)), len(items))
     chosen = {order[(position * most + step) % len(items)] for step in range(most)}
@@ -158,7 +159,7 @@ def in_turn(ctx: TestContext, rule: str, number: int, of: int) -> bool:
     if not ctx.quick or ctx.only is not None:
         return True
     first = random.Random(f"{ctx.run.options.seed}/{rule}").randrange(of)
-    return (_position(ctx) + first) % of == number
+    return (position_of(ctx) + first) % of == number
 
 
 def _count(ctx: TestContext) -> int:
@@ -167,7 +168,7 @@ def _count(ctx: TestContext) -> int:
     return len(values) if isinstance(values, list) else 1
 
 
-def _position(ctx: TestContext) -> int:
+def position_of(ctx: TestContext) -> int:
     """Return the position of what the test is run against among all that it is run against."""
     values = ctx.scope(ctx.run) if ctx.scope is not None else None
     return values.index(ctx.put_to) if isinstance(values, list) and ctx.put_to in values else 0

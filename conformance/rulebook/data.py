@@ -20,7 +20,8 @@ suite_rule(
     level=Level.MUST,
     clause=_INVALID,
     title="Data that the schema forbids is refused with 400",
-    why="A check that is missing for one kind of violation lets exactly that kind into the data.",
+    why="A check that is missing for one kind of violation lets exactly that kind into the data. "
+    "An operator of a query language in place of an identifier finds objects that nobody named.",
 )
 
 suite_rule(
@@ -44,7 +45,8 @@ suite_rule(
     level=Level.MUST,
     clause=_ARGUMENTS,
     title="Text comes back as it went in, or is refused",
-    why="Accents dropped, a text cut at an emoji or at a column's width: the loss shows only on reading.",
+    why="Accents dropped, a text cut at an emoji or at a column's width: the loss shows only on reading. "
+    "A whole text that looks like something else («null», «1e5», a date) is text in lists as well.",
 )
 
 suite_rule(

@@ -12,7 +12,8 @@ suite_rule(
     level=Level.MUST,
     clause=_RESULT,
     title="What was created can be read, and is in the list",
-    why="A success that stored nothing, or something else, is found out by the user, not by the client.",
+    why="A success that stored nothing, or something else, is found out by the user, not by the client. "
+    "A null, false or empty array that becomes another value, at any depth, is something else.",
 )
 
 suite_rule(

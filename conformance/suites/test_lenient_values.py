@@ -18,7 +18,7 @@ from conformance.generation.lenient_values import (
     spellings_of_name,
 )
 from conformance.generation.payloads import OPERATORS
-from conformance.helpers.builtin_names import rotated
+from conformance.helpers.builtin_names import position_of, rotated
 from conformance.helpers.fuzz_target import FuzzTarget
 from conformance.helpers.probing import prober, probing_status, send_probe
 from conformance.protocol.client import compact
@@ -74,14 +74,14 @@ def test_values_that_lenient_readers_convert(ctx: TestContext, function: Method)
 
 
 def _spread(ctx: TestContext, every: list[LenientValue]) -> list[LenientValue]:
-    """Return the values to send: all of them, or in a quick run each family once, at places that alternate."""
-    if not ctx.quick:
-        return every
-    families: dict[str, list[LenientValue]] = {}
+    """Return the values to send: all of them, or in a quick run one of each group at each place, in turn."""
+    if not ctx.quick or ctx.only is not None:
+        return [each for each in every if ctx.seeks(each.rule, f"{each.kind} is not refused")]
+    groups: dict[tuple[str, str], list[LenientValue]] = {}
     for each in every:
-        families.setdefault(each.family, []).append(each)
-    chosen = [ctx.rng.choice(found) for found in families.values()]
-    return rotated(ctx, chosen, budgets.LENIENT_VALUES)
+        groups.setdefault((each.pointer, each.group), []).append(each)
+    turn = position_of(ctx) + ctx.rng.randrange(60)
+    return [found[(turn + number) % len(found)] for number, found in enumerate(groups.values())]
 
 
 def _judge_refused(fuzz_target: FuzzTarget, each: LenientValue, because: str) -> None:

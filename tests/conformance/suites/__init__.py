@@ -1,0 +1,1 @@
+"""Tests of what the suites decide by themselves; `tests/end_to_end` runs them against servers."""

@@ -1,0 +1,84 @@
+"""Telling values: an alteration is located, and what a correct service may do with such values is no finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fixtures.service.service import Service
+from fixtures.service.store import Query
+from fixtures.service.wire import ApiError, Call, Document
+from tests.support.one_test import findings_here
+
+TEST = {"test_telling_values_alone"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "subject", "expected"),
+    [
+        (
+            "data.quotes-undoubled",
+            "course.update",
+            ("DAT-5", "course.update", "contact.note does not come back as it went in (balanced quotes)"),
+        ),
+        (
+            "data.word-of-language-as-text",
+            "course.add",
+            ("DAT-5", "course.add", "labels.* does not come back as it went in (a word of a language)"),
+        ),
+        (
+            "data.page-in-a-byte",
+            "message.add",
+            ("DAT-6", "message.add", "about.page does not come back as it went in (an integer past 16 bits)"),
+        ),
+        (
+            "state.nested-null-as-empty",
+            "course.add",
+            ("STA-1", "course.add", "contact.note does not come back as it went in (an empty value, null)"),
+        ),
+        (
+            "data.name-unquoted-in-list",
+            "invitation.add",
+            ("DAT-5", "invitation.add", "name does not come back as it went in (balanced quotes)"),
+        ),
+    ],
+)
+def test_alteration_is_located(fault: str, subject: str, expected: tuple[str, str, str]) -> None:
+    assert expected in findings_here(TEST, fault, budget="standard", subjects={subject})
+
+
+def refuses_what_looks_like_code(service: Service) -> Service:
+    """Unusual texts are refused with 400, as DAT-5 allows."""
+
+    def validate(inner: Callable[..., None], call: Call) -> None:
+        inner(call)
+        if any(
+            sign in str(call.message.get("data")) for sign in ("<", "''", "\\\\", "\u0301", "İ", "x" * 1000)
+        ):
+            raise ApiError(400, "Such a text is not accepted")
+
+    service.wrap("validate", validate)
+    return service
+
+
+def shows_sets_in_any_order(service: Service) -> Service:
+    """The tags of a course are a set, and are shown in another order."""
+
+    def list_rows(inner: Callable[..., Any], call: Call, query: Query) -> Any:
+        rows, total = inner(call, query)
+        return [{**row, "tags": row["tags"][::-1]} if "tags" in row else row for row in rows], total
+
+    def change_object(inner: Callable[..., Document], call: Call, kind: str, *rest: Any) -> Document:
+        body = inner(call, kind, *rest)
+        return {**body, "tags": body["tags"][::-1]} if "tags" in body else body
+
+    service.wrap("list_rows", list_rows)
+    service.wrap("change_object", change_object)
+    return service
+
+
+@pytest.mark.parametrize("change", [refuses_what_looks_like_code, shows_sets_in_any_order])
+def test_correct_service_has_no_findings(change: Callable[[Service], Service]) -> None:
+    assert findings_here(TEST, change=change) == set()
