@@ -217,7 +217,7 @@ USER_PAIRS = sample(1, 3)
 
 #: Rows that a list should have before its pages are compared with it, and before a missing limit is tested.
 PAGED_ROWS = ByBudget(8, 27, 27)
-UNLIMITED_ROWS = ByBudget(27, 106, 106)
+UNLIMITED_ROWS = ByBudget(106, 106, 106)
 
 #: The most pages into which a list is divided.
 PAGES_OF_A_LIST = ByBudget(14, 40, 40)
@@ -226,6 +226,7 @@ PAGES_OF_A_LIST = ByBudget(14, 40, 40)
 REPEATED_PAGE_STEP = ByBudget(2, 1, 1)
 PAGE_REPETITIONS = ByBudget(2, 4, 4)
 
+LONG_PAGES = sample(2)
 FILTERED_LISTS = sample(1, 2, 2)
 FILTERS = sample(2)
 FILTER_VALUES = sample(3)

@@ -6,6 +6,7 @@ Each place, at any depth, builds whole data with a value of the caller's choice 
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -208,6 +209,26 @@ class Container:
             if self._compiled.schema.valid(received(value)):
                 return value
         raise CannotGenerate("items", f"no array of {length} items was found")
+
+    def unsorted(self, length: int, resolve: Resolve | None = None) -> Json:
+        """Return data with an array of that many different items in no order, followed by equal ones where allowed.
+
+        Raises:
+            CannotGenerate: there is no such data.
+
+        """
+        path = self.pointer.split("/")[1:]
+        whole = self.varied(length, resolve)
+        items = _inside(whole, path)
+        distinct = {json.dumps(item, sort_keys=True): item for item in items}
+        ordered = [distinct[text] for text in sorted(distinct)]
+        if len(ordered) < 2:
+            raise CannotGenerate("items", "fewer than two items differ")
+        # The smallest item stands between greater ones, so that no order is ascending or descending.
+        mixed = [*ordered[2:], ordered[0], ordered[1]]
+        if not self.unique:
+            mixed += [mixed[0], mixed[0]]
+        return self._with(mixed[: self.room], resolve)
 
     def holding(self, values: Sequence[Json], resolve: Resolve | None = None) -> Json:
         """Return data with an array of those values that the schema allows as items, in this order.

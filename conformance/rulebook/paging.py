@@ -20,7 +20,8 @@ suite_rule(
     level=Level.MUST,
     clause=_START,
     title="Pages laid end to end are the unpaged list",
-    why="A row lost or shown twice at the seam of two pages is a course nobody finds or pays for twice.",
+    why="A row lost or shown twice at the seam of two pages is a course nobody finds or pays for twice. "
+    "A page longer than the list shows all of it: a cap that nobody declared hides the rest.",
 )
 
 suite_rule(

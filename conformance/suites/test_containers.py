@@ -24,6 +24,9 @@ ITEMS: tuple[Any, ...] = (
     None,
 )
 
+#: Keys of maps that are equal after folding case or composing characters; they are sent to each map.
+ALIKE_KEYS = ("a", "A", "\u00e9", "e\u0301", "\u00df", "ss", "\u0130", "i\u0307", "k", "\u212a")
+
 #: Keys of maps, by what may happen to them. Each group is sent alone, since a target may refuse it (400).
 KEYS: dict[str, tuple[str, ...]] = {
     "alike": ("b", "B", "a", "A", "camelCase", "snake_case", "kebab-case", "Kebab-Case"),
@@ -80,12 +83,13 @@ def _builds(fuzz_target: FuzzTarget, container: Container) -> Iterator[Callable[
     """Yield functions that build data with different content of an array or a map."""
     ctx, partial = fuzz_target.ctx, functools.partial
     if container.is_map:
-        for keys in ctx.some(KEYS.values(), budgets.MAP_KEYS):
+        for keys in (ALIKE_KEYS, ALIKE_KEYS[2:4], *ctx.some(KEYS.values(), budgets.MAP_KEYS)):
             yield partial(container.keyed, keys, fuzz_target.identify)
         return
     yield partial(container.holding, ITEMS, fuzz_target.identify)
     room = container.room
     yield partial(container.varied, min(room, 7) if room is not None else 7, fuzz_target.identify)
+    yield partial(container.unsorted, min(room, 5) if room is not None else 5, fuzz_target.identify)
     if container.pointer.count("/") == 1:
         for length in [length for length in MANY_ITEMS if room is None or room >= length][:1]:
             yield partial(container.varied, length, fuzz_target.identify)

@@ -10,7 +10,7 @@ from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.helpers.builtin_names import rotated
 from conformance.helpers.comparison import Lister
-from conformance.helpers.list_views import fill, keys, views
+from conformance.helpers.list_views import fill, key, keys, views
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
@@ -182,7 +182,7 @@ def _starts(ctx: TestContext, lister: Lister, whole: list[Any], where: str) -> N
         )
 
 
-@judges("PAG-3", calls=20)
+@judges("PAG-2", "PAG-3", calls=20)
 @paged
 def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> None:
     """Create more rows than common limits: without paging, as many must come back as page by page."""
@@ -210,6 +210,7 @@ def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> N
         exchange=unpaged,
         function=function.name,
     )
+    _long_pages(ctx, lister)
     for resource in reversed(list(ctx.resources.owned())):
         role = function.object
         if (
@@ -219,6 +220,39 @@ def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> N
             and not ctx.resources.standing(resource)
         ):
             ctx.resources.remove(resource)
+
+
+#: Values of pageLength that show every row of a list, beside the number of its rows.
+LONG_PAGES = (1_000, 100_000, LAST)
+
+
+def _long_pages(ctx: TestContext, lister: Lister) -> None:
+    """Read pages of exactly as many rows as there are and of many more: they must show every row."""
+
+    def asked(whole: list[Any]) -> list[tuple[Any, int]]:
+        lengths = rotated(ctx, [len(whole), *LONG_PAGES], budgets.LONG_PAGES)
+        return [(start, length) for length in lengths for start in (OMIT, 1)]
+
+    def look(whole: list[Any]) -> list[Exchange]:
+        return [lister.exchange(page_start=start, page_length=length) for start, length in asked(whole)]
+
+    whole, answers = steady(ctx, lister, look)
+    for (start, length), exchange in zip(asked(whole), answers, strict=True):
+        rows = resolve(exchange.data, lister.function.rows or "") if exchange.status == 200 else MISSING
+        found = [key(lister, row) for row in rows] if isinstance(rows, list) else None
+        if length == LAST and exchange.status == 400:
+            # PAG-2 speaks of pages of up to a million rows.
+            continue
+        first = 0 if start is OMIT else start
+        ctx.judge(
+            "PAG-2",
+            found == whole[first:],
+            kind="a long page does not show every row",
+            expected=f"pageLength {length}: rows {first} to {len(whole) - 1} of the unpaged list",
+            actual=exchange.summary() if found is None else f"{len(found)} rows, or other rows",
+            exchange=exchange,
+            function=lister.function.name,
+        )
 
 
 @judges("PAG-4")

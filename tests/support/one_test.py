@@ -28,7 +28,7 @@ def findings_of(
     try:
         suite_run.begin("test")
         run = suite_run.open(confirm=False, deadline=3600.0)
-        every = suite_run.collect(everything=True)
+        every = suite_run.collect()
         suite_run.plan(every)
         run.payload_budget.seconds *= 20
         chosen = [test for test in every if test.kind in tests and (not subjects or test.subject in subjects)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from conformance.generation.builders import BuildValue
@@ -29,6 +29,10 @@ def bad_numbers(shape: Shape) -> Iterator[tuple[str, str, BuildValue]]:
         off = _off_the_step(shape, shape.step)
         if off:
             yield "multipleOf", f"not a multiple of {plain_number(shape.step)}", one_of(off)
+        nearly = _off_the_step(shape, shape.step, (shape.step / 1_000, shape.step / 100_000))
+        if nearly and not shape.integral:
+            # A check that rounds, or that allows for errors of floats too generously, accepts these.
+            yield "multipleOf", f"nearly a multiple of {plain_number(shape.step)}", one_of(nearly)
 
 
 def _outside(
@@ -49,15 +53,15 @@ def _outside(
     yield keyword, f"far {'below' if direction < 0 else 'above'} {plain_number(bound)}", one_of(far)
 
 
-def _off_the_step(shape: Shape, step: Fraction) -> list[Json]:
-    """Return numbers within the bounds that are not a multiple of the step."""
+def _off_the_step(shape: Shape, step: Fraction, parts: Sequence[Fraction] = ()) -> list[Json]:
+    """Return numbers within the bounds that are off a multiple of the step by one of these parts, or by usual ones."""
     unit = number_grid(shape) or step
     low, high = multiples_between(shape, unit)
     found: list[Json] = []
     for base in (1, 0, low, None if high is None else high - 1, 7):
         if base is None or (low is not None and base < low) or (high is not None and base >= high):
             continue
-        for part in (Fraction(1), step / 2, step / 4, step / 3, step / 10):
+        for part in parts or (Fraction(1), step / 2, step / 4, step / 3, step / 10):
             number = base * unit + part
             if (number / step).denominator == 1 or (shape.integral and number.denominator != 1):
                 continue

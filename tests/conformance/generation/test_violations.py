@@ -136,7 +136,7 @@ LIMITS = [
     ({"type": "integer", "exclusiveMinimum": 1, "exclusiveMaximum": 5}, [1, 0, 5, 6]),
     ({"type": "integer", "multipleOf": 5, "minimum": 0, "maximum": 20}, [-5, -10, 25, 30, 6]),
     ({"type": "number", "minimum": 0, "exclusiveMaximum": 100}, [-0.01, -0.02, 100, 100.01]),
-    ({"type": "number", "multipleOf": 0.25, "minimum": 0}, [-0.25, -0.5, 0.375]),
+    ({"type": "number", "multipleOf": 0.25, "minimum": 0}, [-0.25, -0.5, 0.375, 0.25025]),
     ({"enum": ["draft", "done"]}, ["noSuchValue", "DRAFT", "draftx", ""]),
     ({"enum": ["a", "A", "b"]}, ["noSuchValue", "B", "bx", ""]),
     ({"enum": [1, 5]}, [6, 0]),
@@ -305,3 +305,18 @@ def test_whatever_the_schema_invalid_data_is_invalid(schema: Any, required: Any,
             continue
         assert not add.data.valid(json.loads(json.dumps(invalid)))
         assert data == before
+
+
+def test_number_that_is_nearly_a_multiple_is_a_violation() -> None:
+    spec = {
+        "type": "object",
+        "properties": {
+            "price": {"type": "number", "multipleOf": 0.01, "minimum": 0},
+            "count": {"type": "integer", "multipleOf": 5},
+        },
+        "required": ["price"],
+    }
+    found = {kind: violation for kind, violation in payloads.violations(spec).items() if "nearly" in kind}
+    assert list(found) == ["price: nearly a multiple of 0.01"]
+    value = found["price: nearly a multiple of 0.01"].build()["price"]
+    assert 0 < abs(value * 100 - round(value * 100)) < 0.01
