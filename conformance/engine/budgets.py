@@ -98,7 +98,6 @@ PART_OF_LARGE_DATA_LEFT_OUT = ByBudget(0.9, 0.0, 0.0)
 GRID_CALLS_APART = ByBudget(6, 40, 80)
 
 INJECTIONS_WITHOUT_SEARCH = sample(8, Part(24, 6))
-MAP_KEYS = sample(2)
 NUMBERS_OUT_OF_BOUNDS = sample(4, Part(8, 3))
 REFUSED_BESIDE = ByBudget(16, 24, 60)
 STORED_ITEMS = sample(24)

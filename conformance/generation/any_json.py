@@ -13,11 +13,28 @@ from conformance.generation.plain_text import plain_text
 from conformance.generation.special_values import NUMBERS, TEXTS
 from conformance.schema.bundle import Json
 
-__all__ = ["any_json"]
+__all__ = ["TYPE_TAGS", "any_json"]
 
 _SHORT_TEXTS = tuple(text.value for text in TEXTS if len(text.value) <= 64)
 _FINITE_NUMBERS = tuple(number.value for number in NUMBERS if number.value not in (math.inf, -math.inf))
-_NAMES = (*MAP_KEYS, "method", "data", "id", "isError", "role", "\x00", "\ud800", "length", "x" * 300)
+#: Names by which readers of several languages choose the class of an object (polymorphic deserialization).
+TYPE_TAGS = (
+    "@type", "@class", "$type", "$ref", "$id", "__class__", "__type", "class", "_class", "py/object", "!type",
+)  # fmt: skip
+
+_NAMES = (
+    *MAP_KEYS,
+    *TYPE_TAGS,
+    "method",
+    "data",
+    "id",
+    "isError",
+    "role",
+    "\x00",
+    "\ud800",
+    "length",
+    "x" * 300,
+)
 
 #: Levels of deeply nested values.
 _NESTING = (10, 60, 200)

@@ -70,6 +70,7 @@ class _Boundaries:
                         yield from self._case(place, keyword, what, build)
                     try:
                         yield from self._shape_edges(place, shape, kind)
+                        yield from self._given_values(place, shape, kind)
                     except Impossible:
                         continue
                 if number > _MAX_SHAPES:
@@ -139,6 +140,15 @@ class _Boundaries:
         for text in shape.examples:
             if isinstance(text, str) and fits(text):
                 yield from self._case(place, "examples", f"is {shown(text)}", constant(text))
+
+    def _given_values(self, place: Place, shape: Shape, kind: str) -> Iterator[Case]:
+        """Yield the examples and defaults of other types than text, and the defaults of texts."""
+        if shape.values is not None or shape.ref is not None:
+            return
+        given = [("examples", value) for value in shape.examples if kind != "string"]
+        for keyword, value in [*given, *(("default", value) for value in shape.defaults)]:
+            if json_type(value) == kind and self.shapes.valid(place.node, value):
+                yield from self._case(place, keyword, f"is {shown(value)}", constant(value))
 
     def _array_edges(self, place: Place, shape: Shape) -> Iterator[Case]:
         builders = self.builders

@@ -16,15 +16,28 @@ from conformance.generation.compiled import compiled
 from conformance.generation.data_walker import LocatedValue, Path, located_values, replaced
 from conformance.generation.patterns import settled
 from conformance.generation.special_values import Literal, received
-from conformance.generation.telling_values import EMPTY, NUMBER_FAMILIES, TEXT_FAMILIES, is_long
+from conformance.generation.telling_values import (
+    EMPTY,
+    INSIDE,
+    INSIDE_SIZES,
+    NUMBER_FAMILIES,
+    TEXT_FAMILIES,
+    is_long,
+)
 from conformance.schema.bundle import Json, json_type
 
-__all__ = ["EMPTY_FAMILY", "Cell", "GridRound", "carrying", "grid_cells", "grid_rounds"]
+__all__ = ["EMPTY_FAMILY", "MIXTURE_FAMILY", "Cell", "GridRound", "carrying", "grid_cells", "grid_rounds"]
 
 T = TypeVar("T")
 
 #: The family of values that languages take for nothing.
 EMPTY_FAMILY = "an empty value"
+
+#: The family of mixtures of texts.
+MIXTURE_FAMILY = "several texts together"
+
+#: Families of which each place gets every value.
+_SENT_WHOLE = frozenset({EMPTY_FAMILY, MIXTURE_FAMILY})
 
 #: Values of a family, from its beginning, of which each place gets one where not all are sent.
 _MOST_TELLING = 3
@@ -73,7 +86,8 @@ def _cells(method: Method, located: LocatedValue, turn: int, every: bool) -> Ite
     place = located.place
     families: Mapping[str, Sequence[Json]] = {}
     if isinstance(located.value, str):
-        families = {**TEXT_FAMILIES, EMPTY_FAMILY: _empty(located)}
+        mixtures = _mixtures(method, located)
+        families = {MIXTURE_FAMILY: mixtures, **TEXT_FAMILIES, EMPTY_FAMILY: _empty(located)}
     elif isinstance(located.value, int | float) and not isinstance(located.value, bool):
         families = {**NUMBER_FAMILIES, EMPTY_FAMILY: _empty(located)}
     else:
@@ -87,9 +101,19 @@ def _cells(method: Method, located: LocatedValue, turn: int, every: bool) -> Ite
         ]
         if fitting:
             telling = fitting[:_MOST_TELLING]
-            chosen.append(fitting if every or family == EMPTY_FAMILY else [telling[turn % len(telling)]])
+            chosen.append(fitting if every or family in _SENT_WHOLE else [telling[turn % len(telling)]])
     # The first value of each family comes before the second of any.
     yield from _interleaved(chosen)
+
+
+def _mixtures(method: Method, located: LocatedValue) -> list[Json]:
+    """Return the fewest mixtures of texts that a place admits."""
+    for size in INSIDE_SIZES:
+        mixtures = ["a" + "|".join(INSIDE[at : at + size]) + "z" for at in range(0, len(INSIDE), size)]
+        fitting: list[Json] = [text for text in mixtures if _admits(method, located, text)]
+        if len(fitting) == len(mixtures) or (size == 1 and fitting):
+            return fitting
+    return []
 
 
 def _empty(located: LocatedValue) -> list[Json]:

@@ -11,7 +11,15 @@ from collections.abc import Mapping, Sequence
 from conformance.generation.special_values import Literal
 from conformance.schema.bundle import Json
 
-__all__ = ["EMPTY", "NUMBER_FAMILIES", "ORDINARY_NUMBERS", "TEXT_FAMILIES", "is_long"]
+__all__ = [
+    "EMPTY",
+    "INSIDE",
+    "INSIDE_SIZES",
+    "NUMBER_FAMILIES",
+    "ORDINARY_NUMBERS",
+    "TEXT_FAMILIES",
+    "is_long",
+]
 
 #: Characters from which a text is long: only a few such texts are sent in one call.
 _LONG = 16_000
@@ -46,12 +54,34 @@ TEXT_FAMILIES: Mapping[str, Sequence[str]] = {
     "characters of four bytes": ("😀", "𝒞a", "👩\u200d👧", "🇸🇪"),
 }  # fmt: skip
 
+#: Texts that are altered wherever they stand in a text. They are joined to the longest mixtures that a place admits, so
+#: that one call shows at many places whether any of them is altered.
+INSIDE: Sequence[str] = (
+    "a  b\u00a0c\u2003d",
+    "a+b%20c%2Bd&e=f",
+    "a&amp;b&lt;c<i>d</i>",
+    "e\u0301é\u212bﬁ①å",
+    "İıßſŉǅς",
+    "a''b\"c\\'d`e'||'f",
+    "a\u2028b\r\nc\td\ne\rf",
+    "%s%d{0}${x}{{y}}#{z}",
+    "😀𝒞👩\u200d👧",
+    "שלום\u200fمرحبا",
+    "\\n\\u0041C:\\new",
+    "a,b;c|d/e?f#g*h",
+    "AbCdE ÄÖ_x-y",
+)  # fmt: skip
+
+#: How many of them one mixture joins; the first number is used whose mixtures a place admits.
+INSIDE_SIZES = (len(INSIDE), 7, 4, 2, 1)
+
 #: Families of numbers. A schema without bounds allows all of them.
 NUMBER_FAMILIES: Mapping[str, Sequence[int | float]] = {
     "an integer past 2^53": (2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**53 + 3),
     "an integer past 32 bits": (2**31, 2**32, -(2**31) - 1, 2**40 + 1),
     "a fraction": (0.1, 1.005, 0.30000000000000004, 19.99, 0.5, 0.25, 0.75),
-    "a number of unusual size": (1e21, 1.7976931348623157e308, 2.2250738585072014e-308, Literal("1e2"), 1e-7),
+    "a number of unusual size": (1e21, 1.7976931348623157e308, Literal("1e2"), 1e16),
+    "a small number": (1e-7, 5e-324, 2.2250738585072014e-308, 0.000125, -1e-9),
     "an integer past the precision of 32-bit floats": (16_777_217, 99_999_999),
     "an integer past 16 bits": (65_536, 32_768, 256, 300),
 }

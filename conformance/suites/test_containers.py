@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from conformance.catalog.model import Method
-from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.generation.payloads import CannotGenerate
@@ -81,9 +80,9 @@ def test_items_and_keys(ctx: TestContext, function: Method) -> None:
 
 def _builds(fuzz_target: FuzzTarget, container: Container) -> Iterator[Callable[[], Any]]:
     """Yield functions that build data with different content of an array or a map."""
-    ctx, partial = fuzz_target.ctx, functools.partial
+    partial = functools.partial
     if container.is_map:
-        for keys in (ALIKE_KEYS, ALIKE_KEYS[2:4], *ctx.some(KEYS.values(), budgets.MAP_KEYS)):
+        for keys in (ALIKE_KEYS, ALIKE_KEYS[2:4], *KEYS.values()):
             yield partial(container.keyed, keys, fuzz_target.identify)
         return
     yield partial(container.holding, ITEMS, fuzz_target.identify)

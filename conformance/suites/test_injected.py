@@ -19,11 +19,14 @@ from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import ANSWERED, NotJudgedError
 from conformance.engine.payload_budget import Share
 from conformance.generation import payloads
+from conformance.generation.any_json import TYPE_TAGS
+from conformance.generation.data_walker import located_values, replaced
 from conformance.generation.payloads import CannotGenerate, Injection, Insertion
 from conformance.helpers.fuzz_target import FuzzTarget, breadth
 from conformance.helpers.list_views import fill
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
+from conformance.suites.test_data import documented
 from conformance.suites.test_refused import fresh
 
 #: Families of injections by which a search finds more than it should.
@@ -178,6 +181,91 @@ def _holds(row: Any, value: Any) -> bool:
     return False
 
 
+# -- type tags and delays ------------------------------------------------------------------------------------
+
+#: Names of classes that readers of type tags may try to load.
+_CLASSES = ("java.lang.Object", "System.Object", "builtins.object", "java.net.URL", "stdClass", "#/nowhere")
+
+
+@judges("DAT-3")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments")
+def test_type_tags(ctx: TestContext, function: Method) -> None:
+    """Send members that name a class, in data and in each object inside it: a documented code must answer."""
+    fuzz_target = FuzzTarget(ctx, function)
+    if fuzz_target.login:
+        ctx.give_up("a login gets no other members than its own here")
+    with fuzz_target:
+        plain = fuzz_target.fit(ctx.valid(function, fuzz_target.user))
+        places: list[tuple[str | int, ...]] = [()]
+        places += [each.path for each in located_values(function, plain) if isinstance(each.value, dict)]
+        for number, path in enumerate(places):
+            tags = {name: ctx.rng.choice(_CLASSES) for name in TYPE_TAGS}
+            holder = plain
+            for key in path:
+                holder = holder[key]
+            data = {**tags, **plain} if number == 0 else replaced(plain, path, {**tags, **holder})
+            if not ctx.safe(function, data):
+                continue
+            exchange = fuzz_target.send(data)
+            fuzz_target.clear(exchange, data)
+            documented(ctx, "DAT-3", exchange, "data with the name of a class")
+
+
+#: Texts that delay a query by a number of seconds where they are taken as code.
+_DELAYS = (
+    "' OR SLEEP({}) -- ",
+    "'||(SELECT pg_sleep({}))||'",
+    "'; WAITFOR DELAY '0:0:{}' -- ",
+    "$(sleep {})",
+    "{{{{sleep({})}}}}",
+)
+
+#: Places of one function that get these texts, and seconds from which on an answer is looked at more closely.
+_DELAYED_PLACES, _SUSPICIOUS = 6, 1.5
+
+
+@judges("DAT-8")
+@each_function(lambda method: bool(method.params), otherwise="no function has arguments", silent=True)
+def test_delays_in_texts(ctx: TestContext, function: Method) -> None:
+    """Send texts that delay an interpreter by 0, 2 and 4 seconds, twice: the time must not follow the number."""
+    if not ctx.deep:
+        return
+    fuzz_target = FuzzTarget(ctx, function)
+    with fuzz_target:
+        word = [Injection("a word", "a")]
+        places = [
+            insertion
+            for insertion in payloads.insertions(function, word, forbidden=True)
+            if not fuzz_target.hands_off(insertion.parameter) and not insertion.ref
+        ]
+        for insertion in places[:_DELAYED_PLACES]:
+            for text in _DELAYS:
+                _judge_delay(ctx, fuzz_target, insertion, text)
+
+
+def _judge_delay(ctx: TestContext, fuzz_target: FuzzTarget, place: Insertion, text: str) -> None:
+    def took(seconds: int) -> tuple[float, Exchange | None]:
+        item = Injection("a delay", text.format(seconds))
+        found = payloads.insertions(fuzz_target.function, [item], forbidden=True)
+        insertion = next((each for each in found if each.pointer == place.pointer), None)
+        exchange = _inject(ctx, fuzz_target, insertion) if insertion is not None else None
+        return (exchange.seconds if exchange is not None else 0.0), exchange
+
+    slow, exchange = took(2)
+    follows = slow >= _SUSPICIOUS
+    if follows:
+        rounds = [[took(seconds)[0] for seconds in (0, 2, 4)] for _ in range(2)]
+        follows = all(two - none >= 1.5 and four - two >= 1.5 for none, two, four in rounds)
+    ctx.judge(
+        "DAT-8",
+        not follows,
+        kind=f"the time follows a number in {place.label}",
+        expected="an answer whose time does not depend on the text",
+        actual="2 s and 4 s longer, twice, where the text says so",
+        exchange=exchange,
+    )
+
+
 # -- deep, wide, large ---------------------------------------------------------------------------------------
 
 #: Ratio of the time of a large call to that of a small one that is allowed.
@@ -189,6 +277,7 @@ _ROUNDS, _NOISE, _PAUSE = (3, 10), 2.5, 0.2
 _LEVELS = 10_000
 _MEMBERS = 10_000
 _LETTERS = 1_000_000
+_EXPENSIVE = 50_000
 
 
 @judges("DAT-9", share=Share(requests=0.027, seconds=0.13))
@@ -231,6 +320,11 @@ def _monsters(part: int = 1) -> dict[str, str]:
         "a megabyte of text": '"' + "x" * letters + '"',
         "10,000 members": "{" + ",".join(f'"m{number}":{number}' for number in range(members)) + "}",
         "10,000 items": "[" + ",".join(map(str, range(members))) + "]",
+        # What regular expressions and number readers take long for, where their time grows with the square.
+        "50 kB of blanks": '"' + " " * (_EXPENSIVE // part) + 'a"',
+        "50 kB that is almost an address": '"' + "a." * (_EXPENSIVE // 2 // part) + '@"',
+        "50 kB of brackets": '"' + "([{" * (_EXPENSIVE // 3 // part) + '"',
+        "a number of a million digits": "1" + "0" * letters,
     }
 
 

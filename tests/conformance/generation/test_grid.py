@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.catalog.model import Catalog, Method
-from conformance.generation.grid import EMPTY_FAMILY, Cell, carrying, grid_cells, grid_rounds
+from conformance.generation.grid import EMPTY_FAMILY, MIXTURE_FAMILY, Cell, carrying, grid_cells, grid_rounds
 from conformance.generation.special_values import received
 from conformance.generation.telling_values import TEXT_FAMILIES, is_long
 
@@ -57,15 +57,16 @@ def by_label(method: Method, *, every: bool, turn: int = 0) -> dict[str, list[Ce
 
 def test_each_place_gets_each_family_once(method: Method) -> None:
     cells = by_label(method, every=False)
-    families = [cell.family for cell in cells["title"] if cell.family != EMPTY_FAMILY]
+    families = [cell.family for cell in cells["title"] if cell.family not in (EMPTY_FAMILY, MIXTURE_FAMILY)]
     assert sorted(families) == sorted(TEXT_FAMILIES)
     assert sorted(families) == sorted(
-        cell.family for cell in cells["payer.name"] if cell.family != EMPTY_FAMILY
+        cell.family for cell in cells["payer.name"] if cell.family not in (EMPTY_FAMILY, MIXTURE_FAMILY)
     )
 
 
 def test_each_place_gets_each_value_once(method: Method) -> None:
-    values = [cell.value for cell in by_label(method, every=True)["title"]]
+    cells = by_label(method, every=True)["title"]
+    values = [cell.value for cell in cells if cell.family != MIXTURE_FAMILY]
     assert set(values) == {text for texts in TEXT_FAMILIES.values() for text in texts} | {""}
     assert len(values) == len(set(values))
 
@@ -118,3 +119,16 @@ def test_call_carries_what_is_valid(method: Method) -> None:
         assert carried
     twice = [Cell(("tags", 0), "tags[]", "/tags/-", "family", "b")]
     assert carrying(method, EXAMPLE, twice) == (EXAMPLE, [])
+
+
+@pytest.mark.parametrize(("longest", "count"), [(None, 1), (120, 2), (60, 4), (28, 13), (13, 5)])
+def test_mixtures_are_as_long_as_the_place_admits(longest: int | None, count: int) -> None:
+    schema = {"type": "string"} | ({"maxLength": longest} if longest else {})
+    params = [{"name": "title", "schema": schema}]
+    add = {"name": "thing.add", "params": params, "result": {"name": "r", "schema": {}}, "x-effect": "write"}
+    document = {"openrpc": "1.3.2", "info": {"title": "t", "version": "1"}, "methods": [add]}
+    method = Catalog.parse(document)["thing.add"]
+    (row,) = grid_cells(method, {"title": "t"}, turn=0, every=False)
+    mixtures = [cell.value for cell in row if cell.family == MIXTURE_FAMILY]
+    assert len(mixtures) == count
+    assert all(isinstance(text, str) and method.data.valid({"title": text}) for text in mixtures)
