@@ -21,6 +21,8 @@ class _Answers:
     beyond: int = 0
     parameters: dict[str, list[int]] = field(default_factory=dict)
     keywords: dict[str, list[int]] = field(default_factory=dict)
+    #: By place and family of values: how often the target answered in each way.
+    grid: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
 
 
 class Coverage:
@@ -55,6 +57,8 @@ class Coverage:
                 answers.accepted += status == 200
                 answers.refused += status != 200
             if place is not None:
+                pointer, _, keyword = place[1].rpartition(" ")
+                _count_cell(answers, pointer or f"/{place[0]}", keyword, _outcome(status, valid))
                 # Two counts: valid and accepted (within), invalid and refused (without).
                 within = valid and status == 200
                 without = not valid and status == 400
@@ -62,6 +66,11 @@ class Coverage:
                     both = table.setdefault(name, [0, 0])
                     both[0] += within
                     both[1] += without
+
+    def add_cell(self, function: str, pointer: str, family: str, outcome: str) -> None:
+        """Count what became of one value of a family at one place: `came_back`, `altered` or `refused`."""
+        with self._lock:
+            _count_cell(self._functions.setdefault(function, _Answers()), pointer, family, outcome)
 
     def never_accepted(self) -> list[str]:
         """Return the functions that refused whatever valid data they were sent."""
@@ -84,10 +93,25 @@ class Coverage:
                         "beyond_schema": answers.beyond,
                         "parameters": {key: _both(pair) for key, pair in answers.parameters.items()},
                         "keywords": {key: _both(pair) for key, pair in answers.keywords.items()},
+                        "grid": {
+                            pointer: {family: dict(counts) for family, counts in families.items()}
+                            for pointer, families in answers.grid.items()
+                        },
                     }
                     for name, answers in self._functions.items()
                 }
             )
+
+
+def _outcome(status: int, valid: bool) -> str:
+    """Return what became of a valid or an invalid value: whether it was refused, and whether that was due."""
+    if valid:
+        return "accepted" if status == 200 else "refused"
+    return "refused_as_due" if status == 400 else "not_refused"
+
+
+def _count_cell(answers: _Answers, pointer: str, family: str, outcome: str) -> None:
+    answers.grid.setdefault(pointer, {}).setdefault(family, Counter())[outcome] += 1
 
 
 def _both(pair: list[int]) -> dict[str, int]:

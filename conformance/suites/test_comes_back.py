@@ -58,7 +58,7 @@ def test_telling_values_alone(ctx: TestContext, function: Method) -> None:
         for number, cells_of_call in enumerate(grid_rounds(cells)):
             if not fuzz_target.may_go_on:
                 break
-            test.send(cells_of_call, lists=number % (3 if ctx.quick else 2) == 0)
+            test.send(cells_of_call, lists=number % ctx.amount(budgets.GRID_LIST_STEP) == 0)
 
 
 def _sent(fuzz_target: FuzzTarget, cell: Cell) -> bool:
@@ -149,6 +149,7 @@ class _Grid:
     def _judge_refusal(self, cell: Cell, data: dict[str, Any], exchange: Exchange) -> None:
         """Check the answer to a call that carries one value: unusual values may be refused, with 400."""
         self._refused.add((cell.pointer, cell.family))
+        self._count(cell, "refused")
         accepted = self.fuzz_target.accepts_by_rule(data)
         if cell.family in ORDINARY_NUMBERS and exchange.status == 400:
             because = "the schema allows this number"
@@ -167,6 +168,7 @@ class _Grid:
 
     def _compare(self, data: dict[str, Any], cells: GridRound, exchange: Exchange, *, lists: bool) -> None:
         altered: set[str] = set()
+        compared: dict[str, Cell] = {}
         for source, there, shown in self._views(exchange, data, lists=lists):
             for name, sent, got, schema in pairs(self.ctx, self.function, data, there):
                 param = self.function.param(name)
@@ -179,6 +181,7 @@ class _Grid:
                     if not good and cell.pointer in altered:
                         continue
                     altered |= set() if good else {cell.pointer}
+                    compared[cell.pointer] = cell
                     self.ctx.judge(
                         _rule(self.function, cell.value),
                         good,
@@ -189,6 +192,12 @@ class _Grid:
                         witness=shown,
                         function=self.function.name,
                     )
+
+        for pointer, cell in compared.items():
+            self._count(cell, "altered" if pointer in altered else "came_back")
+
+    def _count(self, cell: Cell, outcome: str) -> None:
+        self.ctx.run.coverage.add_cell(self.function.name, cell.pointer, cell.family, outcome)
 
     def _views(
         self, exchange: Exchange, data: dict[str, Any], *, lists: bool

@@ -88,6 +88,8 @@ def _judge_refused(fuzz_target: FuzzTarget, each: LenientValue, because: str) ->
     exchange = fuzz_target.send(each.data)
     fuzz_target.clear(exchange, each.data)
     fuzz_target.count("lenient", exchange, valid=False, place=(each.parameter, f"{each.pointer} type"))
+    outcome = "refused_as_due" if exchange.status == 400 else "not_refused"
+    fuzz_target.ctx.run.coverage.add_cell(fuzz_target.function.name, each.pointer, each.group, outcome)
     fuzz_target.ctx.status(each.rule, exchange, {400}, kind=f"{each.kind} is not refused", because=because)
 
 

@@ -263,6 +263,7 @@ def _coverage(coverage: Mapping[str, Any] | None) -> dict[str, Any] | None:
                 "never": bool(counts["refused"] and not counts["accepted"]),
                 "parameters": parameters,
                 "both": sum(bool(p["accepted"] and p["refused"]) for p in parameters),
+                "grid": _grid(counts.get("grid") or {}),
             }
         )
     every = [parameter for row in rows for parameter in row["parameters"]]
@@ -273,6 +274,31 @@ def _coverage(coverage: Mapping[str, Any] | None) -> dict[str, Any] | None:
         f"Of {plural(len(every), 'parameter')}, {both} were tried both ways: taken as the contract allows, "
         "refused as it forbids.",
     }
+
+
+#: What a cell of the grid shows for an outcome, the most important first; an empty cell was not tried.
+_OUTCOMES = (
+    (frozenset({"altered", "not_refused"}), "✗"),
+    (frozenset({"refused_as_due", "came_back", "accepted"}), "✓"),
+    (frozenset({"refused"}), "r"),
+)
+
+
+def _grid(grid: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, Any] | None:
+    """Return the matrix of places and families of values of one function; None where nothing was counted."""
+    if not grid:
+        return None
+    families = sorted({family for cells in grid.values() for family in cells})
+    rows = [
+        {"place": place, "cells": [_symbol(cells.get(family, {})) for family in families]}
+        for place, cells in sorted(grid.items())
+    ]
+    tried = sum(bool(cell) for row in rows for cell in row["cells"])
+    return {"families": families, "rows": rows, "tried": f"{tried:,} of {len(rows) * len(families):,}"}
+
+
+def _symbol(counts: Mapping[str, int]) -> str:
+    return next((symbol for outcomes, symbol in _OUTCOMES if outcomes & counts.keys()), "")
 
 
 def _leftovers(report: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -642,6 +642,7 @@ COVERAGE: Event = {
             "beyond_schema": 3,
             "parameters": {"title": {"accepted": 4, "refused": 2}, "price": {"accepted": 1, "refused": 0}},
             "keywords": {"/title minLength": {"accepted": 1, "refused": 1}},
+            "grid": {"/title": {"minLength": {"accepted": 1, "refused_as_due": 1}, "blanks": {"altered": 2}}},
         },
         "payment.add": {
             "examples": {"valid": 7},
