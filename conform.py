@@ -267,6 +267,7 @@ def _check_options(check: argparse.ArgumentParser) -> None:
         "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
     )
     check.add_argument("--budget", choices=budgets.BUDGETS, default="standard")
+    check.add_argument("--all", action="store_true", dest="every", help="show every finding, not the causes")
     check.add_argument(
         "--for",
         dest="generate_for",

@@ -13,7 +13,7 @@ from typing import Any
 from conformance.text import writable
 from reports.model.event_log import LogError
 from reports.model.files import render, write_file
-from reports.model.store import find_runs, read_run
+from reports.model.store import diagnosed, find_runs, read_run
 
 __all__ = ["add_arguments", "print_compare", "print_report"]
 
@@ -108,7 +108,7 @@ def print_report(options: argparse.Namespace) -> int:
         _write(target, index.render(runs, problems))
         print(target)
         return 0
-    run = read_run(options.path)
+    run = diagnosed(read_run(options.path))
     comparison = None
     if options.baseline is not None:
         from reports.compare.rules import compare

@@ -73,7 +73,7 @@ def close(harness: Harness, report: Mapping[str, Any], more: str = "") -> None:
         else:
             # A report that could not be written is not mentioned.
             folder = harness.out if (harness.out / REPORT).is_file() else None
-            print_closing(report, color=harness.request.color, folder=folder)
+            print_closing(report, color=harness.request.color, folder=folder, every=harness.request.every)
             if more:
                 sys.stdout.write(writable(more, getattr(sys.stdout, "encoding", None)))
                 sys.stdout.flush()

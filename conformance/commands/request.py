@@ -65,6 +65,7 @@ def request_of(options: argparse.Namespace) -> Request:
         generate_for=getattr(options, "generate_for", None),
         cases=getattr(options, "cases", None),
         quiet=options.quiet,
+        every=getattr(options, "every", False),
         color=color_of(options),
         verb=options.verb,
         further=_further(options),

@@ -101,6 +101,8 @@ class Request:
     generate_for: float | None = None
     cases: Path | None = None
     quiet: bool = False
+    #: Whether the closing screen shows every finding instead of the causes.
+    every: bool = False
     color: bool | None = None
     verb: str = "check"
     #: What else was asked for, as it stands on the command line: for the line that runs it again.

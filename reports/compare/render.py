@@ -20,6 +20,7 @@ _HEADS = (
     ("still_failing", "Still failing"),
     ("newly_not_judged", "Newly not judged"),
 )
+_CAUSE_HEADS = (("new", "New cause"), ("gone", "Cause gone"))
 _WORDS = {
     "regression": "Regression",
     "improvement": "Improvement",
@@ -105,6 +106,12 @@ def text(comparison: Mapping[str, Any], *, width: int = 100) -> str:
         )
     )
     rules = comparison["rules"]
+    for key, head in _CAUSE_HEADS:
+        found = comparison["causes"][key]
+        if found:
+            lines += ["", f"{head} ({len(found)})"]
+            lines += [f"  {c['id']}  {c['sentence']}" for c in found[:MAX_SHORT_LIST]]
+            lines += [f"  and {len(found) - MAX_SHORT_LIST} more"] * (len(found) > MAX_SHORT_LIST)
     for key, head in _HEADS:
         if rules[key]:
             lines += ["", f"{head} ({len(rules[key])})"]
@@ -159,7 +166,11 @@ def markdown(comparison: Mapping[str, Any]) -> list[str]:
         f"{prose(comparison['reason'], 600)}"
     ]
     rules = comparison["rules"]
-    points = []
+    points = [
+        f"- {head.lower()}: {prose(cause['sentence'])} ({cause['id']})"
+        for key, head in _CAUSE_HEADS
+        for cause in comparison["causes"][key][:MAX_SHORT_LIST]
+    ]
     for key, head in _HEADS:
         if rules[key]:
             names = ", ".join(prose(rule["id"]) for rule in rules[key][:MAX_SHORT_LIST])
@@ -196,6 +207,11 @@ def _view(comparison: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "comparison": comparison,
         "word": _WORDS[comparison["verdict"]],
+        "causes": [
+            (head, comparison["causes"][key][:MAX_LONG_LIST])
+            for key, head in _CAUSE_HEADS
+            if comparison["causes"][key]
+        ],
         "groups": [(head, rules[key][:MAX_LONG_LIST]) for key, head in _HEADS if rules[key]],
         "findings": [
             (head, plural(len(found[key]), "finding"), found[key][:MAX_LONG_LIST])

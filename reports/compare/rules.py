@@ -80,8 +80,32 @@ def compare(
         "earlier": [_run_header(run) for run in earlier],
         "min_effect": min_effect,
         "rules": rules,
+        "causes": _causes(base.report, new.report),
         "behaviour": changed,
         "load": load,
+    }
+
+
+def _causes(base: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the causes that came, those that went, and those that stayed.
+
+    A cause went if the newer run judged one of its rules and does not have it.
+    """
+    judged = {rule["id"] for rule in new["rules"] if rule["judged"] or rule["findings"]}
+    before, after = (
+        {cause["id"]: cause for cause in report.get("causes") or () if not cause["waived"]}
+        for report in (base, new)
+    )
+
+    def short(cause: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: cause[name] for name in ("id", "sentence", "level", "rules", "findings")}
+
+    return {
+        "new": [short(cause) for key, cause in after.items() if key not in before],
+        "gone": [
+            short(cause) for key, cause in before.items() if key not in after and judged & set(cause["rules"])
+        ],
+        "still": [short(cause) for key, cause in after.items() if key in before],
     }
 
 

@@ -40,6 +40,8 @@ from conformance.events import (
 )
 from conformance.rulebook import requirements
 from conformance.rulebook.verdicts import gate_of, judge_run
+from reports.causes.diagnosis import diagnose
+from reports.causes.evidence import Knowledge
 from reports.model.event_log import LogError
 from reports.model.load_summary import LoadPart, overall, requests
 from reports.model.phases import judge_phases
@@ -89,12 +91,14 @@ class ReportBuilder:
         self.build = TargetBuild()
         self.phases: list[dict[str, Any]] = []
         self.load = LoadPart()
+        self.knowledge = Knowledge()
 
     def take(self, event: Event) -> None:
         """Take the next event of the run."""
         self.at = max(self.at, given(event.at) or 0.0)
         if isinstance(event, ExchangeEvent):
             self.exchanges += 1
+            self.knowledge.take(event)
             self.build.take(event)
         else:
             self._take(event)
@@ -334,6 +338,7 @@ class ReportBuilder:
             "rerun": run.rerun,
             "rerun_rule": run.rerun_rule,
             "phases": phases or None,
+            "causes": diagnose(rules, self.knowledge),
             "rules": rules,
             "waivers": waivers_to_mend(self.results, run, used, interrupted=incomplete),
             "known": known_findings(self.results, run, interrupted=incomplete),

@@ -91,6 +91,7 @@ class Finding:
             "failure": example.failure,
             "case": self.case,
             "test_rule": self.test_rule,
+            "cause": None,
         }
 
 

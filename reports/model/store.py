@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from conformance.events import EventError, ExchangeEvent, decode
+from reports.causes.diagnosis import diagnose
+from reports.causes.evidence import Knowledge
 from reports.model.builder import FORMAT, build
 from reports.model.event_log import EVENTS, LogError, read_events
 from reports.model.files import REPORT
 
-__all__ = ["Stored", "find_runs", "known_findings", "read_run"]
+__all__ = ["Stored", "diagnosed", "find_runs", "known_findings", "read_run"]
 
 #: Members that a report of an earlier version may lack, with their defaults.
 _REPORT_DEFAULTS: Mapping[str, Any] = {
@@ -71,6 +73,7 @@ _FINDING_DEFAULTS: Mapping[str, Any] = {
     "failure": None,
     "case": None,
     "test_rule": None,
+    "cause": None,
 }
 
 
@@ -125,6 +128,11 @@ def read_run(path: Path) -> Stored:
         return Stored(folder, build(read_events(folder / EVENTS)))
     if source.name == EVENTS:
         return Stored(folder, build(read_events(source)))
+    return _with_causes(_stored(folder, source))
+
+
+def _stored(folder: Path, source: Path) -> Stored:
+    """Read the run of a report.json."""
     try:
         report = json.loads(source.read_bytes())
     except OSError as error:
@@ -132,6 +140,21 @@ def read_run(path: Path) -> Stored:
     except (ValueError, RecursionError) as error:
         raise LogError(f"{source}: not JSON") from error
     return Stored(folder, _complete(report, source))
+
+
+def _with_causes(run: Stored) -> Stored:
+    """Diagnose a run of an earlier version, which has no causes."""
+    return run if "causes" in run.report else diagnosed(run)
+
+
+def diagnosed(run: Stored) -> Stored:
+    """Return the run with its causes made again, from its report and the exchanges of its log."""
+    knowledge = Knowledge()
+    if any(rule["findings"] for rule in run.report["rules"]):
+        for event in run.exchanges():
+            knowledge.take(event)
+    causes = diagnose(run.report["rules"], knowledge)
+    return Stored(run.folder, {**run.report, "causes": causes})
 
 
 def _complete(report: Any, source: Path) -> dict[str, Any]:

@@ -107,6 +107,8 @@ def commands(report: Mapping[str, Any]) -> list[str]:
         first = standing[0]
         where = f"{first['function'] or 'the target'}"
         more = f", and {plural(len(standing) - 1, 'more finding')}" if len(standing) > 1 else ""
+        causes = ", ".join(dict.fromkeys(str(each["cause"]) for each in standing if each.get("cause")))
+        more += f"\ncause: {causes}" if causes else ""
         message = f"{where}{more}\nexpected: {cut(first['expected'], 300)}\ngot: {cut(first['actual'], 300)}"
         (errors if failed else warnings).append((f"{rule['id']} {rule['title']}", message))
     load = report["load"]

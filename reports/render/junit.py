@@ -228,6 +228,8 @@ def _findings(
             f"expected  {finding['expected']}",
             f"got       {finding['actual']}" + (f" ({answer})" if answer else ""),
         ]
+        if finding.get("cause"):
+            lines.append(f"cause     {finding['cause']}")
         if finding["curl"]:
             lines.append(f"repeat    {finding['curl']}")
         blocks.append("\n".join(_text(line) for line in lines))

@@ -16,6 +16,7 @@ from conformance.text import cut, reveal
 from conformance.units import format_significant
 from reports.headline import headline, next_command, subline
 from reports.model.load_notes import cause, causes, moments, rest_of_causes, session_line, slowest
+from reports.render.causes import extent, standing
 from reports.render.terminal.load_screen import STEP_HEADS, step_cells
 from reports.text import error_share, known_findings_text, plural, rerun_of, slo_word
 
@@ -27,6 +28,7 @@ NAME = "report.md"
 LIMIT = 60_000
 
 _FINDINGS = 10
+_CAUSES = 5
 _LISTED = 40
 _MARKS = {
     Verdict.PASS: "✅",
@@ -63,7 +65,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Seque
 
 def render(report: Mapping[str, Any], *, changes: Sequence[str] = ()) -> bytes:
     """Return the Markdown of a report; `changes` are the lines of a comparison, if there is one."""
-    lines = _head(report)
+    lines = [*_head(report), *_causes_to_mend(report)]
     if changes:
         lines += ["", "### What changed", "", *changes]
     lines += _load(report.get("load"))
@@ -99,6 +101,37 @@ def _head(report: Mapping[str, Any]) -> list[str]:
             for phase in report.get("phases") or ()
         ),
     ]
+
+
+def _causes_to_mend(report: Mapping[str, Any]) -> list[str]:
+    """Return the causes of the findings, the first ones with the exchange that shows them."""
+    found = standing(report)
+    if not found:
+        return []
+    lines = ["", f"### {plural(len(found), 'cause')}", ""]
+    for number, each in enumerate(found[:_LISTED], 1):
+        mark = _MARKS[Verdict.FAIL if each["level"] == "must" else Verdict.WARN]
+        rules = ", ".join(each["rules"][:_FINDINGS])
+        more = f" and {len(each['rules']) - _FINDINGS} more" if each["rules"][_FINDINGS:] else ""
+        lines.append(
+            f"{number}. {mark} **{prose(each['sentence'])}** ({each['id']}): {prose(rules)}{more}; "
+            f"{prose(extent(each))}"
+        )
+        if number > _CAUSES:
+            continue
+        example = each["example"]
+        lines.append(
+            f"   - {prose(example['rule'])} {code(example['function'] or 'the target', 60)}: "
+            f"expected {prose(example['expected'], 200)}; got {prose(example['actual'], 200)}"
+        )
+        if example["curl"] and len(example["curl"]) <= 700:
+            lines.append(f"   - repeat: {code(example['curl'], 700)}")
+        lines.append(f"   - look at: {prose(each['where'])}")
+        if each["advice"]:
+            lines.append(f"   - {prose(each['advice'])}")
+    if found[_LISTED:]:
+        lines.append(f"\nAnd {plural(len(found) - _LISTED, 'more cause')}. All are in report.html.")
+    return lines
 
 
 def _areas(report: Mapping[str, Any]) -> list[str]:
@@ -154,7 +187,7 @@ def _findings(report: Mapping[str, Any], most: int) -> list[str]:
         lines += [
             "",
             f"**{_MARKS[Verdict(rule['verdict'])]} {prose(rule['id'])}** {prose(rule['title'])}: {where}, "
-            f"seen {plural(count, 'time')}{again}",
+            f"seen {plural(count, 'time')}{again}{_cause_ids(found)}",
             "",
             f"- expected: {prose(first['expected'])}",
             f"- got: {prose(first['actual'])}",
@@ -172,6 +205,12 @@ def _findings(report: Mapping[str, Any], most: int) -> list[str]:
             f"And {len(groups) - most} more: {', '.join(names[:_LISTED])}{more}. All are in report.html.",
         ]
     return lines
+
+
+def _cause_ids(found: Sequence[Mapping[str, Any]]) -> str:
+    """Return the causes of findings, as the end of a sentence."""
+    ids = dict.fromkeys(finding["cause"] for finding in found if finding.get("cause"))
+    return f" ({', '.join(ids)})" if ids else ""
 
 
 def _known(report: Mapping[str, Any]) -> list[str]:

@@ -51,6 +51,7 @@ def render(report: Mapping[str, Any]) -> bytes:
             "target": _text(report["target"]["url"]),
             "verdict": report["verdict"],
             "seed": report["seed"],
+            "causes": {cause["id"]: _text(cause["sentence"]) for cause in report.get("causes") or ()},
         },
     }
     log = {
@@ -123,7 +124,11 @@ def _result(rule: Mapping[str, Any], finding: Mapping[str, Any], number: int) ->
         ],
         "partialFingerprints": {"conformCause/v1": anchor_of(rule["id"], function, finding["kind"])},
         "occurrenceCount": max(1, int(finding["count"])),
-        "properties": {"kind": _text(finding["kind"]), "reproduced": finding["reproduced"]},
+        "properties": {
+            "kind": _text(finding["kind"]),
+            "reproduced": finding["reproduced"],
+            "cause": finding.get("cause"),
+        },
     }
     if finding["waived"] or rule["verdict"] == Verdict.WAIVED:
         result["suppressions"] = [

@@ -249,7 +249,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if reported.report is not None:
         terminalreporter.write_line("")
         folder = reported.harness.out if (reported.harness.out / REPORT).is_file() else None
-        print_closing(reported.report, color=reported.harness.request.color, folder=folder)
+        request = reported.harness.request
+        print_closing(reported.report, color=request.color, folder=folder, every=request.every)
     elif reported.harness.plan is not None:
         terminalreporter.write_line("")
         terminalreporter.write_line(reported.harness.plan)

@@ -65,6 +65,7 @@ def add_options(parser: pytest.Parser) -> None:
         help="what this earlier run found is known: fail on new findings only",
     )
     group.addoption("--plan", action="store_true", help="send nothing; print what would be sent")
+    group.addoption("--all", action="store_true", dest="every", help="show every finding, not the causes")
     group.addoption("--no-color", action="store_true", help="the same as --color=no")
 
 
@@ -101,6 +102,7 @@ def request_of(config: pytest.Config) -> Request:
         areas=tuple(option("--area")),
         required=tuple(option("--require")),
         plan=option("--plan"),
+        every=option("every"),
         generate_for=option("generate_for"),
         cases=option("--cases"),
         known=known,

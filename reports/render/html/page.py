@@ -21,6 +21,7 @@ from conformance.text import cut
 from conformance.units import format_duration
 from reports.compare import render as compare_render
 from reports.headline import headline, next_command, subline
+from reports.render.causes import effect, extent
 from reports.render.html import load_section
 from reports.render.html.frame import environment, frame, lines
 from reports.render.html.messages import show_request, show_response
@@ -81,7 +82,9 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
     load = load_section.render(report["load"]) if report.get("load") else None
     coverage = _coverage(report.get("coverage"))
     changes = None if comparison is None else compare_render.part(comparison)
+    causes = _causes(report)
     parts = [
+        {"id": "causes", "name": "Causes", "count": len(causes), "there": bool(causes)},
         {"id": "changes", "name": "What changed", "count": "", "there": changes is not None},
         {"id": "load", "name": "Load", "count": "", "there": load is not None},
         {"id": "rulebook", "name": "Rulebook", "count": len(rules), "there": bool(rules)},
@@ -103,6 +106,7 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
             alerts=_alerts(report),
             parts=[part for part in parts if part["there"]],
             rules=rules,
+            causes=causes,
             areas=table,
             sorted_areas=for_reading,
             verdicts=[str(verdict) for verdict in _VERDICTS],
@@ -178,6 +182,35 @@ def _findings_summary(found: int, rules: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _causes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the causes, each with the anchor of the finding that shows it best; waived ones come last."""
+    levels = {"must": str(Verdict.FAIL), "should": str(Verdict.WARN)}
+    return [
+        {
+            **cause,
+            "verdict": str(Verdict.WAIVED) if cause["waived"] else levels[cause["level"]],
+            "anchor": cause["id"],
+            "links": [{"id": rule, "anchor": _id(rule)} for rule in cause["rules"]],
+            "extent": extent(cause),
+            "effect": effect(cause),
+            "names": cause["functions"][:40],
+            "shown": {
+                "rule": cause["example"]["rule"],
+                "function": cause["example"]["function"],
+                "anchor": anchor_of(
+                    cause["example"]["rule"], cause["example"]["function"], cause["example"]["kind"]
+                ),
+                "expected": cut(cause["example"]["expected"], MAX_TEXT_CHARACTERS),
+                "actual": cut(cause["example"]["actual"], MAX_TEXT_CHARACTERS),
+                "curl": cause["example"]["curl"]
+                if len(cause["example"]["curl"] or "") <= MAX_CURL_CHARACTERS
+                else None,
+            },
+        }
+        for cause in report.get("causes") or ()
+    ]
+
+
 def _rules(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     messages = 2 * sum(len(rule["findings"]) for rule in report["rules"])
     limit = max(MIN_BODY_CHARACTERS, min(MAX_BODY_CHARACTERS, MAX_BODIES_CHARACTERS // max(1, messages)))
@@ -236,6 +269,7 @@ def _finding(rule: Mapping[str, Any], finding: Mapping[str, Any], limit: int) ->
         "known": finding.get("known", False),
         "waiver": finding["waiver"],
         "exchange": finding["exchange"],
+        "cause": finding.get("cause"),
         "request": show_request(finding, limit),
         "response": show_response(finding, limit),
         "failure": cut(finding["failure"], MAX_TEXT_CHARACTERS) if finding["failure"] else None,

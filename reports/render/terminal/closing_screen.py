@@ -20,6 +20,7 @@ from conformance.rulebook.model import AREAS, Verdict
 from conformance.text import cut, wants_color, writable
 from reports.headline import headline, next_command, subline
 from reports.render.terminal import load_screen
+from reports.render.terminal.causes import show_causes
 from reports.render.terminal.layout import LABEL, Page
 from reports.text import judged_on_text, known_findings_text, merge_lines, plural, rerun_of
 
@@ -56,14 +57,18 @@ def render(
     width: int | None = None,
     folder: Path | None = None,
     encoding: str | None = None,
+    every: bool = False,
 ) -> str:
-    """Return the closing screen of a report.
+    """Return the closing screen of a report: its causes, or with `every` its findings.
 
     `width` is 80 by default; `folder` is the folder of the report. Characters that the output's `encoding` lacks are
     shown in ASCII.
     """
     page = Page(color=color, width=width or 80, encoding=encoding)
+    by_cause = not every and report["verb"] != "load"
     _verdict(page, report)
+    if by_cause:
+        show_causes(page, report)
     page.gap()
     if report["load"] is not None:
         load_screen.show(page, report["load"])
@@ -74,7 +79,7 @@ def render(
         _partly_judged(page, report)
         _not_judged(page, report)
     _errors(page, report)
-    _all_findings(page, report)
+    _all_findings(page, report, standing=not by_cause)
     _footer(page, report, folder)
     return page.text()
 
@@ -86,6 +91,7 @@ def print_closing(
     color: bool | None = None,
     width: int | None = None,
     folder: Path | None = None,
+    every: bool = False,
 ) -> None:
     """Print the closing screen in the width, colours and encoding of the file."""
     file = file or sys.stdout
@@ -94,7 +100,7 @@ def print_closing(
     if width is None:
         width = min(shutil.get_terminal_size((100, 24)).columns, 140)
     encoding = getattr(file, "encoding", None)
-    file.write(render(report, color=color, width=width, folder=folder, encoding=encoding))
+    file.write(render(report, color=color, width=width, folder=folder, encoding=encoding, every=every))
     file.flush()
 
 
@@ -254,7 +260,14 @@ def _example(group: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return min(shown, key=lambda finding: len(finding["request"]["body"]) if finding["request"] else 0)
 
 
-def _all_findings(page: Page, report: Mapping[str, Any]) -> None:
+def _all_findings(page: Page, report: Mapping[str, Any], *, standing: bool) -> None:
+    """Show the findings that were set aside, and with `standing` those that count."""
+    if standing:
+        _standing(page, report)
+    _set_aside(page, report)
+
+
+def _standing(page: Page, report: Mapping[str, Any]) -> None:
     found = [
         (rule, group)
         for verdict in (Verdict.FAIL, Verdict.WARN)
@@ -278,6 +291,10 @@ def _all_findings(page: Page, report: Mapping[str, Any]) -> None:
             page.line(
                 (f"  and {plural(len(rest) - MAX_BRIEF_FINDINGS, 'more finding')} in report.json", "dim")
             )
+
+
+def _set_aside(page: Page, report: Mapping[str, Any]) -> None:
+    """Show the findings that are waived or known."""
     set_aside = [(rule, group) for rule in report["rules"] for group in _groups(rule, waived=True)]
     for known, word in ((True, "Known"), (False, "Waived")):
         waived = [(rule, group) for rule, group in set_aside if bool(group[0].get("known")) is known]

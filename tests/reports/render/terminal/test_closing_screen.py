@@ -36,7 +36,11 @@ RULES = [a_rule(f"{area}-{n}", "should" if n == 4 else "must") for area in AREAS
 
 
 def screen(*events: Event, color: bool = False, width: int | None = 80, **options: Any) -> str:
-    return render(report_of(*events), color=color, width=width, **options)
+    return render(report_of(*events), color=color, width=width, every=True, **options)
+
+
+def causes_screen(*events: Event, width: int = 140) -> str:
+    return render(report_of(*events), color=False, width=width)
 
 
 def lacking(rule: str, reason: str, lines: str | None = None) -> Event:
@@ -243,7 +247,8 @@ class Screen(io.TextIOWrapper):
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_any_encoding_will_do(encoding: str) -> None:
     file = Screen(encoding)
-    print_closing(report_of(*a_run()[:-1], finding("ENV-2", message="漢字 é"), END), file, width=80)
+    report = report_of(*a_run()[:-1], finding("ENV-2", message="漢字 é"), END)
+    print_closing(report, file, width=80, every=True)
     text = file.text()
     assert ("✗ ENV-1" if encoding == "utf-8" else "x ENV-1") in text
     assert ("漢字" if encoding == "utf-8" else "\\u6f22\\u5b57") in text
@@ -386,3 +391,37 @@ def test_a_bar_is_not_for_ci(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.finding("ENV-5", None, "m")
         progress.advance("Paging")
     assert file.text().startswith("\x1b[31m✗ ENV-5  m\x1b[0m\nPaging: 1 done")
+
+
+def some_causes(number: int) -> list[Event]:
+    """Return findings of so many rules; each is a cause by itself."""
+    answer = {"status": 200, "headers": {}, "body": '{"isError":false,"data":{}}', "seconds": 0.1}
+    told = {"expected": "a text", "actual": "none", "count": 3, "response": answer}
+    return [
+        finding(f"{area}-{level}", "course.read", "blank", **told) for area in AREAS for level in range(1, 5)
+    ][:number]
+
+
+def test_causes_come_after_the_verdict_with_an_example() -> None:
+    lines = causes_screen(header(*RULES), *some_causes(1), END).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("1 cause of 1 finding"))
+    assert place < next(number for number, line in enumerate(lines) if "not judged  error" in line)
+    assert lines[place + 2].startswith("✗ 1  ")
+    labels = [line[:13].strip() for line in lines[place + 3 : place + 9]]
+    assert labels == ["breaks", "shown by", "expected", "got", "repeat", "look at"]
+
+
+def test_five_causes_are_shown_in_full_and_the_others_in_a_line() -> None:
+    text = causes_screen(header(*RULES), *some_causes(8), END)
+    assert text.count("  shown by   ") == 5
+    assert [line for line in text.splitlines() if line.startswith(("✗ 7  ", "! 8  "))]
+
+
+def test_with_all_every_finding_is_shown_and_no_cause() -> None:
+    text = screen(header(*RULES), *some_causes(3), END)
+    assert "cause" not in text.replace("because", "")
+    assert text.count("  says       ") == 3
+
+
+def test_a_run_without_findings_speaks_of_no_causes() -> None:
+    assert "cause" not in causes_screen(header(*RULES), judged(ENV_1=3), END)

@@ -1,0 +1,283 @@
+"""Gathers the findings of a run into groups that have one cause each.
+
+The steps, each of which takes the findings that it explains and leaves the others:
+
+1. A function that never worked: all its crashes.
+2. An answer that is not the envelope: by the shape of the answer, and whether a route was found. A deviation that
+   proper answers show too is not explained by this and goes on to the later steps.
+3. A layer: whatever has another Content-Type, invalid paging, or data of another type.
+4. A refusal with the wrong status, or a refusal that says 200: rules that share the answer.
+5. A crash: by its precondition; crashes of plain-looking calls by function, and functions by their first rule.
+6. Invalid arguments that were accepted or crashed: by kind; all of them together if so many kinds pass that
+   nothing is checked.
+7. Other invalid requests that were accepted: by precondition, or by the functions that accept them.
+8. Everything else: by rule.
+
+Each step looks only at findings of its own kind, so a group does not depend on findings of other groups.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from conformance.rulebook.verdicts import normal
+from reports.causes.evidence import LAYERS, Answer, Evidence, Precondition
+from reports.causes.units import by_places, by_shared, components, parameter_of, pointer_of, violation_of
+
+__all__ = ["Group", "Pattern", "group"]
+
+#: So many different kinds of invalid argument that pass say that arguments are not checked at all.
+MIN_KINDS_UNCHECKED = 5
+
+
+class Pattern(StrEnum):
+    """What the findings of a group have in common."""
+
+    DEAD = "dead"
+    FORM = "form"
+    LAYER = "layer"
+    REFUSAL = "refusal"
+    CRASH = "crash"
+    UNCHECKED = "unchecked"
+    ACCEPTED = "accepted"
+    RULE = "rule"
+
+
+@dataclass
+class Group:
+    """Findings of one cause; `key` is the shape of their evidence, the same in every run."""
+
+    pattern: Pattern
+    key: tuple[str, ...]
+    members: list[Evidence] = field(default_factory=list)
+
+
+#: Preconditions with which a request is one layer's matter, however it was answered.
+DECIDED_TOGETHER = (Precondition.TYPE, Precondition.PAGING, Precondition.DATA, Precondition.BODY)
+
+Units = defaultdict[Hashable, list[Evidence]]
+Groups = dict[tuple[Pattern, tuple[str, ...]], Group]
+
+
+def group(evidence: Iterable[Evidence]) -> list[Group]:
+    """Return the groups of findings; each finding is in exactly one."""
+    left = sorted(evidence, key=_order)
+    groups: Groups = {}
+    for step in (_dead, _forms, _layers, _refusals, _crashes, _arguments, _any_call, _accepted, _rules):
+        left = step(left, groups)
+    return list(groups.values())
+
+
+def _order(evidence: Evidence) -> tuple[object, ...]:
+    return (evidence.position, evidence.function or "", str(evidence.finding["kind"]))
+
+
+def _put(groups: Groups, pattern: Pattern, key: tuple[str, ...], members: Iterable[Evidence]) -> None:
+    groups.setdefault((pattern, key), Group(pattern, key)).members.extend(members)
+
+
+def _deviation(evidence: Evidence) -> tuple[str, str]:
+    """Return the rule and the first clause of the kind of violation."""
+    return (evidence.rule, normal(str(evidence.finding["kind"])).partition(",")[0].partition(":")[0])
+
+
+def _dead(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take the crashes of functions that do not work at all."""
+    rest: list[Evidence] = []
+    for each in left:
+        function = each.function
+        crashed = each.answer in (Answer.CRASH, Answer.NONE) and each.wrong_status
+        if crashed and function is not None and each.knowledge.is_dead(function):
+            _put(groups, Pattern.DEAD, (function,), [each])
+        else:
+            rest.append(each)
+    return rest
+
+
+def _forms(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take what is wrong since the answer is not the envelope."""
+    proper = {_deviation(each) for each in left if each.is_envelope and not each.wrong_status}
+    rest: list[Evidence] = []
+    forms: defaultdict[tuple[str, str], list[Evidence]] = defaultdict(list)
+    statuses: defaultdict[tuple[str, str, str], list[Evidence]] = defaultdict(list)
+    for each in left:
+        layer = "without a route" if each.unrouted else "with a route"
+        foreign = each.status is not None and not each.is_envelope
+        key = (each.skeleton, layer)
+        by_type = each.precondition is Precondition.TYPE and each.wrong_status
+        if not foreign or by_type or _deviation(each) in proper:
+            rest.append(each)
+        elif not each.wrong_status:
+            forms[key].append(each)
+        elif each.answer is Answer.FOREIGN:
+            statuses[*key, str(each.status)].append(each)
+        else:
+            rest.append(each)
+    for key, members in forms.items():
+        _put(groups, Pattern.FORM, key, members)
+    for (skeleton, layer, status), members in statuses.items():
+        # The status belongs to the form if most answers of this form have it.
+        form = forms.get((skeleton, layer), [])
+        usual = Counter(str(each.status) for each in form)[status]
+        same = bool(form) and 2 * usual >= len(form)
+        _put(groups, Pattern.FORM, (skeleton, layer) if same else (skeleton, layer, status), members)
+    return rest
+
+
+def _layers(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take what one layer decides, whichever way it was answered."""
+    rest: list[Evidence] = []
+    for each in left:
+        layer = each.precondition
+        refused = layer is Precondition.BODY and each.answer is Answer.REFUSAL
+        if each.wrong_status and layer in DECIDED_TOGETHER and not refused:
+            _put(groups, Pattern.LAYER, (layer.value,), [each])
+        else:
+            rest.append(each)
+    return rest
+
+
+def _refusals(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take refusals with the wrong status: rules that are broken by the same answer have one cause."""
+    units: Units = defaultdict(list)
+    rest: list[Evidence] = []
+    for each in left:
+        if each.answer is Answer.REFUSAL and each.wrong_status:
+            units[each.status, each.rule].append(each)
+        else:
+            rest.append(each)
+    # A deviation that these answers alone show belongs to them: `isError` is true, and the status 200.
+    answers = {each.fingerprint for members in units.values() for each in members}
+    others: Units = defaultdict(list)
+    for each in rest:
+        others[_deviation(each)].append(each)
+    rest = []
+    for deviation, members in others.items():
+        if all(each.fingerprint in answers and each.answer is Answer.REFUSAL for each in members):
+            units["", deviation].extend(members)
+        else:
+            rest += members
+    _put_components(groups, Pattern.REFUSAL, units, by_shared(units, lambda each: [each.fingerprint]))
+    return rest
+
+
+def _put_components(
+    groups: Groups,
+    pattern: Pattern,
+    units: Units,
+    links: Iterable[tuple[int, int]],
+    prefix: tuple[str, ...] = (),
+) -> None:
+    """Put united units into one group each; its key is that of its first unit."""
+    names = list(units)
+    for number, root in enumerate(components(len(names), links)):
+        _put(groups, pattern, (*prefix, str(names[root])), units[names[number]])
+
+
+def _crashes(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take what ends in a status of 500 or above, or in no answer."""
+    rest: list[Evidence] = []
+    functions: Units = defaultdict(list)
+    for each in left:
+        if each.answer not in (Answer.CRASH, Answer.NONE) or not each.wrong_status:
+            rest.append(each)
+        elif each.precondition in LAYERS:
+            _put(groups, Pattern.CRASH, (each.precondition.value,), [each])
+        elif violation_of(each) is not None or "below 500" in str(each.finding["expected"]):
+            rest.append(each)
+        else:
+            functions[each.function].append(each)
+    # Functions whose crashes break the same rule first have the same unhandled case.
+    first = {function: members[0].rule for function, members in functions.items()}
+    links = by_shared(functions, lambda each: [first[each.function]])
+    _put_components(groups, Pattern.CRASH, functions, links, ("a call",))
+    return rest
+
+
+def _arguments(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take invalid arguments that were accepted or crashed, and what their values break later."""
+    rest: list[Evidence] = []
+    kinds: Units = defaultdict(list)
+    for each in left:
+        violation = violation_of(each) if each.wrong_status else None
+        if violation is None:
+            rest.append(each)
+        else:
+            kinds[violation[0]].append(each)
+    if len(kinds) < MIN_KINDS_UNCHECKED:
+        links = by_places(kinds, lambda each: (each.function, parameter_of(each)))
+        _put_components(groups, Pattern.ACCEPTED, kinds, links, ("an argument",))
+        return rest
+    members = [each for found in kinds.values() for each in found]
+    names = {parameter_of(each).partition("[")[0].partition("/")[0] for each in members}
+    stored = [each for each in rest if each.answer is Answer.SUCCESS and names & set(pointer_of(each))]
+    _put(groups, Pattern.UNCHECKED, (), members + stored)
+    return [each for each in rest if each not in stored]
+
+
+def _any_call(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take rules that hold for every answer, and say only that a function crashed."""
+    crashed = {
+        each.function: found
+        for pattern in (Pattern.CRASH, Pattern.UNCHECKED, Pattern.ACCEPTED)
+        for found in groups.values()
+        if found.pattern is pattern
+        for each in reversed(found.members)
+        if each.answer in (Answer.CRASH, Answer.NONE)
+    }
+    rest: list[Evidence] = []
+    for each in left:
+        if "below 500" not in str(each.finding["expected"]):
+            rest.append(each)
+        elif found := crashed.get(each.function):
+            found.members.append(each)
+        else:
+            _put(groups, Pattern.CRASH, ("a call", str(each.function)), [each])
+    return rest
+
+
+def _accepted(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take invalid requests that were answered as if they were valid."""
+    rest: list[Evidence] = []
+    layers: Units = defaultdict(list)
+    plain: Units = defaultdict(list)
+    for each in left:
+        if not each.wrong_status or (each.members and each.precondition is Precondition.VALUES):
+            rest.append(each)
+        else:
+            (layers if each.precondition in LAYERS else plain)[each.rule].append(each)
+    # A rule that is broken by a status and by an effect has one cause.
+    taken = {*layers, *plain}
+    for each in rest:
+        for units in (layers, plain):
+            if each.rule in units:
+                units[each.rule].append(each)
+                break
+    # So has a rule that is broken behind the same layer alone.
+    seen = {each.precondition for members in layers.values() for each in members if each.wrong_status}
+    behind: defaultdict[str, set[Precondition]] = defaultdict(set)
+    for each in rest:
+        behind[each.rule].add(each.precondition)
+    for each in rest:
+        hidden = len(behind[each.rule]) == 1 and behind[each.rule] <= seen
+        if hidden and each.rule not in taken:
+            layers[each.rule].append(each)
+    rest = [each for each in rest if each.rule not in layers and each.rule not in plain]
+    shared = by_shared(layers, lambda each: [each.precondition] if each.precondition in seen else [])
+    _put_components(groups, Pattern.ACCEPTED, layers, shared, ("a layer",))
+    links = by_places(plain, lambda each: each.function)
+    _put_components(groups, Pattern.ACCEPTED, plain, links, ("a call",))
+    return rest
+
+
+def _rules(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take the rest by rule; rules that are broken with the same special members in one place are united."""
+    units: Units = defaultdict(list)
+    for each in left:
+        units[each.rule].append(each)
+    links = by_shared(units, lambda each: [(each.area, each.function, name) for name in each.members])
+    _put_components(groups, Pattern.RULE, units, links)
+    return []
