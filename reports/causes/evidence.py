@@ -290,12 +290,16 @@ class Evidence:
             return True
         if "from 400 to 499" in expected:
             return not 400 <= self.status <= 499
+        return bool(self.named_statuses) and self.status not in self.named_statuses
+
+    @cached_property
+    def named_statuses(self) -> set[int]:
+        """The statuses that the finding names as right."""
+        expected = str(self.finding["expected"])
         named = {
             int(number) for found in _STATUSES.findall(expected) for number in re.findall(r"\d{3}", found)
         }
-        if not named:
-            named = {int(number) for number in _USUAL_STATUS.findall(expected)}
-        return bool(named) and self.status not in named
+        return named or {int(number) for number in _USUAL_STATUS.findall(expected)}
 
     @cached_property
     def members(self) -> frozenset[str]:
@@ -336,7 +340,7 @@ class Evidence:
             or body.get("method") != function.partition(".")[2]
         ):
             return Precondition.METHOD
-        if "token" not in headers and self.knowledge.needs_token(function):
+        if "token" not in headers and (self.knowledge.needs_token(function) or self.named_statuses == {401}):
             return Precondition.SESSION
         for name in ("pageStart", "pageLength"):
             value = body.get(name)

@@ -19,17 +19,25 @@ Each step looks only at findings of its own kind, so a group does not depend on 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from conformance.rulebook.verdicts import normal
 from reports.causes.evidence import LAYERS, Answer, Evidence, Precondition
-from reports.causes.units import by_places, by_shared, components, parameter_of, pointer_of, violation_of
+from reports.causes.units import (
+    by_exchanges,
+    by_places,
+    by_shared,
+    components,
+    parameter_of,
+    pointer_of,
+    violation_of,
+)
 
 __all__ = ["Group", "Pattern", "group"]
 
-#: So many different kinds of invalid argument that pass say that arguments are not checked at all.
+#: Kinds of invalid argument that must pass before the cause is that arguments are not checked at all.
 MIN_KINDS_UNCHECKED = 5
 
 
@@ -117,14 +125,22 @@ def _forms(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
         else:
             rest.append(each)
     for key, members in forms.items():
-        _put(groups, Pattern.FORM, key, members)
+        _put(groups, Pattern.FORM, _widened(key, forms), members)
     for (skeleton, layer, status), members in statuses.items():
         # The status belongs to the form if most answers of this form have it.
         form = forms.get((skeleton, layer), [])
         usual = Counter(str(each.status) for each in form)[status]
         same = bool(form) and 2 * usual >= len(form)
-        _put(groups, Pattern.FORM, (skeleton, layer) if same else (skeleton, layer, status), members)
+        key = _widened((skeleton, layer), forms)
+        _put(groups, Pattern.FORM, key if same else (*key, status), members)
     return rest
+
+
+def _widened(key: tuple[str, str], forms: Mapping[tuple[str, str], Sequence[Evidence]]) -> tuple[str, str]:
+    """Return the key of a form: what successes show too is no matter of a route."""
+    skeleton, _ = key
+    routed = (skeleton, "with a route")
+    return routed if any(each.status == 200 for each in forms.get(routed, ())) else key
 
 
 def _layers(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
@@ -274,10 +290,11 @@ def _accepted(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
 
 
 def _rules(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
-    """Take the rest by rule; rules that are broken with the same special members in one place are united."""
+    """Take the rest by rule; rules that the same exchanges break, or the same special members, are united."""
     units: Units = defaultdict(list)
     for each in left:
         units[each.rule].append(each)
     links = by_shared(units, lambda each: [(each.area, each.function, name) for name in each.members])
+    links += by_exchanges(units)
     _put_components(groups, Pattern.RULE, units, links)
     return []

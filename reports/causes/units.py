@@ -14,6 +14,7 @@ from reports.causes.evidence import Evidence
 
 __all__ = [
     "Violation",
+    "by_exchanges",
     "by_places",
     "by_shared",
     "components",
@@ -92,6 +93,25 @@ def by_shared(
         for feature in dict.fromkeys(found for evidence in members for found in features(evidence)):
             links.append((first.setdefault(feature, number), number))
     return links
+
+
+def by_exchanges(units: Mapping[Hashable, Sequence[Evidence]]) -> list[tuple[int, int]]:
+    """Return the links of units that are broken by the same exchanges.
+
+    A finding has one exchange and a count. The exchanges are the same if the findings are in the same functions, mostly
+    with the same exchange and the same count.
+    """
+    found = [
+        {(each.function, each.finding["exchange"], each.finding["count"]) for each in members}
+        for members in units.values()
+    ]
+    return [
+        (one, other)
+        for one in range(len(found))
+        for other in range(one + 1, len(found))
+        if len(found[one] & found[other]) > MIN_SHARED_PLACES * len(found[one] | found[other])
+        and all(exchange is not None for _, exchange, _ in found[one])
+    ]
 
 
 def by_places(

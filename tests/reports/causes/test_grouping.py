@@ -286,3 +286,35 @@ def test_knowledge_ignores_what_is_not_a_call() -> None:
         knowledge.take(event_of(exchange(1, "note.read", request("note.read", body), success())))  # type: ignore[arg-type]
     assert knowledge.is_usual("note.read", {"x": 1})
     assert knowledge.is_usual("unknown.function", {})
+
+
+def test_rules_that_the_same_exchanges_break_are_one_cause() -> None:
+    answer = success({"a_b": 1})
+    found = [
+        finding(rule, f"note.{verb}", "deviates", request(f"note.{verb}"), answer, expected="a b", actual="c")
+        | {"exchange": number, "count": number}
+        for rule in ("ENV-1", "SEC-5")
+        for number, verb in enumerate(("read", "find"), 1)
+    ]
+    assert only(report_of(found))["rules"] == ["ENV-1", "SEC-5"]
+    apart = [each | {"count": 9} if each["rule"] == "SEC-5" else each for each in found]
+    assert len(report_of(apart)["causes"]) == 2
+
+
+def test_a_form_that_successes_have_too_is_no_matter_of_routes() -> None:
+    damaged = [
+        finding("HTTP-4", "note.read", "cut", request("note.read"), response(200, '{"isEr', "application/json"),
+                expected="exactly one JSON text", actual="Expecting value"),
+        finding("ENV-1", None, "cut", request(None), response(404, '{"isEr', "application/json"),
+                expected="an object", actual="no JSON"),
+    ]  # fmt: skip
+    assert only(report_of(damaged))["rules"] == ["HTTP-4", "ENV-1"]
+
+
+def test_a_refusal_that_should_have_been_401_is_about_the_session() -> None:
+    found = [
+        finding("COD-6", function, "not answered 401", request(function, body, Token=""), refusal(400, "x is bad"),
+                expected="status 401: data is wrong")
+        for function, body in (("note.read", {"noteId": "x"}), ("note.find", '{"method":"find","data":[]}'))
+    ]  # fmt: skip
+    assert only(report_of(found))["where"].startswith("the check of the session")

@@ -393,13 +393,15 @@ def test_a_bar_is_not_for_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     assert file.text().startswith("\x1b[31m✗ ENV-5  m\x1b[0m\nPaging: 1 done")
 
 
-def some_causes(number: int) -> list[Event]:
+def some_causes(most: int) -> list[Event]:
     """Return findings of so many rules; each is a cause by itself."""
     answer = {"status": 200, "headers": {}, "body": '{"isError":false,"data":{}}', "seconds": 0.1}
     told = {"expected": "a text", "actual": "none", "count": 3, "response": answer}
     return [
-        finding(f"{area}-{level}", "course.read", "blank", **told) for area in AREAS for level in range(1, 5)
-    ][:number]
+        finding(f"{area}-{level}", "course.read", "blank", exchange=10 * number + level, **told)
+        for number, area in enumerate(AREAS)
+        for level in range(1, 5)
+    ][:most]
 
 
 def test_causes_come_after_the_verdict_with_an_example() -> None:
