@@ -47,8 +47,6 @@ _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 _LEADING = re.compile(r"[+-]?[0-9]+")
 #: Characters with a meaning in some query language, in texts of numbers and in other texts.
 _UNSAFE_NUMBER, _UNSAFE_TEXT = re.compile(r"[^\w.+\- ]"), re.compile(r"[^\w\-:]|_")
-#: Operators for equality in a query object.
-_EQUAL = frozenset({"$eq", "eq", "equals", "$in", "in"})
 
 
 def plain(identifier: Any) -> str:
@@ -79,13 +77,14 @@ def readings(value: Any, *, numeric: bool) -> Iterator[Reading]:
 
 
 def _of_container(value: list[Any] | dict[str, Any], *, numeric: bool) -> Iterator[Reading]:
-    if not value or (isinstance(value, dict) and not value.keys() <= _EQUAL):
+    if not value or isinstance(value, dict):
+        # Query builders read an object as a condition, and some comparisons take every object for true.
         yield EVERYTHING
         return
     if numeric:
         # PHP converts an array that is not empty to 1.
         yield "1"
-    for item in value.values() if isinstance(value, dict) else value:
+    for item in value:
         yield from readings(item, numeric=numeric)
 
 
@@ -121,6 +120,11 @@ def _of_text(value: str, *, numeric: bool) -> Iterator[Reading]:
         str(unicodedata.decimal(sign)) if unicodedata.decimal(sign, None) is not None else sign
         for sign in text
     )
+    given = value.partition("\0")[0].strip()
+    if not _FLOAT.fullmatch(given):
+        # A target that converts neither digits of other scripts nor compatible characters reads the ASCII digits only.
+        first = _LEADING.match(given)
+        yield from _of_number(int(first[0][:4000])) if first else [EVERYTHING]
     leading = _LEADING.match(ascii_text)
     if _FLOAT.fullmatch(ascii_text):
         try:

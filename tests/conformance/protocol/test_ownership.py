@@ -88,7 +88,6 @@ def ownership() -> Ownership:
         "306abc",
         306 + 2**32,
         "+306",
-        "٣٠٦",
         10**9,
         -(10**9),
     ],
@@ -146,6 +145,8 @@ def test_own_objects_and_what_is_far_from_all_others(ownership: Ownership, value
             "5\x00306",
             "５",
             "٥",
+            "٣٠٦",
+            "３０６",
             1e400,
             float("nan"),
             "Infinity",
@@ -159,7 +160,7 @@ def test_what_could_be_taken_for_another_object(ownership: Ownership, value: Any
 
 @pytest.mark.parametrize(
     "value",
-    [_UUID, _UUID.upper(), f" {_UUID}", [_UUID], {"$eq": _UUID}, "c81d9a40-7a54-4d09-9b61-c0ffee999999"],
+    [_UUID, _UUID.upper(), f" {_UUID}", [_UUID], "c81d9a40-7a54-4d09-9b61-c0ffee999999"],
 )
 def test_own_texts_and_what_is_far_from_all_others(ownership: Ownership, value: Any) -> None:
     assert ownership.value("label", value) is None
