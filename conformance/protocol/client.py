@@ -68,6 +68,7 @@ def compact(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
+# One class, though it is long: sending a call again, pauses and limits all depend on the state of its connections.
 class Client:
     """Sends calls to one base URL over persistent connections; thread-safe.
 

@@ -64,6 +64,7 @@ def rule_id(text: str) -> str:
     return text.strip().upper()
 
 
+# One class, though it is long: one method for each section of the file.
 class _Reader:
     """Reads a parsed file; every mistake is a UsageError that names the file, section and key."""
 

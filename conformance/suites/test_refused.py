@@ -115,13 +115,16 @@ def _judge_in_batches(
     `more` returns whether another call may be sent, given the number of those that were answered.
     """
     before: list[tuple[Any, bool]] = []
+    again: list[Refusal] = []
     answered, judged = 0, False
     while more(answered):
         owned = len(list(ctx.resources.owned()))
-        built = ((call, data) for call in calls if (data := call.make()) is not None)
+        # Calls that are sent again have a batch of their own, in which nothing else is accepted.
+        built = ((call, data) for call in again or calls if (data := call.make()) is not None)
         batch = list(itertools.islice(built, size))
-        if not batch:
+        if not batch and not again:
             break
+        again = []
         if not before or owned != len(list(ctx.resources.owned())):
             before = [_settled(look) for _, look in views]
         sent: list[Sent] = []
@@ -142,9 +145,7 @@ def _judge_in_batches(
                 moved = True
         if moved and not _as_before(views, before):
             # The accepted calls may have changed the views. The refused ones are sent once more, without them.
-            calls = itertools.chain(
-                [replace(call, retried=True) for call, _ in sent if not call.retried], calls
-            )
+            again = [replace(call, retried=True) for call, _ in sent if not call.retried]
             before = [_settled(look) for _, look in views]
         elif sent:
             judged = True
