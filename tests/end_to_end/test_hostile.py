@@ -363,7 +363,7 @@ def test_an_object_that_reads_as_another_one_sometimes_stops_no_test(
 def test_who_is_blamed_for_what_stops_a_run() -> None:
     """Neither the target nor the suite, where it is the time or the machine."""
     from reports.render.terminal.closing_screen import render
-    from tests.reports.model.test_builder import a_rule, header
+    from tests.support.run_events import a_rule, header
 
     told = {"event": "error", "rule": None, "whose": "this machine", "message": "cannot write o/events.jsonl"}
     report = build(

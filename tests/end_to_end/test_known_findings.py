@@ -13,9 +13,9 @@ from reports.model.store import Stored, known_findings
 from reports.render import junit, markdown
 from reports.render.html import page as html
 from reports.render.terminal import closing_screen as screen
-from tests.reports.model.test_builder import ALL, END, Event, finding, header, report_of, rule_of, waiver
 from tests.support.judging import serving_here
 from tests.support.recording import PROFILE, ran, ran_here, report_in
+from tests.support.run_events import ALL, END, Event, finding, header, report_of, rule_of, waiver
 
 
 def known(*findings: tuple[str, str | None, str]) -> dict[str, Any]:

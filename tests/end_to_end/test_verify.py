@@ -22,12 +22,12 @@ from reports.model.files import exit_status, validate
 from reports.render import markdown, statement
 from reports.render.html import page as html
 from reports.render.terminal import closing_screen as screen
-from tests.reports.model.test_builder import Event, a_rule, error, finding, header, judged
 from tests.reports.model.test_load_summary import a_load, a_second, an_slo, load_end
 from tests.support.events import build
 from tests.support.judging import serving
 from tests.support.processes import Program
 from tests.support.recording import PROFILE, command, ran, ran_here, report_in, until
+from tests.support.run_events import Event, a_rule, error, finding, header, judged
 
 URL = "http://127.0.0.1:1/api/"
 

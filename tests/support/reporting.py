@@ -9,8 +9,8 @@ import numpy as np
 
 from load.metrics.histogram import Histogram
 from reports.model.files import validate
-from tests.reports.model.test_builder import END, a_rule, error, finding, header, judged, waiver
 from tests.support.events import build
+from tests.support.run_events import END, a_rule, error, finding, header, judged, waiver
 
 Event = dict[str, Any]
 

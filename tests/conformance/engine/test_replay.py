@@ -16,7 +16,7 @@ from conformance.cases.format import Case, Expect, Step, save
 from conformance.engine.harness import Harness, Request, duration
 from conformance.rulebook import RULES
 from reports.model.event_log import read_events
-from tests.conformance.cases.test_format import BAD, OBJECT, a_case, invalid_data, opened
+from tests.support.case_files import BAD, OBJECT, a_case, invalid_data, opened
 from tests.support.events import record_of
 from tests.support.judging import ROOT, foreign, serving_here
 from tests.support.recording import MAX_SECONDS, PROFILE, ran, ran_here, recording, report_in

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from conformance.protocol.client import Client, OutOfTimeError, compact
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.redaction import SecretRegistry
-from tests.conformance.protocol.test_wire import (
-    CHUNKED,
-    Script,
-    Served,
+from tests.conformance.protocol.test_wire import CHUNKED
+from tests.support.scripted_client import connect
+from tests.support.scripted_server import (
     always,
     answer,
     replying,
@@ -29,13 +24,6 @@ from tests.conformance.protocol.test_wire import (
     serving,
     take,
 )
-from tests.support.events import json_of
-from tests.support.lacking import lacking
-
-
-def connect(served: Served, **options: object) -> Client:
-    return Client(served.url, **{"timeout": 5.0, **options})  # type: ignore[arg-type]
-
 
 # What goes out
 
@@ -449,87 +437,6 @@ def test_threads_that_end_leave_no_connection_behind() -> None:
         client.close()
 
 
-# Bytes that no library would send
-
-
-def test_raw_bytes() -> None:
-    data = (
-        b"POST /api/x HTTP/1.1\r\nhost: h\r\nX-Odd : \xff\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}"
-    )
-    back = answer(b'{"n":1}', "x-A: b") + answer(b'{"n":2}')
-    with serving(replying(back)) as served:
-        heard: list[Exchange] = []
-        client = connect(served, observe=heard.append)
-        exchange, received = client.send_bytes(data, function="x.", user="owner")
-        client.close()
-    assert served.requests == [data]
-    assert received == back
-    assert exchange.request.raw == data
-    assert not exchange.request.well_formed
-    assert exchange.request.verb == "POST"
-    assert exchange.request.url == f"{served.url}x"
-    assert exchange.request.body == b"{}"
-    assert exchange.request.headers[:2] == (("host", "h"), ("X-Odd", "\xff"))
-    assert exchange.response is not None
-    assert exchange.response.raw == back
-    assert exchange.response.headers == (("x-A", "b"), ("Content-Length", "7"))
-    assert exchange.json.value == {"n": 1}
-    assert heard == [exchange]
-    assert exchange.function == "x."
-
-
-@pytest.mark.parametrize(
-    ("script", "kind"),
-    [
-        (replying(b""), "closed"),
-        (replying(b"what?\r\n"), "garbled"),
-        (replying(b"HTTP/1.1 200 OK\r\nContent-Le"), "closed"),
-    ],
-)
-def test_raw_bytes_without_an_answer(script: Script, kind: str) -> None:
-    with serving(script) as served:
-        client = connect(served)
-        exchange, _ = client.send_bytes(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
-        client.close()
-    assert exchange.response is None
-    assert exchange.failure is not None
-    assert exchange.failure.kind == kind
-
-
-def test_raw_bytes_to_one_who_waits() -> None:
-    with serving(replying(b"", close=False)) as served:
-        client = connect(served, timeout=0.3)
-        exchange, received = client.send_bytes(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n{}")
-        client.close()
-    assert received == b""
-    assert exchange.failure is not None
-    assert exchange.failure.kind == "timeout"
-
-
-@pytest.mark.parametrize("data", [b"", b"\r\n", b"\xff\xfe\x00", b"GET", b"G\r\n\r\n\r\n\r\n"])
-def test_raw_bytes_that_are_nothing(data: bytes) -> None:
-    def script(taken: socket.socket) -> None:
-        taken.settimeout(0.1)
-        with contextlib.suppress(TimeoutError):
-            taken.recv(100)
-        taken.sendall(answer(status="400 Bad Request"))
-
-    with serving(script) as served:
-        client = connect(served)
-        exchange, _ = client.send_bytes(data)
-        client.close()
-    assert exchange.status == 400
-    assert json_of(exchange.record())["response"]["status"] == 400
-
-
-def test_a_head_to_build_on() -> None:
-    client = Client("http://host/api/", headers=[("X-Gate", "\xe5")])
-    assert client.head("POST", "x", [("Token", "t")]) == (
-        b"POST /api/x HTTP/1.1\r\nHost: host\r\nUser-Agent: coursio-conform\r\nAccept: application/json\r\n"
-        b"X-Gate: \xe5\r\nToken: t\r\n"
-    )
-
-
 # Other networks
 
 
@@ -543,154 +450,6 @@ def test_ipv6() -> None:
         assert client.send("x", b"{}").status == 200
         client.close()
     assert f"Host: [::1]:{served.port}\r\n".encode() in served.requests[0]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Return a certificate for 127.0.0.1 that nobody vouches for, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        lacking("making a certificate takes the command openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = [
-        *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-        *("-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-        *("-keyout", str(key), "-out", str(cert)),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    return cert, key
-
-
-def _server_side(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
-
-
-def test_tls_that_nobody_vouches_for(certificate: tuple[Path, Path]) -> None:
-    with serving(always(answer()), tls=_server_side(certificate)) as served:
-        client = connect(served)
-        exchange = client.send("x", b"{}")
-        client.close()
-    assert exchange.failure is not None
-    assert exchange.failure.kind == "unreachable"
-    assert "certificate is not trusted" in exchange.failure.detail
-    assert "self-signed" in exchange.failure.detail
-    assert served.requests == []
-
-
-def test_tls_with_the_profiles_ca(certificate: tuple[Path, Path]) -> None:
-    with serving(always(answer()), replying(answer()), tls=_server_side(certificate)) as served:
-        client = connect(served, ca=certificate[0])
-        assert [client.send("x", b"{}").status for _ in range(3)] == [200] * 3
-        assert served.accepted == 1
-        assert client.send("x", b"x" * (4 << 20)).status == 200
-        exchange, received = client.send_bytes(b"POST /y HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" * 2)
-        client.close()
-    assert served.requests[0].startswith(b"POST /api/x HTTP/1.1\r\nHost: 127.0.0.1:")
-    assert len(served.requests[3]) > 4 << 20
-    assert exchange.request.url == f"https://127.0.0.1:{served.port}/y"
-    assert received.startswith(answer())
-
-
-class _Blamed(ssl.SSLSocket):
-    """Is told now and then, as any connection of a thread may be, what is wrong with another one."""
-
-    reads = 0
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        _Blamed.reads += 1
-        if _Blamed.reads % 3 == 1:
-            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "[SSL] internal error")
-        return super().recv(buflen, flags)
-
-
-def test_errors_of_others_within_tls(certificate: tuple[Path, Path]) -> None:
-    sent = answer(b"y" * 3_000_000)
-    with serving(always(sent), tls=_server_side(certificate)) as served:
-        client = connect(served, ca=certificate[0])
-        assert client._tls is not None
-        client._tls.sslsocket_class = _Blamed
-        _Blamed.reads = 0
-        for _ in range(5):
-            exchange = client.send("x", b"{}")
-            assert exchange.failure is None
-            assert exchange.response is not None
-            assert exchange.response.body == b"y" * 3_000_000
-        client.close()
-    assert _Blamed.reads > 5
-
-
-def test_what_is_no_tls_after_all(certificate: tuple[Path, Path]) -> None:
-    """An error of the connection's own comes again, and is told as it came first."""
-
-    def script(taken: socket.socket) -> None:
-        taken.recv(1000)
-        socket.socket.sendall(taken, b"\x17\x03\x03\x00\x40" + b"z" * 64)
-        time.sleep(0.2)
-
-    with serving(script, tls=_server_side(certificate)) as served:
-        client = connect(served, ca=certificate[0])
-        exchange = client.send("x", b"{}")
-        client.close()
-    assert exchange.failure is not None
-    assert exchange.failure.kind == "closed"
-    assert "bad record mac" in exchange.failure.detail
-
-
-def test_tls_with_another_name(certificate: tuple[Path, Path]) -> None:
-    with serving(always(answer()), tls=_server_side(certificate)) as served:
-        client = Client(f"https://localhost:{served.port}/", ca=certificate[0], timeout=3)
-        exchange = client.send("x", b"{}")
-        client.close()
-    assert exchange.failure is not None
-    assert exchange.failure.kind == "unreachable"
-    assert "not trusted" in exchange.failure.detail
-
-
-def test_tls_early_answer_and_stale(certificate: tuple[Path, Path]) -> None:
-    def early(taken: socket.socket) -> None:
-        taken.recv(1000)
-        taken.sendall(answer(status="413 Payload Too Large"))
-        running[-1].done.wait(5)
-
-    tls = _server_side(certificate)
-    with serving(replying(answer()), early, replying(answer(), close=False), tls=tls) as served:
-        client = connect(served, ca=certificate[0])
-        assert client.send("x", b"{}").status == 200
-        time.sleep(0.05)
-        assert client.send("x", b"x" * (24 << 20)).status == 413
-        assert client.send("x", b"{}").status == 200
-        assert served.accepted == 3
-        client.close()
-
-
-def test_tls_where_none_is_spoken() -> None:
-    def script(taken: socket.socket) -> None:
-        taken.recv(1000)
-        taken.sendall(answer(status="400 Bad Request"))
-
-    with serving(script) as served:
-        client = Client(served.url.replace("http:", "https:"), timeout=3)
-        exchange = client.send("x", b"{}")
-    assert exchange.failure is not None
-    assert exchange.failure.kind == "unreachable"
-    assert exchange.failure.detail == "TLS: wrong version number"
-
-
-def test_a_handshake_that_never_comes() -> None:
-    def script(taken: socket.socket) -> None:
-        running[-1].done.wait(5)
-
-    with serving(script) as served:
-        client = Client(served.url.replace("http:", "https:"), timeout=0.3)
-        begun = time.monotonic()
-        exchange = client.send("x", b"{}")
-        assert time.monotonic() - begun < 1
-    assert exchange.failure is not None
-    assert exchange.failure.kind == "unreachable"
-    assert "deadline" in exchange.failure.detail
 
 
 # What an exchange is told

@@ -14,7 +14,7 @@ from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange, Response
 from conformance.protocol.profile_reader import load as load_profile
 from conformance.protocol.throttle import MAX_RESENDS, Throttle, retry_after
-from tests.conformance.protocol.test_wire import Script, answer, serving, take
+from tests.support.scripted_server import Script, answer, serving, take
 
 
 class Clock:

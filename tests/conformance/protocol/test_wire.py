@@ -5,193 +5,40 @@ Tiny servers here do exactly what a script says, one script for each connection.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import socket
-import ssl
-import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 
-from conformance.protocol.exchange import Response
 from conformance.protocol.wire import (
-    MAX_HEAD_BYTES,
-    MAX_RESPONSE_BYTES,
     Address,
     Connection,
     WireError,
     _ResponseReader,
     first_response,
 )
-
-Script = Callable[[socket.socket], None]
-
-
-@dataclass
-class Served:
-    """A running server: its address, how many connections it took, and the requests that it read."""
-
-    host: str
-    port: int
-    scheme: str = "http"
-    accepted: int = 0
-    requests: list[bytes] = field(default_factory=list)
-    done: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}/api/"
-
-    @property
-    def address(self) -> Address:
-        return Address.of(self.url)
-
-
-@contextlib.contextmanager
-def serving(*scripts: Script, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Iterator[Served]:
-    """Run each script on one connection, in the order in which they come; the last on all further ones."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.bind((host, 0))
-    listener.listen(64)
-    served = Served(host, listener.getsockname()[1], "https" if tls else "http")
-    open_now: list[socket.socket] = []
-
-    def run(taken: socket.socket, script: Script) -> None:
-        # A test that is over closes its connections, and is no longer the one that is running.
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            if tls is not None:
-                taken = tls.wrap_socket(taken, server_side=True)
-            open_now.append(taken)
-            script(taken)
-        with contextlib.suppress(OSError):
-            taken.close()
-
-    def accept() -> None:
-        while True:
-            try:
-                taken, _ = listener.accept()
-            except OSError:
-                return
-            taken.settimeout(20)
-            open_now.append(taken)
-            script = scripts[min(served.accepted, len(scripts) - 1)]
-            served.accepted += 1
-            threading.Thread(target=run, args=(taken, script), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    running.append(served)
-    try:
-        yield served
-    finally:
-        running.pop()
-        served.done.set()
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        for taken in open_now:
-            with contextlib.suppress(OSError):
-                taken.close()
-
-
-running: list[Served] = []
-
-
-def take(taken: socket.socket) -> bytes:
-    """Read one request, and note it; empty at the end of the connection."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = taken.recv(65536)
-        if not more:
-            return data
-        data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    lower = head.lower()
-    if b"transfer-encoding: chunked" in lower:
-        while not body.endswith(b"0\r\n\r\n"):
-            body += taken.recv(65536)
-    elif b"content-length: " in lower:
-        length = int(lower.partition(b"content-length: ")[2].split(b"\r\n")[0])
-        while len(body) < length:
-            more = taken.recv(65536)
-            if not more:
-                break
-            body += more
-    data = head + b"\r\n\r\n" + body
-    if running:
-        running[-1].requests.append(data)
-    return data
-
-
-def answer(body: bytes = b"{}", *headers: str, status: str = "200 OK", length: bool = True) -> bytes:
-    lines = [f"HTTP/1.1 {status}", *headers]
-    if length:
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
-
-
-def replying(*answers: bytes, close: bool = True) -> Script:
-    """Give one answer to each request, then close (or wait for the end of the test)."""
-
-    def script(taken: socket.socket) -> None:
-        served = running[-1]
-        for data in answers:
-            if not take(taken):
-                return
-            taken.sendall(data)
-        if not close:
-            served.done.wait(20)
-
-    return script
-
-
-def always(data: bytes) -> Script:
-    """Give the same answer to every request."""
-
-    def script(taken: socket.socket) -> None:
-        while take(taken):
-            taken.sendall(data)
-
-    return script
-
-
-def reset(taken: socket.socket) -> None:
-    """End a connection with a reset instead of a close."""
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    taken.close()
-
-
-REQUEST = b"POST /api/x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
-
-
-def ask(served: Served, *, verb: str = "POST", request: bytes = REQUEST, timeout: float = 5.0) -> Response:
-    deadline = time.monotonic() + timeout
-    connection = Connection(served.address, None, deadline=deadline)
-    try:
-        connection.send(request, deadline=deadline)
-        return connection.read(verb, deadline=deadline)
-    finally:
-        connection.close()
-
-
-def refused(
-    served: Served, *, timeout: float = 5.0, verb: str = "POST", request: bytes = REQUEST
-) -> WireError:
-    with pytest.raises(WireError) as caught:
-        ask(served, timeout=timeout, verb=verb, request=request)
-    return caught.value
-
+from tests.support.scripted_server import (
+    REQUEST,
+    always,
+    answer,
+    ask,
+    refused,
+    replying,
+    reset,
+    running,
+    serving,
+    take,
+)
 
 # Framing
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n3;x=y\r\n   \r\n0\r\n\r\n"
+
+
 TRAILED = CHUNKED[:-2] + b"Content-Type: text/html\r\n\r\n"
 
 
@@ -284,6 +131,8 @@ def test_headers_as_given_in_order() -> None:
 
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 
 
@@ -338,193 +187,6 @@ def test_a_redirect_is_only_an_answer() -> None:
     with serving(always(answer(b"", "Location: /elsewhere", status="302 Found"))) as served:
         assert ask(served).status == 302
         assert len(served.requests) == 1
-
-
-# What is no answer
-
-
-@pytest.mark.parametrize(
-    ("sent", "detail"),
-    [
-        (b"", "without an answer"),
-        (b"HTTP/1.1 20", "in the middle of the head"),
-        (b"HTTP/1.1 200 OK\r\nContent-Le", "in the middle of the head"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}", "in the middle of the body"),
-        (CHUNKED[:-4], "in the middle of the body"),
-        (CHUNKED[:60], "in the middle of the body"),
-    ],
-)
-def test_closed_early(sent: bytes, detail: str) -> None:
-    with serving(replying(sent)) as served:
-        error = refused(served)
-    assert error.failure.kind == "closed"
-    assert detail in error.failure.detail
-    assert error.received == sent
-
-
-def test_reset_without_an_answer() -> None:
-    def script(taken: socket.socket) -> None:
-        take(taken)
-        reset(taken)
-
-    with serving(script) as served:
-        assert refused(served).failure.kind == "closed"
-
-
-def test_reset_in_the_middle() -> None:
-    def script(taken: socket.socket) -> None:
-        take(taken)
-        taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}")
-        time.sleep(0.1)
-        reset(taken)
-
-    with serving(script) as served:
-        error = refused(served)
-    assert error.failure.kind == "closed"
-    assert error.received
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"SSH-2.0-OpenSSH_9.2\r\n",
-        b"\x00\x01\x02\x03",
-        b"<html>hello</html>",
-        b"HTTP/9.9 200 OK\r\n\r\n",
-        b"HTTP/1.1 abc OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-        b"\x15\x03\x01\x00\x02\x02\x28",
-        CONTINUE + b"nonsense\r\n",
-    ],
-)
-def test_garbled(sent: bytes) -> None:
-    with serving(replying(sent)) as served:
-        error = refused(served)
-    assert error.failure.kind == "garbled"
-    assert error.received == sent
-
-
-def test_nobody_there() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = Address("http", "127.0.0.1", free.getsockname()[1], "/")
-    with pytest.raises(WireError) as caught:
-        Connection(address, None, deadline=time.monotonic() + 2)
-    assert caught.value.failure.kind == "unreachable"
-    assert "refused" in caught.value.failure.detail
-
-
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 300])
-def test_no_such_host(host: str) -> None:
-    with pytest.raises(WireError) as caught:
-        Connection(Address("http", host, 80, "/"), None, deadline=time.monotonic() + 5)
-    assert caught.value.failure.kind == "unreachable"
-
-
-def test_a_deadline_in_the_past() -> None:
-    with serving(always(answer())) as served:
-        with pytest.raises(WireError) as caught:
-            Connection(served.address, None, deadline=time.monotonic() - 1)
-        assert caught.value.failure.kind == "unreachable"
-        connection = Connection(served.address, None, deadline=time.monotonic() + 5)
-        with pytest.raises(WireError) as caught:
-            connection.send(REQUEST, deadline=time.monotonic() - 1)
-        assert caught.value.failure.kind == "timeout"
-        assert not connection.open
-
-
-# Deadlines
-
-
-@pytest.mark.parametrize(
-    "sent", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"]
-)
-def test_silence(sent: bytes) -> None:
-    with serving(replying(sent, close=False)) as served:
-        begun = time.monotonic()
-        error = refused(served, timeout=0.3)
-        assert 0.25 < time.monotonic() - begun < 1.0
-    assert error.failure.kind == "timeout"
-    assert error.received == sent
-
-
-@pytest.mark.parametrize("pause", [0.1, 0.0003])
-@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"])
-def test_a_drip_does_not_move_the_deadline(pause: float, begin: bytes) -> None:
-    def script(taken: socket.socket) -> None:
-        take(taken)
-        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        taken.sendall(begin)
-        for byte in (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 90_000)[: 90_000 if not begin else None]:
-            taken.sendall(bytes([byte]))
-            time.sleep(pause)
-
-    with serving(script) as served:
-        begun = time.monotonic()
-        error = refused(served, timeout=0.4)
-        assert time.monotonic() - begun < 1.0
-    assert error.failure.kind == "timeout"
-
-
-def test_a_request_that_nobody_reads() -> None:
-    def script(taken: socket.socket) -> None:
-        running[-1].done.wait(10)
-
-    with serving(script) as served:
-        begun = time.monotonic()
-        error = refused(served, timeout=0.5, request=REQUEST + b"x" * (32 << 20))
-        assert time.monotonic() - begun < 1.5
-    assert error.failure.kind == "timeout"
-    assert "could not be sent" in error.failure.detail
-
-
-# Caps
-
-
-def endless(begin: bytes, piece: bytes) -> Script:
-    def script(taken: socket.socket) -> None:
-        take(taken)
-        taken.sendall(begin)
-        block = piece * max(1, 60_000 // len(piece))
-        while not running[-1].done.is_set():
-            taken.sendall(block)
-
-    return script
-
-
-@pytest.mark.parametrize(
-    ("begin", "piece"),
-    [
-        (b"HTTP/1.1 200 OK\r\nX: 1\r\n", b"A: b\r\n"),
-        (b"HTTP/1.1 200 OK\r\nX: ", b"y"),
-        (b"HTTP/1.1 200 ", b"y"),
-        (b"", CONTINUE),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", b" "),
-        (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"a\r\n0123456789\r\n"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=", b"y"),
-    ],
-)
-def test_endless(begin: bytes, piece: bytes) -> None:
-    with serving(endless(begin, piece)) as served:
-        begun = time.process_time()
-        error = refused(served, timeout=15)
-        assert time.process_time() - begun < 8
-    assert error.failure.kind == "oversize"
-    assert len(error.received) <= 4096
-
-
-def test_the_largest_that_is_read() -> None:
-    body = b" " * (MAX_RESPONSE_BYTES - 200)
-    with serving(replying(answer(body))) as served:
-        assert len(ask(served, timeout=10).body) == len(body)
-    filler = "y" * (MAX_HEAD_BYTES - 200)
-    with serving(replying(answer(b"{}", f"X: {filler}"))) as served:
-        assert ask(served).header("X") == filler
 
 
 # Content codings
@@ -605,22 +267,6 @@ def test_an_early_answer_is_read(ending: str) -> None:
     assert response.status == 413
     assert response.raw == sent
     assert not connection.open
-
-
-def test_a_slow_reader_gets_it_all() -> None:
-    got: list[int] = []
-
-    def script(taken: socket.socket) -> None:
-        total = 0
-        while total < 8 << 20:
-            total += len(taken.recv(1 << 20))
-            time.sleep(0.005)
-        got.append(total)
-        taken.sendall(answer())
-
-    with serving(script) as served:
-        assert ask(served, request=b"x" * (8 << 20)).status == 200
-    assert got == [8 << 20]
 
 
 # Whether a connection can be used again
@@ -739,14 +385,3 @@ def test_first_response() -> None:
 def test_addresses(url: str, address: Address, authority: str) -> None:
     assert Address.of(url) == address
     assert address.authority == authority
-
-
-@pytest.mark.parametrize("sent", [b"garbage", b"", answer(b"{}", "Connection: close"), b"HTTP/1.1 200 OK"])
-def test_no_socket_is_left_open(sent: bytes) -> None:
-    with serving(replying(sent)) as served:
-        deadline = time.monotonic() + 5
-        connection = Connection(served.address, None, deadline=deadline)
-        connection.send(REQUEST, deadline=deadline)
-        with contextlib.suppress(WireError):
-            connection.read("POST", deadline=deadline)
-        assert connection.socket.fileno() == -1

@@ -21,18 +21,9 @@ from conformance.protocol.wire import MAX_HEAD_BYTES, MAX_RESPONSE_BYTES
 from load.http.connection import Connection
 from load.http.endpoint import Endpoint
 from load.http.pool import Pool
-from tests.conformance.protocol.test_wire import (
-    CHUNKED,
-    TRAILED,
-    Served,
-    always,
-    answer,
-    replying,
-    reset,
-    serving,
-    take,
-)
+from tests.conformance.protocol.test_wire import CHUNKED, TRAILED
 from tests.support.lacking import lacking
+from tests.support.scripted_server import Served, always, answer, replying, reset, serving, take
 
 REQUEST = b"POST /api/x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
 

@@ -19,15 +19,11 @@ from conformance.protocol.wire import WireError, first_response
 from load.http.connection import Connection
 from load.http.endpoint import Endpoint
 from load.http.pool import Pool
-from tests.conformance.protocol.test_wire import (
-    CHUNKED,
-    TRAILED,
-    answer,
-    serving,
-)
+from tests.conformance.protocol.test_wire import CHUNKED, TRAILED
 from tests.load.http.test_client import pooled
 from tests.servers.odd import numbered
 from tests.servers.odd import odd as unusual
+from tests.support.scripted_server import answer, serving
 
 # Any bytes, in any pieces
 

@@ -18,10 +18,10 @@ from reports.model.event_log import LogError
 from reports.model.files import write_report
 from reports.model.store import Stored, find_runs, read_run
 from reports.render.html import index
-from tests.reports.model.test_builder import END, Event, finding, header, judged
 from tests.reports.render.html.test_page import Page
 from tests.support.events import build
 from tests.support.reporting import HOSTILE, hostile, load_part, loaded, sample
+from tests.support.run_events import END, Event, finding, header, judged
 
 ALL = judged(ENV_1=5, ENV_8=5)
 NOT_ONE = {"event": "not judged", "rule": "ENV-1", "function": None, "reason": "no user", "lines": None}

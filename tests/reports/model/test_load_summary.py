@@ -25,8 +25,8 @@ from reports.render.html import load_section as shown_loads
 from reports.render.html import page as html
 from reports.render.terminal.closing_screen import render
 from reports.render.terminal.progress import LoadProgress, bar_line, load_line
-from tests.reports.model.test_builder import Event, a_rule, error, finding, header
 from tests.support.events import build, event_of
+from tests.support.run_events import Event, a_rule, error, finding, header
 
 END: Event = {"event": "end", "seconds": 12.0}
 

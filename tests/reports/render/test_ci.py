@@ -8,8 +8,8 @@ import re
 import pytest
 
 from reports.render.ci import annotate, commands, guarded, section
-from tests.reports.model.test_builder import ALL, END, finding, header, report_of, waiver
 from tests.reports.model.test_load_summary import an_slo, health, whole
+from tests.support.run_events import ALL, END, finding, header, report_of, waiver
 
 NASTY = "a: b, c%\r\n::error title=x::y\x1b[2J"
 
@@ -63,7 +63,7 @@ def test_no_text_of_a_target_ends_a_command() -> None:
 
 
 def test_more_than_is_shown_are_named_in_one() -> None:
-    from tests.reports.model.test_builder import a_rule, judged
+    from tests.support.run_events import a_rule, judged
 
     rules = [a_rule(f"ENV-{number}") for number in range(1, 15)]
     report = report_of(header(*rules), judged(ENV_1=1), *(finding(rule["id"]) for rule in rules), END)

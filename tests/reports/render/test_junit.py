@@ -11,10 +11,11 @@ import xmlschema
 
 import reports
 from reports.render import junit
-from tests.reports.model.test_builder import (
+from tests.reports.model.test_builder import NOT_ONE
+from tests.support.reporting import loaded
+from tests.support.run_events import (
     ALL,
     END,
-    NOT_ONE,
     Event,
     a_rule,
     error,
@@ -24,7 +25,6 @@ from tests.reports.model.test_builder import (
     report_of,
     waiver,
 )
-from tests.support.reporting import loaded
 
 SCHEMA = xmlschema.XMLSchema(str(Path(reports.__file__).with_name("render") / "junit.xsd"))
 

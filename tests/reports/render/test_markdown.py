@@ -10,9 +10,9 @@ from markdown_it.token import Token
 
 from conformance.text import reveal
 from reports.render import markdown
-from tests.reports.model.test_builder import END, finding, header
 from tests.support.events import build
 from tests.support.reporting import PAYLOADS, hostile, large, sample
+from tests.support.run_events import END, finding, header
 
 READER = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 

@@ -10,9 +10,9 @@ import pytest
 from jsonschema import Draft4Validator
 
 from reports.render import sarif
-from tests.reports.model.test_builder import END, finding, header, waiver
 from tests.support.events import build
 from tests.support.reporting import hostile, large, sample
+from tests.support.run_events import END, finding, header, waiver
 
 SCHEMA = Path(__file__).parents[2] / "support" / "sarif-2.1.0.schema.json"
 

@@ -13,9 +13,9 @@ import pytest
 from conformance.text import reveal
 from reports.render.html import page as html
 from reports.render.html.messages import indent_json, show_request, show_response
-from tests.reports.model.test_builder import END, a_rule, finding, header, report_of
 from tests.support.events import build
 from tests.support.reporting import HOSTILE, PAYLOADS, hostile, large, sample
+from tests.support.run_events import END, a_rule, finding, header, report_of
 
 VOID = {"meta", "input", "br", "link", "img", "hr", "line", "path", "rect"}
 

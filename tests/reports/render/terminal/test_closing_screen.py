@@ -15,12 +15,12 @@ from conformance.text import cut, reveal
 from reports.render.terminal.closing_screen import print_closing, render
 from reports.render.terminal.progress import LoadProgress, Progress
 from reports.text import merge_lines
-from tests.reports.model.test_builder import (
+from tests.reports.model.test_builder import COVERAGE, a_case
+from tests.support.events import event_of
+from tests.support.run_events import (
     ALL,
-    COVERAGE,
     END,
     Event,
-    a_case,
     a_rule,
     error,
     finding,
@@ -29,7 +29,6 @@ from tests.reports.model.test_builder import (
     report_of,
     waiver,
 )
-from tests.support.events import event_of
 
 AREAS = ("HTTP", "ENV", "AUT", "SEC")
 RULES = [a_rule(f"{area}-{n}", "should" if n == 4 else "must") for area in AREAS for n in range(1, 5)]
