@@ -69,10 +69,10 @@ def tour_request(bench: Bench, seed: dict[str, str]) -> None:
     odd: list[Any] = [[], "", 0, "text", 5]
     for data in odd:
         bench.call("user.read", data)
-    for name, spoiled in (
+    for name, invalid in (
         ("lesson.add", {"courseId": 1}), ("course.add", {}), ("message.read", {}),
         ("message.add", {"recipients": ["a@example.org"], "subject": None}),
-        ("course.remove", {"courseId": None}),
+        ("course.remove", {"courseId": None}), ("course.read", {"courseId": None}),
         ("course.read", {"courseId": "1"}), ("lesson.find", {"courseId": 1, "isFree": 1}),
         ("course.add", {"title": 7}), ("payment.find", {"minAmount": True}),
         ("course.add", {"title": "x", "seats": 1.5}), ("course.find", {"tags": "art"}),
@@ -88,7 +88,7 @@ def tour_request(bench: Bench, seed: dict[str, str]) -> None:
         ("course.find", {"tags": [str(n) for n in range(11)]}), ("course.add", {"title": "x", "price": 0.1}),
         ("course.add", {"title": "x", "seats": -1}),
     ):  # fmt: skip
-        bench.call(name, spoiled)
+        bench.call(name, invalid)
     bench.call("course.read", {"courseId": 1}, id=2)
 
 
