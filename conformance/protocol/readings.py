@@ -194,6 +194,8 @@ def _addressed(path: str, method: Method) -> bool:
     for _ in range(3):
         if method.entity.casefold() in re.split(r"[^\w-]+", path.casefold()):
             return True
+        if "%" not in path:
+            return False
         path = unquote(path)
     return False
 
@@ -212,7 +214,10 @@ def _calls(name: str, method: Method) -> bool:
 
 
 def _letters(text: str) -> str:
-    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", text)).casefold()
+    """Return a text without punctuation, in the form in which targets that are lax about names compare it."""
+    if text.isascii() and text.isalnum():  # nearly all words, of which a body may have a hundred thousand
+        return text.lower()
+    return _PUNCTUATION.sub("", unicodedata.normalize("NFKC", text)).casefold()
 
 
 def _parsed(text: str) -> Any:
@@ -257,6 +262,8 @@ def _value(value: Any) -> Any:
 # -- bytes that cannot be read for certain ---------------------------------------------------------------------
 
 
+_PUNCTUATION = re.compile(r"[\W_]")
+_BETWEEN_WORDS = re.compile(r"[^\w.]+")
 _HEADER = re.compile(r"(?m)^[!#$%&'*+.^`|~\w-]+[ \t]*:[^\r\n]*\r?\n?")
 
 
@@ -267,7 +274,7 @@ def scanned(
     for text in dict.fromkeys(_texts(body)):
         # In the bytes of a whole request the name of a header ("Accept: …") is not the name of a function.
         text = text if target else _HEADER.sub("", text)
-        words = {_letters(word) for word in re.split(r"[^\w.]+", text)}
+        words = {_letters(word) for word in set(_BETWEEN_WORDS.split(text))}
         if not words & {_letters(method.function), _letters(method.name)}:
             continue
         if not (_addressed(target, method) or _addressed(text, method)):
