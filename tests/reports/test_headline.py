@@ -13,8 +13,8 @@ from reports.model.files import validate
 from reports.render import ci, junit, markdown
 from reports.render.html import page
 from reports.render.terminal import closing_screen
-from tests.reports.model.test_builder import END, a_rule, finding, header, judged
 from tests.support.events import build
+from tests.support.run_events import END, a_rule, finding, header, judged
 
 RULES = ("ENV-1", "ENV-2", "PAG-1", "AUT-1")
 NO_CATALOGUE = "there is no catalogue of the target's functions"
