@@ -551,7 +551,12 @@ def test_same_seed_sends_the_same_requests(tmp_path: Path) -> None:
         with serving() as url:
             command_line = [
                 *(sys.executable, ROOT / "conform.py", "check", "--target", url, "--profile", PROFILE),
-                *("--area", "REQ", "--area", "ACC"),
+                # Rules without generated payloads: how many of those are sent depends on the time that they take.
+                *(
+                    word
+                    for rule in ("ACC-1", "ACC-2", "ACC-3", "REQ-2", "REQ-8")
+                    for word in ("--rule", rule)
+                ),
                 *("--budget", "quick", "--for", "1s", "--seed", "11", "--out", folder),
             ]
             done = subprocess.run(command_line, cwd=tmp_path, capture_output=True, text=True, timeout=120)
@@ -559,7 +564,7 @@ def test_same_seed_sends_the_same_requests(tmp_path: Path) -> None:
         port = url.split(":")[2].split("/")[0]
         events = read_events(tmp_path / folder / "events.jsonl")
         sent.append([_bytes(e).replace(port, "PORT") for e in events if isinstance(e, ExchangeEvent)])
-    assert len(sent[0]) == len(sent[1]) > 1000
+    assert len(sent[0]) == len(sent[1]) > 300
     assert [pair for pair in zip(*sent, strict=True) if pair[0] != pair[1]] == []
 
 
