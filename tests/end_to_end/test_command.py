@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -572,6 +573,8 @@ def _bytes(event: ExchangeEvent) -> str:
     """Return what was sent, without identifiers that the target chose and key logins' moments."""
     sent = json.dumps(msgspec.to_builtins(event.request))
     request = re.sub(r"\\+u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), sent)
+    # Identifiers are sent with digits of other scripts, too.
+    request = "".join(str(unicodedata.digit(each, each)) for each in request)
     if (event.function or "").endswith("loginHmac"):
         return "key login"
     identifiers = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|pay_[0-9a-f]{24}"
