@@ -17,6 +17,9 @@ from conformance.rulebook.model import (
     suite_rule,
 )
 
+#: Verbs whose answers have a JSON body: of all others (OPTIONS, TRACE, an invented one) the rulebook leaves the answer
+#: open, and servers and proxies answer some of them themselves.
+_VERBS_WITH_JSON = frozenset({"POST", "GET", "PUT", "PATCH", "DELETE"})
 _ENVELOPE = b'{"isError":false,"errMsg":null,"data":{}}'
 _BROTLI = b"\x1b\x2c\x00\xf8\xa5\x01"
 _IN_BROTLI = (("Content-Type", "application/json"), ("Content-Encoding", "br"))
@@ -95,7 +98,7 @@ def body_is_json(exchange: Exchange) -> Outcome:
     """A client hands the body to its JSON parser; whatever that refuses, or reads in two ways, is lost."""
     response = exchange.response
     request = exchange.request
-    if response is None or not request.well_formed or request.verb == "HEAD":
+    if response is None or not request.well_formed or request.verb not in _VERBS_WITH_JSON:
         return not_applicable
     if not response.body and request.verb != "POST":
         return not_applicable
@@ -202,7 +205,12 @@ def body_is_declared_json(exchange: Exchange) -> Outcome:
     """
     response = exchange.response
     request = exchange.request
-    if response is None or not response.body or not request.well_formed or request.verb == "HEAD":
+    if (
+        response is None
+        or not response.body
+        or not request.well_formed
+        or request.verb not in _VERBS_WITH_JSON
+    ):
         return not_applicable
     values = response.values("content-type")
     if len(values) == 1 and _is_json_type(values[0]):
