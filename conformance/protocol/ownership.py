@@ -315,6 +315,9 @@ def _at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
         yield value
     elif isinstance(value, dict):
         wanted = path[0]
+        if wanted == "*" and value and value.keys() == {str(index) for index in range(len(value))}:
+            # An object in place of a list: a lax parser may read it as a list, or as any object.
+            yield value
         for name, item in value.items():
             if wanted == "*" or name == wanted or _folded(name) == _folded(wanted):
                 yield from _at(item, path[1:])

@@ -247,7 +247,7 @@ def simulated(
 
 def test_a_slow_target_is_judged_by_all_areas_in_the_time_there_is(tmp_path: Path) -> None:
     rules = ("HTTP-1", "REQ-8", "COD-6", "PAG-4", "SEC-1", "STA-1", "DAT-3")
-    report, seconds, screen = simulated(tmp_path, rules, call=0.04, login=0.04, deadline=32.0)
+    report, seconds, screen = simulated(tmp_path, rules, call=0.04, login=0.04, deadline=60.0)
     assert report["verdict"] == "conformant"
     found = {rule["id"]: rule for rule in report["rules"]}
     assert {found[rule]["verdict"] for rule in rules} == {"pass"}
@@ -259,7 +259,7 @@ def test_a_slow_target_is_judged_by_all_areas_in_the_time_there_is(tmp_path: Pat
     assert told in " ".join(screen.split())
     assert found["REQ-8"]["reason"] == told
     # The clean-up comes after that.
-    assert 16.0 < seconds < 36.0
+    assert 16.0 < seconds < 64.0
 
 
 def test_slow_logins_do_not_keep_single_calls_from_being_made(tmp_path: Path) -> None:

@@ -162,7 +162,10 @@ EXAMPLES = [
     (rule.id, exchange)
     for rule in RULES.values()
     for exchange in (*rule.passes, *rule.fails)
-    if exchange.response is not None and exchange.is_post
+    if exchange.response is not None
+    and exchange.is_post
+    # All requests of a load have the same headers, and none names content codings.
+    and not any(name == "Accept-Encoding" for name, _ in exchange.request.headers)
 ]
 GOOD = [
     success(),
