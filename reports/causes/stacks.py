@@ -76,14 +76,16 @@ STACKS = (
     _stack(
         "Go net/http",
         _NEVER,
-        r"^404 page not found$|^json: cannot unmarshal|^invalid character .* looking for",
+        r"^404 page not found$|\A(?-i:Method Not Allowed)\n\Z"
+        r"|^json: cannot unmarshal|^invalid character .* looking for",
         "Go: replace `http.Error` by a function that writes the envelope, and recover from panics in a middleware",
         "Go: register a handler for `/` that writes 404 with the envelope; `http.ServeMux` redirects unclean paths",
     ),
     _stack(
         "Koa",
         _NEVER,
-        r"^(?:Not Found|Internal Server Error|Bad Request|Method Not Allowed)$",
+        # The whole body, without a line feed: other stacks end such a line.
+        r"\A(?-i:Not Found|Internal Server Error|Bad Request|Method Not Allowed)\Z",
         "Koa: wrap `next()` in the first middleware with try and catch, and set the envelope as `ctx.body`",
         "Koa: set 404 and the envelope in the first middleware when `ctx.body` is empty after `next()`",
     ),
@@ -132,7 +134,7 @@ def stack_of(responses: Iterable[Mapping[str, Any] | None]) -> Stack | None:
         if response is None:
             continue
         headers = "\n".join(f"{name}: {value}" for name, value in response["headers"].items())
-        body = str(response.get("body") or "")[:4000].strip()
+        body = str(response.get("body") or "")[:4000]
         for number, stack in enumerate(STACKS):
             if stack.headers.search(headers) or (stack.body is not None and stack.body.search(body)):
                 counts[number] = counts.get(number, 0) + 1
