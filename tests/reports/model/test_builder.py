@@ -376,7 +376,8 @@ def test_exchanges_are_not_kept() -> None:
         return most
 
     peak(10)
-    assert peak(20_000) < peak(10) + 50_000
+    # The exchanges take 20 MB. Other threads of the process may allocate some memory meanwhile.
+    assert peak(20_000) < peak(10) + 1_000_000
 
 
 @pytest.mark.parametrize(
