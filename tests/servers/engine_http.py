@@ -33,7 +33,7 @@ class Wire:
         return library.Reply(answer.status, headers, answer.body)
 
     def error(self, status: int, message: str, _name: str | None) -> library.Reply:
-        """Return the refusal of what is no HTTP."""
+        """Return the answer to a request that is not HTTP: a refusal."""
         engine, call = self.engine, Call(Request("POST", "", b"", [], b""))
         headers = {name.decode(): value.decode() for name, value in engine.headers(call, status)}
         body = engine.render(call, engine.failure(call, ApiError(status, message)))
