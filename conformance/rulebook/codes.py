@@ -6,6 +6,7 @@ import re
 
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook.model import (
+    Example,
     Level,
     Outcome,
     broken,
@@ -54,6 +55,10 @@ def _names_another_charset(exchange: Exchange) -> bool:
     level=Level.MUST,
     clause=f"{_CODES} (no other success and no redirect is listed)",
     title="A success is 200, no other 2xx or 3xx",
+    causes="A framework answers 201 for a create or 204 for a delete by convention, or redirects to another "
+    "spelling of the path.",
+    remedy="Answer every success with 200 and the envelope. Switch off redirects of slashes and of letter "
+    "case (`redirect_slashes=False`, `RedirectTrailingSlash = false`).",
     passes=[_status(200), reply(200, isError=True, errMsg="No", data=None)],
     fails=[
         _status(201),
@@ -85,6 +90,12 @@ def success_is_200(exchange: Exchange) -> Outcome:
     level=Level.MUST,
     clause=f"{_CODES}: «400», «401», «403», «404», «500»",
     title="A call is answered with 200, 400, 401, 403, 404 or 500",
+    causes="Statuses of REST conventions or of the framework get out: 422 for invalid data, 409, 405, 415 for "
+    "a Content-Type, 413 for a body over the framework's default limit (100 kB in Express, 1 MB in "
+    "nginx), 429 of a rate limiter.",
+    remedy="Map every error to 400, 401, 403, 404 or 500 in one place. Raise limits so that headers up to 8 "
+    "kB and bodies up to 1 MB (1,000,000 bytes) get through: they count as ordinary "
+    '(`express.json({limit: "2mb"})`, `client_max_body_size 2m`).',
     passes=[_status(status) for status in sorted(DOCUMENTED)],
     fails=[
         _refused_type("text/plain"),
@@ -117,6 +128,15 @@ suite_rule(
     clause=f"{_CODES}: «Function doesn't exist»",
     title="An unknown function of a known endpoint is 404",
     why="A client that asks an older server for a newer function must see that its data was not the reason.",
+    causes="An unknown function ends in the same branch as invalid data (400), in an exception (500), or in a "
+    "default function.",
+    remedy="Look the function up in the list of published functions of this endpoint first, and answer 404 "
+    "with the envelope if it is not there.",
+    example=Example(
+        sent='POST course {"method":"noSuchFunction"}',
+        right="404",
+        wrong="400 or 500",
+    ),
 )
 
 suite_rule(
@@ -126,6 +146,16 @@ suite_rule(
     title="An unknown endpoint is 404",
     why="A misspelt address must not be answered as if somebody were there: a guard that compares paths "
     "lets such spellings pass.",
+    causes="One route takes any path and fails later; the entity is looked up as a class, a file or a member "
+    "of an object, so that names such as `constructor` exist; extensions, path parameters or a second "
+    "decoding are stripped before the lookup.",
+    remedy="Look the endpoint up in a fixed list by its exact name (a Map, or `Object.hasOwn`). Answer 404 "
+    "with the envelope for everything else.",
+    example=Example(
+        sent='POST noSuchEntity {"method":"find"}',
+        right="404",
+        wrong="200, 401 or 500",
+    ),
 )
 
 suite_rule(
@@ -134,6 +164,15 @@ suite_rule(
     clause=f"{_CODES}: «Invalid data was sent»",
     title="Invalid data is never answered 200 or 500",
     why="A 200 says that it was done, a 500 that it may work next time; the caller has to change the data.",
+    causes="Arguments are not validated, so invalid data is accepted with 200 or ends as an uncaught "
+    "exception with 500.",
+    remedy="Validate arguments against their declared schema before the function runs, and answer 400. Catch "
+    "conversion errors of the database as 400, too.",
+    example=Example(
+        sent='{"method":"read","data":{"courseId":"not a number"}}',
+        right="400",
+        wrong="200 or 500",
+    ),
 )
 
 suite_rule(
@@ -142,6 +181,15 @@ suite_rule(
     clause=f"{_CODES}: «Function requires proper authentication»",
     title="Without a session a protected function is 401",
     why="401 is the sign by which clients ask for a password; by any other code they give up.",
+    causes="The session is checked inside each function, after its arguments; a missing session is answered "
+    "403, 400 or with a redirect to a login page.",
+    remedy="Check the session in the dispatcher, before arguments, for every function that is not declared "
+    "public. Answer 401.",
+    example=Example(
+        sent='{"method":"find"} without a Token',
+        right="401",
+        wrong="200, 400 or 403",
+    ),
 )
 
 suite_rule(
@@ -150,6 +198,15 @@ suite_rule(
     clause=f"{_CODES}: «Access for the current user is denied»",
     title="With a session that lacks the right it is 403",
     why="A client that gets 401 signs in again, and again, and never gets any further.",
+    causes="One check answers both «no session» and «no right» with 401; or the function runs, finds nothing "
+    "and answers 404 or an empty 200.",
+    remedy="Answer 401 only if there is no valid session. If the session is valid and lacks the right, answer "
+    "403.",
+    example=Example(
+        sent='{"method":"stats"} as a user without the role',
+        right="403",
+        wrong="401",
+    ),
 )
 
 
@@ -158,6 +215,12 @@ suite_rule(
     level=Level.MUST,
     clause=f"{_CODES}: «Internal error or an undefined situation»",
     title="No request is answered 5xx, or by a closed connection",
+    causes="An exception is not caught: null where an object was expected, a text where a number was, an "
+    "identifier out of the database's range, an encoding error, recursion in the parser. A closed "
+    "connection is usually a process that ended or a limit of the server.",
+    remedy="Look up the exception in the server's log under the time of the example. Validate the input that "
+    "caused it and answer 400. Add a last handler for exceptions, so that the process goes on and the "
+    "envelope is written.",
     passes=[
         _status(200),
         _status(400),
@@ -205,6 +268,15 @@ suite_rule(
     clause=f"hardening ({_CODES}: «Function requires proper authentication»)",
     title="Without a session invalid data is 401 too",
     why="An answer about the data tells a stranger what would be valid, and which objects there are.",
+    causes="Arguments are validated by the framework (request models, decorators) before the session is "
+    "checked.",
+    remedy="Check the session first: as middleware or in the dispatcher, not inside the function or after "
+    "model binding.",
+    example=Example(
+        sent='{"method":"read","data":{"courseId":"x"}} without a Token',
+        right="401",
+        wrong="400",
+    ),
 )
 
 suite_rule(
@@ -213,4 +285,13 @@ suite_rule(
     clause=f"{_CODES}: «Invalid data was sent»",
     title="An identifier of no object is 400, 403 or 404",
     why="Objects vanish between a list and a read every day; that is neither a success nor a crash.",
+    causes="A lookup without a result is used without a check (500), returned as null or `{}` (200), or an "
+    "UPDATE or DELETE that met no row is reported as a success.",
+    remedy="Check the result of each lookup and the number of rows that were changed. Answer 404 (or 403) if "
+    "there is none.",
+    example=Example(
+        sent='{"method":"read","data":{"courseId":999999999}}',
+        right="404",
+        wrong='200 {"data":{"course":null}}, or 500',
+    ),
 )

@@ -58,6 +58,12 @@ def _short(body: bytes) -> str:
     level=Level.MUST,
     clause=f"{_STRUCTURE}: «isError», «errMsg», «data»",
     title="Every answer is an object with isError, errMsg and data",
+    causes="Errors are written by the framework, the web server or a gateway, each in its own form "
+    '(`{"detail": …}`, an HTML page, an empty body), and only the handlers of functions write the '
+    "envelope.",
+    remedy="Write every response in one function that takes status, message and data. Register it as the "
+    "framework's handler for exceptions, unknown routes, unreadable bodies and bodies too large, and "
+    "as the error page of the proxy.",
     passes=[
         reply(200, isError=False, errMsg=None, data={}),
         reply(404, isError=True, errMsg="Function doesn't exist", data=None),
@@ -121,6 +127,9 @@ def _nearly_envelope(body: bytes) -> bool:
     level=Level.MUST,
     clause=f"{_STRUCTURE}: «a boolean showing the overall operation result»",
     title="isError is a boolean",
+    causes='The flag is a number, a text or a truthy value of the language (`0`, `"false"`, the error object '
+    "itself), often from a database column or from PHP.",
+    remedy="Compute it as a boolean in the one place that writes responses: `isError = status >= 400`.",
     passes=[
         reply(200, isError=False, errMsg=None, data={}),
         reply(400, isError=True, errMsg="No", data=None),
@@ -152,6 +161,9 @@ def is_error_is_boolean(exchange: Exchange) -> Outcome:
     level=Level.MUST,
     clause=f"{_STRUCTURE}: «possible error message string»",
     title="errMsg is a string or null",
+    causes="The exception, a list of validation errors or a boolean is passed in place of its text (`errMsg: "
+    "err`, `errMsg: false`).",
+    remedy="Pass a string on errors and null on success. Join several messages into one text.",
     passes=[
         reply(200, isError=False, errMsg=None, data={}),
         reply(400, isError=True, errMsg="No", data=None),
@@ -183,6 +195,9 @@ def message_is_string_or_null(exchange: Exchange) -> Outcome:
     level=Level.MUST,
     clause=f"{_STRUCTURE}: «a boolean showing the overall operation result»; HTTP response codes",
     title="isError agrees with the status",
+    causes="Refusals are sent with the default status 200, or the status is set without the flag; two code "
+    "paths set the two.",
+    remedy="Derive isError from the status in one place, and set the status wherever a call is refused.",
     passes=[
         reply(200, isError=False, errMsg=None, data={}),
         reply(400, isError=True, errMsg="No", data=None),
@@ -225,6 +240,10 @@ def is_error_agrees_with_status(exchange: Exchange) -> Outcome:
     level=Level.MUST,
     clause=f"{_STRUCTURE}: «possible error message string»",
     title="An error carries a message",
+    causes="The message is taken from an exception that has none; a refusal is sent without a text; the text "
+    "is only white space or is lost in a conversion.",
+    remedy="Give every refusal a text that a person understands, and fall back to the meaning of the status "
+    "(«Access denied») where there is none.",
     passes=[
         reply(404, isError=True, errMsg="No such course", data=None),
         reply(400, isError=True, errMsg=" x ", data=None),
@@ -262,6 +281,8 @@ def error_has_message(exchange: Exchange) -> Outcome:
     level=Level.MUST,
     clause=f'{_STRUCTURE}: «"errMsg": null»',
     title="On success errMsg is null",
+    causes='The success answer carries "", "OK" or false in errMsg, or leaves a message of an earlier step.',
+    remedy="Write null in errMsg for every status 200.",
     passes=[
         reply(200, isError=False, errMsg=None, data={}),
         reply(200, isError="false", errMsg=None, data={}),
@@ -321,6 +342,10 @@ _MAYBE = Contract("course.read", frozenset({"object", "null"}))
     level=Level.MUST,
     clause=f"{_STRUCTURE}: «output from the called method»",
     title="On success data is an object, or what the catalogue declares",
+    causes="A function returns a list, a scalar, null or nothing; PHP encodes an empty array as `[]` where an "
+    "object was meant.",
+    remedy='Wrap results in an object (`{"courses": […]}`), return `{}` for nothing (PHP: `new stdClass` or '
+    "`JSON_FORCE_OBJECT`), or declare the other shape in the catalogue.",
     passes=[
         reply(200, isError=False, errMsg=None, data={}),
         reply(200, isError=False, errMsg=None, data={"courseId": 1}),
@@ -366,6 +391,9 @@ def success_has_data(exchange: Exchange) -> Outcome:
     level=Level.SHOULD,
     clause=f"hardening ({_STRUCTURE})",
     title="On an error data is null or {}",
+    causes="Details of the error, the invalid input or a half-built result are returned in data together with "
+    "an error.",
+    remedy="Write null in data on every error, and put what the caller needs to know into errMsg.",
     passes=[
         reply(400, isError=True, errMsg="No", data=None),
         reply(400, isError=True, errMsg="No", data={}),
@@ -396,6 +424,10 @@ def error_has_no_data(exchange: Exchange) -> Outcome:
     level=Level.SHOULD,
     clause=f"hardening ({_STRUCTURE})",
     title="No members beside isError, errMsg and data",
+    causes="Debug members, timings, a status code or a trace identifier are added beside the three, often by "
+    "a framework's error handler.",
+    remedy="Move them into headers or logs, or declare them in the profile's `envelope_extra` if clients rely "
+    "on them.",
     passes=[
         reply(200, isError=False, errMsg=None, data={}),
         reply(200, isError=False, errMsg=None, data={"time": 3}),
@@ -430,7 +462,11 @@ def envelope_has_no_more(exchange: Exchange) -> Outcome:
 
 def _title_mismatch(data: object) -> str | None:
     """Replace a result schema in the examples: `data` needs a `title` that is a string."""
-    title = data.get("title") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        return f"{json.dumps(data)} is not an object"
+    if "title" not in data:
+        return "the required member title is missing"
+    title = data["title"]
     return None if isinstance(title, str) else f"/title: {json.dumps(title)} is not a string"
 
 
@@ -442,6 +478,10 @@ _CHECKED = Contract("course.read", mismatch=_title_mismatch)
     level=Level.MUST,
     clause=f"{_STRUCTURE}: «output from the called method»; Available functions",
     title="data of a success matches the declared result",
+    causes="A member is missing, renamed, null or of another type than the catalogue declares: the catalogue "
+    "is out of date, a column is nullable, or numbers come from the database as text.",
+    remedy="Serialize results through a declared model, convert values of the database to their declared "
+    "types, and correct the catalogue where the result is right.",
     passes=[
         reply(200, isError=False, errMsg=None, data={"title": "Knots"}, contract=_CHECKED),
         reply(200, isError=False, errMsg=None, data={"title": ""}, contract=_CHECKED),

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook.model import (
+    Example,
     Level,
     Outcome,
     broken,
@@ -33,6 +34,16 @@ suite_rule(
     clause=_CALL,
     title="Every published function exists",
     why="A client is written against the published list; a function on it that answers 404 was never there.",
+    causes="The function was renamed or never deployed; the route is registered under another spelling or "
+    "another base path; the dispatcher loads its list of functions from a file that the deployment "
+    "left out.",
+    remedy="Register every function of the catalogue at its entity's endpoint, or remove it from the "
+    "catalogue. Compare both lists when the service starts, so that a difference stops the deployment.",
+    example=Example(
+        sent='POST course {"method":"find"}',
+        right="any answer but 404 «Function doesn't exist»",
+        wrong='404 {"isError":true,"errMsg":"Function doesn\'t exist","data":null}',
+    ),
 )
 
 suite_rule(
@@ -42,6 +53,17 @@ suite_rule(
     title="Verbs other than POST never run a function",
     why="Proxies, crawlers and prefetching browsers send GET and HEAD on their own; such a request must not "
     "read or write anything.",
+    causes="The route accepts any verb (`app.all`, `@RequestMapping` without a method, a handler that never "
+    "looks at the verb); a middleware for method overrides is on; arguments are read from the query "
+    "string as well as from the body.",
+    remedy="Register the route for POST alone and answer every other verb with 405 before the body is read. "
+    "Remove middleware that honours `X-HTTP-Method-Override` or `_method`, and read arguments from the "
+    "body alone.",
+    example=Example(
+        sent='GET course {"method":"find"}',
+        right='405 {"isError":true,"errMsg":"Use POST","data":null}',
+        wrong='200 {"isError":false,"errMsg":null,"data":{"courses":[]}}',
+    ),
 )
 
 suite_rule(
@@ -50,6 +72,15 @@ suite_rule(
     clause="hardening (General: «always called via an HTTP POST request»)",
     title="The refusal of another verb is an error envelope with a documented status, or 405",
     why="A client that takes the wrong verb by mistake reads its answer with the same code as every other.",
+    causes="The refusal of a verb comes from the router or from the web server, which answers with a page or "
+    "a text of its own.",
+    remedy="Add a catch-all handler for other verbs that writes the error envelope with status 405 (or 400, "
+    "404). Where the web server in front refuses first, configure its error page to be the envelope.",
+    example=Example(
+        sent="PUT course",
+        right='405 {"isError":true,"errMsg":"Use POST","data":null}',
+        wrong="405 <h1>Method Not Allowed</h1>",
+    ),
 )
 
 
@@ -63,6 +94,13 @@ def _bytes_shown(body: bytes) -> str:
     level=Level.MUST,
     clause="General: «encoded as a JSON string»; Responses structure",
     title="Every response body is exactly one JSON text",
+    causes="Error pages of the framework, the web server or a proxy are HTML or text; debug output or a "
+    "warning is printed before the JSON; JSON is put together by hand; a writer emits NaN, Infinity or "
+    "a byte-order mark; text is cut in the middle of a UTF-8 character; a response is cut or "
+    "compressed and labelled wrongly.",
+    remedy="Build every body, errors included, with one JSON serializer in strict mode (`allow_nan=False` and "
+    "the like) and write it once. Replace the default error pages of the framework and of the proxy "
+    "with the envelope, and turn off output of warnings.",
     passes=[
         reply(200, isError=False, errMsg=None, data={"courseId": 1}),
         reply(404, isError=True, errMsg="Function doesn't exist", data=None),
@@ -171,6 +209,10 @@ def _type(value: str) -> tuple[tuple[str, str], ...]:
     level=Level.SHOULD,
     clause="wire (General: «encoded as a JSON string»)",
     title="Every response says that it is JSON",
+    causes="The body is written as a string, so that the framework labels it text/html or text/plain; errors "
+    "take another path than successes; a charset other than UTF-8 is set globally.",
+    remedy="Set `Content-Type: application/json` in the one place that writes responses, errors included. "
+    "Leave the charset out, or say utf-8.",
     passes=[
         reply(200, body=_ENVELOPE),
         reply(200, body=_ENVELOPE, headers=_type("application/json; charset=utf-8")),
@@ -235,6 +277,17 @@ suite_rule(
     clause="wire (HTTP request structure: the body is JSON whatever the library calls it)",
     title="The request's Content-Type does not matter",
     why="The public wrappers send no Content-Type, or the form type that an HTTP library adds by itself.",
+    causes="A JSON body parser parses only bodies labelled application/json (`express.json()`, model binding "
+    "of FastAPI or Spring), and a form type sends the body to a form parser; other types are refused "
+    "with 415.",
+    remedy="Read the raw body and parse it as JSON whatever its Content-Type: `express.json({type: () => "
+    "true})`, `json.loads(await request.body())`, `json.NewDecoder(r.Body)`. Turn off form parsing for "
+    "the API's routes.",
+    example=Example(
+        sent='Content-Type: application/x-www-form-urlencoded, body {"method":"find"}',
+        right="the answer that application/json gets",
+        wrong="400 or 415",
+    ),
 )
 
 suite_rule(
@@ -243,6 +296,15 @@ suite_rule(
     clause="hardening (General: «an HTTP POST request»)",
     title="A chunked request body works as one with Content-Length does",
     why="Libraries that stream a body send it chunked, and proxies may turn one form into the other.",
+    causes="The handler reads as many bytes as Content-Length says, and none without it (CGI, WSGI "
+    "applications, hand-written servers); a proxy refuses requests without a length with 411.",
+    remedy="Read the body to its end through the framework's stream, not by Content-Length. Let the proxy "
+    "buffer chunked requests (nginx: `proxy_request_buffering on`).",
+    example=Example(
+        sent='Transfer-Encoding: chunked, body {"method":"find"}',
+        right="the answer that Content-Length gets",
+        wrong="400 or 411",
+    ),
 )
 
 suite_rule(
@@ -251,4 +313,13 @@ suite_rule(
     clause="Authentication: «Identifier is sent in an HTTP header Token»",
     title="Header names are case-insensitive",
     why="Many libraries and proxies send header names in lower case: the session would be lost.",
+    causes="Headers are looked up in a plain map by their exact spelling, or a proxy or cache in front copies "
+    "only headers it knows by exact spelling.",
+    remedy="Use the framework's header lookup, which ignores case, or turn names into lower case before they "
+    "are compared.",
+    example=Example(
+        sent="token: <session>",
+        right="the answer that Token: <session> gets",
+        wrong="401",
+    ),
 )

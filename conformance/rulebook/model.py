@@ -17,6 +17,7 @@ from conformance.protocol.redaction import MASK, SecretRegistry
 __all__ = [
     "AREAS",
     "RULES",
+    "Example",
     "Level",
     "Outcome",
     "Rule",
@@ -95,12 +96,22 @@ Check = Callable[[Exchange], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """An example of a rule that needs more than one exchange: what is sent, a right answer and a wrong one."""
+
+    sent: str
+    right: str
+    wrong: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule of the rulebook.
 
     `clause` quotes the documentation («…»), or is *wire* or *hardening*. `title` states the rule in one line. `why`
-    explains what goes wrong for a caller if the rule is broken. `check` checks one exchange; a rule without a check
-    is tested by a suite. `passes` and `fails` are example responses that the self-tests give to the check.
+    explains what goes wrong for a caller if the rule is broken. `causes` says by what it is usually broken, and
+    `remedy` how that is mended. `check` checks one exchange; a rule without a check is tested by a suite and has an
+    `example`. `passes` and `fails` are example responses that the self-tests give to the check.
     """
 
     id: str
@@ -108,6 +119,9 @@ class Rule:
     clause: str
     title: str
     why: str
+    causes: str
+    remedy: str
+    example: Example | None = None
     check: Check | None = None
     passes: tuple[Exchange, ...] = ()
     fails: tuple[Exchange, ...] = ()
@@ -140,6 +154,8 @@ def rule(
     level: Level,
     clause: str,
     title: str,
+    causes: str,
+    remedy: str,
     passes: Sequence[Exchange],
     fails: Sequence[Exchange],
 ) -> Callable[[Check], Check]:
@@ -147,15 +163,27 @@ def rule(
 
     def register(check: Check) -> Check:
         why = " ".join((check.__doc__ or "").split())
-        _register(Rule(id, level, clause, title, why, check, tuple(passes), tuple(fails)))
+        _register(
+            Rule(id, level, clause, title, why, causes, remedy, None, check, tuple(passes), tuple(fails))
+        )
         return check
 
     return register
 
 
-def suite_rule(*, id: str, level: Level, clause: str, title: str, why: str) -> None:
+def suite_rule(
+    *,
+    id: str,
+    level: Level,
+    clause: str,
+    title: str,
+    why: str,
+    causes: str,
+    remedy: str,
+    example: Example,
+) -> None:
     """Register a rule that needs more than one exchange and is tested by a suite."""
-    _register(Rule(id, level, clause, title, why))
+    _register(Rule(id, level, clause, title, why, causes, remedy, example))
 
 
 _COMPLETE_HEADERS = (

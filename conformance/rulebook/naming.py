@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from conformance.catalog.contract import Contract
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook.model import (
+    Example,
     Level,
     Outcome,
     broken,
@@ -113,6 +114,10 @@ def _named(data: object) -> Exchange:
     level=Level.MUST,
     clause=_CASE,
     title="Every member name in every answer is camelCase",
+    causes="Results are serialized with the names of database columns or of the language's fields "
+    "(`created_at`, `CourseId`); errors of the framework have names of their own.",
+    remedy="Rename in the serializer: `alias_generator=to_camel`, JSON tags in Go, a naming strategy in "
+    "Jackson. Declare maps that are keyed by data as such in the catalogue.",
     passes=[
         _named({}),
         _named({"courseId": 1, "title": "under_scored text is no name", "a": 1, "x2": 2, "nameASCII": 3}),
@@ -180,6 +185,15 @@ suite_rule(
     clause=_CASE,
     title="Every published function and parameter name is camelCase",
     why="Wrappers build calls from the names by one convention; an exception needs code of its own.",
+    causes="The catalogue takes names from code or from columns, or one function was added with another "
+    "convention.",
+    remedy="Rename the function or the parameter. If clients rely on the old name, waive the rule for it with "
+    "a date.",
+    example=Example(
+        sent="a parameter of the catalogue",
+        right="courseId",
+        wrong="course_id",
+    ),
 )
 
 suite_rule(
@@ -188,4 +202,12 @@ suite_rule(
     clause="hardening (General: «camelCased names rather than under_scored»)",
     title="The under_scored spelling of a function is unknown",
     why="A second spelling is a second way in, past whatever is checked by name.",
+    causes="Names are normalized before the lookup (case, underscores), or functions are found by reflection "
+    "under both spellings.",
+    remedy="Look functions up by their published name alone.",
+    example=Example(
+        sent='{"method":"find_all"} where findAll is published',
+        right="404",
+        wrong="the answer of findAll",
+    ),
 )

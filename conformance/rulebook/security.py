@@ -13,6 +13,7 @@ from conformance.protocol.redaction import SecretRegistry
 from conformance.rulebook.envelope import is_error
 from conformance.rulebook.leak_patterns import find_leak
 from conformance.rulebook.model import (
+    Example,
     Level,
     Outcome,
     broken,
@@ -30,6 +31,15 @@ suite_rule(
     clause="Available functions: «a list of functions contained»; 404 «Function doesn't exist»",
     title="Only published functions can be called",
     why="A name taken from the request and looked up on an object reaches whatever else that object has.",
+    causes="The function is looked up as a method or attribute of an object (`handler[method]`, `getattr`, "
+    "`$this->$method()`, reflection) or without regard to case and white space.",
+    remedy="Keep a fixed map from published names to functions (a Map, `Object.create(null)`, a dict) and "
+    "look up by exact name.",
+    example=Example(
+        sent='{"method":"constructor"}',
+        right="404",
+        wrong="200 or 500",
+    ),
 )
 
 
@@ -147,6 +157,10 @@ _LEAKS = (
     level=Level.MUST,
     clause="HTTP response codes: «Internal error or an undefined situation» (and no more than that)",
     title="Errors reveal no insides",
+    causes="The text of an exception is returned as errMsg, debug mode is on, or the framework's and the "
+    "server's error pages get out.",
+    remedy="Log the exception and return a general message («Internal error»). Switch off debug mode and the "
+    "banners of framework and server (`x-powered-by`, `server_tokens`, `expose_php`).",
     passes=[
         *(_error(message) for message in _HARMLESS_MESSAGES),
         # Text of the request that is repeated reveals nothing.
@@ -290,6 +304,10 @@ def _carries(request: Request, identifier: str) -> bool:
     level=Level.MUST,
     clause="Authentication: «session identifier», «to work within the same login session»",
     title="No answer repeats a password, or another user's session",
+    causes="Rows of users or sessions are returned whole, an input is repeated in a message, or the login's "
+    "own answer lists the user's sessions.",
+    remedy="Return only declared members. Leave password and session columns out of the query, and never "
+    "quote input in messages about credentials.",
     passes=[
         _success({}),
         _success({"sessionId": "5f2c9a7e41d84b06"}),
@@ -414,6 +432,14 @@ suite_rule(
     clause="hardening (General: «an entity-named endpoint»)",
     title="Odd spellings of an endpoint are refused",
     why="A proxy that checks one spelling and a server that runs another are a way round the check.",
+    causes="The web server or the framework normalizes, decodes or redirects paths before the route is found.",
+    remedy="Match the endpoint on the path as it was sent. Answer 404 to other spellings, and switch off "
+    "redirects and the merging of slashes.",
+    example=Example(
+        sent="POST /api/%63ourse, /api//course, /api/x/../course",
+        right="400 or 404",
+        wrong="200, or a redirect",
+    ),
 )
 
 
@@ -445,6 +471,9 @@ _NOSNIFF = ("X-Content-Type-Options", "nosniff")
     level=Level.SHOULD,
     clause="hardening (Authentication: «within the same login session»)",
     title="Answers inside a session are not cacheable, and nosniff",
+    causes="The headers are set on pages or on successes only, and errors go another way.",
+    remedy="Set `Cache-Control: no-store` and `X-Content-Type-Options: nosniff` in the one place that writes "
+    "responses, or in the proxy with `always`.",
     passes=[
         _sealed(("Cache-Control", "no-store"), _NOSNIFF),
         _sealed(("cache-control", "Private, max-age=0"), ("x-content-type-options", "NoSniff")),
@@ -506,4 +535,14 @@ suite_rule(
     clause="hardening (General: «an HTTP POST request»)",
     title="A request whose end is ambiguous is never taken for two",
     why="A proxy and a server that disagree where a request ends let one user prefix the next one's request.",
+    causes="The HTTP parser is lenient: both lengths are accepted, numbers are read with a general parser "
+    "(`int()` takes +5 and 5_0), a bare LF ends a line; the body of a refused request is not read and "
+    "is taken for the next request.",
+    remedy="Use an up-to-date HTTP server in strict mode (no `--insecure-http-parser`), answer 400 and close "
+    "the connection where the length is ambiguous, and close or drain the body after an early refusal.",
+    example=Example(
+        sent="Content-Length: 5 with Transfer-Encoding: chunked",
+        right="400, or one answer",
+        wrong="two answers",
+    ),
 )

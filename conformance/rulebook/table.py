@@ -10,6 +10,7 @@ from pathlib import Path
 
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
+from conformance.rulebook.pages import path_of
 
 __all__ = ["BEGIN", "END", "inserted", "table"]
 
@@ -25,7 +26,7 @@ def table() -> str:
         if rule.area != area:
             area = rule.area
             lines.append(f"| **{AREAS[area]}** | | | |")
-        cells = (rule.id, str(rule.level), rule.title, rule.clause)
+        cells = (f"[{rule.id}]({path_of(rule.id)})", str(rule.level), rule.title, rule.clause)
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(lines)
 
