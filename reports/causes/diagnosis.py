@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reports.causes.evidence import Evidence, Knowledge
-from reports.causes.grouping import Group, Pattern, group
+from reports.causes.grouping import group
+from reports.causes.groups import Group, Pattern
 from reports.causes.stacks import stack_of
 from reports.causes.units import violation_of
 from reports.causes.wording import place_of, sentence_of

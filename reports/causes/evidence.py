@@ -33,6 +33,10 @@ MIN_EXPECTED_SHARE = 0.95
 MIN_DEAD_CALLS = 5
 MIN_DEAD_SHARE = 0.5
 
+#: The members of a call that choose a page.
+PAGING_MEMBERS = ("pageStart", "pageLength")
+_LOWER_PAGING_MEMBERS = frozenset(name.lower() for name in PAGING_MEMBERS)
+
 _CUT = re.compile(r"… \(\d+ bytes in all\)$")
 _STATUSES = re.compile(r"\bstatus(?:es)? (\d{3}(?:(?:,? or |, )\d{3})*)")
 _USUAL_STATUS = re.compile(r"\((\d{3})\)")
@@ -47,6 +51,7 @@ class Precondition(StrEnum):
     VERB = "another verb"
     PATH = "another path"
     BODY = "a malformed body"
+    CALL = "a body that is no call"
     TYPE = "another Content-Type"
     METHOD = "no published function"
     SESSION = "no session"
@@ -213,6 +218,11 @@ class Evidence:
         except ValueError:
             return _Broken
 
+    @property
+    def _is_head(self) -> bool:
+        request = self.finding["request"]
+        return bool(request) and request["verb"] == "HEAD"
+
     @cached_property
     def content_type(self) -> str:
         """The media type of the answer."""
@@ -229,7 +239,12 @@ class Evidence:
 
     @cached_property
     def is_envelope(self) -> bool:
-        """Whether the answer is the protocol's envelope; a body that was cut counts if it begins like one."""
+        """Whether the answer is the protocol's envelope; a body that was cut counts if it begins like one.
+
+        An answer to HEAD has no body, so that only its status can be wrong.
+        """
+        if self._is_head:
+            return True
         if self._parsed is _Broken:
             return bool(_CUT.search(self._body) and _ENVELOPE_BEGINS.match(self._body))
         return _is_envelope(self._parsed)
@@ -243,7 +258,8 @@ class Evidence:
             return Answer.CRASH
         if not self.is_envelope:
             return Answer.FOREIGN
-        if self.status >= 400 or (self._parsed is not _Broken and self._parsed["isError"] is True):
+        body = self._parsed if isinstance(self._parsed, dict) else {}
+        if self.status >= 400 or body.get("isError") is True:
             return Answer.REFUSAL
         return Answer.SUCCESS
 
@@ -274,7 +290,7 @@ class Evidence:
         if self.answer is Answer.REFUSAL:
             return (str(self.status), normal(str(message)))
         if self.answer is Answer.SUCCESS:
-            empty = isinstance(self._parsed, dict) and not self._parsed["data"]
+            empty = isinstance(self._parsed, dict) and not self._parsed.get("data")
             return (str(self.status), "nothing" if empty else "data")
         return (str(self.status), self.skeleton)
 
@@ -309,7 +325,17 @@ class Evidence:
             body = _parse(request["body"]) if request else None
         except ValueError:
             body = None
-        return frozenset(body) & {"pageStart", "pageLength"} if isinstance(body, dict) else frozenset()
+        return frozenset(body) & set(PAGING_MEMBERS) if isinstance(body, dict) else frozenset()
+
+    @cached_property
+    def null_data(self) -> bool:
+        """Whether the data of the call is null."""
+        request = self.finding["request"]
+        try:
+            body = _parse(request["body"]) if request else None
+        except ValueError:
+            return False
+        return isinstance(body, dict) and "data" in body and body["data"] is None
 
     @cached_property
     def precondition(self) -> Precondition:
@@ -334,23 +360,24 @@ class Evidence:
             body = _parse(text)
         except ValueError:
             return Precondition.BODY
-        if (
-            not isinstance(body, dict)
-            or "." not in function
-            or body.get("method") != function.partition(".")[2]
-        ):
+        if not isinstance(body, dict) or not isinstance(body.get("method"), str):
+            return Precondition.CALL
+        if "." not in function or body["method"] != function.partition(".")[2]:
             return Precondition.METHOD
-        if "token" not in headers and (self.knowledge.needs_token(function) or self.named_statuses == {401}):
+        if self.named_statuses == {401} or ("token" not in headers and self.knowledge.needs_token(function)):
             return Precondition.SESSION
-        for name in ("pageStart", "pageLength"):
-            value = body.get(name)
+        for name, value in body.items():
+            # A lenient reader takes a member in another case for the member.
+            if name.lower() not in _LOWER_PAGING_MEMBERS:
+                continue
             if value is not None and (type(value) is not int or value < 0):
                 return Precondition.PAGING
         data = body.get("data")
         if data is not None and not isinstance(data, dict):
             return Precondition.DATA
+        # Data may be null, which is to have no arguments.
         if not self.knowledge.is_usual(function, data or {}):
-            return Precondition.DATA if data is None and "data" in body else Precondition.SHAPE
+            return Precondition.SHAPE
         return Precondition.VALUES
 
 

@@ -12,6 +12,7 @@ The steps, each of which takes the findings that it explains and leaves the othe
    nothing is checked.
 7. Other invalid requests that were accepted: by precondition, or by the functions that accept them.
 8. Everything else: by rule.
+9. What these steps took apart, and the same layer or the same exchanges unite (`uniting.py`).
 
 Each step looks only at findings of its own kind, so a group does not depend on findings of other groups.
 """
@@ -20,12 +21,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from conformance.rulebook.verdicts import normal
 from reports.causes.evidence import LAYERS, Answer, Evidence, Precondition
+from reports.causes.groups import Group, Groups, Pattern
+from reports.causes.uniting import unite
 from reports.causes.units import (
+    by_errors,
     by_exchanges,
     by_places,
     by_shared,
@@ -41,41 +43,27 @@ __all__ = ["Group", "Pattern", "group"]
 MIN_KINDS_UNCHECKED = 5
 
 
-class Pattern(StrEnum):
-    """What the findings of a group have in common."""
-
-    DEAD = "dead"
-    FORM = "form"
-    LAYER = "layer"
-    REFUSAL = "refusal"
-    CRASH = "crash"
-    UNCHECKED = "unchecked"
-    ACCEPTED = "accepted"
-    RULE = "rule"
-
-
-@dataclass
-class Group:
-    """Findings of one cause; `key` is the shape of their evidence, the same in every run."""
-
-    pattern: Pattern
-    key: tuple[str, ...]
-    members: list[Evidence] = field(default_factory=list)
-
-
 #: Preconditions with which a request is one layer's matter, however it was answered.
-DECIDED_TOGETHER = (Precondition.TYPE, Precondition.PAGING, Precondition.DATA, Precondition.BODY)
+DECIDED_TOGETHER = (
+    Precondition.TYPE,
+    Precondition.PAGING,
+    Precondition.DATA,
+    Precondition.BODY,
+    Precondition.CALL,
+)
+
+_CRASHES = (Answer.CRASH, Answer.NONE)
 
 Units = defaultdict[Hashable, list[Evidence]]
-Groups = dict[tuple[Pattern, tuple[str, ...]], Group]
 
 
 def group(evidence: Iterable[Evidence]) -> list[Group]:
     """Return the groups of findings; each finding is in exactly one."""
     left = sorted(evidence, key=_order)
     groups: Groups = {}
-    for step in (_dead, _forms, _layers, _refusals, _crashes, _arguments, _any_call, _accepted, _rules):
+    for step in STEPS:
         left = step(left, groups)
+    unite(groups)
     return list(groups.values())
 
 
@@ -92,12 +80,28 @@ def _deviation(evidence: Evidence) -> tuple[str, str]:
     return (evidence.rule, normal(str(evidence.finding["kind"])).partition(",")[0].partition(":")[0])
 
 
+def _unknown_statuses(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
+    """Take the errors whose status no rule knows: that status itself is what is wrong, wherever it occurs."""
+    unknown = {
+        each.status
+        for each in left
+        if each.answer is Answer.CRASH and each.wrong_status and {400, 401, 404, 500} <= each.named_statuses
+    }
+    rest: list[Evidence] = []
+    for each in left:
+        if each.status in unknown and each.wrong_status:
+            _put(groups, Pattern.CRASH, (f"status {each.status}",), [each])
+        else:
+            rest.append(each)
+    return rest
+
+
 def _dead(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
     """Take the crashes of functions that do not work at all."""
     rest: list[Evidence] = []
     for each in left:
         function = each.function
-        crashed = each.answer in (Answer.CRASH, Answer.NONE) and each.wrong_status
+        crashed = each.answer in _CRASHES and each.wrong_status
         if crashed and function is not None and each.knowledge.is_dead(function):
             _put(groups, Pattern.DEAD, (function,), [each])
         else:
@@ -146,9 +150,17 @@ def _widened(key: tuple[str, str], forms: Mapping[tuple[str, str], Sequence[Evid
 def _layers(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
     """Take what one layer decides, whichever way it was answered."""
     rest: list[Evidence] = []
+    unchecked = any(
+        each.wrong_status and each.precondition is Precondition.DATA and each.answer is not Answer.REFUSAL
+        for each in left
+    )
     for each in left:
         layer = each.precondition
-        refused = layer is Precondition.BODY and each.answer is Answer.REFUSAL
+        if unchecked and layer is Precondition.SHAPE and each.null_data and each.answer in _CRASHES:
+            # Data is used before it is looked at. Elsewhere null is to have no arguments.
+            layer = Precondition.DATA
+        # Another status than the right one may be that of every refusal.
+        refused = layer is not Precondition.TYPE and each.answer is Answer.REFUSAL
         if each.wrong_status and layer in DECIDED_TOGETHER and not refused:
             _put(groups, Pattern.LAYER, (layer.value,), [each])
         else:
@@ -176,8 +188,52 @@ def _refusals(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
             units["", deviation].extend(members)
         else:
             rest += members
-    _put_components(groups, Pattern.REFUSAL, units, by_shared(units, lambda each: [each.fingerprint]))
+    links = by_shared(units, lambda each: [each.fingerprint])
+    for key, members in _components(units, links).items():
+        for part in _by_expected(members):
+            layer = Counter(each.precondition for each in part).most_common(1)[0][0]
+            if layer is Precondition.CALL:
+                _put(groups, Pattern.LAYER, (layer.value,), part)
+            else:
+                _put(groups, Pattern.REFUSAL, key if part is members else (*key, layer.value), part)
     return rest
+
+
+def _by_expected(members: list[Evidence]) -> list[list[Evidence]]:
+    """Split one answer that stands for two: mending it with one status leaves what expects another.
+
+    Where different answers have the same status, or one answer stands for more than two, the status itself is wrong.
+    """
+    if len({each.fingerprint for each in members}) > 1:
+        return [members]
+    right: dict[Precondition, set[int]] = {}
+    for each in members:
+        if each.wrong_status and each.named_statuses:
+            common = right.get(each.precondition, each.named_statuses) & each.named_statuses
+            right[each.precondition] = common or right[each.precondition]
+    names = list(right)
+    links = [
+        (one, other)
+        for one in range(len(names))
+        for other in range(one + 1, len(names))
+        if right[names[one]] & right[names[other]]
+    ]
+    roots = dict(zip(names, components(len(names), links), strict=True))
+    if len(set(roots.values())) != 2:
+        return [members]
+    parts: defaultdict[int, list[Evidence]] = defaultdict(list)
+    for each in members:
+        parts[roots.get(each.precondition, 0)].append(each)
+    return list(parts.values())
+
+
+def _components(units: Units, links: Iterable[tuple[int, int]]) -> dict[tuple[str, ...], list[Evidence]]:
+    """Return the members of united units, by the name of their first unit."""
+    names = list(units)
+    found: defaultdict[tuple[str, ...], list[Evidence]] = defaultdict(list)
+    for number, root in enumerate(components(len(names), links)):
+        found[str(names[root]),] += units[names[number]]
+    return found
 
 
 def _put_components(
@@ -188,9 +244,8 @@ def _put_components(
     prefix: tuple[str, ...] = (),
 ) -> None:
     """Put united units into one group each; its key is that of its first unit."""
-    names = list(units)
-    for number, root in enumerate(components(len(names), links)):
-        _put(groups, pattern, (*prefix, str(names[root])), units[names[number]])
+    for key, members in _components(units, links).items():
+        _put(groups, pattern, (*prefix, *key), members)
 
 
 def _crashes(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
@@ -198,7 +253,10 @@ def _crashes(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
     rest: list[Evidence] = []
     functions: Units = defaultdict(list)
     for each in left:
-        if each.answer not in (Answer.CRASH, Answer.NONE) or not each.wrong_status:
+        reaches_function = each.precondition is Precondition.VERB and "below 500" in str(
+            each.finding["expected"]
+        )
+        if each.answer not in _CRASHES or not each.wrong_status or reaches_function:
             rest.append(each)
         elif each.precondition in LAYERS:
             _put(groups, Pattern.CRASH, (each.precondition.value,), [each])
@@ -226,12 +284,33 @@ def _arguments(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
     if len(kinds) < MIN_KINDS_UNCHECKED:
         links = by_places(kinds, lambda each: (each.function, parameter_of(each)))
         _put_components(groups, Pattern.ACCEPTED, kinds, links, ("an argument",))
-        return rest
+        return _without_stored(rest, [each for each in groups.values() if each.key[0] == "an argument"])
     members = [each for found in kinds.values() for each in found]
-    names = {parameter_of(each).partition("[")[0].partition("/")[0] for each in members}
-    stored = [each for each in rest if each.answer is Answer.SUCCESS and names & set(pointer_of(each))]
-    _put(groups, Pattern.UNCHECKED, (), members + stored)
-    return [each for each in rest if each not in stored]
+    more = [
+        each
+        for each in rest
+        if each.wrong_status and each.precondition is Precondition.SHAPE and each.named_statuses == {400}
+    ]
+    _put(groups, Pattern.UNCHECKED, (), members + more)
+    unchecked = groups[Pattern.UNCHECKED, ()]
+    return _without_stored([each for each in rest if each not in more], [unchecked])
+
+
+def _without_stored(left: list[Evidence], accepting: Sequence[Group]) -> list[Evidence]:
+    """Give answers that show what an invalid argument stored to the group that accepted it; return the others."""
+    names = [
+        {parameter_of(each).partition("[")[0].partition("/")[0] for each in group.members} - {""}
+        for group in accepting
+    ]
+    rest: list[Evidence] = []
+    for each in left:
+        shown = set(pointer_of(each)) if each.answer is Answer.SUCCESS and not each.wrong_status else set()
+        found = [group for group, parameters in zip(accepting, names, strict=True) if parameters & shown]
+        if len(found) == 1:
+            found[0].members.append(each)
+        else:
+            rest.append(each)
+    return rest
 
 
 def _any_call(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
@@ -242,7 +321,7 @@ def _any_call(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
         for found in groups.values()
         if found.pattern is pattern
         for each in reversed(found.members)
-        if each.answer in (Answer.CRASH, Answer.NONE)
+        if each.answer in _CRASHES
     }
     rest: list[Evidence] = []
     for each in left:
@@ -296,5 +375,20 @@ def _rules(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
         units[each.rule].append(each)
     links = by_shared(units, lambda each: [(each.area, each.function, name) for name in each.members])
     links += by_exchanges(units)
+    links += by_errors(units)
     _put_components(groups, Pattern.RULE, units, links)
     return []
+
+
+STEPS = (
+    _unknown_statuses,
+    _dead,
+    _forms,
+    _layers,
+    _refusals,
+    _crashes,
+    _arguments,
+    _any_call,
+    _accepted,
+    _rules,
+)

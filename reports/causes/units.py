@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from conformance.rulebook.verdicts import normal
-from reports.causes.evidence import Evidence
+from reports.causes.evidence import Answer, Evidence
 
 __all__ = [
     "Violation",
+    "by_errors",
     "by_exchanges",
     "by_places",
     "by_shared",
@@ -111,6 +112,23 @@ def by_exchanges(units: Mapping[Hashable, Sequence[Evidence]]) -> list[tuple[int
         for other in range(one + 1, len(found))
         if len(found[one] & found[other]) > MIN_SHARED_PLACES * len(found[one] | found[other])
         and all(exchange is not None for _, exchange, _ in found[one])
+    ]
+
+
+def by_errors(units: Mapping[Hashable, Sequence[Evidence]]) -> list[tuple[int, int]]:
+    """Return the links of units that are seen in much the same errors: what is wrong with them has one cause."""
+    errors = (Answer.REFUSAL, Answer.CRASH)
+    found = [
+        {(each.function, each.status, each.precondition) for each in members}
+        if all(each.answer in errors for each in members)
+        else set()
+        for members in units.values()
+    ]
+    return [
+        (one, other)
+        for one in range(len(found))
+        for other in range(one + 1, len(found))
+        if len(found[one] & found[other]) > MIN_SHARED_PLACES * len(found[one] | found[other])
     ]
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from conformance.text import cut, plural
 from reports.causes.evidence import Answer, Evidence, Precondition
-from reports.causes.grouping import Group, Pattern
+from reports.causes.groups import Group, Pattern
+from reports.causes.uniting import FORM_OF_A_CALL
 from reports.causes.units import violation_of
 
 __all__ = ["place_of", "sentence_of"]
@@ -22,6 +23,7 @@ _SUBJECTS = {
     Precondition.PATH: "Requests to a path that is not an endpoint",
     Precondition.BODY: "Bodies that are not JSON",
     Precondition.TYPE: "Requests with another Content-Type",
+    Precondition.CALL: "Bodies that are no call",
     Precondition.METHOD: "Calls of a function that does not exist",
     Precondition.SESSION: "Calls without a valid session",
     Precondition.PAGING: "Calls with an invalid pageStart or pageLength",
@@ -35,13 +37,15 @@ _LAYERS = {
     Precondition.PAGING: "pageStart and pageLength are not validated",
     Precondition.DATA: "data that is not an object is not refused with 400",
     Precondition.BODY: "Some bodies that are not valid JSON are not refused with 400",
+    Precondition.CALL: "JSON that is no call (no object, or without a method) is not refused with 400",
 }
 
 _PLACES = {
     Precondition.VERB: "the router: which verbs reach the functions",
     Precondition.PATH: "the router: which paths reach the functions",
     Precondition.BODY: "the JSON parser and its settings, before any function",
-    Precondition.TYPE: "the body parser: its condition on the Content-Type",
+    Precondition.TYPE: "the body parser: its condition on the Content-Type, and its limit",
+    Precondition.CALL: "where the body is taken for a call, before the function is looked up",
     Precondition.METHOD: "the lookup of the function by `method`",
     Precondition.SESSION: "the check of the session, before any protected function",
     Precondition.PAGING: "where pageStart and pageLength are read, before any function",
@@ -84,7 +88,7 @@ def sentence_of(group: Group) -> str:
     elif group.pattern is Pattern.FORM:
         text = _form(group)
     elif group.pattern is Pattern.LAYER:
-        text = f"{_LAYERS[Precondition(group.key[0])]} ({_statuses(members)})"
+        text = f"{_layer(group)} ({_statuses(members)})"
     elif group.pattern is Pattern.REFUSAL:
         text = _refusal(members)
     elif group.pattern is Pattern.CRASH:
@@ -103,6 +107,17 @@ def sentence_of(group: Group) -> str:
     if text.split(" ", 1)[0].rstrip(",:").isalpha() and text.split(" ", 1)[0].islower():
         text = text[:1].upper() + text[1:]
     return cut(text, MAX_SENTENCE_CHARACTERS)
+
+
+def _layer(group: Group) -> str:
+    if group.key == FORM_OF_A_CALL:
+        return "The form of a call is not checked: neither the body, nor method, nor data"
+    layer = Precondition(group.key[0])
+    if layer is Precondition.TYPE and any(each.status == 413 for each in group.members):
+        return "Bodies of another Content-Type, and larger ones, are not read"
+    if layer is Precondition.PAGING and any(each.precondition is not layer for each in group.members):
+        return "pageStart and pageLength are not implemented but for the usual values"
+    return _LAYERS[layer]
 
 
 def _form(group: Group) -> str:
@@ -154,6 +169,8 @@ def _expected(evidence: Evidence) -> str:
 
 def _crash(group: Group) -> str:
     members = group.members
+    if group.key[0].startswith("status "):
+        return f"Errors have {_statuses(members)}, which no rule allows"
     if len(group.key) == 1:
         return f"{_SUBJECTS[Precondition(group.key[0])]} end in {_statuses(members)}"
     specific = [each for each in members if "below 500" not in str(each.finding["expected"])] or members
@@ -183,7 +200,9 @@ def place_of(group: Group) -> str:
         return "one validation of all arguments by the declared types and bounds, before any function"
     if group.pattern is Pattern.DEAD:
         return f"{group.key[0]}: its first statements, and what it needs from outside"
-    typical = _typical(members)
+    if group.key == FORM_OF_A_CALL:
+        return _PLACES[Precondition.CALL]
+    typical = Precondition(group.key[0]) if group.pattern is Pattern.LAYER else _typical(members)
     if typical in _PLACES and group.pattern is not Pattern.RULE:
         return _PLACES[typical]
     if any(each.precondition is Precondition.SESSION for each in members):

@@ -27,6 +27,8 @@ from conformance.generation import payloads
 from fixtures.faults import FAULTS
 from fixtures.service import server
 from fixtures.service.service import BASE, Service
+from reports.causes.diagnosis import diagnose
+from reports.causes.evidence import Knowledge
 from reports.model.files import validate
 from tests.servers import library
 from tests.support import evidence
@@ -68,11 +70,13 @@ def judge(
     until_any: Sequence[str] = (),
     generated: float = 1.0,
     seconds: float = MAX_SECONDS,
+    watch: Callable[[Event], None] | None = None,
 ) -> dict[str, Any]:
     """Check a target against these rules (all by default) and return the validated report.
 
     With `until_found` the run ends as soon as each of the rules has a finding, and none is confirmed; with `until_any`
     as soon as one of those rules has one. `generated` is the part of the budget's requests that generated payloads get.
+    `watch` is called with each event of the run.
     """
     request = Request(
         target=target,
@@ -86,9 +90,14 @@ def judge(
     with mock.patch.object(Catalog, "load", staticmethod(_load_once)):
         harness = Harness.prepare(request)
     events: list[dict[str, Any]] = []
+    knowledge = Knowledge()
 
     def emit(event: Event) -> None:
-        if not isinstance(event, ExchangeEvent):
+        if watch is not None:
+            watch(event)
+        if isinstance(event, ExchangeEvent):
+            knowledge.take(event)
+        else:
             events.append(record_of(event))
 
     def found() -> bool:
@@ -122,6 +131,8 @@ def judge(
         # A run of the command ends with its process; here many follow each other in one.
         payloads.clear_cache()
     report = build(events)
+    # The exchanges themselves are not kept: what the causes need of them was taken above.
+    report["causes"] = diagnose(report["rules"], knowledge)
     validate(report)
     problems = evidence.problems(events)
     assert problems == [], problems

@@ -1,0 +1,122 @@
+"""Unites groups that the steps took apart: what one layer decides, and what the same exchanges show.
+
+Groups are united where the evidence of both is one layer of a server, or where the findings of one are in the exchanges
+of the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from conformance.rulebook.verdicts import normal
+from reports.causes.evidence import Answer, Evidence, Precondition
+from reports.causes.groups import Group, Groups, Pattern
+
+__all__ = ["FORM_OF_A_CALL", "unite"]
+
+#: Kinds of invalid paging that must pass before the cause is that paging is hardly implemented.
+MIN_KINDS_OF_PAGING = 5
+
+FORM_OF_A_CALL = ("the form of a call",)
+
+_CRASHES = (Answer.CRASH, Answer.NONE)
+
+
+def unite(groups: Groups) -> None:
+    """Unite groups of one cause; their findings move to one of them."""
+    for step in (_form_of_a_call, _parser, _paging, _pages_of_crashes, _later_refusals):
+        step(groups)
+
+
+def _move(groups: Groups, group: Group, into: Group) -> None:
+    into.members.extend(group.members)
+    del groups[group.pattern, group.key]
+
+
+def _layer(groups: Groups, layer: Precondition) -> Group | None:
+    return groups.get((Pattern.LAYER, (layer.value,)))
+
+
+def _form_of_a_call(groups: Groups) -> None:
+    """Unite what is not checked of a call: that it is an object, has a method, and has an object as data."""
+    calls, data = _layer(groups, Precondition.CALL), _layer(groups, Precondition.DATA)
+    if calls is None or data is None or len({_is_object(each) for each in calls.members}) < 2:
+        return
+    both = Group(Pattern.LAYER, FORM_OF_A_CALL)
+    groups[both.pattern, both.key] = both
+    _move(groups, calls, both)
+    _move(groups, data, both)
+
+
+def _is_object(evidence: Evidence) -> bool:
+    request = evidence.finding["request"]
+    try:
+        return isinstance(json.loads(request["body"]), dict)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _parser(groups: Groups) -> None:
+    """Unite the refusals of what reads the body: they have the same page, and are of no function."""
+    reading = _layer(groups, Precondition.TYPE)
+    if reading is None:
+        return
+    pages = {each.skeleton for each in reading.members if each.answer is Answer.FOREIGN}
+    for group in list(groups.values()):
+        refused = group.pattern is Pattern.FORM and group.key[2:] == ("413",)
+        if refused and group.key[0] in pages:
+            _move(groups, group, reading)
+
+
+def _paging(groups: Groups) -> None:
+    """Unite what pageStart and pageLength do not do with that they are not validated at all."""
+    layer = _layer(groups, Precondition.PAGING)
+    if layer is None:
+        return
+    if len({normal(str(each.finding["kind"])) for each in layer.members}) < MIN_KINDS_OF_PAGING:
+        return
+    functions = {each.function for each in layer.members}
+    for group in list(groups.values()):
+        if group.pattern is Pattern.RULE and all(
+            each.members and each.function in functions for each in group.members
+        ):
+            _move(groups, group, layer)
+
+
+def _pages_of_crashes(groups: Groups) -> None:
+    """Unite a page of the framework that one crash alone shows with that crash."""
+    for form in list(groups.values()):
+        if form.pattern is not Pattern.FORM or any(each.answer is not Answer.CRASH for each in form.members):
+            continue
+        shown = _places(form.members)
+        found = [
+            group
+            for group in groups.values()
+            if group is not form
+            and shown
+            <= _places(each for each in group.members if each.answer in _CRASHES and each.wrong_status)
+        ]
+        if len(found) == 1:
+            _move(groups, form, found[0])
+
+
+def _places(members: Iterable[Evidence]) -> set[tuple[Precondition, str | None]]:
+    return {(each.precondition, each.function) for each in members}
+
+
+def _later_refusals(groups: Groups) -> None:
+    """Unite refusals of one rule with what breaks it otherwise: what was accepted was refused by the next step."""
+    for refusal in list(groups.values()):
+        rules = {each.rule for each in refusal.members}
+        if refusal.pattern is not Pattern.REFUSAL or len(rules) > 1:
+            continue
+        found = [
+            group
+            for group in groups.values()
+            if group is not refusal
+            and group.pattern in (Pattern.ACCEPTED, Pattern.RULE, Pattern.LAYER)
+            and rules <= {each.rule for each in group.members}
+        ]
+        if len(found) == 1:
+            _move(groups, refusal, found[0])
