@@ -139,7 +139,9 @@ def _cell(text: str) -> str:
 
 def _code(text: str) -> str:
     """Return a text as a code span, on one line and not too long."""
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]", _escape, text)
+    text = re.sub(
+        r"[\x00-\x1f\x7f-\xa0\u2000-\u200f\u2028-\u202f\u2060-\u206f\u3000\ufeff\ud800-\udfff]", _escape, text
+    )
     if len(text) > _MAX_BODY_CHARACTERS:
         text = text[: _MAX_BODY_CHARACTERS - 1] + "…"
     if not text:

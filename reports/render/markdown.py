@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS, Verdict
+from conformance.rulebook.pages import address_of
 from conformance.text import cut, reveal
 from conformance.units import format_significant
 from reports.headline import headline, next_command, subline
@@ -162,6 +164,12 @@ def _weight(rule: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> tupl
     )
 
 
+def _page_of(rule: str) -> str:
+    """Return a link to the page of a rule, or its path in the project if the project has no address."""
+    address = address_of(rule)
+    return f"([{rule}]({address}))" if address.startswith("https:") else f"({code(address)})"
+
+
 def _findings(report: Mapping[str, Any], most: int) -> list[str]:
     """Return the most important findings: broken must rules first, then reproduced ones, then by functions."""
     groups = []
@@ -196,6 +204,8 @@ def _findings(report: Mapping[str, Any], most: int) -> list[str]:
             lines.append(f"- repeat: {code(first['curl'], 700)}")
         if rerun := rerun_of(report, rule["id"]):
             lines.append(f"- rerun: {code(rerun, 500)}")
+        if record := RULES.get(rule["id"]):
+            lines.append(f"- mended by: {prose(record.remedy, 600)} {_page_of(record.id)}")
     if groups[most:]:
         rest = Counter(rule["id"] for rule, _ in groups[most:])
         names = [f"{prose(rule)} ({count})" if count > 1 else prose(rule) for rule, count in rest.items()]

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS, Verdict
+from conformance.rulebook.pages import address_of, page
 from conformance.text import cut, reveal
 from reports.render.html.page import anchor_of
 
@@ -21,6 +23,7 @@ __all__ = ["NAME", "render"]
 NAME = "report.sarif"
 
 _BODY = 4000
+_PAGE = 20_000
 _LEVELS = {"must": "error", "should": "warning"}
 
 
@@ -88,13 +91,21 @@ def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     said = f"{rule['why']}\n\nThe documentation: {rule['clause']}"
+    record = RULES.get(rule["id"])
+    described: dict[str, Any] = {"help": {"text": _text(said)}}
+    if record is not None:
+        said += f"\n\nUsually broken by: {record.causes}\n\nMended by: {record.remedy}"
+        described = {
+            "helpUri": address_of(record.id),
+            "help": {"text": _text(said), "markdown": _text(page(record), _PAGE)},
+        }
     return {
         "id": _text(rule["id"], 80),
         "name": "".join(word.capitalize() for word in str(AREAS.get(rule["area"], rule["area"])).split())
         + rule["id"].rpartition("-")[2],
         "shortDescription": {"text": _text(rule["title"])},
         "fullDescription": {"text": _text(rule["why"] or rule["title"])},
-        "help": {"text": _text(said)},
+        **described,
         "defaultConfiguration": {"level": _LEVELS.get(rule["level"], "note")},
         "properties": {"tags": [_text(AREAS.get(rule["area"], rule["area"])), _text(rule["level"])]},
     }

@@ -16,7 +16,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS, Verdict
+from conformance.rulebook.pages import address_of
 from conformance.text import cut
 from conformance.units import format_duration
 from reports.compare import render as compare_render
@@ -234,6 +236,7 @@ def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dic
         "title": rule["title"],
         "clause": rule["clause"],
         "why": rule["why"],
+        "guide": _guide(rule["id"]),
         "verdict": rule["verdict"],
         "reason": cut(rule["reason"], 4000) if rule["reason"] else None,
         "times_judged": judged,
@@ -248,6 +251,20 @@ def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dic
             for kind, found in groups.items()
         ],
         "rerun": rerun if rule["judged"] or number else None,
+    }
+
+
+def _guide(rule: str) -> dict[str, str] | None:
+    """Return by what a rule is usually broken, how that is mended, and its page; None if the rule is unknown."""
+    record = RULES.get(rule)
+    if record is None:
+        return None
+    address = address_of(rule)
+    return {
+        "causes": record.causes,
+        "remedy": record.remedy,
+        "page": address,
+        "link": address if address.startswith("https:") else "",
     }
 
 

@@ -98,3 +98,9 @@ def test_a_clean_run_needs_few_lines() -> None:
     assert text.startswith("## ✅ conformant")
     assert "finding" not in text
     assert len(text.splitlines()) < 14
+
+
+def test_a_finding_says_how_it_is_mended() -> None:
+    text = markdown.render(sample()).decode()
+    assert "mended by: Give every refusal a text that a person understands" in text
+    assert "(`docs/rules/ENV-5.md`)" in text

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
+from conformance.rulebook import RULES
+from conformance.rulebook.pages import address_of, page
 from reports.render import sarif
 from tests.support.events import build
 from tests.support.reporting import hostile, large, sample
@@ -77,3 +79,20 @@ def test_what_is_waived_is_suppressed_with_its_reason() -> None:
 
 def test_an_interrupted_run_did_not_end_well() -> None:
     assert log_of(build([header()]))["runs"][0]["invocations"][0]["executionSuccessful"] is False
+
+
+def test_each_rule_says_how_it_is_mended() -> None:
+    for rule in log_of(sample())["runs"][0]["tool"]["driver"]["rules"]:
+        record = RULES[rule["id"]]
+        assert rule["helpUri"] == address_of(rule["id"])
+        assert rule["helpUri"].endswith(f"docs/rules/{rule['id']}.md")
+        assert record.remedy in rule["help"]["text"]
+        assert rule["help"]["markdown"] == page(record)
+
+
+def test_a_rule_that_is_unknown_has_no_page() -> None:
+    report = sample()
+    report["rules"][0]["id"] = "OLD-1"
+    [old, *_] = log_of(report)["runs"][0]["tool"]["driver"]["rules"]
+    assert "helpUri" not in old
+    assert old["help"]["text"]

@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
+from conformance.rulebook import RULES
 from conformance.text import reveal
 from reports.render.html import page as html
 from reports.render.html.messages import indent_json, show_request, show_response
@@ -269,3 +271,12 @@ def test_a_finding_without_an_exchange_is_shown() -> None:
 
 def test_the_payloads_are_hostile() -> None:
     assert not HOSTILE.isprintable()
+
+
+def test_a_rule_says_how_it_is_broken_and_mended() -> None:
+    text = html.render(sample()).decode("utf-8")
+    record = RULES["ENV-5"]
+    assert str(escape(record.causes)) in text
+    assert str(escape(record.remedy)) in text
+    assert "docs/rules/ENV-5.md" in text
+    assert text.count('<a href="#ENV-5-mended">') == 3
