@@ -373,7 +373,7 @@ def test_a_check_looks_for_what_was_found_before_first(tmp_path: Path) -> None:
     folder = written(tmp_path / "corpus", by_status, REFUSED)
     with serving_here("access.others-course-readable", BLANK) as (url, _):
         status, _, err = ran(
-            "check", "--target", url, "--profile", PROFILE, "--area", "ACC", "--area", "ENV",
+            "check", "--target", url, "--profile", PROFILE, "--rule", "ACC-2", "--rule", "ENV-5",
             "--cases", "corpus", "--budget", "quick", "--for", "1s", "--seed", "3", "--out", "o", cwd=tmp_path,
         )  # fmt: skip
     assert status == 1, err
