@@ -50,8 +50,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     left = sorted(path.name for path in folder.iterdir())
     shutil.rmtree(folder, ignore_errors=True)
     if left:
-        told = f"left behind in the folder for temporary files: {', '.join(left[:20])}"
-        session.config.get_terminal_writer().line(f"\n{told}", red=True)
+        reported = f"left behind in the folder for temporary files: {', '.join(left[:20])}"
+        session.config.get_terminal_writer().line(f"\n{reported}", red=True)
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 

@@ -63,12 +63,12 @@ def test_servers_would_take_it(name: str, given: dict[str, Any]) -> None:
 
 
 def test_schemas_would_refuse_what_is_wrong() -> None:
-    spoilt = json.loads(json.dumps(ACTION))
-    del spoilt["runs"]["steps"][0]["shell"]
-    assert list(schema("github-actions").iter_errors(spoilt))
-    spoilt = json.loads(json.dumps(JOB))
-    spoilt["release"]["artifacts"]["when"] = "sometimes"
-    assert list(schema("gitlab-ci").iter_errors(spoilt))
+    invalid = json.loads(json.dumps(ACTION))
+    del invalid["runs"]["steps"][0]["shell"]
+    assert list(schema("github-actions").iter_errors(invalid))
+    invalid = json.loads(json.dumps(JOB))
+    invalid["release"]["artifacts"]["when"] = "sometimes"
+    assert list(schema("gitlab-ci").iter_errors(invalid))
 
 
 def test_nothing_is_put_into_a_shell_but_by_the_environment() -> None:
@@ -105,8 +105,10 @@ chmod +x "$3/bin/pip" "$3/bin/conform"
 """
     (folder / "python3").write_text(script, "utf-8")
     (folder / "python3").chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "GITLAB_"))}
-    return kept | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    retained = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "GITLAB_"))
+    }
+    return retained | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
 def selected(url: str) -> list[str]:
@@ -163,9 +165,9 @@ def test_action_keeps_the_status_and_shows_what_it_is_about(
     assert "nonconformant" in (tmp_path / "GITHUB_STEP_SUMMARY").read_text("utf-8")
     assert report_in(tmp_path / "run")["gate"] == "fail"
     assert (tmp_path / "run" / "junit.xml").is_file()
-    told = done["Run"].stderr
-    assert "::error title=PAG-7 " in told
-    assert "::group::" in told
+    reported = done["Run"].stderr
+    assert "::error title=PAG-7 " in reported
+    assert "::group::" in reported
     # What the screen says is kept from being a command, and the word for its end is no one's to guess.
     stop = re.search(r"^::stop-commands::(\w{32})$", done["Run"].stdout, re.M)
     assert stop is not None
@@ -180,7 +182,7 @@ def test_action_passes_what_passes(clean: str, job: dict[str, str], tmp_path: Pa
     assert "::error" not in done["Run"].stderr
 
 
-def test_action_tells_of_a_wrong_command_line(job: dict[str, str], tmp_path: Path) -> None:
+def test_action_reports_a_wrong_command_line(job: dict[str, str], tmp_path: Path) -> None:
     done, outputs = acted(job, tmp_path, {"arguments": "--rule\nENV-99"})
     assert outputs == {"status": "2"}
     assert done["Summary"].returncode == 0
@@ -200,8 +202,8 @@ def test_gitlab_job_keeps_the_status(
     begun = re.findall(r"\x1b\[0Ksection_start:\d+:(\w+)[\r\n]\x1b\[0K", done.stderr)
     ended = re.findall(r"\x1b\[0Ksection_end:\d+:(\w+)[\r\n]\x1b\[0K", done.stderr)
     assert begun == ended == ["conform_check"]
-    for kept in (*template["artifacts"]["paths"], template["artifacts"]["reports"]["junit"]):
-        assert (tmp_path / kept.replace("$CONFORM_OUT", template["variables"]["CONFORM_OUT"])).exists()
+    for retained in (*template["artifacts"]["paths"], template["artifacts"]["reports"]["junit"]):
+        assert (tmp_path / retained.replace("$CONFORM_OUT", template["variables"]["CONFORM_OUT"])).exists()
 
 
 def test_jenkins_stage_keeps_the_status(broken: str, job: dict[str, str], tmp_path: Path) -> None:
@@ -214,8 +216,8 @@ def test_jenkins_stage_keeps_the_status(broken: str, job: dict[str, str], tmp_pa
     assert [step.returncode for step in done] == [0, 1]
     (results,) = re.findall(r"junit testResults: '([^']+)'", JENKINS)
     assert (tmp_path / results).is_file()
-    (kept,) = re.findall(r"archiveArtifacts artifacts: '([^']+)'", JENKINS)
-    assert list(tmp_path.glob(kept))
+    (retained,) = re.findall(r"archiveArtifacts artifacts: '([^']+)'", JENKINS)
+    assert list(tmp_path.glob(retained))
 
 
 # --- container and cluster, as far as they can be told without an engine

@@ -187,11 +187,11 @@ def test_the_table_of_an_unfinished_run(tmp_path: Path) -> None:
         "".join(json.dumps(each) + "\n" for each in RECORDS) + '{"record": "fau', encoding="utf-8"
     )
     assert read(path) == RECORDS
-    told = table([{**RECORDS[0], "named_rules": True}])
-    assert told.startswith(
+    reported = table([{**RECORDS[0], "named_rules": True}])
+    assert reported.startswith(
         "schemathesis 4.32.5 and conform check --budget standard with the rules that each fault names: 0 faults, 10 s"
     )
-    assert [line.split()[-2:] for line in told.splitlines() if line.startswith("CPU")] == [["-", "-"]]
+    assert [line.split()[-2:] for line in reported.splitlines() if line.startswith("CPU")] == [["-", "-"]]
     failed = {
         **RECORDS[3],
         "schemathesis": {**RECORDS[3]["schemathesis"], "note": "no report:\n …out of luck"},

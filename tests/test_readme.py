@@ -51,7 +51,7 @@ def test_the_table_is_the_rulebook() -> None:
 
 
 @cache
-def told(*verb: str) -> frozenset[str]:
+def reported(*verb: str) -> frozenset[str]:
     """Return the options that a verb of the command has."""
     status, out, _ = ran_here(*verb, "--help", cwd=ROOT)
     assert status == 0
@@ -74,8 +74,8 @@ def commands(page: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_options_exist(name: str) -> None:
-    every = frozenset[str]().union(*(told(verb) for verb in VERBS))
-    every |= told("catalog", "export") | told("catalog", "import") | told("catalog", "validate")
+    every = frozenset[str]().union(*(reported(verb) for verb in VERBS))
+    every |= reported("catalog", "export") | reported("catalog", "import") | reported("catalog", "validate")
     others = {"--data-raw", "--host", "--csv", "--otel"}  # curl's, Locust's
     used = set(OPTION.findall(PAGES[name])) - others
     assert used <= every, sorted(used - every)
@@ -86,12 +86,12 @@ def test_commands_have_the_options_that_they_are_given(name: str) -> None:
     assert commands(PAGES[name])
     for verb, rest in commands(PAGES[name]):
         words = [word for word in shlex.split(rest) if OPTION.fullmatch(word)]
-        assert set(words) <= told(verb), f"conform {verb}{rest}"
+        assert set(words) <= reported(verb), f"conform {verb}{rest}"
 
 
 @pytest.mark.parametrize("verb", ["check", "load", "verify"])
-def test_every_option_is_told(verb: str) -> None:
-    assert told(verb) - {"--help"} <= set(OPTION.findall(README))
+def test_every_option_is_reported(verb: str) -> None:
+    assert reported(verb) - {"--help"} <= set(OPTION.findall(README))
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -83,11 +83,11 @@ def spellings(secret: str) -> set[str]:
     return found
 
 
-def assert_kept(folder: Path, target: Recorder, *told: str) -> None:
+def assert_retained(folder: Path, target: Recorder, *reported: str) -> None:
     """Nothing told, and no file written, holds a secret."""
     secrets = {*PLANTED.values(), *WRITTEN, TYPED, *target.sessions}
     assert target.sessions, "nobody signed in"
-    texts = {f"output {number}": text for number, text in enumerate(told)}
+    texts = {f"output {number}": text for number, text in enumerate(reported)}
     for path in folder.rglob("*"):
         if path.is_file() and path.name not in ("conform.toml", "coursio.openrpc.json"):
             texts[str(path.relative_to(folder))] = path.read_bytes().decode("utf-8", "replace")
@@ -115,18 +115,18 @@ def test_a_run_to_its_end(
     assert status in statuses, out + err
     if TYPED in arguments[-1]:
         ran("call", "auth.status", "--as", "owner", cwd=here)
-    assert_kept(here, target, out, err)
+    assert_retained(here, target, out, err)
     if arguments[0] == "check":
         run = next((here / "reports" / "runs").iterdir())
         assert list((run / "cases").iterdir())
         again = ran("report", run, cwd=here)
         compared = ran("compare", run, run, cwd=here)
-        assert_kept(here, target, *again[1:], *compared[1:])
+        assert_retained(here, target, *again[1:], *compared[1:])
         target.answered.clear()
         played = ran("replay", *(run / "cases").iterdir(), "--seed", "8", cwd=here)
         assert (again[0], compared[0]) == (0, 0), again + compared
         assert played[0] in (0, 1, 3), played
-        assert_kept(here, target, *played[1:])
+        assert_retained(here, target, *played[1:])
 
 
 @pytest.mark.parametrize("verb", ["check", "load", "verify"])
@@ -139,7 +139,7 @@ def test_a_disk_that_is_full(verb: str, here: Path, target: Recorder) -> None:
     status, out, err = ran(verb, *given[verb], cwd=here, preexec_fn=limits_file_size(150_000))
     assert "Traceback" not in out + err
     assert status in (0, 1, 3), out + err
-    assert_kept(here, target, out, err)
+    assert_retained(here, target, out, err)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_run_that_is_ended(verb: str, number: signal.Signals, here: Path, targ
     assert "Traceback" not in out + err
     again = ran("report", "o", cwd=here)
     assert again[0] == 0, again
-    assert_kept(here, target, out, err, *again[1:])
+    assert_retained(here, target, out, err, *again[1:])
 
 
 @pytest.mark.parametrize(
@@ -177,14 +177,14 @@ def test_a_profile_that_is_wrong(violation: Callable[[str], str], here: Path, ta
     before = path.read_text(encoding="utf-8")
     path.write_text(violation(before), encoding="utf-8")
     assert path.read_text(encoding="utf-8") != before
-    told: list[str] = []
+    reported: list[str] = []
     for verb, more in (("check", CHECK), ("load", LOAD), ("call", ("auth.status", "--as", "owner"))):
         status, out, err = ran(verb, *more, cwd=here)
         assert "Traceback" not in out + err
         assert status != 0
-        told += [out, err]
+        reported += [out, err]
     ran("call", "auth.status", "--target", target.url, "--profile", PROFILE, "--as", "owner", cwd=here.parent)
-    assert_kept(here, target, *told)
+    assert_retained(here, target, *reported)
 
 
 @pytest.mark.parametrize(
@@ -204,18 +204,18 @@ def test_a_target_that_misbehaves(name: str, here: Path, target: Recorder) -> No
             assert "Traceback" not in out + err
             assert status in (0, 1, 3), out + err
             ran("call", "auth.status", "--as", "owner", cwd=here)
-            assert_kept(here, target, out, err)
+            assert_retained(here, target, out, err)
 
 
 def test_the_page(here: Path, target: Recorder) -> None:
-    told: list[Any] = []
+    reported: list[Any] = []
     with exploring("--profile", str(here / "conform.toml")) as page:
         signed = page.ask("login", {"user": "owner"})
         session = signed.json["session"]["id"]
-        told += [signed.body.decode(), page.call("auth.status", session=session)]
-        told += [page.call("course.read", {"courseId": "no-such-course"}, session=session)]
+        reported += [signed.body.decode(), page.call("auth.status", session=session)]
+        reported += [page.call("course.read", {"courseId": "no-such-course"}, session=session)]
         typed = {"identity": "owner@example.com", "credential": PLANTED["OWNER_CANARY"].upper()}
-        told += [page.call("auth.login", typed)]
+        reported += [page.call("auth.login", typed)]
         process = page.process
-    assert_kept(here, target, *(each if isinstance(each, str) else json.dumps(each) for each in told))
+    assert_retained(here, target, *(each if isinstance(each, str) else json.dumps(each) for each in reported))
     assert process.returncode == 0

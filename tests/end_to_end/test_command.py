@@ -167,8 +167,8 @@ WRONG = [
 IN_A_PROCESS = ("a-file", "FOO")
 
 
-@pytest.mark.parametrize(("arguments", "told"), WRONG, ids=[" ".join(a) or "nothing" for a, _ in WRONG])
-def test_mistake_is_one_line_and_status_2(arguments: list[str], told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("arguments", "reported"), WRONG, ids=[" ".join(a) or "nothing" for a, _ in WRONG])
+def test_mistake_is_one_line_and_status_2(arguments: list[str], reported: str, tmp_path: Path) -> None:
     head = '[target]\nurl = "http://127.0.0.1:9/api/"\n'
     (tmp_path / "broken.toml").write_text("[target\n", encoding="utf-8")
     (tmp_path / "unset.toml").write_text(head + 'headers = { X = "${NOT_SET_ANYWHERE}" }\n', encoding="utf-8")
@@ -178,10 +178,10 @@ def test_mistake_is_one_line_and_status_2(arguments: list[str], told: str, tmp_p
     (tmp_path / "catalogue.toml").write_text(head + 'catalog = "catalogue.json"\n', encoding="utf-8")
     (tmp_path / "catalogue.json").write_text('{"openrpc": "1.3.2"', encoding="utf-8")
     (tmp_path / "a-file").write_text("", encoding="utf-8")
-    run = ran if told in IN_A_PROCESS else ran_here
+    run = ran if reported in IN_A_PROCESS else ran_here
     status, out, err = run(*arguments, cwd=tmp_path)
     assert status == 2, out + err
-    assert told in err
+    assert reported in err
     assert len(err.strip().splitlines()) == 1
     assert "Traceback" not in err
 
@@ -418,7 +418,7 @@ def _spellings(secret: str) -> list[str]:
         ("authentication.password-in-any-case", ("AUT",)),
     ],
 )
-def test_no_secret_is_told(fault: str, areas: tuple[str, ...], tmp_path: Path) -> None:
+def test_no_secret_is_reported(fault: str, areas: tuple[str, ...], tmp_path: Path) -> None:
     with serving_here(fault) as (url, catalogue):
         path = profile_of(catalogue, tmp_path)
         text = path.read_text(encoding="utf-8").replace(
@@ -443,11 +443,11 @@ def test_no_secret_is_told(fault: str, areas: tuple[str, ...], tmp_path: Path) -
             env=env,
         )
     assert done.returncode == 1, done.stdout + done.stderr
-    told = done.stdout + done.stderr
-    told += "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "o").rglob("*") if p.is_file())
+    reported = done.stdout + done.stderr
+    reported += "".join(p.read_text(encoding="utf-8") for p in (tmp_path / "o").rglob("*") if p.is_file())
     assert list((tmp_path / "o" / "cases").iterdir())
     secrets = [*env.values(), "Battery-Staple-8-peer", "Quiet-Harbour-9-admin", "owner-private-key-4c1f9a"]
-    assert [form for secret in secrets for form in _spellings(secret) if form in told] == []
+    assert [form for secret in secrets for form in _spellings(secret) if form in reported] == []
 
 
 def test_call_shows_the_exchange_and_what_the_rules_say(clean: str, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ FULL = "cannot write standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (("check", "--rule", "NAM-2", "--budget", "quick", "--out", "o"), f"conform check: {FULL}"),
         (
@@ -103,11 +103,11 @@ FULL = "cannot write standard output: No space left on device\n"
         (("call", "course.find"), f"conform call: {FULL}"),
     ],
 )
-def test_standard_output_on_a_full_disk(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_standard_output_on_a_full_disk(arguments: tuple[str, ...], reported: str, tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         status, _, err = ran(*arguments, cwd=tmp_path, stdout=full.fileno())
     assert status == 3, err
-    assert err.endswith(told)
+    assert err.endswith(reported)
     assert "Traceback" not in err
     assert "Exception ignored" not in err
 

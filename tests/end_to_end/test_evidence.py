@@ -52,7 +52,7 @@ def test_another_example_takes_the_place_of_all_parts_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "told"),
+    ("seen", "reported"),
     [
         ("", "status 200"),
         ("status 200", "status 200"),
@@ -60,11 +60,11 @@ def test_another_example_takes_the_place_of_all_parts_at_once() -> None:
         ("PUT: status 200, 5 rows", "PUT: status 200, 5 rows"),
     ],
 )
-def test_what_came_is_told_from_the_exchange(seen: str, told: str) -> None:
-    assert described(exchange_of(b"{}", 200), None, seen) == told
+def test_what_came_is_reported_from_the_exchange(seen: str, reported: str) -> None:
+    assert described(exchange_of(b"{}", 200), None, seen) == reported
 
 
-def test_what_a_later_call_shows_is_told_beside_what_the_call_was_answered() -> None:
+def test_what_a_later_call_shows_is_reported_beside_what_the_call_was_answered() -> None:
     cause, witness = exchange_of(b"{}", 403, "course.update"), exchange_of(b"{}", 200)
     assert described(cause, witness, "it was changed") == (
         "status 403, errMsg 'No'; then course.read: status 200; it was changed"

@@ -102,8 +102,8 @@ def without_users(profile: Path, name: str | None = None) -> Path:
     """Write a profile anew without its users, or without one of them."""
     text = profile.read_text("utf-8")
     head, *tables = text.split("\n[users.")
-    kept = [] if name is None else [table for table in tables if not table.startswith(f"{name}]")]
-    profile.write_text("\n[users.".join([head, *kept]), encoding="utf-8")
+    retained = [] if name is None else [table for table in tables if not table.startswith(f"{name}]")]
+    profile.write_text("\n[users.".join([head, *retained]), encoding="utf-8")
     return profile
 
 

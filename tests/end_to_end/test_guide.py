@@ -150,9 +150,9 @@ def prepared(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for copied in ("reports/runs/20261123T135517Z-check", "reports/runs/last-release", "BEFORE", "AFTER"):
         shutil.copytree(runs / "first", folder / copied)
     case = next((runs / "first" / "cases").glob("COD-4-*.json"))
-    for kept in ("cases", "corpus"):
-        (folder / kept).mkdir()
-        shutil.copy(case, folder / kept / "ENV-5-user.find-a9c96b4d.json")
+    for retained in ("cases", "corpus"):
+        (folder / retained).mkdir()
+        shutil.copy(case, folder / retained / "ENV-5-user.find-a9c96b4d.json")
     return folder
 
 

@@ -54,18 +54,18 @@ def checked(name: str, *options: str, every: int | None = None, after: int | Non
     """Check a misbehaving server, and look at what is left of the run as the table does."""
     amid = every is not None or after is not None
     with serving(name, every=every, after=after, options=("--fault", FAULT) if amid else ()) as server:
-        told = run(server, name, *options, timeout=1.0, budget="quick", found=amid, whole=amid)
+        reported = run(server, name, *options, timeout=1.0, budget="quick", found=amid, whole=amid)
         if server.strayed:
-            told.wrong.append("a request went to another host")
-    return told
+            reported.wrong.append("a request went to another host")
+    return reported
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.thorough] * (name not in ONE_EACH)) for name in ALWAYS]
 )
 def test_who_always_misbehaves(name: str) -> None:
-    told = checked(name)
-    assert told.wrong == [], told
+    reported = checked(name)
+    assert reported.wrong == [], reported
 
 
 @pytest.mark.parametrize(
@@ -87,17 +87,17 @@ def test_who_always_misbehaves(name: str) -> None:
         ),
     ],
 )
-def test_what_was_found_amid_misbehaviour_is_told(name: str, every: int, after: int) -> None:
-    told = checked(name, "--rule", RULE, every=every, after=after)
-    assert told.wrong == [], told
+def test_what_was_found_amid_misbehaviour_is_reported(name: str, every: int, after: int) -> None:
+    reported = checked(name, "--rule", RULE, every=every, after=after)
+    assert reported.wrong == [], reported
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name, kind in HOSTILE.items() if kind.behind])
 def test_who_misbehaves_now_and_then(name: str) -> None:
     with serving(name) as server:
-        told = run(server, name, timeout=2.0, budget="quick", found=False)
-    assert told.wrong == [], told
+        reported = run(server, name, timeout=2.0, budget="quick", found=False)
+    assert reported.wrong == [], reported
 
 
 # The parts, one by one
@@ -120,17 +120,17 @@ def test_a_name_says_where_and_what_and_is_there_once(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["--hostile", "connection.silnt"], "did you mean connection.silent?"),
         (["--hostile", "body.deep", "--fault", "data.x"], "--hostile takes no option beside it but --port"),
         (["--hostile", "body.deep", "--port", "99999"], "cannot listen on port 99999"),
     ],
 )  # fmt: skip
-def test_serving_one_by_name_says_what_is_wrong(arguments: list[str], told: str, tmp_path: Path) -> None:
+def test_serving_one_by_name_says_what_is_wrong(arguments: list[str], reported: str, tmp_path: Path) -> None:
     status, out, err = ran_here("serve", *arguments, cwd=tmp_path)
     assert (status, out) == (2, "")
-    assert told in err
+    assert reported in err
     assert len(err.splitlines()) == 1
 
 
@@ -239,33 +239,33 @@ def test_ten_thousand_headers_are_not_written_down() -> None:
     assert len(json.dumps(same)) < 100_000
 
 
-def test_a_large_answer_is_kept_in_brief() -> None:
+def test_a_large_answer_is_retained_in_brief() -> None:
     small, large = exchange_of(b'{"a":1}'), exchange_of(b'{"a":"' + b"x" * 3_000_000 + b'"}')
     assert small.brief() is small
-    kept = large.brief()
-    assert kept.response is not None
-    assert len(kept.response.body) + len(kept.response.raw) < 100_000
-    assert json_of(kept.record()) == json_of(large.record())
-    assert "(3000008 bytes in all)" in json_of(kept.record())["response"]["body"]
+    retained = large.brief()
+    assert retained.response is not None
+    assert len(retained.response.body) + len(retained.response.raw) < 100_000
+    assert json_of(retained.record()) == json_of(large.record())
+    assert "(3000008 bytes in all)" in json_of(retained.record())["response"]["body"]
 
 
-def test_of_ten_thousand_headers_the_first_are_kept() -> None:
+def test_of_ten_thousand_headers_the_first_are_retained() -> None:
     many = exchange_of(b"{}", *((f"X-{number}", "1") for number in range(10_000)))
-    kept = many.brief()
-    assert kept.response is not None
-    assert len(kept.response.headers) <= 1000
-    assert kept.response.headers == many.response.headers[: len(kept.response.headers)]  # type: ignore[union-attr]
-    assert json_of(kept.record()) == json_of(many.record())
-    assert json_of(kept.brief().record()) == json_of(many.record())
+    retained = many.brief()
+    assert retained.response is not None
+    assert len(retained.response.headers) <= 1000
+    assert retained.response.headers == many.response.headers[: len(retained.response.headers)]  # type: ignore[union-attr]
+    assert json_of(retained.record()) == json_of(many.record())
+    assert json_of(retained.brief().record()) == json_of(many.record())
 
 
-def test_of_large_answers_one_is_kept_read() -> None:
+def test_of_large_answers_one_is_retained_read() -> None:
     first, second = (exchange_of(b'{"data":"' + b"x" * 2_000_000 + b'"}') for _ in range(2))
     assert first.data == second.data == first.data
     assert [each._json is not None for each in (first, second)] == [True, False]
 
 
-def test_what_was_found_before_the_silence_is_kept_apart() -> None:
+def test_what_was_found_before_the_silence_is_separate() -> None:
     observer = RuleObserver(lambda event: None, ["REQ-1", "COD-8"])
     observer.begin("test")
     observer.found(Finding("REQ-1", "course.read", "before", "", "", "", exchange_of()))
@@ -303,8 +303,10 @@ def test_calls_that_are_answered_the_second_time_break_no_other_rule(
     with serving(name, every=every, options=("--fault", FAULT)) as server:
         report = judge(target=server.url, profile=profile_in(tmp_path, 0.3), rules=rules, budget="quick")
     assert set(broken(report)) == ({RULE} if RULE in rules else set())
-    told = [error["message"] for error in report["errors"]]
-    assert any("one when the same was sent again: it is too unstable to judge" in each for each in told), told
+    reported = [error["message"] for error in report["errors"]]
+    assert any(
+        "one when the same was sent again: it is too unstable to judge" in each for each in reported
+    ), reported
     assert report["gate"] == ("fail" if RULE in rules else "undecided")
 
 
@@ -365,9 +367,14 @@ def test_who_is_blamed_for_what_stops_a_run() -> None:
     from reports.render.terminal.closing_screen import render
     from tests.support.run_events import a_rule, header
 
-    told = {"event": "error", "rule": None, "whose": "this machine", "message": "cannot write o/events.jsonl"}
+    reported = {
+        "event": "error",
+        "rule": None,
+        "whose": "this machine",
+        "message": "cannot write o/events.jsonl",
+    }
     report = build(
-        [header(a_rule("ENV-1")), told, {"event": "cut"}, {"event": "end", "seconds": 1.0, "requests": 1}]
+        [header(a_rule("ENV-1")), reported, {"event": "cut"}, {"event": "end", "seconds": 1.0, "requests": 1}]
     )
     shown = render(report, color=False)
     assert "this machine: cannot write o/events.jsonl" in shown
@@ -396,8 +403,8 @@ def test_a_delete_with_data_too_deep_to_be_read_is_taken_note_of() -> None:
         gone, other = (run.resources.new("course", "owner") for _ in range(2))
         method = run.catalog.delete("course")
         assert method is not None
-        told = json.dumps({"method": "remove", "data": {"courseId": gone.id}})[:-2]
-        body = f'{told},"x":{"[" * 100_000}{"]" * 100_000}}}}}'.encode()
+        reported = json.dumps({"method": "remove", "data": {"courseId": gone.id}})[:-2]
+        body = f'{reported},"x":{"[" * 100_000}{"]" * 100_000}}}}}'.encode()
         answer = Response(200, (), b'{"isError":false,"errMsg":null,"data":{}}', b"")
         run.ledger._note_change(
             Exchange(Request("POST", f"{url}course", (), body), answer, function=method.name), method

@@ -213,13 +213,13 @@ def test_a_log_that_ends_in_the_middle_of_anything(faulty: str, tmp_path: Path) 
     whole = (tmp_path / "o" / "events.jsonl").read_bytes()
     first = whole.index(b"\n") + 1
     found = whole.index(b'"event":"finding","rule":"HTTP-2"')
-    told = whole.index(b"\n", found) + 1
-    for size in (first, first + 1, (first + found) // 2, found, told, told + 7, len(whole) - 1):
+    reported = whole.index(b"\n", found) + 1
+    for size in (first, first + 1, (first + found) // 2, found, reported, reported + 7, len(whole) - 1):
         (tmp_path / "o" / "events.jsonl").write_bytes(whole[:size])
         report = write_report(tmp_path / "o")
         validate(report)
         assert report["interrupted"] or size >= len(whole) - 1
-        assert bool(findings(report)) or size < told
+        assert bool(findings(report)) or size < reported
 
 
 def test_bare_pytest_says_what_it_could_not_write(faulty: str, tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ def test_second_one_ends_the_clean_up_and_keeps_the_report(tmp_path: Path) -> No
         process = amid_creates(recorder, tmp_path)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        told = process.stderr.readline()
-        assert told.startswith("interrupted: removing what the run made")
+        reported = process.stderr.readline()
+        assert reported.startswith("interrupted: removing what the run made")
         time.sleep(1.2)
         process.send_signal(signal.SIGINT)
         before = time.monotonic()
@@ -109,8 +109,8 @@ def test_second_one_ends_the_clean_up_and_keeps_the_report(tmp_path: Path) -> No
         assert "Traceback" not in out + err
     found = report_in(tmp_path / "o")
     assert found["interrupted"]
-    told_of = [left for left in found["leftovers"] if left["reason"] == "the clean-up was interrupted"]
-    assert told_of
+    reported_of = [left for left in found["leftovers"] if left["reason"] == "the clean-up was interrupted"]
+    assert reported_of
     assert len({(left["kind"], left["id"]) for left in found["leftovers"]}) == len(found["leftovers"])
 
 

@@ -23,7 +23,9 @@ def known(*findings: tuple[str, str | None, str]) -> dict[str, Any]:
     return {"from": "runs/first", "findings": [dict(zip(keys, each, strict=True)) for each in findings]}
 
 
-def told(*findings: tuple[str, str | None, str], events: tuple[Event, ...], **members: Any) -> dict[str, Any]:
+def reported(
+    *findings: tuple[str, str | None, str], events: tuple[Event, ...], **members: Any
+) -> dict[str, Any]:
     return report_of(header(known=known(*findings), **members), ALL, *events, END)
 
 
@@ -31,7 +33,7 @@ READ = ("ENV-1", "course.read", "blank")
 
 
 def test_known_finding_does_not_fail() -> None:
-    report = told(READ, events=(finding("ENV-1"),))
+    report = reported(READ, events=(finding("ENV-1"),))
     assert exit_status(report) == 0
     rule = rule_of(report, "ENV-1")
     assert (rule["verdict"], rule["reason"]) == ("waived", "known from runs/first")
@@ -47,13 +49,13 @@ def test_known_finding_does_not_fail() -> None:
     ids=["another function", "another kind", "no function"],
 )
 def test_new_finding_fails_beside_a_known_one(new: Event) -> None:
-    report = told(READ, events=(finding("ENV-1"), new))
+    report = reported(READ, events=(finding("ENV-1"), new))
     assert exit_status(report) == 1
     assert [f["known"] for f in rule_of(report, "ENV-1")["findings"]] == [True, False]
 
 
 def test_what_a_seed_decides_makes_nothing_new() -> None:
-    report = told(
+    report = reported(
         ("ENV-1", "course.read", "refused 'x9' at length 12"),
         events=(finding("ENV-1", kind="refused 'zz' at length 4711"),),
     )
@@ -62,13 +64,13 @@ def test_what_a_seed_decides_makes_nothing_new() -> None:
 
 def test_known_should_does_not_fail_a_strict_run() -> None:
     warned = finding("ENV-8")
-    assert exit_status(told(("ENV-8", "course.read", "blank"), events=(warned,), strict=True)) == 0
-    assert exit_status(told(READ, events=(warned,), strict=True)) == 1
+    assert exit_status(reported(("ENV-8", "course.read", "blank"), events=(warned,), strict=True)) == 0
+    assert exit_status(reported(READ, events=(warned,), strict=True)) == 1
 
 
-def test_gone_is_told_only_where_it_was_judged() -> None:
+def test_gone_is_reported_only_where_it_was_judged() -> None:
     never = ("ENV-1", "course.add", "blank")
-    report = told(READ, never, events=(finding("ENV-1"),))
+    report = reported(READ, never, events=(finding("ENV-1"),))
     assert [one["function"] for one in report["known"]["gone"]] == ["course.add"]
     text = screen.render(report, color=False, width=200)
     assert "1 occurs no more (ENV-1 course.add)" in text
@@ -82,12 +84,12 @@ def test_gone_is_told_only_where_it_was_judged() -> None:
 
 
 def test_waiver_that_only_a_known_finding_needs_is_needed() -> None:
-    report = told(READ, events=(finding("ENV-1"),), waivers=[waiver("ENV-1")])
+    report = reported(READ, events=(finding("ENV-1"),), waivers=[waiver("ENV-1")])
     assert report["waivers"] == []
 
 
 def test_every_rendering_says_known() -> None:
-    report = told(READ, ("ENV-1", "course.add", "blank"), events=(finding("ENV-1"),))
+    report = reported(READ, ("ENV-1", "course.add", "blank"), events=(finding("ENV-1"),))
     assert "Known (1 finding)" in screen.render(report, color=False)
     assert "Waived" not in screen.render(report, color=False)
     assert b">known</span>" in html.render(report)
@@ -100,13 +102,13 @@ def test_every_rendering_says_known() -> None:
 
 
 def test_what_was_known_stays_known_and_a_waiver_ends() -> None:
-    report = told(
+    report = reported(
         READ,
         events=(finding("ENV-1"), finding("ENV-8"), finding("ENV-8", "course.add")),
         waivers=[waiver("ENV-8", "course.add")],
     )
-    kept = known_findings(Stored(Path(), report))
-    assert kept == (READ, ("ENV-8", "course.read", "blank"))
+    retained = known_findings(Stored(Path(), report))
+    assert retained == (READ, ("ENV-8", "course.read", "blank"))
 
 
 CHEAP = ("--rule", "PAG-7", "--budget", "quick", "--profile", PROFILE)

@@ -40,14 +40,14 @@ def in_any_order(service: Service) -> Service:
     return every(service, shuffled)
 
 
-def tells_the_time(unit: Callable[[datetime.datetime], Any]) -> Change:
+def reports_the_time(unit: Callable[[datetime.datetime], Any]) -> Change:
     def change(service: Service) -> Service:
-        def told(envelope: dict[str, Any]) -> dict[str, Any]:
+        def reported(envelope: dict[str, Any]) -> dict[str, Any]:
             if isinstance(envelope["data"], dict):
                 envelope["data"]["now"] = unit(datetime.datetime.now(datetime.UTC))
             return envelope
 
-        return every(service, told)
+        return every(service, reported)
 
     return change
 
@@ -78,10 +78,10 @@ def refuses_what_is_not_seen(service: Service) -> Service:
     ("change", "rules"),
     [
         (in_any_order, ("PAG-2", "PAG-3", "PAG-6", "STA-1", "STA-4", "ACC-2")),
-        (tells_the_time(lambda now: now.isoformat()), ("STA-4",)),
-        (tells_the_time(lambda now: now.isoformat(timespec="seconds")), ("STA-4",)),
-        (tells_the_time(lambda now: int(now.timestamp() * 1000)), ("STA-4",)),
-        (tells_the_time(lambda now: int(now.timestamp())), ("STA-4",)),
+        (reports_the_time(lambda now: now.isoformat()), ("STA-4",)),
+        (reports_the_time(lambda now: now.isoformat(timespec="seconds")), ("STA-4",)),
+        (reports_the_time(lambda now: int(now.timestamp() * 1000)), ("STA-4",)),
+        (reports_the_time(lambda now: int(now.timestamp())), ("STA-4",)),
         (refuses_what_is_not_seen, ("DAT-1", "DAT-5")),
     ],
     ids=[
@@ -111,10 +111,10 @@ def test_a_counter_of_reads_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     calls = iter(range(1, 1_000_000))
 
     def counts(service: Service) -> Service:
-        def told(envelope: dict[str, Any]) -> dict[str, Any]:
+        def reported(envelope: dict[str, Any]) -> dict[str, Any]:
             return envelope | {"data": {**envelope["data"], "views": next(calls)}}
 
-        return on_success(service, ("dashboard.read",), told)
+        return on_success(service, ("dashboard.read",), reported)
 
     monkeypatch.setitem(FAULTS, "state.counts", counts)
     with serving_here("state.counts") as (url, catalogue):

@@ -150,27 +150,27 @@ def profiled(folder: Path, *lines: str) -> Profile:
 
 
 def test_long_load_of_the_profile_is_shortened(tmp_path: Path) -> None:
-    told = profiled(tmp_path, "rate = 20", 'duration = "10m"')
-    wish, settings, notes = fit(Wish(), told, "quick")
+    reported = profiled(tmp_path, "rate = 20", 'duration = "10m"')
+    wish, settings, notes = fit(Wish(), reported, "quick")
     assert (wish.duration, settings.seconds) == ("60s", 60)
     assert notes == ["budget quick: the load takes 1 min instead of 10 min"]
-    assert fit(Wish(), told, "deep")[1].seconds == 600
+    assert fit(Wish(), reported, "deep")[1].seconds == 600
 
 
 @pytest.mark.parametrize(
-    ("wish", "told"),
+    ("wish", "reported"),
     [
         (Wish(duration="2m"), "--duration 2m: a load of 2 min is more than the 1 min that budget quick has"),
         (Wish(rate="soak 5/s for 8h"), "a load of 8 h is more than the 1 min"),
     ],
 )
-def test_long_load_that_was_asked_for_is_refused(wish: Wish, told: str) -> None:
+def test_long_load_that_was_asked_for_is_refused(wish: Wish, reported: str) -> None:
     with pytest.raises(UsageError) as caught:
         fit(wish, Profile.empty(URL), "quick")
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
 
 
-def test_search_is_told_its_end() -> None:
+def test_search_receives_its_end() -> None:
     _, settings, notes = fit(Wish(search="10/s to 20/s"), Profile.empty(URL), "quick")
     assert settings.search is not None
     assert notes == ["budget quick: the search is ended after 1 min at the latest"]
@@ -194,9 +194,9 @@ def exchange(
     }
 
 
-def test_build_is_what_the_target_tells_and_no_more() -> None:
+def test_build_is_what_the_target_reports_and_no_more() -> None:
     answer = json.dumps({"isError": False, "data": {"version": "4.2", "time": 7, "api": {"build": 118}}})
-    told = [
+    reported = [
         exchange(headers={"Server": "edge/1", "X-Request-Id": "9"}),
         exchange(headers={"server": "edge/2", "X-App-Version": "4.2.1"}),
         exchange("health.check", body=answer),
@@ -214,7 +214,7 @@ def test_build_is_what_the_target_tells_and_no_more() -> None:
             "failure": "closed",
         },
     ]
-    report = verified([*told, *GOOD], HELD)
+    report = verified([*reported, *GOOD], HELD)
     assert report["build"] == {
         "server": ["edge/1", "edge/2"],
         "x-app-version": ["4.2.1"],
@@ -286,11 +286,11 @@ def test_clean_target_is_stated(clean: tuple[Path, int, str, str], service: str)
     phases = [text for text in err.splitlines() if text.startswith("phase")]
     assert [text.partition(":")[0] for text in phases] == ["phase 1 of 2, check", "phase 2 of 2, load"]
     assert "left in all" in phases[1]
-    told = (folder / statement.NAME).read_text("utf-8")
-    assert told in out
-    assert hashlib.sha256((folder / "report.json").read_bytes()).hexdigest() in told
-    assert report["catalogue"]["sha256"] in told
-    assert service in told
+    reported = (folder / statement.NAME).read_text("utf-8")
+    assert reported in out
+    assert hashlib.sha256((folder / "report.json").read_bytes()).hexdigest() in reported
+    assert report["catalogue"]["sha256"] in reported
+    assert service in reported
     written = b"".join(path.read_bytes() for path in folder.iterdir() if path.is_file())
     assert b"Correct-Horse-7-owner" not in written
 
@@ -367,7 +367,7 @@ def test_target_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (("--fail-on", "regression"), "give the earlier run with --baseline"),
         (("--baseline", "nowhere"), "--baseline cannot read nowhere"),
@@ -378,9 +378,9 @@ def test_target_that_is_not_there(tmp_path: Path) -> None:
         (("--rate", "fast"), "is no schedule"),
     ],
 )
-def test_usage_errors_are_one_line(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_usage_errors_are_one_line(arguments: tuple[str, ...], reported: str, tmp_path: Path) -> None:
     status, out, err = ran_here("verify", *arguments, cwd=tmp_path)
     assert (status, out) == (2, "")
-    assert told in err
+    assert reported in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "reports").exists()

@@ -125,9 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _answer(self, status: int, data: Any = None) -> None:
-        told = None if status == 200 else f"refused ({status})"
+        reported = None if status == 200 else f"refused ({status})"
         body = json.dumps(
-            {"isError": status != 200, "errMsg": told, "data": data}, separators=(",", ":")
+            {"isError": status != 200, "errMsg": reported, "data": data}, separators=(",", ":")
         ).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

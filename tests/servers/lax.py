@@ -277,11 +277,11 @@ class LaxServer(ThreadingHTTPServer):
     def dump(self) -> bytes:
         """Return the objects that were there before a run, byte by byte."""
         with self.lock:
-            kept = {
+            retained = {
                 kind: [each for each in objects.values() if each["first"]]
                 for kind, objects in self.objects.items()
             }
-        return json.dumps(kept, sort_keys=True, indent=1).encode()
+        return json.dumps(retained, sort_keys=True, indent=1).encode()
 
     def left(self) -> list[tuple[str, Any]]:
         """Return kind and identifier of what was made since, and is there."""

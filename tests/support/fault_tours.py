@@ -66,8 +66,8 @@ def tour_request(bench: Bench, seed: dict[str, str]) -> None:
     bench.call("course.find", {})
     bench.call("lesson.find", {"courseId": 1}, pageLength=2)
     bench.call("lesson.find", {"courseId": 1}, pageStart=1)
-    odd: list[Any] = [[], "", 0, "text", 5]
-    for data in odd:
+    unusual: list[Any] = [[], "", 0, "text", 5]
+    for data in unusual:
         bench.call("user.read", data)
     for name, invalid in (
         ("lesson.add", {"courseId": 1}), ("course.add", {}), ("message.read", {}),

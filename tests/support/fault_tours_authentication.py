@@ -95,14 +95,14 @@ def tour_keys(bench: Bench) -> None:
                 bench.raw(*bench.request("auth.loginHmac", sent))
             else:
                 bench.raw("/api/auth", b'{"method":"loginHmac"}', key_headers(sent))
-        tour_odd_keys(bench, {**values, "hmac": mac}, by_data)
+        tour_unusual_keys(bench, {**values, "hmac": mac}, by_data)
 
 
 def key_headers(values: dict[str, Any]) -> dict[bytes, bytes]:
     return {f"x-coursio-{name}".encode(): str(value).encode("latin-1") for name, value in values.items()}
 
 
-def tour_odd_keys(bench: Bench, right: dict[str, Any], by_data: bool) -> None:
+def tour_unusual_keys(bench: Bench, right: dict[str, Any], by_data: bool) -> None:
     """Go through values left out, signed otherwise, of other types, and sessions that a key gives."""
     signed = {name: right[name].encode() for name in ("apikey", "time", "random")}
     sent: list[dict[str, Any]] = [right, {**right, "random": "other0"}]

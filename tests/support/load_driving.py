@@ -67,15 +67,15 @@ class Driver:
         self.statuses[call.function, answer.status] += 1
         if answer.status == 401 and call.virtual_user is not None:
             settled = threading.Event()
-            told: list[bool] = []
+            reported: list[bool] = []
 
             def settle(renewed: bool) -> None:
-                told.append(renewed)
+                reported.append(renewed)
                 settled.set()
 
             self.work.refused(call, settle)
             assert settled.wait(10)
-            self.refusals.append((call, told[0]))
+            self.refusals.append((call, reported[0]))
         if call.learn is not None:
             call.learn(call, answer)
         return answer

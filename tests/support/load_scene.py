@@ -95,7 +95,7 @@ class AnswerValidator:
             self.outcomes.append(Outcome(error))
         return self._codes[error]
 
-    def told(self) -> dict[str, Any]:
+    def reported(self) -> dict[str, Any]:
         return {"rules": {"ENV-1": [self.judged, 0]}, "schema": [0, self.judged]}
 
 
@@ -117,7 +117,7 @@ def plan() -> Plan:
 def worker_resources(plan: Plan, index: int, of: int) -> WorkerResources:
     source, judge = Source(), AnswerValidator()
     pool = Pool(Endpoint.of(URL), plan.connections)
-    return WorkerResources(FUNCTIONS, pool, judge, source, results=judge.told, marks=source.marks)
+    return WorkerResources(FUNCTIONS, pool, judge, source, results=judge.reported, marks=source.marks)
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]

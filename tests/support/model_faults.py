@@ -354,7 +354,7 @@ def update_after_refusal_lost(service: Service) -> Service:
 
 
 @defect
-def refused_trespass_deletes(service: Service) -> Service:
+def refused_delete_deletes(service: Service) -> Service:
     """Another user's invitation.remove is refused, but the invitation disappears from the list."""
     hidden: set[Any] = set()
 

@@ -51,14 +51,14 @@ class Recorder:
                 continue
             for end in (front, back):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for one, other, kept in ((front, back, self.sent), (back, front, self.answered)):
-                threading.Thread(target=self._pass_on, args=(one, other, kept), daemon=True).start()
+            for one, other, retained in ((front, back, self.sent), (back, front, self.answered)):
+                threading.Thread(target=self._pass_on, args=(one, other, retained), daemon=True).start()
 
-    def _pass_on(self, one: socket.socket, other: socket.socket, kept: list[bytes]) -> None:
+    def _pass_on(self, one: socket.socket, other: socket.socket, retained: list[bytes]) -> None:
         with contextlib.suppress(OSError):
             while data := one.recv(1 << 20):
-                kept.append(data)
-                if kept is self.sent and (seconds := self.delay(data)):
+                retained.append(data)
+                if retained is self.sent and (seconds := self.delay(data)):
                     time.sleep(seconds)
                 other.sendall(data)
         for end in (one, other):

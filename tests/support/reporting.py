@@ -79,7 +79,7 @@ def hostile() -> dict[str, Any]:
         "seconds": 0.1,
     }
     request = {"verb": "POST", "url": f"http://h/{HOSTILE}", "headers": {"X": HOSTILE}, "body": HOSTILE}
-    told = {
+    reported = {
         "message": HOSTILE,
         "expected": HOSTILE,
         "actual": f"/errMsg: {HOSTILE}",
@@ -91,9 +91,9 @@ def hostile() -> dict[str, Any]:
             target={"url": f"http://h/{HOSTILE}", "environment": "test", "embedded": False},
             waivers=[waiver("ENV-1", HOSTILE)],
         ),
-        finding("ENV-1", HOSTILE, HOSTILE, response=response, request=request, **told),
-        finding("ENV-1", "course.read", HOSTILE, response={**response, "body": HOSTILE}, request=request, **told),
-        finding("ENV-8", "a.b", "k", response=None, request=None, failure=HOSTILE, **told),
+        finding("ENV-1", HOSTILE, HOSTILE, response=response, request=request, **reported),
+        finding("ENV-1", "course.read", HOSTILE, response={**response, "body": HOSTILE}, request=request, **reported),
+        finding("ENV-8", "a.b", "k", response=None, request=None, failure=HOSTILE, **reported),
         {"event": "not judged", "rule": "PAG-1", "function": HOSTILE, "reason": HOSTILE, "lines": HOSTILE},
         error(HOSTILE, trace=HOSTILE, ours=True),
         {"event": "leftover", "kind": HOSTILE, "id": HOSTILE, "function": None, "reason": HOSTILE},

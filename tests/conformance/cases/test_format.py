@@ -39,13 +39,13 @@ def test_a_case_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.json"]
 
 
-@pytest.mark.parametrize(("text", "told"), BAD, ids=range(len(BAD)))
-def test_what_is_no_case_is_told_in_one_line(text: str, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "reported"), BAD, ids=range(len(BAD)))
+def test_what_is_no_case_is_reported_in_one_line(text: str, reported: str, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(CaseError) as caught:
         load(path)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
     assert "\n" not in str(caught.value)
     with pytest.raises(CaseError, match=re.escape(str(path))):
         load_folder(tmp_path)

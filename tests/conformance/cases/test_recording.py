@@ -99,10 +99,10 @@ def test_a_run_saves_what_it_finds_without_secrets_and_identifiers(tmp_path: Pat
     assert [secret for secret in secrets if secret in text] == []
     case = next(case for case in map(load, files) if case.function == "lesson.read")
     (step,) = case.steps
-    told = step.data["lessonId"]["$object"]
-    assert told["of"] != step.user
-    assert told["kind"] == "lesson"
-    assert told["with"]["courseId"]["$object"]["kind"] == "course"
+    reported = step.data["lessonId"]["$object"]
+    assert reported["of"] != step.user
+    assert reported["kind"] == "lesson"
+    assert reported["with"]["courseId"]["$object"]["kind"] == "course"
     assert step.expect == Expect(status=(403, 404))
     assert step.saw is not None
     assert step.saw["status"] == 200
@@ -326,7 +326,7 @@ def test_damaged_bodies_have_symbols_too(run: Run, elsewhere: Run, ctx: TestCont
         assert elsewhere.resources.resource("lesson", match["id"].decode(), "").user == "owner"
 
 
-def test_how_it_is_sent_is_kept(run: Run, elsewhere: Run, ctx: TestContext, tmp_path: Path) -> None:
+def test_how_it_is_sent_is_retained(run: Run, elsewhere: Run, ctx: TestContext, tmp_path: Path) -> None:
     token = run.sessions.of("owner").token
     body = ctx.caller.body("course.find", {"query": "x"})
     common: dict[str, Any] = {"user": "owner", "token": token}
@@ -375,7 +375,7 @@ def test_a_request_that_is_no_http(run: Run, elsewhere: Run, ctx: TestContext, t
     [str, str.upper, str.lower, str.swapcase, lambda s: s[:-1], lambda s: s[:6], lambda s: s + "x", lambda s: "x" + s],
     ids=["right", "upper", "lower", "swapped", "short", "shorter", "longer", "led"],
 )  # fmt: skip
-def test_no_password_is_told_not_even_nearly(
+def test_no_password_is_reported_nor_part_of_one(
     violation: Any, run: Run, elsewhere: Run, ctx: TestContext, tmp_path: Path
 ) -> None:
     user = run.profile.users["owner"]

@@ -102,7 +102,7 @@ def test_broken_markup_is_read_all_the_same() -> None:
     assert any("its name is missing" in note for note in notes)
 
 
-def test_what_belongs_to_no_endpoint_is_told() -> None:
+def test_what_belongs_to_no_endpoint_is_reported() -> None:
     _, functions, notes = read('<li class="procedure" data-method="login">')
     assert functions == {}
     assert len(notes) == 1
@@ -162,7 +162,7 @@ def test_defaults(words: str, text: str, value: object) -> None:
     assert notes == []
 
 
-def test_a_default_of_another_type_is_left_out_and_told() -> None:
+def test_a_default_of_another_type_is_left_out_and_reported() -> None:
     schema, notes = schema_of(PageParam("x", "int", default="many"))
     assert schema == {"type": "integer"}
     assert len(notes) == 1
@@ -324,7 +324,7 @@ def test_what_was_struck_out_stays_out() -> None:
     assert len(merged["methods"][0]["params"]) == 1
 
 
-def test_a_catalogue_written_by_hand_is_compared_and_kept() -> None:
+def test_a_catalogue_written_by_hand_is_compared_and_retained() -> None:
     document = {
         "openrpc": "1.3.2",
         "info": {"title": "t", "version": "1"},
@@ -352,10 +352,10 @@ def test_import_update_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[s
     source, out = tmp_path / "page.html", tmp_path / "made.json"
     source.write_text(page(course={"find": [row("query"), row("odd", "Course")]}), "utf-8")
     assert run("import", str(source), "--out", str(out)) == 0
-    told = capsys.readouterr().out
-    assert "1 functions of 1 endpoints" in told
-    assert "course.find odd: the page's type «Course» is not known" in told
-    assert "x-auth: who may call it" in told
+    reported = capsys.readouterr().out
+    assert "1 functions of 1 endpoints" in reported
+    assert "course.find odd: the page's type «Course» is not known" in reported
+    assert "x-auth: who may call it" in reported
     assert run("validate", str(out)) == 0
     assert "still to answer: x-auth of 1" in capsys.readouterr().out
     assert run("import", str(source), "--out", str(out)) == 2
@@ -392,7 +392,7 @@ def test_to_the_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["nowhere.html"], "cannot be read"),
         (["empty.html"], "has no functions of the markup"),
@@ -403,7 +403,7 @@ def test_to_the_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 )
 def test_mistakes_are_one_line(
     arguments: list[str],
-    told: str,
+    reported: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -412,7 +412,7 @@ def test_mistakes_are_one_line(
     Path("empty.html").write_text("<p>Hello", "utf-8")
     assert run("import", *arguments) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert reported in error
     assert error.count("\n") == 1
 
 
@@ -454,7 +454,7 @@ def test_from_an_address(server: str, tmp_path: Path, capsys: pytest.CaptureFixt
 GOOD = {"openrpc": "1.3.2", "info": {"title": "t", "version": "1"}, "methods": []}
 
 
-def test_validate_tells_every_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_reports_every_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "c.json"
     path.write_text(
         """{
@@ -516,7 +516,7 @@ def test_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (lambda methods: methods[0]["params"].pop(), "course.find sort: only on the page"),
         (
@@ -539,7 +539,7 @@ def test_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_check_compares_both_ways(
-    change: Any, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: Any, reported: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What was changed by hand is told too, with the side that has it."""
     source, out = tmp_path / "page.html", tmp_path / "made.json"
@@ -553,7 +553,7 @@ def test_check_compares_both_ways(
     out.write_text(json.dumps(document), "utf-8")
     assert run("import", str(source), "--out", str(out), "--check") == 1
     shown = capsys.readouterr().out
-    assert told in shown
+    assert reported in shown
     assert f"{out}: as the page has it" not in shown
 
 

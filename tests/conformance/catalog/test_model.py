@@ -112,7 +112,7 @@ def test_each_parameter_stands_by_itself(catalog: Any) -> None:
     assert Schema(catalog["course.add"].params[2].schema).valid([1, 2])
 
 
-def test_definitions_of_one_name_are_kept_apart() -> None:
+def test_definitions_of_one_name_are_separate() -> None:
     document = copy.deepcopy(DOCUMENT)
     document["methods"][4]["params"] = [
         {"name": "a", "schema": {"$ref": "#/$defs/it", "$defs": {"it": {"type": "string"}}}},

@@ -105,7 +105,7 @@ def test_a_catalogue_of_another_domain_with_references(per_function: bool) -> No
     assert "$ref" in json.dumps(library_catalog.document())
 
 
-def test_one_operation_for_each_endpoint_tells_functions_apart_by_the_constant() -> None:
+def test_one_operation_for_each_endpoint_distinguishes_functions_by_the_constant() -> None:
     document = describe(Catalog.load(EMBEDDED))
     schema = document["paths"]["/course"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     mapping = schema["discriminator"]["mapping"]
@@ -403,7 +403,7 @@ def test_the_command_takes_a_profile_or_a_catalogue(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         ([], "--openapi"),
         (["--openapi", ""], "is empty"),
@@ -418,7 +418,7 @@ def test_the_command_takes_a_profile_or_a_catalogue(tmp_path: Path) -> None:
         (["good.json", "--openapi", "a.json", "--target", "nowhere"], "--target"),
     ],
 )
-def test_mistakes_are_one_line(arguments: list[str], told: str, tmp_path: Path) -> None:
+def test_mistakes_are_one_line(arguments: list[str], reported: str, tmp_path: Path) -> None:
     good = {"openrpc": "1.3.2", "info": {"title": "T", "version": "1"}, "methods": []}
     (tmp_path / "good.json").write_text(json.dumps(good), encoding="utf-8")
     (tmp_path / "bad.json").write_text(json.dumps({**good, "methods": [method("ab")]}), encoding="utf-8")
@@ -428,7 +428,7 @@ def test_mistakes_are_one_line(arguments: list[str], told: str, tmp_path: Path) 
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
-    assert told in done.stderr
+    assert reported in done.stderr
     assert not (tmp_path / "a.json").exists()
     assert json.loads((tmp_path / "good.json").read_text("utf-8")) == good
 

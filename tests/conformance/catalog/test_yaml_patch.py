@@ -126,7 +126,7 @@ def test_a_comment_goes_where_its_entry_goes() -> None:
     ]
 
 
-def test_what_goes_is_told_and_a_heading_stays() -> None:
+def test_what_goes_is_reported_and_a_heading_stays() -> None:
     text, lost = changed(lambda document: document["methods"].pop(1))
     assert lost == ["# Reviewed", "# none yet"]
     assert "  # --- courses ---\n\n  - name: course.read\n" in text
@@ -166,7 +166,7 @@ def test_the_first_member_of_an_item_goes(text: str, name: str) -> None:
         "a: &x {b: 1}\nc: 2\n",
     ],
 )
-def test_odd_layouts(text: str) -> None:
+def test_unusual_layouts(text: str) -> None:
     for change in (
         lambda document: document.update(new={"x": ["1", 2]}),
         lambda document: document.update(dict.fromkeys(document, "no")),
@@ -189,7 +189,7 @@ def test_windows_lines_stay() -> None:
 
 
 @pytest.mark.parametrize("text", ["a: &x {b: 1}\nc: *x\n", "{a: 1, c: 2}"])
-def test_what_cannot_be_kept_is_said_so(text: str) -> None:
+def test_what_cannot_be_retained_is_reported(text: str) -> None:
     document = read_text(text)
     document["c"] = {"d": 1}
     made = patched(text, read_text(text), document, read_text)
@@ -222,13 +222,13 @@ def mixed(draw: st.DrawFn, value: Any) -> Any:
     if deed == 0:
         return draw(values)
     if isinstance(value, list):
-        kept = [mixed(draw, item) for item in value if draw(st.integers(0, 4))]
+        retained = [mixed(draw, item) for item in value if draw(st.integers(0, 4))]
         if deed == 1:
-            kept.insert(draw(st.integers(0, len(kept))), draw(values))
-        return draw(st.permutations(kept)) if deed == 2 else kept
+            retained.insert(draw(st.integers(0, len(retained))), draw(values))
+        return draw(st.permutations(retained)) if deed == 2 else retained
     if isinstance(value, dict):
-        kept_ = {key: mixed(draw, item) for key, item in value.items() if draw(st.integers(0, 4))}
-        return kept_ | draw(st.dictionaries(names, values, max_size=1)) if deed == 1 else kept_
+        retained_ = {key: mixed(draw, item) for key, item in value.items() if draw(st.integers(0, 4))}
+        return retained_ | draw(st.dictionaries(names, values, max_size=1)) if deed == 1 else retained_
     return value
 
 
@@ -256,8 +256,8 @@ def test_whatever_changes_the_content_is_right_and_no_comment_goes_without_a_wor
     assert made is not None
     assert same(read_text(made[0]), new)
     comment = re.compile(r"# (?:above|behind) \d+\n")
-    told = [line + "\n" for line in made[1] if comment.fullmatch(line + "\n")]
-    assert sorted(comment.findall(text)) == sorted(comment.findall(made[0]) + told)
+    reported = [line + "\n" for line in made[1] if comment.fullmatch(line + "\n")]
+    assert sorted(comment.findall(text)) == sorted(comment.findall(made[0]) + reported)
 
 
 # --- the command
@@ -281,8 +281,8 @@ def test_an_update_keeps_the_comments(tmp_path: Path, capsys: pytest.CaptureFixt
     assert out.read_text("utf-8") == typed
     capsys.readouterr()
     assert conform.main(["catalog", "import", str(source), "--out", str(out), "--update"]) == 0
-    told = capsys.readouterr().out
-    assert "comments that went with what they stood at: 1\n  # going\n" in told
+    reported = capsys.readouterr().out
+    assert "comments that went with what they stood at: 1\n  # going\n" in reported
     text = out.read_text("utf-8")
     assert text.startswith("# Ours since May.\nopenrpc: ")
     assert "# A person's word\n- name: course.find   # yes, it reads\n" in text
@@ -292,7 +292,7 @@ def test_an_update_keeps_the_comments(tmp_path: Path, capsys: pytest.CaptureFixt
     assert not out.with_name("made.yaml.old").exists()
 
 
-def test_where_the_layout_cannot_be_kept_the_former_file_is(
+def test_where_the_layout_cannot_be_retained_the_former_file_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out = tmp_path / "page.html", tmp_path / "made.yaml"

@@ -39,7 +39,7 @@ def explore(service: str) -> Iterator[Explore]:
 
 
 @pytest.fixture(scope="module")
-def kept() -> Iterator[Target]:
+def retained() -> Iterator[Target]:
     with target() as made:
         yield made
 
@@ -59,9 +59,9 @@ secret = "the-password-of-one"
 
 
 @pytest.fixture(scope="module")
-def plain(kept: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explore]:
+def plain(retained: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explore]:
     path = tmp_path_factory.mktemp("plain") / "conform.toml"
-    path.write_text(PLAIN.format(url=kept.url, more=""), "utf-8")
+    path.write_text(PLAIN.format(url=retained.url, more=""), "utf-8")
     with exploring("--profile", str(path)) as running:
         yield running
 
@@ -120,16 +120,16 @@ def test_a_name_bound_to_the_loopback_address_elsewhere_is_of_no_use(explore: Ex
         {"X_Explorer_Key": ""},
     ],
 )
-def test_only_the_page_may_call(plain: Explore, kept: Target, headers: dict[str, str]) -> None:
-    before = len(kept.got)
+def test_only_the_page_may_call(plain: Explore, retained: Target, headers: dict[str, str]) -> None:
+    before = len(retained.got)
     content = {"verb": "POST", "endpoint": "sys", "headers": [], "body": "{}"}
     reply = plain.ask("call", content, **headers)
     assert reply.status == 403
     assert not any(name.lower().startswith("access-control") for name in reply.headers)
-    assert len(kept.got) == before
+    assert len(retained.got) == before
 
 
-def test_a_crash_of_ours_is_told_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_of_ours_is_reported_as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = Harness.prepare(Request(target="http://127.0.0.1:1/", verb="explore"))
     app = Explorer(harness, port=80)
 
@@ -163,13 +163,13 @@ def test_other_verbs_and_deeds_are_none(plain: Explore) -> None:
 # --- what is passed on
 
 
-def test_a_call_goes_out_exactly_as_typed(plain: Explore, kept: Target) -> None:
+def test_a_call_goes_out_exactly_as_typed(plain: Explore, retained: Target) -> None:
     body = '{ "method":"x",\n "data": {"n": 1e400, "é": "\\ud800"} } trailing'
     reply = plain.raw(
         "Odd/..;x?q=%00", body, verb="PATCH", headers=[["X-Own", "a  b"], ["content-type", "text/odd"]]
     )
     assert reply.status == 200
-    head, _, sent = kept.got[-1].partition(b"\r\n\r\n")
+    head, _, sent = retained.got[-1].partition(b"\r\n\r\n")
     assert head.startswith(b"PATCH /base/api/Odd/..;x?q=%00 HTTP/1.1\r\n")
     assert sent == body.encode()
     lines = head.split(b"\r\n")
@@ -180,21 +180,21 @@ def test_a_call_goes_out_exactly_as_typed(plain: Explore, kept: Target) -> None:
 
 
 @pytest.mark.parametrize("verb", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "BREW"])
-def test_every_verb_is_sent(plain: Explore, kept: Target, verb: str) -> None:
+def test_every_verb_is_sent(plain: Explore, retained: Target, verb: str) -> None:
     reply = plain.raw("sys", '{"method":"ping"}', verb=verb, headers=[])
     assert reply.status == 200
-    assert kept.got[-1].startswith(f"{verb} /base/api/sys HTTP/1.1\r\n".encode())
-    assert kept.got[-1].endswith(b'{"method":"ping"}')
-    assert b"content-type" not in kept.got[-1].lower()
+    assert retained.got[-1].startswith(f"{verb} /base/api/sys HTTP/1.1\r\n".encode())
+    assert retained.got[-1].endswith(b'{"method":"ping"}')
+    assert b"content-type" not in retained.got[-1].lower()
 
 
 @pytest.mark.parametrize(
     "endpoint",
     ["http://evil.example/", "//evil.example/x", "/etc", "@evil.example", "..", "\\evil", "?x", "#x"],
 )
-def test_a_call_goes_to_the_target_alone(plain: Explore, kept: Target, endpoint: str) -> None:
+def test_a_call_goes_to_the_target_alone(plain: Explore, retained: Target, endpoint: str) -> None:
     assert plain.raw(endpoint, "{}").status == 200
-    assert kept.got[-1].startswith(f"POST /base/api/{endpoint} HTTP/1.1\r\nHost: 127.0.0.1:".encode())
+    assert retained.got[-1].startswith(f"POST /base/api/{endpoint} HTTP/1.1\r\nHost: 127.0.0.1:".encode())
 
 
 @pytest.mark.parametrize(
@@ -215,16 +215,16 @@ def test_a_call_goes_to_the_target_alone(plain: Explore, kept: Target, endpoint:
     ],
 )
 def test_what_would_make_another_request_of_it_is_refused(
-    plain: Explore, kept: Target, more: dict[str, Any]
+    plain: Explore, retained: Target, more: dict[str, Any]
 ) -> None:
-    before = len(kept.got)
+    before = len(retained.got)
     reply = plain.ask("call", {"verb": "POST", "endpoint": "sys", "headers": [], "body": "{}", **more})
     assert reply.status == 400
     assert reply.json["error"]
-    assert len(kept.got) == before
+    assert len(retained.got) == before
 
 
-def test_a_target_that_is_not_there_is_told() -> None:
+def test_a_target_that_is_not_there_is_reported() -> None:
     with exploring("--target", "http://127.0.0.1:1/api/") as running:
         answer = running.call("sys.ping")
     assert answer["response"] is None
@@ -273,7 +273,7 @@ def test_the_rules_of_the_page_are_those_of_the_rulebook() -> None:
 # --- sessions
 
 
-def test_a_session_is_used_and_never_told(explore: Explore) -> None:
+def test_a_session_is_used_and_never_reported(explore: Explore) -> None:
     signed = explore.ask("login", {"user": "owner"})
     session = signed.json["session"]
     assert session["label"] == "owner"
@@ -312,14 +312,14 @@ def test_what_is_typed_signs_in_too(explore: Explore) -> None:
     assert explore.ask("login", {"user": "nobody"}).status == 400
 
 
-def test_secrets_of_the_profile_are_masked_wherever_they_come_back(plain: Explore, kept: Target) -> None:
-    kept.answer = b'{"isError":true,"errMsg":"the-password-of-one very-secret-session-1","data":null}'
+def test_secrets_of_the_profile_are_masked_wherever_they_come_back(plain: Explore, retained: Target) -> None:
+    retained.answer = b'{"isError":true,"errMsg":"the-password-of-one very-secret-session-1","data":null}'
     signed = plain.ask("login", {"user": "one"})
     answer = plain.call("x.y", session=signed.json["session"]["id"])
-    assert b"Token: very-secret-session-1" in kept.got[-1]
-    told = signed.body.decode() + json.dumps(answer)
-    assert "very-secret-session-1" not in told
-    assert "the-password-of-one" not in told
+    assert b"Token: very-secret-session-1" in retained.got[-1]
+    reported = signed.body.decode() + json.dumps(answer)
+    assert "very-secret-session-1" not in reported
+    assert "the-password-of-one" not in reported
 
 
 def test_the_end_logs_out(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_a_production_host_is_refused(tmp_path: Path) -> None:
     assert "production" in ended.stderr
 
 
-def test_a_port_that_is_taken_is_told(explore: Explore) -> None:
+def test_a_port_that_is_taken_is_reported(explore: Explore) -> None:
     ended = subprocess.run(
         [
             sys.executable,
@@ -397,14 +397,14 @@ def test_a_call_is_saved_as_a_case_and_plays(explore: Explore, service: str, tmp
     case = Case.from_json(broken["case"])
     assert case.steps[0].user == "owner"
     assert case.steps[0].data == {"query": "x"}
-    kept = explore.ask("case", {"id": explore.call("course.find", {"sort": "title"}, session)["id"]}).json
-    assert kept["case"]["steps"][0]["expect"] == {"status": [200]}
-    odd = explore.raw("course", '{"method": "find", "data": 1.0}', session=session, verb="PUT").json
-    third = explore.ask("case", {"id": odd["id"]}).json
+    retained = explore.ask("case", {"id": explore.call("course.find", {"sort": "title"}, session)["id"]}).json
+    assert retained["case"]["steps"][0]["expect"] == {"status": [200]}
+    unusual = explore.raw("course", '{"method": "find", "data": 1.0}', session=session, verb="PUT").json
+    third = explore.ask("case", {"id": unusual["id"]}).json
     assert third["case"]["steps"][0]["body"] == '{"method": "find", "data": 1.0}'
     assert third["case"]["steps"][0]["verb"] == "PUT"
     paths = []
-    for each in (broken, kept, third):
+    for each in (broken, retained, third):
         Case.from_json(each["case"])
         paths.append(tmp_path / each["name"])
         paths[-1].write_text(json.dumps(each["case"]), "utf-8")

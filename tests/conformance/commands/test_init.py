@@ -42,8 +42,8 @@ def test_a_profile_and_a_catalogue_are_written(service: str, capsys: pytest.Capt
     page = service.replace("/api/", "/docs/")
     users = ["--user", "owner", "--user", "peer:PEER_NAME:PEER_WORD"]
     assert run("--target", service, "--page", page, *users, "--environment", "test", "--no-check") == 0
-    told = capsys.readouterr().out
-    assert "COURSIO_OWNER_USER, COURSIO_OWNER_SECRET, PEER_NAME, PEER_WORD" in told
+    reported = capsys.readouterr().out
+    assert "COURSIO_OWNER_USER, COURSIO_OWNER_SECRET, PEER_NAME, PEER_WORD" in reported
     names = ("COURSIO_OWNER_USER", "COURSIO_OWNER_SECRET", "PEER_NAME", "PEER_WORD")
     made = profile_reader.load("conform.toml", {name: f"value of {name}" for name in names})
     assert made.url == service
@@ -72,7 +72,7 @@ def test_a_target_alone_is_enough(service: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         ([], "no target"),
         (["--target", "nonsense"], "must begin with http"),
@@ -81,10 +81,12 @@ def test_a_target_alone_is_enough(service: str) -> None:
         (["--target", "http://127.0.0.1:1/", "--login", "nonsense"], "names no function"),
     ],
 )
-def test_mistakes_are_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_one_line(
+    arguments: list[str], reported: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(*arguments, "--no-check") == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert reported in error
     assert error.count("\n") == 1
     assert not list(Path().iterdir())
 
@@ -113,9 +115,9 @@ def test_the_rules_that_only_read_are_run(
     monkeypatch.setenv("OWNER_WORD", PASSWORDS["owner"])
     page = service.replace("/api/", "/docs/")
     run("--target", service, "--page", page, "--user", "owner:OWNER_NAME:OWNER_WORD", "--environment", "test")
-    told = capfd.readouterr().out
-    assert told.index("Next:") < told.index("The rules that only read:")
-    assert re.search(r"rules? judged|must rules? failed", told)
+    reported = capfd.readouterr().out
+    assert reported.index("Next:") < reported.index("The rules that only read:")
+    assert re.search(r"rules? judged|must rules? failed", reported)
     (folder,) = Path("reports/runs").iterdir()
     catalog = Catalog.load("catalogue.openrpc.json")
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text("utf-8").splitlines()]
@@ -150,9 +152,9 @@ def test_colours_are_left_out_of_its_check(
     if way == "variable":
         monkeypatch.setenv("NO_COLOR", "1")
     run("--target", service, *arguments)
-    told = capfd.readouterr().out
-    assert "judged" in told
-    assert "\x1b[" not in told
+    reported = capfd.readouterr().out
+    assert "judged" in reported
+    assert "\x1b[" not in reported
 
 
 @pytest.mark.parametrize(

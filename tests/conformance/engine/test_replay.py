@@ -100,7 +100,7 @@ def test_what_a_check_finds_differs_there_and_not_elsewhere(
     assert "came      status" in out
 
 
-def test_each_step_is_told(clean: str, tmp_path: Path) -> None:
+def test_each_step_is_reported(clean: str, tmp_path: Path) -> None:
     steps = (
         Step(user="peer", function="course.read", data={"courseId": OBJECT}, saw={"status": 200}),
         Step(function="course.find", page_length=2, expect=Expect(status=(200, 401))),
@@ -164,14 +164,14 @@ def test_a_story_of_many_calls(clean: str, tmp_path: Path) -> None:
         tmp_path / "cases", a_case(*STORY, rule="STA-6", users={"owner": ("user",), "peer": ("user",)})
     )
     assert replayed(clean, folder, cwd=tmp_path)[0] == 0
-    for fault, told in (
+    for fault, reported in (
         ("authentication.logout-does-nothing", "step 9: status 200"),
         ("access.others-course-readable", "step 5: status 200"),
     ):
         with serving_here(fault) as (url, _):
             status, out, _ = replayed(url, folder, cwd=tmp_path)
         assert status == 1
-        assert ends(out)["0.json"] == f"still differs: {told}"
+        assert ends(out)["0.json"] == f"still differs: {reported}"
 
 
 @pytest.mark.parametrize(
@@ -230,8 +230,8 @@ def test_what_a_replay_made_it_removes(clean: str, tmp_path: Path) -> None:
 MISTAKES = [*BAD[:3], BAD[5], BAD[8], BAD[12], BAD[-3]]
 
 
-@pytest.mark.parametrize(("text", "told"), MISTAKES, ids=range(len(MISTAKES)))
-def test_a_bad_file_is_one_line_and_status_2(text: str, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "reported"), MISTAKES, ids=range(len(MISTAKES)))
+def test_a_bad_file_is_one_line_and_status_2(text: str, reported: str, tmp_path: Path) -> None:
     folder = written(tmp_path / "cases", REFUSED)
     (folder / "bad.json").write_text(text, "utf-8")
     for arguments in (
@@ -242,12 +242,12 @@ def test_a_bad_file_is_one_line_and_status_2(text: str, told: str, tmp_path: Pat
         status, out, err = ran_here(*arguments, cwd=tmp_path)
         assert (status, out) == (2, ""), err
         assert re.fullmatch(rf"conform {arguments[0]}: .*bad\.json: .*\n", err), err
-        assert told in err
+        assert reported in err
     assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (("replay",), "FILE"),
         (("replay", "none.json"), "none.json: No such file"),
@@ -261,18 +261,20 @@ def test_a_bad_file_is_one_line_and_status_2(text: str, told: str, tmp_path: Pat
         (("check", "--for", "-5s"), "--for"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line_and_status_2(
+    arguments: tuple[str, ...], reported: str, tmp_path: Path
+) -> None:
     written(tmp_path / "cases", REFUSED)
     (tmp_path / "empty").mkdir()
     written(tmp_path / "o" / "cases", REFUSED)
     status, out, err = ran_here(*arguments, cwd=tmp_path)
     assert (status, out) == (2, "")
-    assert told in err
+    assert reported in err
     assert len(err.splitlines()) == 1
     assert (tmp_path / "o" / "cases" / "0.json").exists()
 
 
-def test_a_target_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_target_that_is_not_there_is_reported(tmp_path: Path) -> None:
     folder = written(tmp_path / "cases", REFUSED)
     status, out, err = replayed("http://127.0.0.1:9/api/", folder, cwd=tmp_path)
     assert status == 3
@@ -294,10 +296,12 @@ def test_what_cannot_be_played_says_why(clean: str, tmp_path: Path) -> None:
     )
     status, out, err = replayed(clean, folder, cwd=tmp_path)
     assert (status, err) == (3, "")
-    told = ends(out)
-    assert told["0.json"].startswith("cannot be played: the profile has no user 'stranger'")
-    assert told["1.json"].startswith("cannot be played: there is no spaceship")
-    assert told["2.json"] == "cannot be judged: a person has to compare; the answers are as they were then"
+    reported = ends(out)
+    assert reported["0.json"].startswith("cannot be played: the profile has no user 'stranger'")
+    assert reported["1.json"].startswith("cannot be played: there is no spaceship")
+    assert (
+        reported["2.json"] == "cannot be judged: a person has to compare; the answers are as they were then"
+    )
     assert "  expected  the text that was sent" in out
     assert re.search(r"  judge it  conform check --target \S+ --profile \S+ --seed \d+ --rule PAG-1\n", out)
     # One that can be judged decides.
@@ -322,8 +326,8 @@ def test_nothing_is_written_where_nothing_may_be(clean: str, tmp_path: Path) -> 
 
 def test_another_domain_plays_what_it_has(tmp_path: Path) -> None:
     """No case needs the reference service: another server, with kinds and users of its own."""
-    with foreign("library") as told:
-        run = opened_at(told)
+    with foreign("library") as reported:
+        run = opened_at(reported)
         kind = next(kind for kind in run.catalog.kinds if run.catalog.create(kind) and run.catalog.read(kind))
         read = run.catalog.read(kind)
         assert read is not None
@@ -336,16 +340,16 @@ def test_another_domain_plays_what_it_has(tmp_path: Path) -> None:
         )
         folder = written(tmp_path / "cases", a_case(step, users={user: ()}))
         status, out, err = ran_here(
-            "replay", "--target", told["url"], "--profile", told["profile"], folder, cwd=tmp_path
+            "replay", "--target", reported["url"], "--profile", reported["profile"], folder, cwd=tmp_path
         )
     assert (status, err) == (0, ""), out
 
 
-def opened_at(told: dict[str, str]) -> Any:
+def opened_at(reported: dict[str, str]) -> Any:
     from conformance.engine.conclusion import Options
     from conformance.engine.runner import Run
 
-    harness = Harness.prepare(Request(target=told["url"], profile=Path(told["profile"]), seed=1))
+    harness = Harness.prepare(Request(target=reported["url"], profile=Path(reported["profile"]), seed=1))
     return Run(harness.profile, harness.catalog, Options(deadline=60.0), lambda event: None, confirm=False)
 
 
@@ -410,7 +414,7 @@ def test_cases_follow_the_selection_and_the_environment(clean: str, tmp_path: Pa
     assert "left out by --read-only" in {event["reason"] for event in left}
 
 
-def test_a_case_that_cannot_be_judged_is_told_as_that(clean: str, tmp_path: Path) -> None:
+def test_a_case_that_cannot_be_judged_is_reported_as_that(clean: str, tmp_path: Path) -> None:
     stranger = Step(user="stranger", function="course.find", expect=Expect(status=(200,)))
     silent = Step(user="owner", function="course.find", data={})
     written(tmp_path / "corpus", a_case(stranger, rule="DAT-1"), a_case(silent, rule="DAT-1"))

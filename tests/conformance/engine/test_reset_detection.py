@@ -51,7 +51,7 @@ def test_a_reset_while_no_session_was_open_is_one() -> None:
         assert run.environment.diagnose().state == "reset"
 
 
-def test_sessions_that_outlive_the_marker_tell_of_no_reset() -> None:
+def test_sessions_that_outlive_the_marker_are_no_reset() -> None:
     with serving() as url, prepared(url) as run:
         sentinels = list(run.environment.sentinels)
         assert len({sentinel.kind for sentinel in sentinels}) > 1
@@ -68,7 +68,7 @@ def _remove_unnoticed(run: Run, sentinel: Resource) -> None:
     sentinel.gone = False
 
 
-def test_a_deletion_of_our_own_and_lost_sessions_tell_of_no_reset() -> None:
+def test_a_deletion_of_our_own_and_lost_sessions_are_no_reset() -> None:
     with serving() as url, prepared(url) as run:
         for sentinel in list(run.environment.sentinels):
             assert run.resources.remove(sentinel) is None
@@ -77,7 +77,7 @@ def test_a_deletion_of_our_own_and_lost_sessions_tell_of_no_reset() -> None:
         assert run.environment.diagnose().state == "sessions lost"
 
 
-def test_one_sentinel_that_is_gone_tells_of_no_reset() -> None:
+def test_one_sentinel_that_is_gone_is_no_reset() -> None:
     with serving() as url, prepared(url) as run:
         _remove_unnoticed(run, run.environment.sentinels[0])
         for session in run.sessions.mains():

@@ -255,9 +255,11 @@ def test_a_slow_target_is_judged_by_all_areas_in_the_time_there_is(tmp_path: Pat
     # Single calls were put to all; what took longer says on how much its verdict rests.
     assert found["COD-6"]["judged_on"] is None
     assert found["REQ-8"]["judged_on"]["what"] == "functions"
-    told = f"judged on {found['REQ-8']['judged_on']['done']} of {found['REQ-8']['judged_on']['of']} functions"
-    assert told in " ".join(screen.split())
-    assert found["REQ-8"]["reason"] == told
+    reported = (
+        f"judged on {found['REQ-8']['judged_on']['done']} of {found['REQ-8']['judged_on']['of']} functions"
+    )
+    assert reported in " ".join(screen.split())
+    assert found["REQ-8"]["reason"] == reported
     # The clean-up comes after that.
     assert 16.0 < seconds < 64.0
 

@@ -85,7 +85,7 @@ def test_what_is_right_is_no_mistake(function: str, member: str, value: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("function", "member", "value", "pointer", "told"),
+    ("function", "member", "value", "pointer", "reported"),
     [
         ("note.add", "x-object.id", "/note/id", "/methods/0/x-object/id", "no 'note'"),
         ("note.add", "x-object.id", "$.noteId", "/methods/0/x-object/id", 'write "/noteId"'),
@@ -106,7 +106,7 @@ def test_what_makes_a_run_wrong_is_a_mistake(
     member: str,
     value: Any,
     pointer: str,
-    told: str,
+    reported: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -114,7 +114,7 @@ def test_what_makes_a_run_wrong_is_a_mistake(
     (found,) = mistakes(Catalog.parse(whole))
     assert found.pointer == pointer
     assert found.function == function
-    assert told in found.text
+    assert reported in found.text
     path = tmp_path / "catalogue.json"
     path.write_text(json.dumps(whole, indent=1), encoding="utf-8")
     assert conform.main(["catalog", "validate", str(path)]) == 2
@@ -124,7 +124,7 @@ def test_what_makes_a_run_wrong_is_a_mistake(
     assert line.split(":")[1] != "1"
 
 
-def test_an_identifier_is_told_without_a_schema_by_its_spelling_alone() -> None:
+def test_an_identifier_is_reported_without_a_schema_by_its_spelling_alone() -> None:
     whole = document("note.add", "x-object.id", "data[0].id")
     del whole["methods"][0]["result"]
     assert [found.pointer for found in mistakes(Catalog.parse(whole))] == ["/methods/0/x-object/id"]
@@ -155,14 +155,14 @@ def test_words_that_say_nothing_are_named() -> None:
         "params.0.schema",
         {"type": "string", "pattern": "(?P<a>x)", "required": True, "disallow": "x"},
     )
-    told = " ".join(remark.text for remark in remarks_on(Catalog.parse(document())))
-    assert told == ""
+    reported = " ".join(remark.text for remark in remarks_on(Catalog.parse(document())))
+    assert reported == ""
     with pytest.raises(Exception, match="required"):
         Catalog.parse(whole)
     del whole["methods"][0]["params"][0]["schema"]["required"]
-    told = " ".join(remark.text for remark in remarks_on(Catalog.parse(whole)))
-    assert "(?<name>" in told
-    assert "write not" in told
+    reported = " ".join(remark.text for remark in remarks_on(Catalog.parse(whole)))
+    assert "(?<name>" in reported
+    assert "write not" in reported
 
 
 def test_a_run_names_the_mistakes_of_its_catalogue() -> None:

@@ -25,24 +25,24 @@ def test_places_that_carry_texts_and_numbers() -> None:
     }
     compiled = Schema(schema)
     found = list(payloads.insertions(schema, payloads.TEXTS))
-    by_place = Counter(carrier.pointer for carrier in found)
+    by_place = Counter(insertion.pointer for insertion in found)
     assert set(by_place) == {"/title", "/slug", "/tags/-"} - ({"/slug"} if not by_place["/slug"] else set())
     assert by_place["/tags/-"] == len(payloads.TEXTS)
     assert by_place["/title"] < len(payloads.TEXTS)
-    for carrier in found:
-        data = carrier.build()
-        assert isinstance(carrier.item, payloads.Text)
+    for insertion in found:
+        data = insertion.build()
+        assert isinstance(insertion.item, payloads.Text)
         assert (
-            carrier.item.value in json.dumps(data, ensure_ascii=False)
-            or carrier.item.value in str(data)
-            or (carrier.item.value in (data.get("title"), data.get("slug"), *data.get("tags", ())))
+            insertion.item.value in json.dumps(data, ensure_ascii=False)
+            or insertion.item.value in str(data)
+            or (insertion.item.value in (data.get("title"), data.get("slug"), *data.get("tags", ())))
         )
         assert compiled.valid(json.loads(encode(data)))
     numbers = list(payloads.insertions(schema, payloads.NUMBERS))
-    assert {carrier.pointer for carrier in numbers} == {"/price"}
+    assert {insertion.pointer for insertion in numbers} == {"/price"}
     assert len(numbers) == len(payloads.NUMBERS)
-    assert any(b":1e400" in encode(carrier.build()) for carrier in numbers)
+    assert any(b":1e400" in encode(insertion.build()) for insertion in numbers)
     operators = list(payloads.insertions(schema, payloads.OPERATORS, forbidden=True))
-    assert {carrier.parameter for carrier in operators} >= {"title", "level", "id", "price"}
-    assert not any(carrier.allowed for carrier in operators)
-    assert next(carrier for carrier in operators if carrier.parameter == "id").ref == "course"
+    assert {insertion.parameter for insertion in operators} >= {"title", "level", "id", "price"}
+    assert not any(insertion.allowed for insertion in operators)
+    assert next(insertion for insertion in operators if insertion.parameter == "id").ref == "course"

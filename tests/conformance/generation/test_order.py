@@ -100,13 +100,13 @@ def test_a_machine_that_is_five_times_slower_sends_the_same(budget: str) -> None
 
 def test_each_sort_of_injection_comes_once_in_each_place_first() -> None:
     items = (*payloads.INJECTIONS, *payloads.OPERATORS)
-    carriers = list(payloads.insertions(SCHEMA, items, forbidden=True))
-    random.Random(5).shuffle(carriers)
-    ordered, first = _in_order(carriers, {"/title"})
-    assert {id(carrier) for carrier in ordered} == {id(carrier) for carrier in carriers}
-    told = [(carrier.pointer, _sort_of(carrier.item)) for carrier in ordered[:first]]  # type: ignore[arg-type]
-    assert len(told) == len(set(told))
-    sorts = {sort for pointer, sort in told if pointer == "/title"}
+    insertions = list(payloads.insertions(SCHEMA, items, forbidden=True))
+    random.Random(5).shuffle(insertions)
+    ordered, first = _in_order(insertions, {"/title"})
+    assert {id(insertion) for insertion in ordered} == {id(insertion) for insertion in insertions}
+    reported = [(insertion.pointer, _sort_of(insertion.item)) for insertion in ordered[:first]]  # type: ignore[arg-type]
+    assert len(reported) == len(set(reported))
+    sorts = {sort for pointer, sort in reported if pointer == "/title"}
     assert {"SQL, true", "SQL, wildcard", "SQL, open", "glob", "regular expression", "NoSQL", "ORM"} <= sorts
     # What is searched with comes before what only breaks a parser.
     assert all(sort.startswith(_WIDENING) for sort in sorts)

@@ -64,8 +64,8 @@ def test_values_favour_edges() -> None:
     assert drawn[9_000_000] > 3
     texts = draw(payloads.valid({"type": "string", "minLength": 2, "maxLength": 50}), 1, 300)
     assert {2, 3, 50} <= {len(text) for text in texts}
-    odd = set().union(*(payloads.unusual_features(text) for text in texts))
-    assert {"astral", "combining", "right to left", "U+0000"} <= odd
+    unusual = set().union(*(payloads.unusual_features(text) for text in texts))
+    assert {"astral", "combining", "right to left", "U+0000"} <= unusual
 
 
 def test_plain_values_are_ordinary() -> None:

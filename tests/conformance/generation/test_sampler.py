@@ -82,7 +82,7 @@ def test_free_text_carries_the_tag() -> None:
     assert maker.sample({"type": "string", "format": "uri"}) == "https://example.com/conform-1a2b-7"
 
 
-def test_texts_are_told_apart() -> None:
+def test_texts_are_distinguished() -> None:
     maker = sampler()
     for schema in (
         {"type": "string"},
@@ -171,7 +171,7 @@ def test_another_value_is_another(schema: Any, value: Any) -> None:
     assert (type(other), other) != (type(value), value)
 
 
-def test_nothing_else_is_told() -> None:
+def test_nothing_else_is_reported() -> None:
     with pytest.raises(CannotGenerate, match="const"):
         sampler().other_than({"const": 5}, 5.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conformance.generation import payloads
 
 
-def test_what_a_target_may_refuse_is_told() -> None:
+def test_what_a_target_may_refuse_is_reported() -> None:
     assert payloads.unusual_features({"a": ["plain", 5, 1.5, "åäö"]}) == frozenset()
     assert payloads.unusual_features("😀") == {"astral"}
     assert payloads.unusual_features("e\u0301") == {"combining"}

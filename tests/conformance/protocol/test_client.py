@@ -78,8 +78,8 @@ def test_lengths(verb: str, body: bytes) -> None:
         client = connect(served)
         assert client.send("x", body, verb=verb, content_type=None).status == 200
         client.close()
-    told = b"Content-Length: %d" % len(body) in served.requests[0]
-    assert told is (bool(body) or verb not in ("GET", "HEAD"))
+    reported = b"Content-Length: %d" % len(body) in served.requests[0]
+    assert reported is (bool(body) or verb not in ("GET", "HEAD"))
     assert b"Content-Type" not in served.requests[0]
 
 
@@ -182,7 +182,7 @@ def test_a_connection_that_ends_is_not(last: bytes) -> None:
         client.close()
 
 
-def test_head_does_not_spoil_the_next_call() -> None:
+def test_head_does_not_break_the_next_call() -> None:
     head = answer(b"", "Content-Length: 5", length=False)
     with serving(replying(head, close=False), always(answer(b"{}"))) as served:
         client = connect(served)
@@ -268,7 +268,7 @@ def test_a_stale_connection_is_left_at_once() -> None:
     assert len(served.requests) == 2
 
 
-def test_a_kept_connection_that_closes_is_tried_once_more() -> None:
+def test_a_reused_connection_that_closes_is_tried_once_more() -> None:
     with serving(closing_on_second, always(answer(b'{"n":2}'))) as served:
         client = connect(served)
         client.send("x", b"{}")
@@ -311,7 +311,7 @@ def test_half_an_answer_is_not_tried_again() -> None:
     assert len(served.requests) == 3
 
 
-def test_a_reset_of_a_kept_connection_is_tried_again() -> None:
+def test_a_reset_of_a_reused_connection_is_tried_again() -> None:
     def script(taken: socket.socket) -> None:
         take(taken)
         taken.sendall(answer())
@@ -363,19 +363,19 @@ def test_nobody_there() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         client = Client(f"http://127.0.0.1:{free.getsockname()[1]}/", timeout=2)
-    heard: list[Exchange] = []
-    client.observe = heard.append
+    observed: list[Exchange] = []
+    client.observe = observed.append
     exchange = client.send("x", b"{}")
     assert exchange.failure is not None
     assert exchange.failure.kind == "unreachable"
-    assert heard == [exchange]
+    assert observed == [exchange]
     sent, received = client.send_bytes(b"POST / HTTP/1.1\r\n\r\n")
     assert sent.failure is not None
     assert sent.failure.kind == "unreachable"
     assert received == b""
 
 
-def test_no_redirect_is_followed_and_no_cookie_kept() -> None:
+def test_no_redirect_is_followed_and_no_cookie_retained() -> None:
     with serving(
         always(answer(b"", "Location: /api/y", "Set-Cookie: s=1", status="307 Temporary Redirect"))
     ) as served:
@@ -388,8 +388,8 @@ def test_no_redirect_is_followed_and_no_cookie_kept() -> None:
 
 def test_the_runs_deadline() -> None:
     with serving(always(answer())) as served:
-        heard: list[Exchange] = []
-        client = connect(served, until=time.monotonic() + 0.1, observe=heard.append)
+        observed: list[Exchange] = []
+        client = connect(served, until=time.monotonic() + 0.1, observe=observed.append)
         client.send("x", b"{}")
         time.sleep(0.12)
         with pytest.raises(OutOfTimeError):
@@ -397,14 +397,14 @@ def test_the_runs_deadline() -> None:
         with pytest.raises(OutOfTimeError):
             client.send_bytes(b"POST / HTTP/1.1\r\n\r\n")
         client.close()
-    assert len(served.requests) == len(heard) == client.sent == 1
+    assert len(served.requests) == len(observed) == client.sent == 1
 
 
 # Threads
 
 
 def test_many_threads() -> None:
-    heard: list[int] = []
+    observed: list[int] = []
 
     def script(taken: socket.socket) -> None:
         while request := take(taken):
@@ -412,7 +412,7 @@ def test_many_threads() -> None:
             taken.sendall(answer(body))
 
     with serving(script) as served:
-        client = connect(served, observe=lambda exchange: heard.append(exchange.number))
+        client = connect(served, observe=lambda exchange: observed.append(exchange.number))
 
         def call(number: int) -> bool:
             return bool(client.send("x", b'{"n":%d}' % number).json.value == {"n": number})
@@ -423,7 +423,7 @@ def test_many_threads() -> None:
         # Threads come and go; connections stay.
         assert served.accepted <= 12
         client.close()
-    assert sorted(heard) == list(range(1, 601))
+    assert sorted(observed) == list(range(1, 601))
 
 
 def test_threads_that_end_leave_no_connection_behind() -> None:

@@ -27,8 +27,8 @@ def test_raw_bytes() -> None:
     )
     back = answer(b'{"n":1}', "x-A: b") + answer(b'{"n":2}')
     with serving(replying(back)) as served:
-        heard: list[Exchange] = []
-        client = connect(served, observe=heard.append)
+        observed: list[Exchange] = []
+        client = connect(served, observe=observed.append)
         exchange, received = client.send_bytes(data, function="x.", user="owner")
         client.close()
     assert served.requests == [data]
@@ -43,7 +43,7 @@ def test_raw_bytes() -> None:
     assert exchange.response.raw == back
     assert exchange.response.headers == (("x-A", "b"), ("Content-Length", "7"))
     assert exchange.json.value == {"n": 1}
-    assert heard == [exchange]
+    assert observed == [exchange]
     assert exchange.function == "x."
 
 

@@ -131,7 +131,7 @@ def test_everything_is_optional(write: Any) -> None:
         _ = profile.url
 
 
-def test_secrets_are_told_and_stay_out_of_reprs(write: Any) -> None:
+def test_secrets_are_listed_and_stay_out_of_reprs(write: Any) -> None:
     text = WHOLE.replace("https://t-api", "https://me:p%40ss@t-api")
     profile = load(write(text), ENV)
     assert set(profile.secrets()) == {
@@ -223,8 +223,8 @@ def test_a_password_in_a_wrong_url_is_not_shown() -> None:
     ],
 )
 def test_only_a_test_environment_is_written_to(write: Any, url: Any, environment: Any, may: Any) -> None:
-    told = f'environment = "{environment}"' if environment else ""
-    profile = load(write(f'[target]\nurl = "{url}"\n{told}'), {})
+    reported = f'environment = "{environment}"' if environment else ""
+    profile = load(write(f'[target]\nurl = "{url}"\n{reported}'), {})
     assert profile.may_write is may
 
 

@@ -70,10 +70,10 @@ def test_a_url_with_a_password_signs_in_at_the_gate_and_shows_it_nowhere(
             )
             == 0
         )
-    told = "".join(capfd.readouterr())
+    reported = "".join(capfd.readouterr())
     written = "".join(path.read_text("utf-8") for path in Path("run").rglob("*") if path.is_file())
     for secret in (PASSWORD, "gate-W", GATE.partition(" ")[2]):
-        assert secret not in told
+        assert secret not in reported
         assert secret not in written
     assert "Authorization: ***" in written or '"Authorization": "***"' in written or "Basic ***" in written
 
@@ -88,19 +88,19 @@ def test_a_gate_is_named_where_the_login_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "reported"),
     [("http://a%3Ab:c@127.0.0.1/", "a name with a colon"), ("http://a:b@127.0.0.1/", "leave one out")],
 )
-def test_credentials_that_cannot_be_sent_are_one_line(url: str, told: str, tmp_path: Path) -> None:
+def test_credentials_that_cannot_be_sent_are_one_line(url: str, reported: str, tmp_path: Path) -> None:
     profile = tmp_path / "conform.toml"
     profile.write_text('[target]\nheaders = { authorization = "Basic x" }\n', encoding="utf-8")
-    with pytest.raises(UsageError, match=told) as raised:
+    with pytest.raises(UsageError, match=reported) as raised:
         load(profile, {}).with_target(url)
     assert ":c@" not in str(raised.value)
     profile.write_text(
         f'[target]\nurl = "{url}"\nheaders = {{ authorization = "Basic x" }}\n', encoding="utf-8"
     )
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=reported):
         load(profile, {})
 
 

@@ -34,9 +34,9 @@ def test_a_password_of_any_size_is_masked_where_it_is_repeated(size: int) -> Non
         secret_registry=secret_registry,
         login=True,
     )
-    told = json.dumps(json_of(exchange.record()))
-    assert ("somebody" in told) is (size < 1_000_000)
-    assert "x" * min(size, 4_096) not in told
+    reported = json.dumps(json_of(exchange.record()))
+    assert ("somebody" in reported) is (size < 1_000_000)
+    assert "x" * min(size, 4_096) not in reported
 
 
 # Secrets

@@ -20,7 +20,7 @@ TEXTS = {"function.auth", "name", "spelt", "target", "user", "owner"}
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         (True, "true"),
         (None, "null"),
@@ -32,15 +32,15 @@ TEXTS = {"function.auth", "name", "spelt", "target", "user", "owner"}
         (1e400, "Infinity"),
     ],
 )
-def test_values_are_json(value: Any, told: str) -> None:
-    assert as_json(value) == told
+def test_values_are_json(value: Any, reported: str) -> None:
+    assert as_json(value) == reported
 
 
 def test_long_values_are_cut_with_their_length() -> None:
-    told = as_json("x" * 1000, 120)
-    assert "… " not in told
-    assert told.endswith("(1000 characters)")
-    assert len(told) <= 140
+    reported = as_json("x" * 1000, 120)
+    assert "… " not in reported
+    assert reported.endswith("(1000 characters)")
+    assert len(reported) <= 140
 
 
 @pytest.mark.parametrize("value", [{"a": math.inf, "b": None}, {"a": math.inf, "b": True}])

@@ -273,7 +273,7 @@ def test_an_early_answer_is_read(ending: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "sent", "kept"),
+    ("verb", "sent", "retained"),
     [
         ("POST", answer(), True),
         ("POST", CHUNKED, True),
@@ -290,14 +290,14 @@ def test_an_early_answer_is_read(ending: str) -> None:
         ("HEAD", answer(b"hello"), False),
     ],
 )
-def test_kept_or_not(verb: str, sent: bytes, kept: bool) -> None:
+def test_whether_a_connection_is_reused(verb: str, sent: bytes, retained: bool) -> None:
     with serving(replying(sent, close=False)) as served:
         deadline = time.monotonic() + 5
         connection = Connection(served.address, None, deadline=deadline)
         connection.send(REQUEST, deadline=deadline)
         response = connection.read(verb, deadline=deadline)
-        assert connection.open is kept
-        assert connection.stale is not kept
+        assert connection.open is retained
+        assert connection.stale is not retained
         connection.close()
     assert response.raw == sent
     assert response.body != b'{"a":1}'

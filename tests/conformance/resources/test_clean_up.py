@@ -37,9 +37,9 @@ def test_a_removal_that_is_put_off_is_tried_again(tmp_path: Path) -> None:
 def test_a_create_without_an_identifier_is_reported(tmp_path: Path) -> None:
     with lax.serving("no_identifier") as (server, url):
         report = judge(profile=lax.profile(tmp_path, url), rules=["STA-1", "REQ-9"], budget="quick")
-        told = [note for note in report["notes"] if "without an identifier" in note]
-        assert {note.split()[0] for note in told} == {"folder.add", "note.add", "card.add"}
-        assert '"done": true' in told[0]
+        reported = [note for note in report["notes"] if "without an identifier" in note]
+        assert {note.split()[0] for note in reported} == {"folder.add", "note.add", "card.add"}
+        assert '"done": true' in reported[0]
         # What carries the run's tag in a list is found and removed; the rest is counted.
         assert bool(server.left()) == bool(report["leftovers"])
         assert server.dump() == server.before

@@ -134,7 +134,7 @@ def test_a_missing_member_is_one_finding(missing: str) -> None:
         b'{"isError":false,"errMsg":null,"data":{"a":"\t"}}',
     ],
 )
-def test_a_spoiled_envelope_is_one_finding(body: bytes) -> None:
+def test_an_invalid_envelope_is_one_finding(body: bytes) -> None:
     assert broken_by(reply(200, body=body)) == {"HTTP-4"}
 
 
@@ -161,7 +161,7 @@ def test_a_closed_connection_is_one_finding() -> None:
     assert judged_of(no_reply("closed", well_formed=False)) == set()
 
 
-def test_other_verbs_and_odd_requests() -> None:
+def test_other_verbs_and_unusual_requests() -> None:
     assert judged_of(reply(405, body=b"", verb="HEAD")) == {"COD-8"}
     assert judged_of(reply(405, body=b"", verb="GET")) == {"COD-8"}
     assert judged_of(reply(404, body=b"no", verb="GET")) == {"HTTP-4", "HTTP-5", "COD-8", "SEC-2"}
@@ -279,7 +279,7 @@ def test_not_camel_case(name: str) -> None:
     assert not is_camel_case(name)
 
 
-def test_the_place_of_a_name_is_told() -> None:
+def test_the_place_of_a_name_is_reported() -> None:
     exchange = reply(
         200, isError=False, errMsg=None, data={"rows": [{"id": 1}, {"owner": {"first_name": 1}}]}
     )
@@ -299,7 +299,7 @@ def test_a_glance_misses_nothing_that_a_look_finds() -> None:
             assert list(scan(text)) == slow
 
 
-def test_findings_tell_no_secrets() -> None:
+def test_findings_report_no_secrets() -> None:
     secret_registry = SecretRegistry()
     secret_registry.password("Tr0ub4dor&3")
     secret_registry.session("c0ffee0123456789", "admin")
@@ -311,12 +311,12 @@ def test_findings_tell_no_secrets() -> None:
             )
             for rule in CHECKED:
                 outcome = judge(rule.id, exchange)
-                told = outcome.kind + outcome.expected + outcome.actual
-                assert "Tr0ub4" not in told
-                assert "c0ffee" not in told
+                reported = outcome.kind + outcome.expected + outcome.actual
+                assert "Tr0ub4" not in reported
+                assert "c0ffee" not in reported
 
 
-def test_a_login_tells_no_session_that_nobody_knows_yet() -> None:
+def test_a_login_reports_no_session_that_nobody_knows_yet() -> None:
     exchange = reply(401, isError=True, errMsg="No", data={"sessionId": "fresh-and-unknown"}, login=True)
     assert "fresh" not in judge("ENV-8", exchange).actual
 

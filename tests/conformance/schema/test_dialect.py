@@ -72,7 +72,7 @@ def test_words_of_other_dialects(schema: Any, valid: list[Any], invalid: list[An
     ],
     ids=json.dumps,
 )
-def test_mistakes_are_told_where_they_stand(schema: Any, pointer: str) -> None:
+def test_mistakes_are_reported_where_they_stand(schema: Any, pointer: str) -> None:
     with pytest.raises(SchemaError) as raised:
         Schema(schema)
     assert raised.value.pointer == pointer
@@ -153,9 +153,9 @@ def test_what_a_format_forbids_and_a_target_lets_pass_is_found(name: str, tmp_pa
 def test_the_plan_says_what_is_not_known(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with formats.serving(tmp_path, ["colour", "phone"]) as profile:
         assert conform.main(["check", "--profile", str(profile), "--plan", "--rule", "DAT-1"]) == 0
-    told = capfd.readouterr().out
-    assert "shape.phone v (phone)" in told
-    assert "for want of examples in the schema: shape.colour v (hex-colour)" in told
+    reported = capfd.readouterr().out
+    assert "shape.phone v (phone)" in reported
+    assert "for want of examples in the schema: shape.colour v (hex-colour)" in reported
 
 
 def test_a_body_that_another_verb_leaves_unread_blames_no_other_rule(

@@ -166,7 +166,7 @@ def test_errors_point_at_the_place() -> None:
         ({"if": {"type": "array"}, "then": {"not": {}}}, "", "not"),
     ],
 )
-def test_of_a_large_value_one_error_is_told(schema: Any, pointer: str, keyword: str) -> None:
+def test_of_a_large_value_one_error_is_reported(schema: Any, pointer: str, keyword: str) -> None:
     """What the validators make of each error holds the value, and its text, again: 2.4 GB for an answer of 14 MB."""
     value = [*({"a": 1} for _ in range(40_000)), "\U0001f600" + "x" * 1_000_000]
     [(at, why, message)] = Schema(schema, lenient=True).errors(value)

@@ -319,7 +319,7 @@ def test_a_list_has_each_object_once(model: Model) -> None:
     assert check(rows) == "list stray"
 
 
-def test_a_script_is_told_by_names() -> None:
+def test_a_script_is_reported_by_names() -> None:
     add = Step("owner", "create", "course.add", {"title": "x"}, "course#9", "course")
     data = {"courseId": Ref("course#9"), "tags": ["t"]}
     change = Step("owner/2", "update", "course.update", data, "course#9", "course")

@@ -21,8 +21,8 @@ from load.http.endpoint import Endpoint
 from load.http.pool import Pool
 from tests.conformance.protocol.test_wire import CHUNKED, TRAILED
 from tests.load.http.test_client import pooled
-from tests.servers.odd import numbered
-from tests.servers.odd import odd as unusual
+from tests.servers.unusual import numbered
+from tests.servers.unusual import unusual as unusual
 from tests.support.scripted_server import answer, serving
 
 # Any bytes, in any pieces
@@ -106,7 +106,7 @@ def test_every_beginning_is_no_answer(sent: bytes) -> None:
 
 
 @st.composite
-def spoiled(draw: st.DrawFn) -> bytes:
+def invalid(draw: st.DrawFn) -> bytes:
     """Draw an answer with a few bytes put in, left out or exchanged, or another answer behind it."""
     data = bytearray(draw(st.sampled_from(EXAMPLES)))
     pieces = st.sampled_from(
@@ -130,7 +130,7 @@ def spoiled(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
-@given(spoiled(), st.lists(st.integers(0, 300), max_size=4))
+@given(invalid(), st.lists(st.integers(0, 300), max_size=4))
 @example(answer(b"{}", "Transfer-Encoding : chunked"), [])
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\n{}", [])
 def test_whatever_is_taken_for_an_answer_is_one_to_another_parser_too(sent: bytes, cuts: list[int]) -> None:

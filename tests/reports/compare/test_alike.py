@@ -37,7 +37,7 @@ def stored(load: dict[str, Any]) -> Stored:
     return Stored(Path("nowhere") / "run", loaded(seconds=10) | {"load": load})
 
 
-def told(base: dict[str, Any], new: dict[str, Any]) -> str:
+def reported(base: dict[str, Any], new: dict[str, Any]) -> str:
     return "; ".join(differences(base, new))
 
 
@@ -62,7 +62,7 @@ def told(base: dict[str, Any], new: dict[str, Any]) -> str:
 )
 def test_what_was_not_the_same_load_is_not_compared(change: dict[str, Any], why: str) -> None:
     base, new = a_load(), a_load(**change)
-    assert why in told(base, new)
+    assert why in reported(base, new)
     found = compare_load.compare(base, {**new, "series": load_part(30, 100, seed=2, slower=3)["series"]})
     assert not found["comparable"]
     assert found["claims"] == []
@@ -82,27 +82,27 @@ def test_what_was_not_the_same_load_is_not_compared(change: dict[str, Any], why:
     ],
 )
 def test_what_was_the_same_load_is_compared(change: dict[str, Any]) -> None:
-    assert told(a_load(), a_load(**change)) == ""
+    assert reported(a_load(), a_load(**change)) == ""
 
 
 def test_think_time_counts_of_closed_users() -> None:
     closed = {"arrivals": "closed", "schedule": None}
     base, new = a_load(**closed), a_load(**closed, think=[2.0, 3.0])
-    assert "another think time: 1 s, then 2 to 3 s" in told(base, new)
+    assert "another think time: 1 s, then 2 to 3 s" in reported(base, new)
 
 
 def test_a_ramp_is_no_other_ramp() -> None:
     one = a_load(**schedule("ramp 10/s to 200/s for 30s"))
-    assert told(one, a_load(**schedule("ramp 10/s to 200/s for 33s"))) == ""
-    assert "another shape" in told(one, a_load(**schedule("ramp 60/s to 150/s for 30s")))
+    assert reported(one, a_load(**schedule("ramp 10/s to 200/s for 33s"))) == ""
+    assert "another shape" in reported(one, a_load(**schedule("ramp 60/s to 150/s for 30s")))
 
 
 def test_searches_are_the_same_where_they_try_the_same() -> None:
     search = {"text": "s", "low": 10, "high": 20, "seconds": 5, "factor": 2, "tolerance": 0.05, "trials": [1]}
     base = a_load(search=search, schedule=None)
-    assert told(base, a_load(search={**search, "trials": []}, schedule=None)) == ""
-    assert "another shape" in told(base, a_load(search={**search, "high": 30}, schedule=None))
-    assert "another shape" in told(base, a_load())
+    assert reported(base, a_load(search={**search, "trials": []}, schedule=None)) == ""
+    assert "another shape" in reported(base, a_load(search={**search, "high": 30}, schedule=None))
+    assert "another shape" in reported(base, a_load())
 
 
 def with_requests(load: dict[str, Any], **requests: int) -> dict[str, Any]:
@@ -115,13 +115,13 @@ def with_requests(load: dict[str, Any], **requests: int) -> dict[str, Any]:
 
 def test_a_mix_that_was_asked_for_has_to_be_the_same() -> None:
     base = with_requests(a_load(), course_find=500, course_read=500)
-    assert told(base, with_requests(a_load(), course_find=515, course_read=485)) == ""
+    assert reported(base, with_requests(a_load(), course_find=515, course_read=485)) == ""
     other = with_requests(a_load(), course_find=530, course_read=470)
-    assert "another mix: course.find 50.0%, then 53.0%" in told(base, other)
+    assert "another mix: course.find 50.0%, then 53.0%" in reported(base, other)
     # Tasks draw what they call.
     few = {"scenario": "student", "executor": "tasks"}
     drawn = [with_requests(a_load(**few), course_find=50 + by, course_read=50 - by) for by in (0, 5)]
-    assert told(*drawn) == ""
+    assert reported(*drawn) == ""
 
 
 def test_a_new_function_does_not_look_like_a_regression() -> None:
@@ -183,13 +183,13 @@ def test_latencies_of_an_earlier_version_are_compared_without_failures_only() ->
     """Earlier versions measured refused requests together with served ones."""
     older, newer = a_load(), a_load()
     newer["total"] = {**newer["total"], "served": newer["total"]["requests"]}
-    assert told(older, newer) == ""
+    assert reported(older, newer) == ""
     older["total"] = {**older["total"], "failed": 400}
-    assert "another definition of latencies: those of one run include its failed requests" in told(
+    assert "another definition of latencies: those of one run include its failed requests" in reported(
         older, newer
     )
-    assert "another definition of latencies" in told(newer, older)
-    assert told(older, older) == ""
+    assert "another definition of latencies" in reported(newer, older)
+    assert reported(older, older) == ""
 
 
 def test_a_machine_is_known() -> None:

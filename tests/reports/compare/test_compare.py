@@ -187,14 +187,14 @@ def test_what_the_generators_were_late_is_no_difference_of_the_target() -> None:
         return load | {"health": load["health"] | {"lag": {"p50": 0.1, "p99": lag, "max": 2 * lag}}}
 
     before, after = load_part(60, 200, seed=1), load_part(60, 200, seed=2, slower=1.3)
-    told = compare_load.compare(late(before, 0.1), late(after, 0.1))
-    claimed = {claim["metric"] for claim in told["claims"]}
+    reported = compare_load.compare(late(before, 0.1), late(after, 0.1))
+    claimed = {claim["metric"] for claim in reported["claims"]}
     assert "p95" in claimed
-    assert told["grain"] == pytest.approx(0.2)
-    row = next(row for row in told["rows"] if row["metric"] == "p95" and row["function"] is None)
+    assert reported["grain"] == pytest.approx(0.2)
+    row = next(row for row in reported["rows"] if row["metric"] == "p95" and row["function"] is None)
     apart = row["after"] - row["before"]
-    told = compare_load.compare(late(before, apart), late(after, 0.1))
-    assert "p95" not in {claim["metric"] for claim in told["claims"] if claim["function"] is None}
+    reported = compare_load.compare(late(before, apart), late(after, 0.1))
+    assert "p95" not in {claim["metric"] for claim in reported["claims"] if claim["function"] is None}
 
 
 def test_a_slower_service_is_found_and_a_faster_one_too() -> None:
@@ -217,7 +217,7 @@ def test_what_matters_is_said_by_the_smallest_effect() -> None:
     assert compare_load.compare(fast, slow, min_effect=0.6)["claims"] == []
 
 
-def test_slow_seconds_in_a_row_tell_less_than_the_same_ones_scattered() -> None:
+def test_slow_seconds_in_a_row_count_less_than_the_same_ones_scattered() -> None:
     rng = np.random.default_rng(3)
 
     def error(levels: Any) -> float:
@@ -466,8 +466,8 @@ def test_an_index_lists_runs(runs: tuple[Path, Path], capsys: pytest.CaptureFixt
         "./a/report.html",
         "./b/report.html",
     }
-    for told in ("5 runs", "nonconformant", "Latency", "Rate served", "not JSON"):
-        assert told in page.text
+    for reported in ("5 runs", "nonconformant", "Latency", "Rate served", "not JSON"):
+        assert reported in page.text
     found, problems = find_runs(folder)
     assert [run.name for run in found][-1] == "load 2"
     assert len(problems) == 1

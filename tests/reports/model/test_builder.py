@@ -208,7 +208,7 @@ def test_verdicts(events: list[Event], verdicts: tuple[str, str], verdict: str, 
     assert exit_status(report) == status
 
 
-def test_every_rule_has_its_entry_and_the_header_is_kept() -> None:
+def test_every_rule_has_its_entry_and_the_header_is_retained() -> None:
     report = report_of(header(), END)
     assert [rule["id"] for rule in report["rules"]] == ["ENV-1", "ENV-8"]
     assert rule_of(report, "ENV-1")["reason"] == "no test of this run judged it"
@@ -357,7 +357,7 @@ def test_a_log_without_a_run_is_refused() -> None:
         build([END])
 
 
-def test_exchanges_are_not_kept() -> None:
+def test_exchanges_are_not_retained() -> None:
     import tracemalloc
 
     def events(count: int) -> Iterator[Event]:
@@ -428,7 +428,7 @@ COVERAGE: Event = {
 }
 
 
-def test_the_coverage_of_generated_data_is_kept_as_it_was_told() -> None:
+def test_the_coverage_of_generated_data_is_retained_as_it_was_reported() -> None:
     assert report_of(header(), ALL, END)["coverage"] is None
     report = report_of(header(), ALL, COVERAGE | {"at": 3.0}, END)
     assert report["coverage"] == {"functions": COVERAGE["functions"]}

@@ -91,7 +91,7 @@ def test_a_new_log_replaces_the_old_unless_it_appends(tmp_path: Path) -> None:
         assert len(list(read_events(log.path))) == count
 
 
-def test_a_full_disk_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = RunLog(tmp_path)
     log.write(event_of(header()))
     written = log.path.read_bytes()
@@ -139,7 +139,7 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path, lost: int) -> 
     assert (report["verdict"], report["interrupted"]) == ("nonconformant", lost != 1)
 
 
-def test_a_broken_line_in_the_middle_is_told(tmp_path: Path) -> None:
+def test_a_broken_line_in_the_middle_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text(json.dumps(header()) + '\n{"event": \n' + json.dumps(END) + "\n")
     with pytest.raises(LogError, match="line 2: not JSON"):

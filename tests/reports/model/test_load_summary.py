@@ -197,13 +197,13 @@ def test_generator_that_was_the_bottleneck_says_nothing() -> None:
 
 
 def test_broken_rule_fails_whatever_the_generator_was() -> None:
-    told = finding("ENV-5", "course.find", "blank", count=1)
+    reported = finding("ENV-5", "course.find", "blank", count=1)
     end = load_end(
         health=health("too late"),
         rules={"ENV-5": {"judged": 600, "broken": 40}},
         findings=[{"rule": "ENV-5", "function": "course.find", "kind": "blank", "count": 40}],
     )
-    report = of(a_load(), a_second(0), told, end, END)
+    report = of(a_load(), a_second(0), reported, end, END)
     assert (report["verdict"], exit_status(report)) == ("nonconformant", 1)
     rule = next(rule for rule in report["rules"] if rule["id"] == "ENV-5")
     assert (rule["verdict"], rule["judged"], rule["findings"][0]["count"]) == ("fail", 600, 40)
@@ -322,7 +322,7 @@ seconds = st.builds(
     ),
 )
 marks = st.builds(
-    lambda at, kind, told: {"event": "mark", "at": at, "kind": kind, "text": told}, share, text, text
+    lambda at, kind, reported: {"event": "mark", "at": at, "kind": kind, "text": reported}, share, text, text
 )
 ends = st.builds(
     load_end,

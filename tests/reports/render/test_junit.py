@@ -116,10 +116,10 @@ def test_an_unreachable_target_is_no_green_build() -> None:
     assert root.get("errors") == "6"
 
 
-def test_the_properties_tell_the_run() -> None:
+def test_the_properties_report_the_run() -> None:
     root = document(header(), ALL, END)
-    told = {p.get("name"): p.get("value") for p in root.iter("property")}
-    assert told == {
+    reported = {p.get("name"): p.get("value") for p in root.iter("property")}
+    assert reported == {
         "target": "https://t-api.example/api/",
         "environment": "test",
         "seed": "7",

@@ -66,8 +66,14 @@ def test_it_says_what_a_run_came_to() -> None:
     assert text.startswith("## ❌ nonconformant\n")
     seen = shown(text)
     assert "ENV-5 Title of ENV-5" in seen.replace("❌ ", "")
-    for told in ("course.read", "came back 3/3", "not judged: PAG-1", "error: could not be set up", "a note"):
-        assert told in seen, told
+    for reported in (
+        "course.read",
+        "came back 3/3",
+        "not judged: PAG-1",
+        "error: could not be set up",
+        "a note",
+    ):
+        assert reported in seen, reported
     assert "ENV-6" not in seen  # it is waived
 
 

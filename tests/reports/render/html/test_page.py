@@ -68,8 +68,8 @@ def test_a_page_says_what_a_run_came_to() -> None:
     for rule in report["rules"]:
         assert rule["id"] in page.ids
         assert rule["title"] in page.text
-    for told in ("came back 1/4", "intermittent", "never accepted", "refused with 403", "a note"):
-        assert told in page.text
+    for reported in ("came back 1/4", "intermittent", "never accepted", "refused with 403", "a note"):
+        assert reported in page.text
     assert "conform replay cases/ENV-5-course.read-00000000.json" in page.text
     assert "conform check --target https://t-api.example/api/ --seed 7 --rule ENV-5" in page.text
     assert '[users.owner]\nuser = "owner@example.com"' in page.text

@@ -186,7 +186,7 @@ def test_axe_finds_nothing_grave_in_loads(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_chart_tells_its_values(chrome: Browser, files: dict[str, Path]) -> None:
+def test_a_chart_reports_its_values(chrome: Browser, files: dict[str, Path]) -> None:
     with Opened(chrome, files["load"], viewport={"width": 1280, "height": 900}) as page:
         chart = page.locator(".chart", has_text="Latency over time")
         plot = chart.locator("svg.plot")
@@ -194,11 +194,11 @@ def test_a_chart_tells_its_values(chrome: Browser, files: dict[str, Path]) -> No
         box = plot.bounding_box()
         assert box is not None
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        told = chart.locator(".readout").inner_text()
-        at = int(told.split(" s:")[0])
+        reported = chart.locator(".readout").inner_text()
+        at = int(reported.split(" s:")[0])
         assert 10 < at < 30
         second = LOADS[1]["load"]["series"][at]
-        assert f"p99 {loads.milliseconds(second['p99'])}" in told
+        assert f"p99 {loads.milliseconds(second['p99'])}" in reported
         plot.focus()
         page.keyboard.press("ArrowRight")
         assert chart.locator(".readout").inner_text().startswith(f"{at + 1} s: ")

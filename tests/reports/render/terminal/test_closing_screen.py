@@ -125,7 +125,7 @@ def test_reasons_stand_there_once_with_the_lines_to_add() -> None:
     )
 
 
-def test_the_footer_tells_the_run(tmp_path: Path) -> None:
+def test_the_footer_reports_the_run(tmp_path: Path) -> None:
     text = screen(*a_run(), folder=Path("reports/runs/x"))
     for line in (
         "  report     reports/runs/x/report.json",

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 
-__all__ = ["ODDITIES", "Taken", "numbered", "odd"]
+__all__ = ["EDGE_CASES", "Taken", "numbered", "unusual"]
 
 
 class Taken:
@@ -75,59 +75,59 @@ def _chunked(body: bytes, draw: random.Random) -> bytes:
     return b"".join([*out, b"0\r\n", b"X-Trailer: 1\r\n" if draw.random() < 0.3 else b"", b"\r\n"])
 
 
-Oddity = Callable[[Taken, int, bytes], bool]
+EdgeCase = Callable[[Taken, int, bytes], bool]
 #: By name: answers one request somehow; returns whether the connection goes on.
-ODDITIES: dict[str, Oddity] = {}
+EDGE_CASES: dict[str, EdgeCase] = {}
 
 
-def oddity(function: Oddity) -> Oddity:
-    ODDITIES[function.__name__] = function
+def edge_case(function: EdgeCase) -> EdgeCase:
+    EDGE_CASES[function.__name__] = function
     return function
 
 
-@oddity
+@edge_case
 def right(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(_plain(body))
     return True
 
 
-@oddity
+@edge_case
 def chunked(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(_chunked(body, taken.draw))
     return True
 
 
-@oddity
+@edge_case
 def announced(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + _plain(body))
     return True
 
 
-@oddity
-def closing_as_told(taken: Taken, number: int, body: bytes) -> bool:
+@edge_case
+def closing_as_reported(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(_plain(body, b"Connection: close"))
     return False
 
 
-@oddity
+@edge_case
 def closing_untold(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(_plain(body))
     return False
 
 
-@oddity
+@edge_case
 def to_the_end(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(b"HTTP/1.1 200 OK\r\n\r\n" + body)
     return False
 
 
-@oddity
+@edge_case
 def silent(taken: Taken, number: int, body: bytes) -> bool:
     time.sleep(0.4)
     return False
 
 
-@oddity
+@edge_case
 def late(taken: Taken, number: int, body: bytes) -> bool:
     """Answer when nobody waits any more: the next request on this connection must not get it."""
     time.sleep(0.35)
@@ -135,27 +135,27 @@ def late(taken: Taken, number: int, body: bytes) -> bool:
     return True
 
 
-@oddity
+@edge_case
 def cut(taken: Taken, number: int, body: bytes) -> bool:
     whole = _plain(body)
     taken.say(whole[: taken.draw.randrange(len(whole))])
     return False
 
 
-@oddity
+@edge_case
 def cut_chunks(taken: Taken, number: int, body: bytes) -> bool:
     whole = _chunked(body, taken.draw)
     taken.say(whole[: taken.draw.randrange(len(whole) - 1)])
     return False
 
 
-@oddity
+@edge_case
 def resetting(taken: Taken, number: int, body: bytes) -> bool:
     taken.reset()
     return False
 
 
-@oddity
+@edge_case
 def resetting_midway(taken: Taken, number: int, body: bytes) -> bool:
     whole = _plain(body)
     taken.socket.sendall(whole[: taken.draw.randrange(len(whole))])
@@ -163,44 +163,44 @@ def resetting_midway(taken: Taken, number: int, body: bytes) -> bool:
     return False
 
 
-@oddity
+@edge_case
 def garbage(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(taken.draw.randbytes(taken.draw.randrange(1, 400)))
     return True
 
 
-@oddity
+@edge_case
 def two_lengths(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(_plain(body, b"Content-Length: 5"))
     return True
 
 
-@oddity
+@edge_case
 def length_and_chunks(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(_plain(body, b"Transfer-Encoding: chunked"))
     return True
 
 
-@oddity
+@edge_case
 def bare_line_feeds(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(_plain(body).replace(b"\r\n", b"\n"))
     return False
 
 
-@oddity
+@edge_case
 def answering_twice(taken: Taken, number: int, body: bytes) -> bool:
     """Send a second answer right behind the first: it belongs to nobody."""
     taken.socket.sendall(_plain(body) + _plain(numbered(-1)))
     return True
 
 
-@oddity
+@edge_case
 def too_long_a_chunk(taken: Taken, number: int, body: bytes) -> bool:
     taken.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n" + body + b"\r\n0\r\n\r\n")
     return True
 
 
-def odd(seed: int, names: tuple[str, ...] = tuple(ODDITIES)) -> Callable[[socket.socket], None]:
+def unusual(seed: int, names: tuple[str, ...] = tuple(EDGE_CASES)) -> Callable[[socket.socket], None]:
     """Return a script for connections: each answers some requests rightly and others in one of these ways."""
     connections = count()
 
@@ -209,7 +209,7 @@ def odd(seed: int, names: tuple[str, ...] = tuple(ODDITIES)) -> Callable[[socket
         talk = Taken(taken, draw)
         while (number := talk.number()) is not None:
             name = "right" if draw.random() < 0.5 else draw.choice(names)
-            if not ODDITIES[name](talk, number, numbered(number, draw.choice((0, 10, 3000, 200_000)))):
+            if not EDGE_CASES[name](talk, number, numbered(number, draw.choice((0, 10, 3000, 200_000)))):
                 return
 
     return script
