@@ -1,6 +1,6 @@
 """Settings of all the suite's own tests.
 
-What Hypothesis draws is the same each time, Ctrl-C is heard, and nothing stays behind in the temporary folder.
+Hypothesis draws the same values in each run, Ctrl-C is handled, and the temporary folder is empty at the end.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Machines differ in speed, and a test that fails at random tells whoever meets it nothing.
+# Machines differ in speed, and a test that fails at random informs nobody.
 settings.register_profile(
     "tests", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tests")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in the background deaf to it, and what the tests start would inherit that.
+    # A shell ignores it for background jobs, and processes that the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A request that the suite itself must not have tried to send is a crash here, and "not judged" elsewhere.
+# A request that the suite must not send is a crash here, and "not judged" elsewhere.
 os.environ["CONFORM_UNOWNED_IS_A_CRASH"] = "1"
 
 _TEMPORARY = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the tests, and what they start, a folder for temporary files that nobody else writes to."""
+    """Create a folder for the temporary files of the tests and of the processes that they start."""
     if hasattr(config, "workerinput"):
-        return  # one of pytest-xdist's, which has it from the process that started it
+        return  # a worker of pytest-xdist inherits the folder
     # pytest's own folders stay where they are looked for.
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     folder = config.stash[_TEMPORARY] = Path(tempfile.mkdtemp(prefix="conform-tests-"))
@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """See that whatever the tests started has removed what it made there."""
+    """Fail the run if a process has left files in the folder for temporary files."""
     folder = session.config.stash.get(_TEMPORARY, None)
     if folder is None:
         return
@@ -57,9 +57,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each process a half of the tests, and of the other's what is left when it is done with its own.
+    """Give each process a contiguous share of the tests, and let it steal from others when its own are done.
 
-    So a file's servers, browsers and compiled schemas are made once, and nobody waits at the end.
+    Servers, browsers and compiled schemas of a file are then created once, and no process waits at the end.
     """
     from xdist.scheduler import WorkStealingScheduling
 

@@ -1,7 +1,7 @@
 """The files in `.ci/` for CI servers: validated against their schemas, and their shell steps run as they are.
 
 Only the installation is not what it is there: `python3 -m venv` makes a folder whose `pip` writes down what it was
-told and whose `conform` is this one.
+reported and whose `conform` is this one.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def test_action_keeps_the_status_and_shows_what_it_is_about(
     reported = done["Run"].stderr
     assert "::error title=PAG-7 " in reported
     assert "::group::" in reported
-    # What the screen says is kept from being a command, and the word for its end is no one's to guess.
+    # Text of the screen must not be read as a command. The word that ends this is random.
     stop = re.search(r"^::stop-commands::(\w{32})$", done["Run"].stdout, re.M)
     assert stop is not None
     assert done["Run"].stdout.rstrip().endswith(f"::{stop[1]}::")
@@ -220,7 +220,7 @@ def test_jenkins_stage_keeps_the_status(broken: str, job: dict[str, str], tmp_pa
     assert list(tmp_path.glob(retained))
 
 
-# --- container and cluster, as far as they can be told without an engine
+# --- container and cluster, as far as they can be checked without an engine
 
 
 def test_container_has_all_of_it_and_no_rights() -> None:

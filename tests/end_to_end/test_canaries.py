@@ -1,7 +1,7 @@
 """No output contains a secret: planted in the profile, the environment, and the target's answers.
 
-The target repeats passwords and sessions in its error messages. What each command prints and writes, to its end or to
-whatever end it comes to, is searched for all of them, in every spelling.
+The target repeats passwords and sessions in its error messages. The output and the files of each command are searched
+for every spelling of them, also after a command was interrupted.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from tests.support.judging import serving
 from tests.support.recording import PROFILE, Recorder, command, ran, recording, until
 from tests.support.signalling import limits_file_size
 
-#: Told by the environment. The first is what a gateway before the target asks for in a header; the second opens the
-#: account, and the third signs key logins.
+#: Secrets of the environment: a header that a gateway before the target requires, a password, and a key that signs
+#: logins.
 PLANTED = {
     "GATE_CANARY": 'gate/canary+81722 "quoted"é',
     "OWNER_CANARY": "Correct-Horse-7-owner",
     "KEY_CANARY": "owner-private-key-4c1f9a",
 }
-#: Written in the profile itself.
+#: Secrets in the profile itself.
 WRITTEN = ("Battery-Staple-8-peer", "Quiet-Harbour-9-admin")
-#: Typed.
+#: A password that is typed on the command line.
 TYPED = "Wrong-Canary-55"
 CHECK = ("--budget", "quick", "--seed", "7", "--for", "1s", "--rule", "AUT-2", "--rule", "COD-10")
 LOAD = ("--rate", "40/s", "--duration", "3s", "--no-calibration")
@@ -50,13 +50,13 @@ def target() -> Iterator[Recorder]:
 
 @pytest.fixture(autouse=True)
 def _anew(target: Recorder) -> None:
-    """Forget the sessions of before: to whom they were not given, they are no secret that one could know."""
+    """Forget the sessions of earlier tests, which this test's command never received."""
     target.answered.clear()
 
 
 @pytest.fixture
 def here(target: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a profile whose secrets come from the environment, some of them."""
+    """Return a folder with a profile, some of whose secrets come from the environment."""
     for name, value in PLANTED.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "coursio.openrpc.json").write_bytes((PROFILE.parent / "coursio.openrpc.json").read_bytes())
@@ -71,11 +71,11 @@ def here(target: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def spellings(secret: str) -> set[str]:
-    """Return a secret as it may stand in a text, for whoever wants to read it there."""
+    """Return the forms in which a text may contain a secret."""
     plain = secret.encode()
     found = {secret, quote(secret, safe=""), quote_plus(secret), plain.hex()}
     found |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    # In the middle of something else, too: without what its neighbours have a part in.
+    # Base64 of a longer text has the secret at one of three offsets, without the characters shared with neighbours.
     for before in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             text = encode(b"\0" * before + plain).decode().rstrip("=")
@@ -84,7 +84,7 @@ def spellings(secret: str) -> set[str]:
 
 
 def assert_retained(folder: Path, target: Recorder, *reported: str) -> None:
-    """Nothing told, and no file written, holds a secret."""
+    """Assert that no output and no written file contains a secret."""
     secrets = {*PLANTED.values(), *WRITTEN, TYPED, *target.sessions}
     assert target.sessions, "nobody signed in"
     texts = {f"output {number}": text for number, text in enumerate(reported)}

@@ -163,7 +163,7 @@ WRONG = [
     ([], "VERB"),
 ]
 
-#: Of an unwritable folder the suites tell, which pytest runs; and one other is seen to end a process.
+#: Mistakes that are tried in a process of their own: one is found by the suites, which pytest runs.
 IN_A_PROCESS = ("a-file", "FOO")
 
 

@@ -46,7 +46,7 @@ STOP: Event = {"event": "interrupted"}
 GOOD = [judged(ENV_1=5, PAG_2=5)]
 BAD = [*GOOD, finding("PAG-2")]
 DOWN = [error("the target does not answer: refused")]
-HELD = [a_load(), *map(a_second, range(4)), load_end(an_slo())]
+PASSED = [a_load(), *map(a_second, range(4)), load_end(an_slo())]
 MISSED = [a_load(), *map(a_second, range(4)), load_end(an_slo("fail"))]
 OPEN = [a_load(), *map(a_second, range(4)), load_end(an_slo("not judged"))]
 BROKEN = [a_load(), a_second(0), load_end(an_slo(), rules={"ENV-1": {"judged": 800, "broken": 3}})]
@@ -63,8 +63,8 @@ def verified(check: list[Event], load: list[Event], end: Event = END) -> dict[st
 @pytest.mark.parametrize(
     ("check", "load", "status", "reason"),
     [
-        pytest.param(GOOD, HELD, 0, "1 SLO held", id="both pass"),
-        pytest.param(BAD, HELD, 1, "1 must rule failed (PAG-2)", id="a rule fails"),
+        pytest.param(GOOD, PASSED, 0, "1 SLO held", id="both pass"),
+        pytest.param(BAD, PASSED, 1, "1 must rule failed (PAG-2)", id="a rule fails"),
         pytest.param(GOOD, MISSED, 1, "1 SLO of 1 missed", id="an SLO is missed"),
         pytest.param(BAD, MISSED, 1, "PAG-2); 1 SLO of 1 missed", id="both fail"),
         pytest.param(GOOD, BROKEN, 1, "1 must rule failed (ENV-1)", id="a rule breaks under load"),
@@ -73,8 +73,10 @@ def verified(check: list[Event], load: list[Event], end: Event = END) -> dict[st
         ),
         pytest.param(DOWN, MISSED, 1, "the check could not be judged", id="a missed SLO, and no check"),
         pytest.param(GOOD, OPEN, 3, "the load could not be judged", id="no load"),
-        pytest.param([], HELD, 3, "the check could not be judged: nothing could", id="the load is no check"),
-        pytest.param(DOWN, HELD, 3, "the check could not be judged", id="no check"),
+        pytest.param(
+            [], PASSED, 3, "the check could not be judged: nothing could", id="the load is no check"
+        ),
+        pytest.param(DOWN, PASSED, 3, "the check could not be judged", id="no check"),
         pytest.param(DOWN, REFUSED, 3, "the load could not be judged: the load was refused", id="neither"),
         pytest.param(GOOD, [], 3, "it did not begin", id="the load did not begin"),
         pytest.param([*BAD, STOP], [], 130, "PAG-2", id="interrupted in the check, after a finding"),
@@ -98,7 +100,7 @@ def test_each_phase_says_what_it_came_to() -> None:
     assert b"<dt>Load</dt>" in html.render(report)
     assert verified(GOOD, BROKEN)["phases"][1]["verdict"] == "nonconformant"
     assert verified(GOOD, BROKEN)["phases"][0]["verdict"] == "conformant"
-    # A log that ends in the middle of the check has no end to tell of.
+    # A log that ends in the middle of the check reports no end.
     cut = build(iter([HEAD, CHECK, *GOOD]))
     validate(cut)
     assert exit_status(cut) == 130
@@ -106,7 +108,7 @@ def test_each_phase_says_what_it_came_to() -> None:
 
 
 def test_a_finding_is_judged_again_without_the_load() -> None:
-    text = screen.render(verified(BAD, HELD), color=False)
+    text = screen.render(verified(BAD, PASSED), color=False)
     assert "conform check --seed 7 --rule PAG-2" in text
 
 
@@ -214,14 +216,14 @@ def test_build_is_what_the_target_reports_and_no_more() -> None:
             "failure": "closed",
         },
     ]
-    report = verified([*reported, *GOOD], HELD)
+    report = verified([*reported, *GOOD], PASSED)
     assert report["build"] == {
         "server": ["edge/1", "edge/2"],
         "x-app-version": ["4.2.1"],
         "health.check /version": ["4.2"],
         "health.check /api/build": ["118"],
     }
-    assert verified(GOOD, HELD)["build"] is None
+    assert verified(GOOD, PASSED)["build"] is None
 
 
 def test_statement_says_what_the_report_says() -> None:

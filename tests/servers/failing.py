@@ -108,7 +108,7 @@ async def _serve(mode: str, port: int, parent: bool) -> None:
 
 
 def main() -> None:
-    """Serve until told to end."""
+    """Serve until a signal ends it."""
     parser: argparse.ArgumentParser = options("a server that fails fast")
     parser.add_argument("--mode", choices=ALL_MODES, required=True)
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """A server that answers in 1 ms, but freezes for 1 s in every 10 s, as one does whose database fails over.
 
 While it is frozen it takes connections and requests, and answers none. When the freeze ends, it gives all that it owes
-in one pass, in the order in which it was asked, which is a matter of 10 µs each: how many have piled up hardly tells.
+in one pass, in the order in which it was asked, 10 µs each: the length of the queue hardly matters.
 So it works on file descriptors, with bytes that are ready. The first request starts its clock; it freezes from 4.5 s to
 5.5 s, from 14.5 s to 15.5 s and so on, so that what any generator should have seen in whole tens of seconds follows
 from arithmetic. It gives one answer, an envelope without rows, to whatever it is asked. When it ends, it says in one
@@ -27,7 +27,7 @@ _REPLY = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
     b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
 ) + ANSWER
-#: Of how many answers the moments are kept.
+#: Answers whose times are retained.
 REMEMBERED = 20_000
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
 
@@ -169,7 +169,7 @@ def _request(data: bytes) -> int | None:
 
 
 def main() -> None:
-    """Serve until told to end."""
+    """Serve until a signal ends it."""
     parser: argparse.ArgumentParser = options("a server that freezes for 1 s in every 10 s")
     args = parser.parse_args()
     server = Freezing(args.port)

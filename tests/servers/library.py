@@ -1,4 +1,4 @@
-"""A lending library: another domain, another style, every rule kept.
+"""A lending library: another domain, another style, every rule obeyed.
 
 What a target may choose is chosen otherwise than usual. Another user's object → 403, an unknown book → 400,
 an unknown shelf or loan → 403, destroying what was destroyed → 403, a public function with an unknown token
@@ -159,7 +159,7 @@ class Call:
 
 
 def digest(text: str) -> bytes:
-    """A pass phrase as it is kept."""
+    """Return a pass phrase as it is stored."""
     return hashlib.sha256(b"library:" + text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -1423,7 +1423,7 @@ def serving(place: Path, defect: str | None) -> Iterator[launch.Ready]:
 
 
 def main() -> None:
-    """Serve until told to end."""
+    """Serve until a signal ends it."""
     parser = launch.options("A lending library that keeps the protocol, or has one known defect.")
     parser.add_argument("--defect", choices=sorted(DEFECTS), default=None)
     arguments = parser.parse_args()

@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve until told to end."""
+    """Serve until a signal ends it."""
     arguments = launch.options("A web server without the protocol.").parse_args()
     server = ThreadingHTTPServer(("127.0.0.1", arguments.port), Handler)
     server.daemon_threads = True

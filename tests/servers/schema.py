@@ -71,7 +71,7 @@ def parse(text: str, *, duplicates: bool = False) -> Any:
 
 
 def exact(value: Any) -> bool:
-    """Whether a number can be kept as it was written."""
+    """Return whether a number can be stored as it was written."""
     if not isinstance(value, Written):
         return True
     if not math.isfinite(value):
@@ -284,7 +284,7 @@ def _object(value: dict[str, Any], schema: dict[str, Any], root: dict[str, Any])
 
 
 def settle(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
-    """A valid value as it is kept: integers as int, other numbers as float."""
+    """Return a valid value as it is stored: integers as int, other numbers as float."""
     schema = resolve(schema, root)
     if isinstance(value, list):
         return [settle(item, schema.get("items", {}), root) for item in value]
@@ -301,7 +301,7 @@ def settle(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
 
 
 def storable(value: Any) -> bool:
-    """Whether every text in the value can be kept: no U+0000, no half of a surrogate pair."""
+    """Return whether every text in the value can be stored: no U+0000, no half of a surrogate pair."""
     if isinstance(value, str):
         return UNSTORABLE.search(value) is None
     if isinstance(value, list):

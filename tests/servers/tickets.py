@@ -1,10 +1,10 @@
-"""A support desk on asyncio streams: four functions, one role, every must kept, some shoulds broken.
+"""A support desk on asyncio streams: four functions, one role, every must obeyed, some shoulds broken.
 
 There is no logout, no key login, no whoami; a ticket cannot be changed or deleted. The endpoints lie at the
 root. The `data` of opening and showing a ticket is an array. A trailing slash and another case of an
 endpoint are the same endpoint, undeclared members of `data` are ignored, the last of two equal member names
 counts, 1.0 and null are taken for `pageStart` and `pageLength`, a ticket that is another's is 404, U+0000
-and unpaired surrogates are kept. A PIN is digits only, so that another case of it is the same PIN.
+and unpaired surrogates are stored. A PIN is digits only, so that another case of it is the same PIN.
 
 Broken, and nothing else (`BREAKS`):
 
@@ -13,7 +13,7 @@ Broken, and nothing else (`BREAKS`):
 - ENV-9: each response has `took`, in milliseconds.
 - COD-9: data is validated before the session.
 - AUT-7: a public function with an unknown token is 403.
-- AUT-12: an unknown user and a wrong PIN are told apart.
+- AUT-12: an unknown user and a wrong PIN are distinguished.
 - SEC-5: responses are cacheable, and without `nosniff`.
 """
 
@@ -456,7 +456,7 @@ class Wire:
 
 
 async def run(port: int, dir_: Any, *, parent: bool) -> None:
-    """Serve until told to end."""
+    """Serve until a signal ends it."""
     desk = Desk()
     done = asyncio.Event()
     loop = asyncio.get_running_loop()

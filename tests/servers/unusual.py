@@ -206,10 +206,12 @@ def unusual(seed: int, names: tuple[str, ...] = tuple(EDGE_CASES)) -> Callable[[
 
     def script(taken: socket.socket) -> None:
         draw = random.Random(f"{seed} {next(connections)}")
-        talk = Taken(taken, draw)
-        while (number := talk.number()) is not None:
+        connection = Taken(taken, draw)
+        while (number := connection.number()) is not None:
             name = "right" if draw.random() < 0.5 else draw.choice(names)
-            if not EDGE_CASES[name](talk, number, numbered(number, draw.choice((0, 10, 3000, 200_000)))):
+            if not EDGE_CASES[name](
+                connection, number, numbered(number, draw.choice((0, 10, 3000, 200_000)))
+            ):
                 return
 
     return script

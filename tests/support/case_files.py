@@ -19,7 +19,7 @@ OBJECT = {"$object": {"kind": "course", "of": "owner", "name": "course1"}}
 
 
 def opened(url: str, **options: Any) -> Run:
-    """Return a run on a server, without any conversation."""
+    """Return a run on a server, without any test."""
     harness = Harness.prepare(Request(target=url, profile=PROFILE, seed=7))
     harness.connect()
     return Run(

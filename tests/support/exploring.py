@@ -96,7 +96,7 @@ def exploring(*arguments: str) -> Iterator[Explore]:
 
 @dataclass
 class Target:
-    """A target that answers what it is told to, and keeps the bytes of each request."""
+    """A target that gives a fixed answer and retains the bytes of each request."""
 
     answer: bytes = b'{"isError":true,"errMsg":"no","data":null}'
     status: str = "400 Bad Request"

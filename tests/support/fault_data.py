@@ -87,7 +87,7 @@ def at(value: Any, path: str) -> Any:
 
 
 def came_back(desk: Desk, function: str, text: str, path: str) -> str:
-    """Make an object of JSON text as it stands, read it, and tell how one value came back."""
+    """Make an object of JSON text as it stands, read it, and return how one value came back."""
     entity, _, method = function.partition(".")
     reply = desk.raw(entity, f'{{"method":"{method}","data":{text}}}'.encode(), desk.token("owner"))
     if reply.status != 200:

@@ -131,7 +131,7 @@ class Desk:
 
 
 def is_envelope(reply: Reply) -> bool:
-    """Tell whether a body is the envelope."""
+    """Return whether a body is the envelope."""
     try:
         found = reply.envelope
     except ValueError:
@@ -140,7 +140,7 @@ def is_envelope(reply: Reply) -> bool:
 
 
 def is_answered(reply: Reply) -> bool:
-    """Tell whether an answer has a documented code and the envelope."""
+    """Return whether an answer has a documented code and the envelope."""
     return reply.status in DOCUMENTED and is_envelope(reply)
 
 

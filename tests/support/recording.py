@@ -1,4 +1,4 @@
-"""A recorder between a command and its target: it passes bytes on, retains them, and can delay some of them."""
+"""A recorder between a command and its target: it forwards bytes, retains them, and can delay them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.processes import Program, start
 from tests.support.signalling import obeys_signals
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-#: A process that takes longer than this hangs: on a busy machine all take many times as long as usual.
+#: Seconds after which a process hangs. On a busy machine all take many times as long as usual.
 MAX_SECONDS = 900
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
 
 
 class Recorder:
-    """Listens before a server. `delay` says for what is sent how many seconds it is held back."""
+    """Listens before a server. `delay` returns the seconds by which sent data is delayed."""
 
     def __init__(self, url: str, delay: Callable[[bytes], float] = lambda data: 0.0) -> None:
         self.behind = urlsplit(url)
@@ -81,7 +81,7 @@ class Recorder:
 
 @contextlib.contextmanager
 def recording(url: str, delay: Callable[[bytes], float] = lambda data: 0.0) -> Iterator[Recorder]:
-    """Stand between whoever calls and the server at this URL."""
+    """Record what passes between a client and the server at this URL."""
     recorder = Recorder(url, delay)
     try:
         yield recorder
@@ -105,7 +105,7 @@ def ran(*arguments: str | Path, cwd: Path, **options: Any) -> tuple[int, str, st
 def ran_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
     """Run `conform` in this process, as `ran` does in one of its own; for commands that run no suite tests.
 
-    It saves what a process needs to begin, which for a line about a mistake is all of the time.
+    It saves the start of a process, which takes most of the time of a usage error.
     """
     with (
         contextlib.chdir(cwd),
@@ -120,14 +120,14 @@ def ran_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
 
 
 def report_in(folder: Path) -> dict[str, Any]:
-    """Return the report in a folder, held against its schema."""
+    """Return the report in a folder, validated against its schema."""
     found: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
     validate(found)
     return found
 
 
 def until(done: Callable[[], object], seconds: float = 240) -> None:
-    """Wait until something is so."""
+    """Wait until `done` returns a true value; fail after `seconds`."""
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "waited in vain"

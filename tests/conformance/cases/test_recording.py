@@ -145,9 +145,9 @@ def test_what_is_expected_follows_from_the_finding(run: Run, ctx: TestContext) -
     assert neither is not None
     assert not neither.steps[0].expect
     # A pure rule is named where the exchange breaks it, and only there.
-    held = run.recorder.case(a_finding(exchange, rule="ENV-5", accepted=(404,)))
-    assert held is not None
-    assert held.steps[0].expect == Expect(status=(404,))
+    passed = run.recorder.case(a_finding(exchange, rule="ENV-5", accepted=(404,)))
+    assert passed is not None
+    assert passed.steps[0].expect == Expect(status=(404,))
 
 
 def test_talk_hands_on_what_was_accepted_and_the_steps(run: Run, ctx: TestContext) -> None:

@@ -293,7 +293,7 @@ def test_answers_stay_and_the_page_is_followed() -> None:
     assert "course.find sort" in changes.added
     assert "course.fresh" in changes.added
     assert any(line.startswith("course.find limit: required") for line in changes.changed)
-    # A parameter that went stays where a person has changed it, and is told.
+    # A removed parameter stays, and is reported, if a person has changed it.
     assert [param["name"] for param in method(merged, "course.read")["params"]] == ["key", "id"]
     assert {"course.read id", "course.drop", "course.gone"} == set(changes.removed)
     assert {each["name"] for each in merged["methods"]} == {"course.find", "course.read", "course.fresh"}
@@ -541,7 +541,7 @@ def test_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_compares_both_ways(
     change: Any, reported: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was changed by hand is told too, with the side that has it."""
+    """Report changes made by hand as well, with the side that has them."""
     source, out = tmp_path / "page.html", tmp_path / "made.json"
     rows = [row("query", required=True), row("sort")]
     source.write_text(page(course={"find": rows, "add": [row("title")]}), "utf-8")

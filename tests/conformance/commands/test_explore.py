@@ -1,4 +1,4 @@
-"""The server of `conform explore`: what it passes on, what it judges, what it never tells, and whom it refuses."""
+"""The server of `conform explore`: what it forwards and judges, which secrets it hides, and which clients it refuses."""
 
 from __future__ import annotations
 

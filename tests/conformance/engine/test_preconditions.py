@@ -1,4 +1,4 @@
-"""One cause is reported by one rule: what an answer says nothing about is not judged by it."""
+"""One cause is reported by one rule: a rule does not judge answers that say nothing about it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def named(call: Call) -> str:
 
 
 def limited(rate: int, *, header: bool) -> Change:
-    """So many requests a second, and 429 beyond."""
+    """Answer 429 to requests beyond `rate` in a second."""
     moments: list[float] = []
 
     def when(_: Call) -> Response | None:
@@ -71,7 +71,7 @@ def limited(rate: int, *, header: bool) -> Change:
 
 
 def every_nth(status: int, nth: int) -> Change:
-    """One request of so many is answered by a gateway."""
+    """Answer one request of `nth` as a gateway does."""
     numbers = itertools.count(1)
     return instead(lambda _: refusal(status) if next(numbers) % nth == 0 else None)
 
@@ -131,7 +131,7 @@ def test_who_asks_to_wait_is_waited_for(tmp_path: Path, monkeypatch: pytest.Monk
     assert judged["COD-3"] == judged["HTTP-3"] == "pass"
 
 
-#: Every test of this takes seconds, so most of them are left to thorough runs.
+#: The cases of the ordinary run. Each takes seconds.
 EACH_TIME = {(missing, "course.read"), (always_500, "course.find")}
 
 
@@ -155,7 +155,7 @@ def test_a_function_that_does_not_work_is_reported_once(
 
 @pytest.mark.parametrize("name", ["data.refused-change-half-kept", "data.unknown-prerequisite-half-kept"])
 def test_a_half_applied_change_is_laid_at_its_own_call(name: str, tmp_path: Path) -> None:
-    """And not at a later one that was refused for want of a session, which would read as a way around the login."""
+    """A later call that is refused without a session must not be blamed: it would read as a way around the login."""
     with serving_here(name) as (url, catalogue):
         report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=["DAT-7"])
     (rule,) = [rule for rule in report["rules"] if rule["id"] == "DAT-7"]
@@ -169,7 +169,7 @@ def test_a_half_applied_change_is_laid_at_its_own_call(name: str, tmp_path: Path
 
 
 def test_what_was_given_away_is_used_no_more(tmp_path: Path) -> None:
-    """A defect that spoils what it is tried on comes back each time it is confirmed."""
+    """Confirm a defect on a new object each time, since it makes an object unusable."""
     with serving_here("access.owner-on-update") as (url, catalogue):
         report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=["ACC-3"], budget="quick")
     findings = [finding for rule in report["rules"] for finding in rule["findings"]]
@@ -178,7 +178,7 @@ def test_what_was_given_away_is_used_no_more(tmp_path: Path) -> None:
 
 
 def public_logout(service: Service) -> Service:
-    """Signing out needs no session, ends the one that the token names, and is content with any token."""
+    """Make logout need no session: it ends the session of the token, and accepts any token."""
     declared = service.functions["auth.logout"]
     declared.auth = "none"
 

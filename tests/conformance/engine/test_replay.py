@@ -87,7 +87,7 @@ def test_what_a_check_finds_differs_there_and_not_elsewhere(
         assert files
         status, out, err = replayed(url, *files, cwd=tmp_path)
         assert (status, err) == (1, ""), out
-        # What several calls show together, no single answer can tell.
+        # A finding that several calls show together is in no single answer.
         there = [end.partition(":")[0] for end in ends(out).values()]
         assert there.count("still differs") > 0
         assert "as expected now" not in there

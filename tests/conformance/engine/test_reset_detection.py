@@ -1,4 +1,4 @@
-"""What a reset of the test environment is told by, and what is none."""
+"""A reset of the test environment is detected, and nothing else is taken for one."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ PAGE = {
     "type": "object",
     "properties": {"rows": {"type": "array", "items": ROW}, "total": {"type": "integer"}},
 }
-#: In each of these, one thing is changed at a time.
+#: Changes to a valid catalogue, one member at a time.
 METHODS: dict[str, dict[str, Any]] = {
     "note.add": {
         "params": [{"name": "title", "schema": {"type": "string"}}],

@@ -1,4 +1,4 @@
-"""The client sends exactly what it is told, uses connections again where it may, and invents nothing."""
+"""The client sends the bytes it is given, reuses connections where it may, and adds nothing."""
 
 from __future__ import annotations
 
@@ -452,7 +452,7 @@ def test_ipv6() -> None:
     assert f"Host: [::1]:{served.port}\r\n".encode() in served.requests[0]
 
 
-# What an exchange is told
+# The properties of an exchange that the caller gives
 
 
 def test_what_the_exchange_carries() -> None:

@@ -73,7 +73,7 @@ def test_tls_with_the_profiles_ca(certificate: tuple[Path, Path]) -> None:
 
 
 class _Blamed(ssl.SSLSocket):
-    """Is told now and then, as any connection of a thread may be, what is wrong with another one."""
+    """A TLS connection that sometimes gets the error of another connection of its thread."""
 
     reads = 0
 
@@ -101,7 +101,7 @@ def test_errors_of_others_within_tls(certificate: tuple[Path, Path]) -> None:
 
 
 def test_what_is_no_tls_after_all(certificate: tuple[Path, Path]) -> None:
-    """An error of the connection's own comes again, and is told as it came first."""
+    """Report an error of the connection itself as it first occurred, also when it is repeated."""
 
     def script(taken: socket.socket) -> None:
         taken.recv(1000)

@@ -133,7 +133,7 @@ def exchange_with(
     login: bool = False,
 ) -> Exchange:
     whole = f"{before}{text}{after}"
-    held: dict[str, Any] = {
+    registered: dict[str, Any] = {
         "url": "http://h/api/x",
         "sent": b"{}",
         "came": b"{}",
@@ -143,16 +143,16 @@ def exchange_with(
     }
     wire = whole.encode("utf-8", "surrogatepass")
     if place in ("sent", "came"):
-        held[place] = wire
+        registered[place] = wire
     elif place in ("in", "out"):
-        held[place] = wire.decode("latin-1")
+        registered[place] = wire.decode("latin-1")
     elif place == "url":
-        held["url"] += f"?{whole}"
+        registered["url"] += f"?{whole}"
     else:
-        held["why"] = whole
-    request = Request("POST", held["url"], (("X-Note", held["out"]),), held["sent"])
-    response = Response(200, (("X-Note", held["in"]),), held["came"]) if place != "why" else None
-    failure = Failure("closed", held["why"]) if place == "why" else None
+        registered["why"] = whole
+    request = Request("POST", registered["url"], (("X-Note", registered["out"]),), registered["sent"])
+    response = Response(200, (("X-Note", registered["in"]),), registered["came"]) if place != "why" else None
+    failure = Failure("closed", registered["why"]) if place == "why" else None
     return Exchange(request, response, failure, secret_registry=secret_registry, login=login)
 
 

@@ -87,7 +87,7 @@ def test_pauses_hold_back_every_request_and_end_before_the_deadline() -> None:
     throttle = Throttle(clock=clock, sleep=clock.sleep)
     asks = response(429, ("Retry-After", "2"))
     assert throttle.pause(asks, until=140.0)
-    # What several calls at the same time are told is one pause.
+    # Several concurrent calls that are asked to wait are one pause.
     assert throttle.pause(asks, until=140.0)
     throttle.wait()
     assert clock.now == pytest.approx(102.05)

@@ -22,12 +22,12 @@ from load.engine.sender import ClosedLoopUser, Reply, Sender
 from load.metrics.aggregation import Aggregator
 from load.schedule import parsing
 
-# --- the clockwork ----------------------------------------------------------------------------------------------
+# --- the scheduler ----------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Taken:
-    """What a clockwork handed on, and what it dropped."""
+    """The arrivals that a scheduler passed on and dropped."""
 
     taken: list[tuple[float, float]] = field(default_factory=list)
     dropped: list[float] = field(default_factory=list)

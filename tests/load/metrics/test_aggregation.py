@@ -1,4 +1,4 @@
-"""The tally: whatever way rows are split, folded, sent and merged, the sums are the same, in constant memory."""
+"""The aggregator: however rows are split, aggregated, sent and merged, the sums are the same, in constant memory."""
 
 from __future__ import annotations
 

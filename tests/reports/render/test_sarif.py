@@ -1,4 +1,4 @@
-"""The SARIF of a run, held against the schema of SARIF 2.1.0 (as SchemaStore publishes it)."""
+"""The SARIF of a run, validated against the schema of SARIF 2.1.0 (as SchemaStore publishes it)."""
 
 from __future__ import annotations
 

@@ -333,7 +333,7 @@ def test_only_what_fails_the_gate_is_a_red_cross(fails: bool) -> None:
 
 def test_a_display_that_cannot_be_written_does_not_matter() -> None:
     with (
-        contextlib.suppress(OSError),  # what is held back is written again when the file is closed
+        contextlib.suppress(OSError),  # buffered text is written again when the file is closed
         Path("/dev/full").open("w") as full,
         Progress(1, file=full) as progress,
     ):
