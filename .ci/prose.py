@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 #: The folders and files whose words are checked.
-PRODUCT = ("conform.py", "conftest.py", "conformance/", "load/", "reports/", "fixtures/")
+CHECKED = ("conform.py", "conftest.py", "conformance/", "load/", "reports/", "fixtures/", "tests/")
 
 #: Words that no identifier, docstring or comment may have, with the standard term to use.
 BANNED = {
@@ -92,7 +92,7 @@ def tracked() -> list[Path]:
         names = [name for name in done.stdout.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
         names = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py")]
-    return [ROOT / name for name in sorted(names) if name.startswith(PRODUCT) and (ROOT / name).is_file()]
+    return [ROOT / name for name in sorted(names) if name.startswith(CHECKED) and (ROOT / name).is_file()]
 
 
 def words(text: str) -> Iterator[str]:

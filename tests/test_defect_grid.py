@@ -25,7 +25,7 @@ def every() -> list[Instance]:
 
 
 def test_templates_name_rules_that_exist() -> None:
-    assert {rule for entry in TEMPLATES.values() for rule in (*entry.tells, *entry.areas)} <= set(RULES)
+    assert {rule for entry in TEMPLATES.values() for rule in entry.rules} <= set(RULES)
 
 
 def test_every_template_has_places_and_every_place_a_name_of_its_own(every: list[Instance]) -> None:

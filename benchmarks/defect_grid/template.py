@@ -24,6 +24,11 @@ class Template:
     areas: tuple[str, ...]
     spots: Spots
 
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """All rules that may show the defect."""
+        return (*self.tells, *self.areas)
+
 
 @dataclass(frozen=True)
 class Instance:

@@ -137,7 +137,7 @@ NOTE = KindDeclaration(
 )
 
 
-def tally(kind: str) -> Any:
+def counter(kind: str) -> Any:
     """Return a function that counts the caller's own objects of a kind."""
 
     def count(engine: Engine, call: Call) -> int:
@@ -240,7 +240,7 @@ def domain() -> Domain:
         key_login="desk.signInByKey",
         handlers={
             "desk.bloodTypes": blood_types,
-            "patient.count": tally("patient"),
+            "patient.count": counter("patient"),
             "audit.totals": all_visits,
         },
     )

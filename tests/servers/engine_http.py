@@ -69,7 +69,7 @@ def serving(
 
 
 def main(domain: Callable[[], Domain], description: str) -> None:
-    """Serve a domain until told to end."""
+    """Serve a domain until it is ended."""
     arguments = launch.options(description).parse_args()
     server, ready = prepared(Engine(domain()), launch.folder(arguments.dir), arguments.port)
     launch.end_with(server.shutdown, parent=arguments.exit_with_parent)

@@ -198,7 +198,7 @@ def has_type(part: Document, name: str) -> bool:
 
 
 def shaped(value: Json, part: Document | None, root: Document) -> Json:
-    """Return a valid value as it is kept: integers as int, and no undeclared members of declared objects."""
+    """Return a valid value as it is stored: integers as int, and no undeclared members of declared objects."""
     part = schema.resolve(part or {}, root)
     if isinstance(value, list):
         return [shaped(item, part.get("items", {}), root) for item in value]

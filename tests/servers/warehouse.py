@@ -7,7 +7,7 @@ A bin is named with its depot. Receipts can neither be read one by one nor chang
 from __future__ import annotations
 
 from tests.servers import engine_http
-from tests.servers.clinic import QUERY, WHO, tally
+from tests.servers.clinic import QUERY, WHO, counter
 from tests.servers.declaring import (
     KindDeclaration,
     Schema,
@@ -238,7 +238,7 @@ def domain() -> Domain:
         logout="gate.leave",
         whoami="gate.self",
         signed_in=lambda token, user: {"session": {"key": token}, "name": user["name"]},
-        handlers={"unit.list": units, "order.count": tally("order"), "report.stock": stock_report},
+        handlers={"unit.list": units, "order.count": counter("order"), "report.stock": stock_report},
     )
 
 

@@ -1,4 +1,4 @@
-"""The server of `conform explore`: what it forwards and judges, which secrets it hides, and which clients it refuses."""
+"""The server of `conform explore`: what it forwards, judges and hides, and which clients it refuses."""
 
 from __future__ import annotations
 

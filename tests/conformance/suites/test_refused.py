@@ -59,13 +59,19 @@ def judged(target: Target, names: str, *, size: int = 6) -> tuple[bool, list[str
     return done, found
 
 
-REFUSED, KEPT, ACCEPTED, IDLE, WITHHELD = (400, False), (400, True), (200, True), (200, False), (None, False)
+REFUSED, STORES, ACCEPTED, IDLE, WITHHELD = (
+    (400, False),
+    (400, True),
+    (200, True),
+    (200, False),
+    (None, False),
+)
 
 
 @pytest.mark.parametrize("size", [2, 6])
 @pytest.mark.parametrize("names", ["abk", "kab", "kas", "sak", "ksw", "wks", "kis", "aksa"])
 def test_a_refused_call_that_changes_something_is_found(names: str, size: int) -> None:
-    target = Target({"a": REFUSED, "b": REFUSED, "k": KEPT, "s": ACCEPTED, "i": IDLE, "w": WITHHELD})
+    target = Target({"a": REFUSED, "b": REFUSED, "k": STORES, "s": ACCEPTED, "i": IDLE, "w": WITHHELD})
     done, found = judged(target, names, size=size)
     assert done
     assert [line for line in found if "refused for k" in line], found

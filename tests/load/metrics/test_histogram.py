@@ -105,7 +105,7 @@ def test_a_percentile_is_a_value_that_was_recorded_to_three_digits(
     found = filled(values).percentile(percentile)
     near = [value for value in values if value <= found <= max(value * 1.001, value)]
     assert near
-    # So many lie at or below it, and fewer below its cell.
+    # That share of the values lies at or below it, and a smaller share below its cell.
     assert sum(value <= found for value in values) >= len(values) * percentile / 100 - 1e-9
     assert found <= filled(values).max
 

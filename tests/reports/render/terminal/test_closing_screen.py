@@ -395,9 +395,9 @@ def test_a_bar_is_not_for_ci(monkeypatch: pytest.MonkeyPatch) -> None:
 def some_causes(most: int) -> list[Event]:
     """Return findings of so many rules; each is a cause by itself."""
     answer = {"status": 200, "headers": {}, "body": '{"isError":false,"data":{}}', "seconds": 0.1}
-    told = {"expected": "a text", "actual": "none", "count": 3, "response": answer}
+    members = {"expected": "a text", "actual": "none", "count": 3, "response": answer}
     return [
-        finding(f"{area}-{level}", "course.read", "blank", exchange=10 * number + level, **told)
+        finding(f"{area}-{level}", "course.read", "blank", exchange=10 * number + level, **members)
         for number, area in enumerate(AREAS)
         for level in range(1, 5)
     ][:most]
