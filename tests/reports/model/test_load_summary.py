@@ -173,7 +173,7 @@ def whole(*slos: dict[str, Any], **members: Any) -> dict[str, Any]:
 def test_all_slos_held() -> None:
     report = whole()
     assert (report["verdict"], exit_status(report)) == ("conformant", 0)
-    assert report["reason"].startswith("1 SLO passed on 600 requests")
+    assert report["reason"].startswith("1 SLO held on 600 requests")
     assert report["requests"] == 800
     assert {rule["id"]: rule["judged"] for rule in report["rules"]} == {"ENV-1": 800, "ENV-5": 3, "STA-1": 0}
 
@@ -243,10 +243,10 @@ def test_search(passed: tuple[bool | None, ...], result: float | None, status: i
         "text": "search 100/s to 400/s, 10 s each",
         "stop": "ends when …",
         "trials": [
-            {"rate": 100.0 * 2**place, "seconds": 10.0, "passed": each} for place, each in enumerate(passed)
+            {"rate": 100.0 * 2**place, "seconds": 10.0, "held": each} for place, each in enumerate(passed)
         ],
         "result": result,
-        "why": "100/s passed and 200/s did not",
+        "why": "100/s held and 200/s did not",
     }
     report = of(
         a_load(schedule=search), load_end(search=search, health=health("the last trial was too much")), END
@@ -254,7 +254,7 @@ def test_search(passed: tuple[bool | None, ...], result: float | None, status: i
     assert exit_status(report) == status
     assert report["load"]["schedule"] is None
     assert report["load"]["search"]["result"] == result
-    assert "passed" in render(report, color=False)
+    assert "held" in render(report, color=False)
 
 
 # --- a run that was killed ----------------------------------------------------------------------------------
@@ -435,12 +435,12 @@ def test_unfit_generator_has_no_slo_held_or_missed_on_any_page(verdict: str) -> 
     page, summary = html.render(report).decode(), markdown.render(report).decode()
     assert "not valid</span>" in page
     assert not re.search(
-        r"(passed|missed|pass|fail)</span>", page.partition("Objectives")[2].partition("</table>")[0]
+        r"(held|missed|pass|fail)</span>", page.partition("Objectives")[2].partition("</table>")[0]
     )
     assert "⚪ not valid" in summary
-    assert "passed" not in summary.partition("| SLO")[2].partition("\n\n")[0]
+    assert "held" not in summary.partition("| SLO")[2].partition("\n\n")[0]
     fit = html.render(whole(an_slo(verdict))).decode()
-    assert {"pass": "passed</span>", "fail": "missed</span>"}[verdict] in fit
+    assert {"pass": "held</span>", "fail": "missed</span>"}[verdict] in fit
 
 
 def test_line_merges_its_seconds() -> None:
