@@ -131,7 +131,7 @@ def judge(
         # A run of the command ends with its process; here many follow each other in one.
         payloads.clear_cache()
     report = build(events)
-    # The exchanges themselves are not kept: what the causes need of them was taken above.
+    # The exchanges themselves are not retained: what the causes need of them was taken above.
     report["causes"] = diagnose(report["rules"], knowledge)
     validate(report)
     problems = evidence.problems(events)
