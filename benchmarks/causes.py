@@ -147,10 +147,16 @@ def show_mend(before: Kept, after: Kept) -> None:
 
 def mend(stack: str, given: argparse.Namespace) -> None:
     """Check a stack's server, and once more for each of its switches, and print what goes."""
-    before = checked(stack, (), given)
+    before = _kept_before(stack, given) or checked(stack, (), given)
     show_stack(before)
     for switch in [] if given.unmended else given.mend or MENDS[stack]:
         show_mend(before, checked(stack, (switch,), given))
+
+
+def _kept_before(stack: str, given: argparse.Namespace) -> Kept | None:
+    """Return the kept run of a server with all its defects, where only the mended ones are asked for."""
+    runs = kept_in(given.keep) if given.only_mended else []
+    return next((run for run in runs if run.name == stack and not run.mended), None)
 
 
 def draw(names: Sequence[str], given: argparse.Namespace) -> Kept:
@@ -230,6 +236,9 @@ def main() -> None:
     options.add_argument("--stack", action="append", default=[], choices=sorted(MENDS))
     options.add_argument("--mend", action="append", default=[], help="this switch alone (repeatable)")
     options.add_argument("--unmended", action="store_true", help="only with all defects")
+    options.add_argument(
+        "--only-mended", action="store_true", help="without all defects from --keep's folder"
+    )
     options.add_argument("--rule", action="append", default=[], help="judge this rule alone (repeatable)")
     options.add_argument("--pairs", type=int, default=0, metavar="N")
     options.add_argument("--size", type=int, default=2, help="faults of one draw")

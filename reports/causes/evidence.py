@@ -159,6 +159,11 @@ class Knowledge:
             and calls.crashed >= MIN_DEAD_SHARE * calls.sent
         )
 
+    def succeeded(self, function: str) -> bool:
+        """Return whether a call of a function succeeded."""
+        calls = self._calls.get(function)
+        return calls is not None and calls.number > 0
+
     def needs_token(self, function: str) -> bool:
         """Return whether nearly all successful calls of a function had a token."""
         calls = self._calls.get(function)
@@ -309,6 +314,15 @@ class Evidence:
         return bool(self.named_statuses) and self.status not in self.named_statuses
 
     @cached_property
+    def any_answer(self) -> bool:
+        """Whether the finding says only that a call crashed: it leaves open whether the call is valid."""
+        return (
+            "below 500" in str(self.finding["expected"])
+            or {200, 400} <= self.named_statuses
+            or (self.status is not None and not self.named_statuses)
+        )
+
+    @cached_property
     def named_statuses(self) -> set[int]:
         """The statuses that the finding names as right."""
         expected = str(self.finding["expected"])
@@ -328,6 +342,16 @@ class Evidence:
         return frozenset(body) & set(PAGING_MEMBERS) if isinstance(body, dict) else frozenset()
 
     @cached_property
+    def is_json(self) -> bool:
+        """Whether the body of the request is JSON."""
+        request = self.finding["request"]
+        try:
+            _parse(request["body"] if request else "")
+        except ValueError:
+            return False
+        return True
+
+    @cached_property
     def null_data(self) -> bool:
         """Whether the data of the call is null."""
         request = self.finding["request"]
@@ -345,13 +369,25 @@ class Evidence:
             return Precondition.VALUES
         if request["verb"] != "POST":
             return Precondition.VERB
-        function = self.function
+        function = self._called or self.function
         if function is None or not _at_endpoint(request["url"], function):
             return Precondition.PATH
         headers = {name.lower(): str(value) for name, value in request["headers"].items()}
         if headers.get("content-type", "").lower() != "application/json":
             return Precondition.TYPE
         return self._of_body(function, request["body"], headers)
+
+    @cached_property
+    def _called(self) -> str | None:
+        """The function that the request calls, if it is one that has succeeded; the finding may be of another."""
+        request = self.finding["request"]
+        try:
+            body = _parse(request["body"])
+        except ValueError:
+            return None
+        method = body.get("method") if isinstance(body, dict) else None
+        called = f"{urlsplit(request['url']).path.rpartition('/')[2]}.{method}"
+        return called if isinstance(method, str) and self.knowledge.succeeded(called) else None
 
     def _of_body(self, function: str, text: str, headers: Mapping[str, str]) -> Precondition:
         if _CUT.search(text):
@@ -364,7 +400,7 @@ class Evidence:
             return Precondition.CALL
         if "." not in function or body["method"] != function.partition(".")[2]:
             return Precondition.METHOD
-        if self.named_statuses == {401} or ("token" not in headers and self.knowledge.needs_token(function)):
+        if self._lacks_session(function, headers):
             return Precondition.SESSION
         for name, value in body.items():
             # A lenient reader takes a member in another case for the member.
@@ -379,6 +415,11 @@ class Evidence:
         if not self.knowledge.is_usual(function, data or {}):
             return Precondition.SHAPE
         return Precondition.VALUES
+
+    def _lacks_session(self, function: str, headers: Mapping[str, str]) -> bool:
+        if self.knowledge.needs_token(function):
+            return "token" not in headers or self.named_statuses == {401}
+        return self.named_statuses == {401} and not self.knowledge.succeeded(function)
 
 
 class _Broken:

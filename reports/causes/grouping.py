@@ -19,6 +19,7 @@ Each step looks only at findings of its own kind, so a group does not depend on 
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
@@ -151,7 +152,10 @@ def _layers(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
     """Take what one layer decides, whichever way it was answered."""
     rest: list[Evidence] = []
     unchecked = any(
-        each.wrong_status and each.precondition is Precondition.DATA and each.answer is not Answer.REFUSAL
+        each.wrong_status
+        and each.precondition is Precondition.DATA
+        and each.answer is not Answer.REFUSAL
+        and not each.any_answer
         for each in left
     )
     for each in left:
@@ -159,6 +163,9 @@ def _layers(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
         if unchecked and layer is Precondition.SHAPE and each.null_data and each.answer in _CRASHES:
             # Data is used before it is looked at. Elsewhere null is to have no arguments.
             layer = Precondition.DATA
+        if layer is Precondition.DATA and each.any_answer and not unchecked:
+            rest.append(each)
+            continue
         # Another status than the right one may be that of every refusal.
         refused = layer is not Precondition.TYPE and each.answer is Answer.REFUSAL
         if each.wrong_status and layer in DECIDED_TOGETHER and not refused:
@@ -248,27 +255,38 @@ def _put_components(
         _put(groups, pattern, (*prefix, *key), members)
 
 
+#: Layers that pass a request on to a function, where it may crash as any call of it does.
+PASSED_ON = (Precondition.VERB, Precondition.DATA)
+
+
 def _crashes(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
-    """Take what ends in a status of 500 or above, or in no answer."""
+    """Take what ends in a status of 500 or above, or in no answer, where a refusal is expected."""
     rest: list[Evidence] = []
     functions: Units = defaultdict(list)
     for each in left:
-        reaches_function = each.precondition is Precondition.VERB and "below 500" in str(
-            each.finding["expected"]
-        )
-        if each.answer not in _CRASHES or not each.wrong_status or reaches_function:
+        passed_on = each.any_answer and each.precondition in PASSED_ON
+        if each.answer not in _CRASHES or not each.wrong_status or passed_on:
             rest.append(each)
         elif each.precondition in LAYERS:
             _put(groups, Pattern.CRASH, (each.precondition.value,), [each])
-        elif violation_of(each) is not None or "below 500" in str(each.finding["expected"]):
+        elif violation_of(each) is not None or each.any_answer:
             rest.append(each)
         else:
             functions[each.function].append(each)
-    # Functions whose crashes break the same rule first have the same unhandled case.
-    first = {function: members[0].rule for function, members in functions.items()}
+    _put_functions(groups, functions)
+    return rest
+
+
+def _put_functions(groups: Groups, functions: Units) -> None:
+    """Put crashes into groups: functions whose crashes break the same rule first have the same unhandled case."""
+    first = {
+        function: next(
+            (each.rule for each in members if "below 500" not in str(each.finding["expected"])), function
+        )
+        for function, members in functions.items()
+    }
     links = by_shared(functions, lambda each: [first[each.function]])
     _put_components(groups, Pattern.CRASH, functions, links, ("a call",))
-    return rest
 
 
 def _arguments(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
@@ -283,6 +301,13 @@ def _arguments(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
             kinds[violation[0]].append(each)
     if len(kinds) < MIN_KINDS_UNCHECKED:
         links = by_places(kinds, lambda each: (each.function, parameter_of(each)))
+        # Crashes of the same functions have one cause, whichever parameter was seen first.
+        names = list(kinds)
+        crashing = [name for name in names if all(each.answer in _CRASHES for each in kinds[name])]
+        links += [
+            (names.index(crashing[one]), names.index(crashing[other]))
+            for one, other in by_places({name: kinds[name] for name in crashing}, lambda each: each.function)
+        ]
         _put_components(groups, Pattern.ACCEPTED, kinds, links, ("an argument",))
         return _without_stored(rest, [each for each in groups.values() if each.key[0] == "an argument"])
     members = [each for found in kinds.values() for each in found]
@@ -299,8 +324,7 @@ def _arguments(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
 def _without_stored(left: list[Evidence], accepting: Sequence[Group]) -> list[Evidence]:
     """Give answers that show what an invalid argument stored to the group that accepted it; return the others."""
     names = [
-        {parameter_of(each).partition("[")[0].partition("/")[0] for each in group.members} - {""}
-        for group in accepting
+        {re.split(r"[\[/.]", parameter_of(each))[0] for each in group.members} - {""} for group in accepting
     ]
     rest: list[Evidence] = []
     for each in left:
@@ -314,23 +338,26 @@ def _without_stored(left: list[Evidence], accepting: Sequence[Group]) -> list[Ev
 
 
 def _any_call(left: Sequence[Evidence], groups: Groups) -> list[Evidence]:
-    """Take rules that hold for every answer, and say only that a function crashed."""
-    crashed = {
-        each.function: found
-        for pattern in (Pattern.CRASH, Pattern.UNCHECKED, Pattern.ACCEPTED)
-        for found in groups.values()
-        if found.pattern is pattern
-        for each in reversed(found.members)
-        if each.answer in _CRASHES
-    }
+    """Take what says only that a function crashed: it follows the other crashes of the function."""
+    crashing: defaultdict[tuple[bool, str | None], list[Group]] = defaultdict(list)
+    for found in groups.values():
+        by_arguments = found.pattern in (Pattern.UNCHECKED, Pattern.ACCEPTED)
+        if by_arguments or found.pattern is Pattern.CRASH:
+            for function in {each.function for each in found.members if each.answer in _CRASHES}:
+                crashing[by_arguments, function].append(found)
     rest: list[Evidence] = []
+    functions: Units = defaultdict(list)
     for each in left:
-        if "below 500" not in str(each.finding["expected"]):
+        if not each.any_answer or each.answer not in _CRASHES or not each.wrong_status:
             rest.append(each)
-        elif found := crashed.get(each.function):
-            found.members.append(each)
+            continue
+        shaped = each.precondition is Precondition.SHAPE
+        candidates = crashing[shaped, each.function] or crashing[not shaped, each.function]
+        if candidates:
+            candidates[0].members.append(each)
         else:
-            _put(groups, Pattern.CRASH, ("a call", str(each.function)), [each])
+            functions[each.function].append(each)
+    _put_functions(groups, functions)
     return rest
 
 

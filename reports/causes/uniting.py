@@ -7,6 +7,7 @@ of the other.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 from conformance.rulebook.verdicts import normal
@@ -20,12 +21,15 @@ MIN_KINDS_OF_PAGING = 5
 
 FORM_OF_A_CALL = ("the form of a call",)
 
+#: A finding that is seen in the answer to a later call.
+_THEN = re.compile(r"; then ([^\s:]+): status 200\b")
+
 _CRASHES = (Answer.CRASH, Answer.NONE)
 
 
 def unite(groups: Groups) -> None:
     """Unite groups of one cause; their findings move to one of them."""
-    for step in (_form_of_a_call, _parser, _paging, _pages_of_crashes, _later_refusals):
+    for step in STEPS:
         step(groups)
 
 
@@ -115,8 +119,68 @@ def _later_refusals(groups: Groups) -> None:
             group
             for group in groups.values()
             if group is not refusal
-            and group.pattern in (Pattern.ACCEPTED, Pattern.RULE, Pattern.LAYER)
+            and group.pattern in (Pattern.ACCEPTED, Pattern.UNCHECKED, Pattern.RULE, Pattern.LAYER)
             and rules <= {each.rule for each in group.members}
         ]
         if len(found) == 1:
             _move(groups, refusal, found[0])
+
+
+def _other_types(groups: Groups) -> None:
+    """Unite what is no JSON under another Content-Type with what is none under the right one, if answers are alike."""
+    typed, bodies = _layer(groups, Precondition.TYPE), _layer(groups, Precondition.BODY)
+    if typed is None or bodies is None:
+        return
+    answers = {each.fingerprint for each in bodies.members}
+    if all(not each.is_json and each.fingerprint in answers for each in typed.members):
+        _move(groups, typed, bodies)
+
+
+def _pages_of_layers(groups: Groups) -> None:
+    """Unite crashes of a layer with the pages of the framework that the same rules get from it otherwise."""
+    for layer in list(groups.values()):
+        if layer.pattern is not Pattern.LAYER or any(each.answer not in _CRASHES for each in layer.members):
+            continue
+        broken = {(each.rule, each.precondition) for each in layer.members if not each.any_answer}
+        found = [
+            group
+            for group in groups.values()
+            if group.pattern is Pattern.FORM
+            and broken
+            and broken <= {(each.rule, each.precondition) for each in group.members if each.wrong_status}
+        ]
+        if len(found) == 1:
+            _move(groups, layer, found[0])
+
+
+def _shown_by_others(groups: Groups) -> None:
+    """Unite what was seen by a call that should have been refused with what accepts such calls."""
+    for group in list(groups.values()):
+        seen = [_THEN.search(str(each.finding["actual"])) for each in group.members]
+        areas = {each.area for each in group.members}
+        found = [
+            other
+            for other in groups.values()
+            if other is not group
+            and other.pattern is Pattern.ACCEPTED
+            and areas == {each.area for each in other.members}
+            and all(
+                then is not None
+                and then[1] in {each.function for each in other.members if each.answer is Answer.SUCCESS}
+                for then in seen
+            )
+        ]
+        if len(found) == 1:
+            _move(groups, group, found[0])
+
+
+STEPS = (
+    _form_of_a_call,
+    _other_types,
+    _parser,
+    _paging,
+    _pages_of_crashes,
+    _pages_of_layers,
+    _later_refusals,
+    _shown_by_others,
+)
