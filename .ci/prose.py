@@ -134,7 +134,10 @@ def problems_of(sources: Mapping[str, str]) -> list[str]:
 
 def private_words(where: str, source: str) -> list[str]:
     """Return a line for each private word of a module."""
-    found = []
+    found: list[str] = []
+    # Splitting the whole text into words takes a tenth of the time of reading its tokens.
+    if BANNED.keys().isdisjoint(words(source)):
+        return found
     for line, text in [*identifiers(source), *prose(source)]:
         for word in dict.fromkeys(words(text)):
             if word in BANNED:
@@ -144,6 +147,8 @@ def private_words(where: str, source: str) -> list[str]:
 
 def vague_comments(where: str, source: str) -> list[str]:
     """Return a line for each comment of a constant that repeats its name instead of saying what it is."""
+    if not VAGUE_COMMENT.search(source):
+        return []
     return [
         f"{where}:{line}: say what the constant is, with its unit: {text[:60]}"
         for line, text in prose(source)
@@ -175,7 +180,7 @@ def subjects_since(commit: str) -> list[str]:
 def left(sources: Iterable[str]) -> Counter[str]:
     """Count the words that are to be replaced as well, in names, comments and docstrings."""
     counts: Counter[str] = Counter()
-    for source in sources:
+    for source in sources if LEAVING else ():
         for _, text in [*identifiers(source), *prose(source)]:
             counts.update(word for word in words(text) if word in LEAVING)
     return counts
