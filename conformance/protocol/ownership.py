@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.catalog.model import Catalog, Method
-from conformance.protocol.readings import EVERYTHING, calls, plain, readings, scanned
+from conformance.protocol.readings import EVERYTHING, Scan, calls, path_words, plain, readings
 from conformance.schema.bundle import places
 
 __all__ = ["Ownership", "UnownedTargetError"]
@@ -63,6 +63,10 @@ class Ownership:
             if _guarded(method)
         }
         self._guarded = [method for method in catalog.methods.values() if self._places.get(method.name)]
+        #: The same functions by entity, in lower case.
+        self._by_entity: dict[str, list[Method]] = {}
+        for method in self._guarded:
+            self._by_entity.setdefault(method.entity.casefold(), []).append(method)
         #: Whether a refused request is an internal error of the suite, as it is in the suite's own tests.
         self.strict = bool(os.environ.get("CONFORM_UNOWNED_IS_A_CRASH"))
         #: The number of refused requests by function.
@@ -141,21 +145,30 @@ class Ownership:
         """
         if not self._guarded:
             return None
-        understood = calls(target, body, self._guarded) if not raw else None
+        understood = calls(target, body, self._addressed(target)) if not raw else None
         if understood is not None:
             for method, sources in understood:
                 if (why := self._sources(method, sources)) is not None:
                     return method.name, why
             return None
+        scan = Scan(target, body)
         for method in self._guarded:
             names = {
                 place.path[-1] if place.path[-1] != "*" else place.path[0]
                 for place in self._places[method.name]
             }
-            for values in scanned(target, body, method, names):
+            for values in scan.values(method, names):
                 if (why := self._scanned(method, values)) is not None:
                     return method.name, why
         return None
+
+    def _addressed(self, target: str) -> list[Method]:
+        """Return the guarded functions whose endpoint the target may lead to, in their order."""
+        words = path_words(target.partition("?")[0])
+        entities = words & self._by_entity.keys()
+        if len(entities) == 1:
+            return self._by_entity[next(iter(entities))]
+        return [method for method in self._guarded if method.entity.casefold() in entities]
 
     def check(self, target: str, body: bytes, *, raw: bool = False) -> None:
         """Refuse a request that could act on an object that the run did not create.
@@ -253,6 +266,7 @@ class Ownership:
         return None
 
 
+_PUNCTUATION = re.compile(r"[\W_]")
 _DECIMAL = re.compile(r"-?[0-9]{1,40}")
 
 
@@ -318,8 +332,9 @@ def _at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
         if wanted == "*" and value and value.keys() == {str(index) for index in range(len(value))}:
             # An object in place of a list: a lax parser may read it as a list, or as any object.
             yield value
+        folded = _folded(wanted)
         for name, item in value.items():
-            if wanted == "*" or name == wanted or _folded(name) == _folded(wanted):
+            if wanted == "*" or name == wanted or _folded(name) == folded:
                 yield from _at(item, path[1:])
     elif isinstance(value, list):
         for item in value:
@@ -330,4 +345,7 @@ def _at(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
 
 
 def _folded(name: str) -> str:
-    return re.sub(r"[\W_]", "", name).casefold()
+    """Return a name without punctuation and letter case."""
+    if name.isascii() and name.isalnum():  # nearly all names
+        return name.lower()
+    return _PUNCTUATION.sub("", name).casefold()

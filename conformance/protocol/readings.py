@@ -18,12 +18,13 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from conformance.catalog.model import Method
 
-__all__ = ["EVERYTHING", "Reading", "calls", "plain", "readings", "scanned"]
+__all__ = ["EVERYTHING", "Reading", "Scan", "calls", "path_words", "plain", "readings"]
 
 
 class _Every(Enum):
@@ -157,7 +158,8 @@ def calls(
 ) -> list[tuple[Method, list[Mapping[str, Any]]]] | None:
     """Return (function, objects that may be its data) for each function that a request could call; None: unreadable."""
     path, _, query = target.partition("?")
-    here = [method for method in methods if _addressed(path, method)]
+    words = path_words(path)
+    here = [method for method in methods if method.entity.casefold() in words]
     if not here:
         return []
     envelopes: list[list[tuple[str, Any]]] = []
@@ -189,15 +191,21 @@ def calls(
 _ENVELOPE = frozenset({"method", "data", "pagestart", "pagelength"})
 
 
-def _addressed(path: str, method: Method) -> bool:
-    """Return whether a path may lead to the function's endpoint, in any spelling."""
+_BETWEEN_PATH_WORDS = re.compile(r"[^\w-]+")
+
+
+def _path_words(path: str) -> frozenset[str]:
+    """Return the words of a path in any spelling, without letter case: a function's endpoint is one of them."""
+    words: set[str] = set()
     for _ in range(3):
-        if method.entity.casefold() in re.split(r"[^\w-]+", path.casefold()):
-            return True
+        words.update(_BETWEEN_PATH_WORDS.split(path.casefold()))
         if "%" not in path:
-            return False
+            break
         path = unquote(path)
-    return False
+    return frozenset(words)
+
+
+path_words = lru_cache(maxsize=256)(_path_words)
 
 
 def _names(pairs: list[tuple[str, Any]]) -> Iterator[str]:
@@ -209,8 +217,14 @@ def _names(pairs: list[tuple[str, Any]]) -> Iterator[str]:
 
 
 def _calls(name: str, method: Method) -> bool:
-    wanted = {_letters(method.function), _letters(method.name)}
+    wanted = _spellings(method.name)
     return _letters(name) in wanted or _letters(name.partition("\0")[0]) in wanted
+
+
+@lru_cache(maxsize=4096)
+def _spellings(name: str) -> frozenset[str]:
+    """Return the names by which a function may be called, with and without its entity."""
+    return frozenset({_letters(name.partition(".")[2]), _letters(name)})
 
 
 def _letters(text: str) -> str:
@@ -267,19 +281,38 @@ _BETWEEN_WORDS = re.compile(r"[^\w.]+")
 _HEADER = re.compile(r"(?m)^[!#$%&'*+.^`|~\w-]+[ \t]*:[^\r\n]*\r?\n?")
 
 
-def scanned(
-    target: str, body: bytes, method: Method, names: Collection[str]
-) -> Iterator[Mapping[str, list[Any]]]:
-    """Yield the values next to names in bytes, for each decoding that may call the function."""
-    for text in dict.fromkeys(_texts(body)):
+class Scan:
+    """The bytes of a request that cannot be read for certain, in each decoding, for any function."""
+
+    def __init__(self, target: str, body: bytes) -> None:
         # In the bytes of a whole request the name of a header ("Accept: …") is not the name of a function.
-        text = text if target else _HEADER.sub("", text)
-        words = {_letters(word) for word in set(_BETWEEN_WORDS.split(text))}
-        if not words & {_letters(method.function), _letters(method.name)}:
-            continue
-        if not (_addressed(target, method) or _addressed(text, method)):
-            continue
-        yield {name: list(_beside(text, name)) for name in names}
+        texts = dict.fromkeys(_texts(body))
+        self._texts = [_ScannedText(text if target else _HEADER.sub("", text)) for text in texts]
+        self._path_words = path_words(target)
+
+    def values(self, method: Method, names: Collection[str]) -> Iterator[Mapping[str, list[Any]]]:
+        """Yield the values next to names, for each decoding that may call the function."""
+        spellings, entity = _spellings(method.name), method.entity.casefold()
+        for text in self._texts:
+            if text.words.isdisjoint(spellings):
+                continue
+            if entity in self._path_words or entity in text.path_words:
+                yield {name: list(_beside(text.text, name)) for name in names}
+
+
+class _ScannedText:
+    """A text with its words, which are the same for every function."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(map(_letters, set(_BETWEEN_WORDS.split(self.text))))
+
+    @cached_property
+    def path_words(self) -> frozenset[str]:
+        return _path_words(self.text)
 
 
 def _texts(body: bytes) -> Iterator[str]:
