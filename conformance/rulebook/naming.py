@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from conformance.catalog.contract import Contract
 from conformance.protocol.exchange import Exchange
@@ -47,13 +47,18 @@ def _is_cached_camel_case(name: str) -> bool:
     return True
 
 
+def _are_camel_case(names: Iterable[str]) -> bool:
+    """Return whether all names are camelCase."""
+    return _camel_case_names.issuperset(names) or all(map(_is_cached_camel_case, names))
+
+
 def _all_camel_case(value: object) -> bool:
     """Return whether every member name at any depth is camelCase; fast, without a pointer to the first other one."""
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
-            if not _camel_case_names.issuperset(item) and not all(map(_is_cached_camel_case, item)):
+            if not _are_camel_case(item):
                 return False
             stack += [member for member in item.values() if member.__class__ in _CONTAINERS]
         elif isinstance(item, list):
@@ -156,7 +161,7 @@ def names_are_camel_case(exchange: Exchange) -> Outcome:
     read = exchange.json
     if read.error is not None:
         return not_applicable
-    if _all_camel_case(read.value):
+    if _are_camel_case(read.names) if read.names is not None else _all_camel_case(read.value):
         return holds
     try:
         for pointer, name in _checked_names(exchange, read.value):

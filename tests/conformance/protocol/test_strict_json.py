@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.protocol.exchange import Exchange, Request, Response
-from conformance.protocol.strict_json import read_json
+from conformance.protocol.strict_json import _read_fast, _read_slowly, read_json
 from tests.support.events import json_of
 
 # JSON
@@ -140,3 +140,72 @@ def test_what_is_json_is_read(value: Any, spaced: bool) -> None:
     body = json.dumps(value, indent=1 if spaced else None).encode()
     assert read_json(body).value == value
     assert read_json(body + b"!").error is not None
+
+
+#: Parts that are mistaken most easily: quotation marks and colons in strings, names that differ in their escapes alone.
+awkward_texts = st.lists(
+    st.sampled_from(["a", "b", ":", '"', "\\", " ", "\n", "{", "}", ",", "é", "\u2028", "\ud800", "\0"]),
+    max_size=4,
+).map("".join)
+awkward_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | awkward_texts,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.lists(st.tuples(awkward_texts, inner), max_size=4).map(tuple)
+    ),
+    max_leaves=12,
+)
+
+
+def written(value: Any, colon: str) -> str:
+    """Write a value as JSON; a tuple of pairs is an object, which may have a name twice."""
+    if isinstance(value, tuple):
+        members = (f"{json.dumps(name)}{colon}{written(item, colon)}" for name, item in value)
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(written(item, colon) for item in value)}]"
+    return json.dumps(value)
+
+
+@given(
+    awkward_values,
+    st.sampled_from([":", ": ", " :", "\t\n:\r"]),
+    st.integers(0, 200),
+    st.integers(0, 2),
+    st.sampled_from(
+        [b"", b'"', b":", b",", b"\\", b"\xff", b'"a":1,', b"0", b"e9", b"\x0b", b"\xef\xbb\xbf"]
+    ),
+)
+@settings(max_examples=400, deadline=None)
+def test_the_fast_reader_reads_as_the_slow_one(
+    value: Any, colon: str, place: int, removed: int, inserted: bytes
+) -> None:
+    body = written(value, colon).encode()
+    for text in (body, body[:place] + inserted + body[place + removed :]):
+        slow = _read_slowly(text)
+        fast = _read_fast(text)
+        if fast is not None:
+            assert slow.error is None
+            assert repr(fast.value) == repr(slow.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "fast"),
+    [
+        (b'{"a":{"b":[1,"10:30","x"]},"c":[{"a":1}]}', True),
+        (b'{ "a" : 1 ,\n"b"\t:\r2}', True),
+        (b'{"a":1,"a":2}', False),
+        (b'{"a":1,"\\u0061":2}', False),
+        (b'{"a" :1,"a" :2}', False),
+        (b'{"a":":","a":1}', False),
+        (b'{"a":1e999}', False),
+        (b'"\\ud800"', False),
+        (b"[" * 251 + b"]" * 251, False),
+        (b"[" * 250 + b"]" * 250, True),
+    ],
+)
+def test_what_the_fast_reader_leaves_to_the_slow_one(body: bytes, fast: bool) -> None:
+    assert (_read_fast(body) is not None) is fast
+
+
+def test_the_fast_reader_collects_all_names() -> None:
+    assert read_json(b'{"a":{"b":[{"c":1},[{"d":{}}]]},"b":"e"}').names == {"a", "b", "c", "d"}
