@@ -21,6 +21,7 @@ __all__ = [
     "MAX_TYPED_CHARACTERS",
     "FormSearch",
     "Redactor",
+    "SecretForm",
     "SecretRegistry",
     "hide_secret_fields",
     "is_secret_header",
@@ -170,6 +171,9 @@ _SPACE_OUTSIDE_TOKENS = bytes(byte if byte in _TOKEN_BYTES else 32 for byte in r
 _WINDOW_BYTES = 6
 #: A form of this length or longer contains a whole window wherever it begins, so the index finds it.
 _MIN_INDEXED_BYTES = 2 * _WINDOW_BYTES - 1
+#: Runs that were searched in vain are remembered, since answers repeat member names and values: how many, and how long.
+MAX_CLEAN_RUNS = 8_192
+MAX_CLEAN_RUN_BYTES = 256
 
 
 def _windows(form: SecretForm) -> tuple[bytes, ...]:
@@ -186,6 +190,7 @@ class FormSearch:
     def __init__(self) -> None:
         self._windows: dict[bytes, tuple[SecretForm, ...]] = {}
         self._others: tuple[SecretForm, ...] = ()
+        self._clean_runs: set[bytes] = set()
         self.longest = 1
 
     def changed(self, new: Iterable[SecretForm], removed: Iterable[Iterable[SecretForm]]) -> FormSearch:
@@ -214,19 +219,31 @@ class FormSearch:
     def found(self, data: bytes) -> list[SecretForm]:
         """Return the forms that occur in the bytes, the longest first."""
         found = [form for form in self._others if form.text in data]
-        index = self._windows
-        if index:
-            for run in data.translate(_SPACE_OUTSIDE_TOKENS).split():
-                # A run may repeat a window many times; its forms are searched for once.
-                seen: set[bytes] = set()
-                for start in range(0, len(run) - _WINDOW_BYTES + 1, _WINDOW_BYTES):
-                    window = run[start : start + _WINDOW_BYTES]
-                    if window in index and window not in seen:
-                        seen.add(window)
-                        found += [form for form in index[window] if form.text in run]
+        if self._windows:
+            runs = data.translate(_SPACE_OUTSIDE_TOKENS).split()
+            if unknown := set(runs).difference(self._clean_runs):
+                # In their order, so that the same bytes always give the same forms in the same order.
+                for run in dict.fromkeys(run for run in runs if run in unknown):
+                    found += self._found_in_run(run)
         if found:
             found = [form for form in dict.fromkeys(found) if form.matches(data)]
             found.sort(key=lambda form: form.longest, reverse=True)
+        return found
+
+    def _found_in_run(self, run: bytes) -> list[SecretForm]:
+        """Return the forms that occur in a run of token bytes, and remember a run that has none."""
+        found: list[SecretForm] = []
+        index = self._windows
+        if len(run) >= _MIN_INDEXED_BYTES:
+            # A run may repeat a window many times; its forms are searched for once.
+            seen: set[bytes] = set()
+            for start in range(0, len(run) - _WINDOW_BYTES + 1, _WINDOW_BYTES):
+                window = run[start : start + _WINDOW_BYTES]
+                if window in index and window not in seen:
+                    seen.add(window)
+                    found += [form for form in index[window] if form.text in run]
+        if not found and len(run) <= MAX_CLEAN_RUN_BYTES and len(self._clean_runs) < MAX_CLEAN_RUNS:
+            self._clean_runs.add(run)
         return found
 
 

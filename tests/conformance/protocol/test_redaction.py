@@ -354,6 +354,15 @@ def test_a_secret_that_comes_later_is_found() -> None:
     assert secret_registry.mask("first-secret second-secret") == "*** ***"
 
 
+def test_a_text_that_was_searched_in_vain_is_searched_again_for_new_secrets() -> None:
+    secret_registry = SecretRegistry()
+    secret_registry.session("c0ffee" * 5, "owner")
+    text = '{"id":"decade' + "beef" * 6 + '"}'
+    assert secret_registry.mask(text) == secret_registry.mask(text) == text
+    secret_registry.session("decade" + "beef" * 6, "owner")
+    assert secret_registry.mask(text) == '{"id":"***"}'
+
+
 def test_a_token_that_nobody_knows() -> None:
     token = 'unknown"token/å'
     request = Request("POST", f"http://h/api/x?t={quote(token)}", (("tOKEN", token),), token.encode())
