@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from conformance.protocol.exchange import Exchange, Request
-from conformance.protocol.redaction import SecretRegistry
+from conformance.protocol.redaction import FormSearch, SecretForm, SecretRegistry
 from conformance.rulebook.envelope import is_error
 from conformance.rulebook.leak_patterns import find_leak
 from conformance.rulebook.model import (
@@ -242,6 +245,18 @@ def _session_forms(identifier: str) -> tuple[str, ...]:
     return _forms(identifier) if len(identifier) >= 12 else ()
 
 
+@lru_cache(maxsize=1024)
+def _password_bytes(secret: str) -> tuple[bytes, ...]:
+    """Return the forms of a password as bytes."""
+    return tuple(form.encode("latin-1") for form in _password_forms(secret))
+
+
+@lru_cache(maxsize=1024)
+def _session_bytes(identifier: str) -> tuple[bytes, ...]:
+    """Return the forms of a session identifier as bytes."""
+    return tuple(form.encode("latin-1") for form in _session_forms(identifier))
+
+
 @lru_cache(maxsize=16)
 def _secret_texts(passwords: tuple[str, ...], sessions: tuple[str, ...]) -> tuple[str, ...]:
     """Return every form of every secret, of all users."""
@@ -255,6 +270,42 @@ def secret_needles(secret_registry: SecretRegistry) -> tuple[str, ...]:
     A response without any of them, in its body and in the values of its headers, repeats no secret.
     """
     return _secret_texts(tuple(secret_registry.passwords()), tuple(secret_registry.sessions()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """The secrets of a registry at one moment, and a search for all their forms (`texts`)."""
+
+    changes: int = -1
+    passwords: tuple[str, ...] = ()
+    sessions: dict[str, str | None] = field(default_factory=dict)
+    texts: frozenset[bytes] = frozenset()
+    search: FormSearch = field(default_factory=FormSearch)
+
+
+#: In a larger body each form is searched for by itself, which is faster than all of them by their index.
+MAX_INDEXED_BYTES = 100_000
+#: What is known of each registry.
+_latest_secrets: WeakKeyDictionary[SecretRegistry, _Secrets] = WeakKeyDictionary()
+
+
+def _secrets_of(secret_registry: SecretRegistry) -> _Secrets:
+    """Return the secrets of a registry; the search is changed only when the registry was."""
+    known = _latest_secrets.get(secret_registry)
+    # The count is read first: a secret that is added meanwhile changes it again.
+    changes = secret_registry.changes
+    if known is not None and known.changes == changes:
+        return known
+    known = known or _Secrets()
+    passwords, sessions = tuple(secret_registry.passwords()), secret_registry.sessions()
+    texts = frozenset(chain(*map(_password_bytes, passwords), *map(_session_bytes, sessions)))
+    search = known.search.changed(
+        [SecretForm(text, None, len(text)) for text in texts - known.texts],
+        [[SecretForm(text, None, len(text)) for text in known.texts - texts]],
+    )
+    # The whole is replaced at once, since several threads may be here.
+    _latest_secrets[secret_registry] = secrets = _Secrets(changes, passwords, sessions, texts, search)
+    return secrets
 
 
 def _secret_registry(
@@ -392,15 +443,19 @@ def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
     secret_registry = exchange.secret_registry
     if response is None or secret_registry is None:
         return not_applicable
-    body = response.body.decode("latin-1")
     headers = "\n".join([value for _, value in response.headers])
-    text = f"{body}\n{headers}"
+    parts = [response.body, headers.encode("latin-1", "replace")]
     if not headers.isascii():
-        text += "\n" + headers.encode("utf-8", "surrogatepass").decode("latin-1")
-    passwords, sessions = secret_registry.passwords(), secret_registry.sessions()
-    if not any(map(text.__contains__, _secret_texts(tuple(passwords), tuple(sessions)))):
+        parts.append(headers.encode("utf-8", "surrogatepass"))
+    secrets = _secrets_of(secret_registry)
+    is_large = len(response.body) > MAX_INDEXED_BYTES
+    if not is_large and not secrets.search.found(b"\n".join(parts)):
         return holds
-    for secret in passwords:
+    body = response.body.decode("latin-1")
+    text = "\n".join([body, headers, *(part.decode("latin-1") for part in parts[2:])])
+    if is_large and not any(map(text.__contains__, secret_needles(secret_registry))):
+        return holds
+    for secret in secrets.passwords:
         for form in _password_forms(secret):
             if form in text:
                 place = "the body" if form in body else "a header"
@@ -412,7 +467,7 @@ def nothing_secret_is_repeated(exchange: Exchange) -> Outcome:
     user = exchange.user
     if user is None and exchange.login:
         return holds
-    for identifier, owner in sessions.items():
+    for identifier, owner in secrets.sessions.items():
         if owner is None or owner == user:
             continue
         for form in _session_forms(identifier):
