@@ -151,3 +151,24 @@ def test_counts_of_a_function_may_be_a_list() -> None:
     )
     assert isinstance(event, events.SecondEvent)
     assert event.functions == {"a.b": [3, 1, 0], "a.c": events.FunctionSecondRecord(errors={"x": 1})}
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", 'quote " and \\ and /', "".join(map(chr, range(128))), "å\u2028", "\ud800"]
+)
+@pytest.mark.parametrize("seconds", [0.0, 1e-06, 4.2e-05, 0.25, 1.0, 1234.5])
+def test_an_exchange_is_written_as_any_other_event(text: str, seconds: float) -> None:
+    event = events.ExchangeEvent(
+        test=text,
+        number=3,
+        user=text,
+        request=events.RequestRecord("POST", text, {text: text}, text),
+        response=events.ResponseRecord(200, {text: text}, text, seconds),
+        curl=text,
+    )
+    line = encode(event, 1.25)
+    plain = json.dumps(events.fields_of(event), separators=(",", ":"), default=events.plain)
+    assert line.isascii()
+    assert "\x7f" not in line
+    assert json.loads(line) == {**json.loads(plain), "at": 1.25}
+    assert list(json.loads(line)) == [*json.loads(plain), "at"]
