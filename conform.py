@@ -240,8 +240,16 @@ def _parser() -> argparse.ArgumentParser:
     explore = verbs.add_parser(
         "explore",
         allow_abbrev=False,
-        help="a local web page over any target: forms, Test, raw command, login",
+        help="a local web page over any target: forms, Test, raw command, login; with RUN its findings, live",
     )
+    explore.add_argument(
+        "run_folder",
+        nargs="?",
+        type=named_path,
+        metavar="RUN",
+        help="the folder of a run: show its causes and findings, each to be changed and sent again",
+    )
+    explore.add_argument("--finding", metavar="ID", help="open this finding of RUN first")
     explore.add_argument(
         "--target", metavar="URL", help="the target's base URL (default: the embedded service)"
     )

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import socket
 import sys
 
+from conformance.commands.explorer_run import StoredFindings, options_of
 from conformance.commands.explorer_server import Explorer
+from conformance.commands.request import stored_run
 from conformance.engine.harness import Harness, Request
 from conformance.errors import UsageError
 
@@ -22,16 +25,26 @@ __all__ = ["explore"]
 def explore(request: Request, options: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C, then log out every session.
 
+    With a run, the page shows its findings, and the target and the profile are by default those of the run.
+
     Raises:
-        UsageError: the options, the profile or the catalogue are wrong, or the port is taken.
+        UsageError: the options, the run, the profile or the catalogue are wrong, or the port is taken.
 
     """
     import uvicorn
 
+    if options.finding is not None and options.run_folder is None:
+        raise UsageError("--finding ID needs the run that has it: conform explore RUN --finding ID")
+    run = stored_run("RUN", options.run_folder) if options.run_folder is not None else None
+    if run is not None:
+        target, profile = (None, request.profile) if request.target else options_of(run, request.profile)
+        request = dataclasses.replace(request, target=request.target or target, profile=profile)
     harness = Harness.prepare(request)
+    stored = StoredFindings(run, harness.profile) if run is not None else None
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     explorer: Explorer | None = None
     try:
+        wanted = stored.find(options.finding) if stored is not None and options.finding is not None else None
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", options.port))
@@ -41,8 +54,10 @@ def explore(request: Request, options: argparse.Namespace) -> int:
         listener.listen(64)
         harness.connect()
         port = listener.getsockname()[1]
-        explorer = Explorer(harness, port=port)
+        explorer = Explorer(harness, port=port, stored=stored)
         url = f"http://127.0.0.1:{port}/{explorer.key}/"
+        if stored is not None:
+            url += f"#finding-{wanted}" if wanted is not None else "#findings"
         print(json.dumps({"url": url, "target": harness.profile.shown_url}), flush=True)
         if not request.quiet:
             print(

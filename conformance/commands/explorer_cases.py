@@ -33,8 +33,10 @@ class CaseWriter:
         self._caller = caller
         self._secret_registry = secret_registry
 
-    def case_of(self, exchange: Exchange) -> Case:
+    def case_of(self, exchange: Exchange, *, rule: str | None = None, status: tuple[int, ...] = ()) -> Case:
         """Return an exchange as a case of the first rule that it breaks, or else of its status.
+
+        With `rule` it is a case of that rule, which expects one of the statuses.
 
         Names and passwords of the profile's users are written as symbols.
 
@@ -43,9 +45,9 @@ class CaseWriter:
 
         """
         broken = [
-            (rule, outcome)
-            for rule in RULES.values()
-            if rule.check is not None and (outcome := rule.check(exchange)).broken
+            (each, outcome)
+            for each in RULES.values()
+            if each.check is not None and (outcome := each.check(exchange)).broken
         ]
         request = exchange.request
         user = exchange.user if exchange.in_session else None
@@ -57,12 +59,18 @@ class CaseWriter:
         if any(_shown(exchange, name) == MASK for name, value in headers if value):
             raise RefusedError("A header of this call is secret: case files hold no secrets.")
         kind = next((value for name, value in headers if name.lower() == "content-type"), None)
-        if broken:
-            rule, outcome = broken[0]
-            expect, message, expected = Expect(rule=rule.id), rule.title, outcome.expected
+        record = RULES["COD-2"]
+        if rule is not None:
+            record = RULES[rule]
+            expect, message, actual = Expect(status=status), record.title, exchange.summary()
+            expected = f"status {' or '.join(map(str, status))}"
+            violation = f"status {exchange.status} to {request.body.decode('utf-8', 'replace')[:200]}"
+        elif broken:
+            record, outcome = broken[0]
+            expect, message, expected = Expect(rule=record.id), record.title, outcome.expected
             actual, violation = outcome.actual, outcome.kind
         else:
-            rule, expected = RULES["COD-2"], f"status {exchange.status}"
+            expected = f"status {exchange.status}"
             expect = Expect(status=(exchange.status,) if exchange.status else (200,))
             message, actual = "The answer is as it was", exchange.summary()
             violation = f"status {exchange.status} to {request.body.decode('utf-8', 'replace')[:200]}"
@@ -76,7 +84,7 @@ class CaseWriter:
             **self._sent(exchange),
         )
         case = Case(
-            rule=rule.id,
+            rule=record.id,
             function=exchange.function,
             kind=self._secret_registry.mask(violation),
             message=message,

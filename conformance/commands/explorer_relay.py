@@ -21,6 +21,8 @@ import msgspec
 from conformance.cases.format import file_name
 from conformance.catalog.model import Method
 from conformance.commands.explorer_cases import CaseWriter, RefusedError
+from conformance.commands.explorer_run import Finding, StoredFindings, filled
+from conformance.commands.replay import play_one
 from conformance.engine.harness import Harness
 from conformance.protocol.caller import Caller
 from conformance.protocol.client import Client
@@ -54,7 +56,9 @@ class Relay:
     Each action takes the members that the page sent. RefusedError is raised for an action that is not allowed.
     """
 
-    def __init__(self, harness: Harness) -> None:
+    def __init__(self, harness: Harness, stored: StoredFindings | None = None) -> None:
+        self._harness = harness
+        self._findings = stored.findings if stored is not None else {}
         self._profile = profile = harness.profile
         self._catalog = harness.catalog
         self.writes = profile.may_write and not harness.request.read_only
@@ -69,12 +73,15 @@ class Relay:
         self._sessions: dict[str, Session] = {}
         self._exchanges: OrderedDict[str, Exchange] = OrderedDict()
         self._lock = threading.Lock()
+        self._playing = threading.Lock()
         self._count = 0
         self.actions: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any] | None]] = {
             "call": self._call,
             "login": self._login,
             "logout": self._logout,
             "case": self._case,
+            "play": self._play,
+            "recorded": self._recorded,
         }
 
     def close(self) -> None:
@@ -98,6 +105,9 @@ class Relay:
                 raise RefusedError(f"The {what} has white space or a control character in it.")
         if not _HEADER_NAME.fullmatch(verb):
             raise RefusedError("The verb is missing, or none that HTTP knows the form of.")
+        finding = self._finding(arguments)
+        if finding is not None:
+            text = filled(text, self._profile)
         session = self._session(arguments.get("session"))
         method = self._function_called(endpoint, text)
         name = f"{endpoint}." if method is None else method.name
@@ -117,6 +127,11 @@ class Relay:
             login=method is not None and method.name in self._caller.logins,
         )
         answer = self._answer(exchange)
+        if finding is not None:
+            answer["finding"] = {
+                name: self.secret_registry.mask(value) if isinstance(value, str) else value
+                for name, value in finding.judged(exchange).items()
+            }
         if session is not None and not session.open:
             # The call has logged the session out.
             answer["ended"] = self._forget(session)
@@ -160,10 +175,48 @@ class Relay:
         exchange = self._exchanges.get(str(arguments.get("id")))
         if exchange is None:
             raise RefusedError("That call was made too long ago: send it again.")
-        case = self._case_writer.case_of(exchange)
+        finding = self._finding(arguments)
+        step = finding.step if finding is not None else None
+        if finding is not None and step is not None and step.expect.status and not finding.checks_one_answer:
+            # Rules that are judged by several answers are named by the finding, not by this answer alone.
+            case = self._case_writer.case_of(exchange, rule=finding.rule, status=step.expect.status)
+        else:
+            case = self._case_writer.case_of(exchange)
+        return {"name": file_name(case.rule, case.function, case.kind), "case": case.to_json()}
+
+    def _play(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Play the whole case of a finding, with objects of its own, as `conform replay` does."""
+        finding = self._finding(arguments)
+        if finding is None or finding.case is None:
+            raise RefusedError("That finding has no case.")
+        if not self._playing.acquire(blocking=False):
+            raise RefusedError("Another case is being played: wait for its end.")
+        try:
+            played = play_one(self._harness, finding.case)
+        finally:
+            self._playing.release()
+        lines = [self.secret_registry.mask(line) for line in played.lines]
+        return {"how": played.how, "why": self.secret_registry.mask(played.why), "lines": lines}
+
+    def _recorded(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the case file that the run recorded for a finding."""
+        finding = self._finding(arguments)
+        if finding is None or finding.case is None:
+            raise RefusedError("That finding has no case.")
+        case = finding.case
         return {"name": file_name(case.rule, case.function, case.kind), "case": case.to_json()}
 
     # --- sessions, permissions and verdicts
+
+    def _finding(self, arguments: Mapping[str, Any]) -> Finding | None:
+        """Return the finding that the page names, if it names one."""
+        identifier = arguments.get("finding")
+        if identifier is None:
+            return None
+        found = self._findings.get(str(identifier))
+        if found is None:
+            raise RefusedError("The run has no such finding.")
+        return found
 
     def _session(self, identifier: object) -> Session | None:
         if identifier is None:

@@ -19,6 +19,7 @@ from typing import Any
 from conformance.catalog.model import Method
 from conformance.commands.explorer_cases import RefusedError
 from conformance.commands.explorer_relay import Relay
+from conformance.commands.explorer_run import StoredFindings
 from conformance.engine.harness import Harness
 
 __all__ = ["Explorer"]
@@ -35,9 +36,12 @@ class Explorer:
     """The explorer page and its access to the target, as an ASGI application.
 
     `port` is the port that it listens on. Requests whose host is not the loopback address with that port are refused.
+    `stored` are the findings of a run that the page shows, too.
     """
 
-    def __init__(self, harness: Harness, *, port: int, key: str | None = None) -> None:
+    def __init__(
+        self, harness: Harness, *, port: int, key: str | None = None, stored: StoredFindings | None = None
+    ) -> None:
         from fixtures import explorer
 
         self.key = key or secrets.token_urlsafe(24)
@@ -45,7 +49,8 @@ class Explorer:
         self._profile = harness.profile
         self._catalog = harness.catalog
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
-        self._relay = Relay(harness)
+        self._relay = Relay(harness, stored)
+        self._findings_file = stored.content() if stored is not None else None
         self._page, self._catalogue_file = self._rendered()
 
     def close(self) -> None:
@@ -73,6 +78,7 @@ class Explorer:
             if auth.login is None
             else {"function": auth.login.function, "user": auth.login.user, "secret": auth.login.secret},
             "logout": auth.logout,
+            "run": self._findings_file is not None,
             "users": [{"name": user.name, "roles": list(user.roles)} for user in profile.users.values()],
         }
         return self._pages.page(methods, facts), self._pages.catalogue(methods)
@@ -132,6 +138,8 @@ class Explorer:
             return 200, "text/html; charset=utf-8", self._page
         if name == "catalogue.json":
             return 200, "application/json", self._catalogue_file
+        if name == "findings.json" and self._findings_file is not None:
+            return 200, "application/json", self._findings_file
         found = self._pages.asset(name)
         if found is None:
             raise RefusedError("There is nothing here.", 404)

@@ -23,7 +23,7 @@ from conformance.errors import UsageError
 from conformance.rulebook import RULES
 from conformance.text import cut, reveal, writable
 
-__all__ = ["print_replay"]
+__all__ = ["Replayed", "play_one", "print_replay"]
 
 #: Seconds that a replay may take.
 DEADLINE_SECONDS = 600.0
@@ -50,6 +50,20 @@ def print_replay(request: Request, options: argparse.Namespace) -> int:
         harness.close()
 
 
+def play_one(harness: Harness, case: Case) -> Replayed:
+    """Play one case with a run of its own; objects that it creates are removed at the end."""
+    suite_run = SuiteRun(harness, lambda event: None)
+    suite_run.open(confirm=False, deadline=DEADLINE_SECONDS, judging=False)
+    replay = _Replay(suite_run, quiet=True)
+    try:
+        result = replay.play_case(case)
+        if suite_run.stopped is not None:
+            result.how, result.why = "cannot be played", str(suite_run.stopped)
+        return result
+    finally:
+        replay.run.finish()
+
+
 def _cases(paths: Sequence[Path]) -> list[Case]:
     cases: list[Case] = []
     for path in paths:
@@ -61,7 +75,7 @@ def _cases(paths: Sequence[Path]) -> list[Case]:
 
 
 @dataclass
-class _Result:
+class Replayed:
     """How a case ended: "as expected now", "still differs", "cannot be played" or "cannot be judged", and why."""
 
     case: Case
@@ -83,10 +97,10 @@ class _Replay:
 
     def play(self, cases: Sequence[Case]) -> int:
         """Play the cases, print the result of each, and return the exit status."""
-        results: list[_Result] = []
+        results: list[Replayed] = []
         try:
             for case in cases:
-                result = self._play(case)
+                result = self.play_case(case)
                 if self.suite_run.stopped is not None:
                     break
                 results.append(result)
@@ -116,9 +130,9 @@ class _Replay:
         text = "\n".join(writable(reveal(mask(line)), self._encoding) for line in lines)
         print(text, flush=True)
 
-    def _play(self, case: Case) -> _Result:
+    def play_case(self, case: Case) -> Replayed:
         """Play one case; begin again where the test environment was reset meanwhile."""
-        result = _Result(case)
+        result = Replayed(case)
 
         def body(ctx: TestContext) -> None:
             result.lines = [f"{_file(case)}  {case.rule} {RULES[case.rule].level}  {RULES[case.rule].title}"]
@@ -146,7 +160,7 @@ class _Replay:
             result.how, result.why = "cannot be played", f"the suite itself failed: {conclusion.crashed}"
         return result
 
-    def _leave_to_a_person(self, result: _Result, changes: list[str]) -> None:
+    def _leave_to_a_person(self, result: Replayed, changes: list[str]) -> None:
         """Describe a case that no single answer is enough to judge."""
         case = result.case
         result.how = "cannot be judged"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.lacking import lacking
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 #: Where Chromium may be; CONFORM_CHROMIUM names another.
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -49,3 +49,34 @@ def grave(page: Page) -> list[str]:
         for each in found
         if each["impact"] in ("serious", "critical")
     ]
+
+
+def opened(chromium: Browser, url: str, **options: Any) -> Iterator[Page]:
+    """Open a page; whatever its scripts or its policy complain of fails the test."""
+    context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    made = context.new_page()
+    made.set_default_timeout(10_000)
+    wrong: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    made.on("pageerror", lambda error: wrong.append(str(error)))
+    made.on("console", lambda said: wrong.append(said.text) if is_ours(said.type, said.text) else None)
+    made.on("dialog", refuse)
+    # Nothing is asked of anybody but of who gave the page.
+    home = "/".join(url.split("/")[:3]) + "/"
+    made.on(
+        "request", lambda asked: None if asked.url.startswith((home, "blob:")) else wrong.append(asked.url)
+    )
+    made.goto(url)
+    made.wait_for_selector("html[data-ready]")
+    yield made
+    context.close()
+    assert wrong == []
+
+
+def is_ours(kind: str, text: str) -> bool:
+    # Chromium itself writes down every answer of 400 and above.
+    return kind in ("error", "warning") and "Failed to load resource" not in text

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.processes import Program, start
+from tests.support.recording import ran
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
@@ -159,3 +160,20 @@ def target() -> Iterator[Target]:
         yield made
     finally:
         made.stop()
+
+
+#: Defects of the service whose runs are explored, and the rules by which it is judged.
+RUN_FAULTS = ("envelope.blank-message", "codes.validation-422", "authentication.password-in-any-case")
+RUN_RULES = ("ENV-5", "AUT-2")
+
+
+def recorded(url: str, folder: Path) -> dict[str, Any]:
+    """Check a target by a few rules with the profile of the service; return the report of the run in the folder."""
+    rules = [word for rule in RUN_RULES for word in ("--rule", rule)]
+    options = ["--budget", "quick", "--seed", "7", "--quiet", "--out", str(folder)]
+    status, _, err = ran(
+        "check", "--target", url, "--profile", str(PROFILE), *rules, *options, cwd=folder.parent
+    )
+    assert status == 1, err
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8"))
+    return report

@@ -292,6 +292,7 @@ def _finding(rule: Mapping[str, Any], finding: Mapping[str, Any], limit: int) ->
         "failure": cut(finding["failure"], MAX_TEXT_CHARACTERS) if finding["failure"] else None,
         "curl": curl if len(curl) <= MAX_CURL_CHARACTERS else None,
         "curl_note": None,
+        "live": f"conform explore . --finding {anchor_of(rule['id'], finding['function'], finding['kind'])}",
         "replay": f"conform replay {finding['case']}" if finding["case"] else None,
     }
 
