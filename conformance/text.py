@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-__all__ = ["cut", "plural", "reveal", "wants_color", "writable"]
+__all__ = ["cut", "cut_middle", "plural", "reveal", "wants_color", "writable"]
 
 #: What stands in for a mark that the output's encoding does not have.
 _PLAIN = str.maketrans(
@@ -39,6 +39,16 @@ def reveal(text: str, *, keep: str = "") -> str:
 def cut(text: str, limit: int, note: str = "") -> str:
     """Return the text; one longer than `limit` is cut there, with an ellipsis and the note after it."""
     return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…" + note
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """Return the text; a longer one lacks a piece before its end, since texts often differ in their last words."""
+    if len(text) <= limit:
+        return text
+    tail = text[-max(1, (limit - 1) // 2) :]
+    # A whole word is better than a part of one.
+    tail = tail[tail.find(" ") + 1 :] if " " in tail[: len(tail) // 2] else tail
+    return text[: max(1, limit - 1 - len(tail))].rstrip() + "…" + tail
 
 
 def plural(count: int, one: str, many: str | None = None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from conformance.catalog.model import Method
 from conformance.engine.budgets import ByBudget, Part, Sample
+from conformance.engine.finding_text import status_message
 from conformance.engine.not_judged import NotJudgedError, TimeOverError
 from conformance.engine.observer import described
 from conformance.engine.payload_budget import BudgetSlice
@@ -207,11 +208,13 @@ class TestContext(TargetAccess):
         otherwise: str | None = None,
         function: str | None = None,
         because: str = "",
+        what: str | None = None,
     ) -> bool:
         """Judge the status of an answer; no answer at all is not an accepted one.
 
         `kind` is the finding's kind where the call succeeds, and `otherwise` where it fails with another status.
         Without `otherwise`, "is not refused" in `kind` becomes "is refused with another status" for a refusal.
+        The message says which status came instead of which; `what` names what was sent, where the kind does not.
         """
         wanted = " or ".join(str(code) for code in sorted(accepted))
         if exchange.status != 200 and 200 not in accepted:
@@ -224,6 +227,7 @@ class TestContext(TargetAccess):
             exchange=exchange,
             function=function,
             accepted=accepted,
+            message=status_message(kind, exchange, accepted, what),
         )
 
     def skip(self, rule: str, reason: str, lines: str | None = None, function: str | None = None) -> None:

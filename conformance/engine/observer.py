@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
+from conformance.engine.session_trail import SessionTrail
 from conformance.events import Event, ExchangeEvent, JudgedEvent, SeenEvent, WithdrawnEvent
 from conformance.protocol.exchange import Exchange, Failure
 from conformance.protocol.strict_json import TOO_DEEP
@@ -57,6 +58,7 @@ class RuleObserver:
         self.total_judged: Counter[str] = Counter()
         self.confirmed: dict[Key, str] = {}
         self.every: dict[Key, Finding] = {}
+        self.trail = SessionTrail()
 
     def observe(self, exchange: Exchange) -> None:
         """Log an exchange and check it against every pure rule."""
@@ -83,6 +85,7 @@ class RuleObserver:
                     )
                 )
         with self._lock:
+            self.trail.note(exchange)
             self._judged.update(judged)
             if exchange.status == 401 and exchange.in_session:
                 self.refused += 1

@@ -203,6 +203,7 @@ class Recovery:
         self._lost_reported.update(diagnosis.users)
         exchange = diagnosis.exchange
         age = f" {min(ages):.0f} s after it was begun" if ages else ""
+        trail = self._run.observer.trail.since(diagnosis.sessions[0].token) if diagnosis.sessions else None
         finding = Finding(
             "AUT-3",
             exchange.function if exchange else None,
@@ -211,7 +212,8 @@ class Recovery:
             f"the session keeps working for {MIN_SESSION_SECONDS} s or more"
             if by_age
             else "the session keeps working: nobody ended it",
-            f"it is refused{age} ({exchange.summary() if exchange else 'no answer'}), during {test.name}"
+            f"it is refused{age} ({exchange.summary() if exchange else 'no answer'}); "
+            f"{trail or f'this was during the test {test.name}'}"
             + (": sessions end at this age, called or not" if by_age else ""),
             exchange,
         )

@@ -339,8 +339,8 @@ class LoadShedding:
         if self._logins.count and self._logins.value > 2 * self._calls.value:
             call += f", a login {_seconds_text(self._logins.value)}"
         return (
-            f"the target is slow ({call}): {len(self.left_out)} of {len(self.planned)} tests were left out "
-            f"to keep within {self._seconds:.0f} s; a larger --budget runs them all"
+            f"{len(self.left_out)} of {len(self.planned)} tests were left out to keep within {self._seconds:.0f} s "
+            f"({call}); a larger --budget runs them all"
         )
 
 

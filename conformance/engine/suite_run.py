@@ -208,7 +208,7 @@ class SuiteRun:
         run = self.run
         assert run is not None
         if test in self.skipped:
-            return Conclusion(not_judged="left out: the target is slow", late=True)
+            return Conclusion(not_judged="left out for lack of time", late=True)
         generates = test.facts.share is not None
         if generates and self.shedding is not None:
             run.payload_budget.within(self.shedding.left)

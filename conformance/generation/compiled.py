@@ -97,7 +97,9 @@ class CompiledSchema:
             with contextlib.suppress(Impossible):
                 # Where an unknown format has no example, no data is valid beyond doubt, but much is invalid.
                 build = self.builders.node(self.schema.document)
-                simplest = Case("DAT-1", "data: as plain as may be", "required", "", "", self.schema, build)
+                simplest = Case(
+                    "DAT-1", "data: the smallest that is valid", "required", "", "", self.schema, build
+                )
                 cases.insert(0, simplest)
             if not cases:
                 raise self.builders.shapes.why_none(self.schema.document)

@@ -117,9 +117,31 @@ def status_is_documented(exchange: Exchange) -> Outcome:
         return not_applicable
     return broken(
         expected="status 200, 400, 401, 403, 404 or 500",
-        actual=f"status {response.status}",
+        actual=f"status {response.status}{_explained(exchange, response.status)}",
         kind=f"status {response.status}",
     )
+
+
+#: Why the status of HTTP does not fit here, and what the protocol has for it.
+_EXPLAINED = {
+    405: ", although the verb is POST",
+    409: "; the protocol has no code of its own for conflicts: 400",
+    415: "; a body is read as JSON whatever its Content-Type says",
+    422: "; invalid data has status 400 here",
+    429: "; the protocol has no code for too many calls",
+}
+
+
+def _explained(exchange: Exchange, status: int) -> str:
+    """Return what there is to know about an undocumented status."""
+    request, response = exchange.request, exchange.response
+    if status == 413:
+        return f" to a body of {len(request.body):,} bytes; up to 1 MB counts as ordinary"
+    if status in (414, 431):
+        return "; headers of up to 8 kB count as ordinary"
+    if 300 <= status < 400 and response is not None and (place := response.header("Location")):
+        return f", a redirect to {shown(place, exchange, 80)}: clients follow it by GET, without the body"
+    return _EXPLAINED.get(status, "")
 
 
 suite_rule(

@@ -163,9 +163,21 @@ def body_is_json(exchange: Exchange) -> Outcome:
         )
     return broken(
         expected="a body that is exactly one JSON text (RFC 8259)",
-        actual=f"{error}: {_bytes_shown(response.body)}" if response.body else f"{error} ({response.status})",
+        actual=_described(error, response.body, response.status),
         kind=_kind(error),
     )
+
+
+def _described(error: str, body: bytes, status: int) -> str:
+    """Return what is wrong with a body, in words that need no knowledge of parsers where it is not JSON at all."""
+    if not body:
+        return f"{error} ({status})"
+    start = body.lstrip()[:1]
+    if "character 0" in error or start not in b"{[":
+        what = "an HTML or XML text" if start == b"<" else "a plain text" if start.isalnum() else ""
+        if what and not error.endswith(("is not JSON", "byte-order mark")):
+            return f"{what} instead of JSON: {_bytes_shown(body)}"
+    return f"{error}: {_bytes_shown(body)}"
 
 
 def _not_gzip(coding: str) -> bool:

@@ -210,7 +210,7 @@ def error_reveals_nothing(exchange: Exchange) -> Outcome:
         return holds
     kind, evidence = found
     return broken(
-        expected="an error that tells nothing of how the server is made",
+        expected="an error without stack trace, path, SQL, exception class or name of the software",
         actual=f"{kind}: {shown(evidence, exchange)}",
         kind=kind,
     )

@@ -162,10 +162,17 @@ def test_no_token(ctx: TestContext, function: Method) -> None:
         exchange,
         {401},
         kind="a protected function runs without a Token header, or refuses it otherwise",
+        what="a call of a protected function without a Token header",
     )
     for what, headers in rotated(ctx, claiming_headers(ctx, function, user), budgets.CLAIMING_HEADERS):
         exchange = ctx.call(function, data, headers=headers, fresh=bool(ctx.rng.getrandbits(1)))
-        ctx.status("AUT-4", exchange, {401}, kind=f"a header stands for a session: {what}")
+        ctx.status(
+            "AUT-4",
+            exchange,
+            {401},
+            kind=f"a header stands for a session: {what}",
+            what=f"a call without a Token header, with {what},",
+        )
 
 
 @judges("AUT-4")

@@ -31,7 +31,13 @@ def test_headers_of_intermediaries(ctx: TestContext) -> None:
     data = ctx.data_for(function, user)
     for what, headers in claiming_headers(ctx, function, user):
         exchange = ctx.call(function, data, headers=headers)
-        ctx.status("AUT-4", exchange, {401}, kind=f"a header stands for a session: {what}")
+        ctx.status(
+            "AUT-4",
+            exchange,
+            {401},
+            kind=f"a header stands for a session: {what}",
+            what=f"a call without a Token header, with {what},",
+        )
 
 
 @judges("ACC-1", calls=25)

@@ -275,7 +275,7 @@ def test_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> Non
     ]
     calls = [functools.partial(ctx.call, function, sent, as_=user) for _, sent in prepared]
     for (violation, _), exchange in zip(prepared, ctx.together(calls), strict=True):
-        ctx.status(violation.rule, exchange, {400}, kind=violation.kind)
+        ctx.status(violation.rule, exchange, {400}, kind=violation.kind, what=violation.kind)
         ctx.judge(
             "COD-5",
             exchange.status is not None and exchange.status != 200 and exchange.status < 500,

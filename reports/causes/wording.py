@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from conformance.rulebook import RULES
 from conformance.text import cut, plural
 from reports.causes.evidence import Answer, Evidence, Precondition
 from reports.causes.groups import Group, Pattern
@@ -147,7 +148,11 @@ def _claim(members: Sequence[Evidence]) -> str:
     """Return what the main finding of a group says, without the example in it."""
     main = _main(members)
     finding = main.finding
-    return str(finding["message"] or finding["kind"] or main.rule)
+    record = RULES.get(main.rule)
+    # The message of a test says which status one call got; the kind is the same for all of them.
+    by_check = record is None or record.check is not None
+    first, second = ("message", "kind") if by_check else ("kind", "message")
+    return str(finding[first] or finding[second] or main.rule)
 
 
 def _refusal(members: Sequence[Evidence]) -> str:

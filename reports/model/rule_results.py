@@ -76,7 +76,7 @@ class Finding:
         return {
             "function": self.function,
             "kind": self.kind,
-            "message": self.message,
+            "message": example.message or self.message,
             "expected": example.expected or "",
             "actual": example.actual or "",
             "count": self.count,

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from rich.cells import cell_len
 
 from conformance.rulebook.model import AREAS, Verdict
-from conformance.text import cut, wants_color, writable
+from conformance.text import cut, cut_middle, wants_color, writable
 from reports.headline import headline, next_command, subline
 from reports.render.terminal import load_screen
 from reports.render.terminal.causes import show_causes
@@ -286,11 +286,20 @@ def _standing(page: Page, report: Mapping[str, Any]) -> None:
             where = " · ".join(part for part in (_where(group), _share(group, rule["judged"])) if part)
             head = f"{mark} {rule['id']} {rule['level']}  "
             room = max(10, page.width - cell_len(head) - cell_len(where) - 2)
-            page.line((head, style), (f"{cut(rule['title'], room)}  ", ""), (where, "dim"), indent=4)
+            page.line(
+                (head, style), (f"{cut_middle(_found(rule, group), room)}  ", ""), (where, "dim"), indent=4
+            )
         if len(rest) > MAX_BRIEF_FINDINGS:
             page.line(
                 (f"  and {plural(len(rest) - MAX_BRIEF_FINDINGS, 'more finding')} in report.json", "dim")
             )
+
+
+def _found(rule: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:
+    """Return what was found in a few words: two findings of a rule differ in them."""
+    example = _example(group)
+    message = example["message"]
+    return str(message if message and message != rule["title"] else example["kind"] or rule["title"])
 
 
 def _set_aside(page: Page, report: Mapping[str, Any]) -> None:

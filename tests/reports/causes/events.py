@@ -122,7 +122,12 @@ def pages(functions: tuple[str, ...] = ("note.read", "note.find")) -> list[Event
             ("HTTP-4", "the body is not JSON", "a body that is exactly one JSON text", "b'<!DOCTYPE'"),
             ("HTTP-5", "another Content-Type", "Content-Type: application/json", "Content-Type: 'text/html'"),
             ("ENV-1", "no JSON", "an object with the members isError, errMsg and data", "no JSON"),
-            ("SEC-2", "a stack trace", "an error that tells nothing of how the server is made", "a stack"),
+            (
+                "SEC-2",
+                "a stack trace",
+                "an error without stack trace, path, SQL, exception class or name of the software",
+                "a stack",
+            ),
         )
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from conformance.text import cut, reveal
+from conformance.text import cut, cut_middle, reveal
 from reports.render.terminal.closing_screen import print_closing, render
 from reports.render.terminal.progress import LoadProgress, Progress
 from reports.text import merge_lines
@@ -426,3 +426,12 @@ def test_with_all_every_finding_is_shown_and_no_cause() -> None:
 
 def test_a_run_without_findings_speaks_of_no_causes() -> None:
     assert "cause" not in causes_screen(header(*RULES), judged(ENV_1=3), END)
+
+
+def test_long_lines_are_cut_where_they_do_not_differ() -> None:
+    one = cut_middle("a body that only a lenient reader takes for JSON is not refused: Infinity", 40)
+    other = cut_middle("a body that only a lenient reader takes for JSON is not refused: a comment", 40)
+    assert one.endswith("Infinity")
+    assert other.endswith("a comment")
+    assert max(len(one), len(other)) <= 40
+    assert cut_middle("short", 40) == "short"
