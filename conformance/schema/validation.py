@@ -109,7 +109,8 @@ class Schema:
             dump = marshal.dumps(value)  # the fastest way to detect deep nesting
         except ValueError:
             return run_with_large_stack(lambda: self._valid(value, has_special_numbers(value)))
-        return self._valid(value, any(has_special in dump for has_special in SPECIAL_NUMBER_BYTES))
+        infinity, minus_infinity, not_a_number = SPECIAL_NUMBER_BYTES
+        return self._valid(value, infinity in dump or minus_infinity in dump or not_a_number in dump)
 
     def _valid(self, value: Json, has_special: bool) -> bool:
         if self._fast_validator is not None and not has_special:
