@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from conformance.catalog.contract import Contract
 from conformance.schema.bundle import Json, json_type, places, point, resolve_pointer
+from conformance.schema.containers import ContainerWalk, pointer_to
 from conformance.schema.validation import Schema, item_schemas, member_schemas
 
 __all__ = ["Method", "ObjectRole", "Param", "refs"]
@@ -117,14 +119,23 @@ class Method:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return f"data{pointer}: {message} ({keyword}){more}"
 
-    def names(self, data: Json) -> Iterator[tuple[str, str]]:
+    @cached_property
+    def _containers(self) -> ContainerWalk:
+        return ContainerWalk(self.result)
+
+    def names(self, data: Json, known: AbstractSet[str] = frozenset()) -> Iterator[tuple[str, str]]:
         """Yield (JSON pointer, member name) for each member of `data`, except the keys of declared maps (NAM-1).
 
         A map is an object whose schema has a schema as `additionalProperties` and no `properties`. The values of a map
-        are visited, too.
+        are visited, too. Objects whose member names are all `known` are left out.
         """
-        for pointer, parts, value in self.result.walk(data):
-            if isinstance(value, dict) and not any(_is_map(part) for part in parts):
+        for place, parts, value in self._containers.visit(data):
+            if (
+                isinstance(value, dict)
+                and not known >= value.keys()
+                and not any(_is_map(part) for part in parts)
+            ):
+                pointer = pointer_to(place)
                 for name in value:
                     yield point(pointer, name), name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 from conformance.catalog.contract import Contract
 from conformance.protocol.exchange import Exchange
@@ -94,13 +95,13 @@ def _checked_names(exchange: Exchange, value: object) -> Iterator[tuple[str, str
         if name not in exchange.envelope_extra:
             yield pointer, name
         if name == "data" and contract is not None and contract.names is not None:
-            for place, inner in contract.names(member):
+            for place, inner in contract.names(member, _camel_case_names):
                 yield f"/data{place}", inner
         else:
             yield from _names(member, pointer)
 
 
-def _names_outside_marks(data: object) -> Iterator[tuple[str, str]]:
+def _names_outside_marks(data: object, known: AbstractSet[str]) -> Iterator[tuple[str, str]]:
     """Replace a result schema in the examples: `marks` is declared as a map with arbitrary keys."""
     for pointer, name in _names(data):
         if not pointer.startswith("/marks/"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -198,7 +198,7 @@ def _typed(data: object) -> str | None:
     return None if isinstance(data, dict) and "courseId" in data else "/courseId is missing"
 
 
-def _inner(data: object) -> Iterator[tuple[str, str]]:
+def _inner(data: object, known: Collection[str]) -> Iterator[tuple[str, str]]:
     if isinstance(data, dict):
         for name in data:
             yield f"/{name}", name
