@@ -25,9 +25,15 @@ def status_message(kind: str, exchange: Exchange, accepted: Collection[int], wha
     if came is None:
         return f"{what} is not refused" if what is not None else kind
     due = _listed(accepted)
+
+    def answered(verb: str) -> str:
+        if exchange.status is None:
+            return f"{'gets' if verb == 'is' else 'get'} no answer instead of status {due}"
+        return f"{verb} {came} instead of {due}"
+
     if what is not None:
-        return f"{what} is {came} instead of {due}"
-    return _ANSWERED.sub(lambda found: f"{found['verb']} {came} instead of {due}", kind, count=1)
+        return f"{what} {answered('is')}"
+    return _ANSWERED.sub(lambda found: answered(found["verb"]), kind, count=1)
 
 
 def _listed(statuses: Collection[int]) -> str:
@@ -40,7 +46,7 @@ def _came(exchange: Exchange) -> str | None:
     """Return how a call was answered, as the end of `is …`; None for a success."""
     status = exchange.status
     if status is None:
-        return "left without an answer"
+        return "without an answer"
     if status == 200:
         envelope = exchange.envelope
         is_error = envelope is not None and envelope.get("isError") is True

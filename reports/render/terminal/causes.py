@@ -62,15 +62,18 @@ def _show(page: Page, number: int, cause: Mapping[str, Any], report: Mapping[str
     page.field("breaks", f"{_rules(cause)} · {extent(cause)} · {effect(cause)}", lines=2)
     where = f" at {example['function']}" if example["function"] else ""
     rule = cause["example"]["rule"]
-    level = next((each["level"] for each in report["rules"] if each["id"] == rule), cause["level"])
-    page.field("shown by", f"{rule} {level}{where}: {example['message'] or example['kind']}", lines=2)
+    record = next((each for each in report["rules"] if each["id"] == rule), None)
+    level, title = (record["level"], record["title"]) if record is not None else (cause["level"], "")
+    # Of a rule that is checked on one answer the message is only the title; the kind says what is wrong.
+    first, second = ("kind", "message") if example["message"] == title else ("message", "kind")
+    page.field("shown by", f"{rule} {level}{where}: {example[first] or example[second]}", lines=2)
     if example["expected"]:
         page.field("expected", example["expected"], lines=2)
     got = example["actual"]
     response, failure = example["response"], example["failure"]
     if response and str(response["status"]) not in got:
         got = f"{cut(got, 2 * (page.width - LABEL) - 8)} ({response['status']})".strip()
-    elif not response and failure and failure not in got:
+    elif not response and failure and (failure.partition(": ")[2] or failure) not in got:
         got = f"{got} ({failure})" if got else failure
     if again := _intermittent(example):
         got = f"{got} · {again}"

@@ -7,6 +7,7 @@ text become escapes, nothing is interpreted as markup, and long texts are cut.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 from collections import Counter
@@ -350,7 +351,7 @@ def _show_finding(
     got = example["actual"]
     if example["response"] and str(example["response"]["status"]) not in got:
         got = f"{cut(got, 3 * (page.width - LABEL) - 8)} ({example['response']['status']})".strip()
-    elif not example["response"] and example["failure"] and example["failure"] not in got:
+    elif not example["response"] and example["failure"] and example["failure"].rpartition(": ")[2] not in got:
         got = f"{got} ({example['failure']})" if got else example["failure"]
     if got:
         page.field("got", got)
@@ -395,6 +396,8 @@ def _footer(page: Page, report: Mapping[str, Any], folder: Path | None) -> None:
         page.field("first", f"finding after {report['first_finding']:.1f} s")
     if folder is not None:
         page.raw("report", str(folder / "report.json"))
+        if any(rule["findings"] for rule in report["rules"]):
+            page.raw("live", f"conform explore {shlex.quote(str(folder))}")
 
 
 def _coverage(page: Page, coverage: Mapping[str, Any] | None) -> None:

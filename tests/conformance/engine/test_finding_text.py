@@ -44,4 +44,4 @@ def test_a_success_is_only_not_refused() -> None:
 
 def test_no_answer_is_said() -> None:
     silent = status_message("data that is 5 is not refused", no_reply("closed"), {400})
-    assert silent == "data that is 5 is left without an answer instead of 400"
+    assert silent == "data that is 5 gets no answer instead of status 400"

@@ -129,6 +129,7 @@ def test_the_footer_reports_the_run(tmp_path: Path) -> None:
     text = screen(*a_run(), folder=Path("reports/runs/x"))
     for line in (
         "  report     reports/runs/x/report.json",
+        "  live       conform explore reports/runs/x",
         "  run        seed 7 · 5210 requests · 41.3 s · 1 reset of the target",
         "  left over  2 course: 403",
         "  waiver     HTTP-1: ran out on 2026-01-01",
