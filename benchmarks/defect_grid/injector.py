@@ -219,8 +219,28 @@ class Host:
                 known[call.token] = user
             return user
 
+        def login(inner: Around, service: Any, call: Call) -> Any:
+            data = inner(service, call)
+            at_pointer(data, self.view.session, lambda token: self._note(known, token) or token)
+            return data
+
         self.wrap("authenticate", authenticate)
+        for function in filter(None, (self.view.login, self.view.key_login)):
+            self.on_handler(function.name, login)
         return known
+
+    def _note(self, known: dict[bytes, Any], token: Any) -> None:
+        """Note the user of a session that has just begun."""
+        service = self.service
+        if not isinstance(token, str):
+            return
+        if hasattr(service, "users"):
+            user = service.users.get(service.sessions.get(token))
+        else:
+            found = service.store.get("user", service.sessions.lookup(token.encode("latin-1")))
+            user = found[1] if found is not None else None
+        if user is not None:
+            known[token.encode("latin-1")] = user
 
     def admit(self, other: Callable[[Call], Any]) -> None:
         """Take calls whose token is refused as the user that `other(call)` returns, if it returns one."""

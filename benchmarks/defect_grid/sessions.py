@@ -205,7 +205,8 @@ def logged_out(view: View) -> Iterator[Spot]:
         yield f.name, _label(f), apply
 
 
-@template("token.refused-by-one-function-after-calls", "AUT-3", areas=(*AREAS, "DAT-1", "PAG-2", "STA-1"))
+# Payloads call a function often enough; what they see is AUT-3's to say.
+@template("token.refused-by-one-function-after-calls", "AUT-3", "DAT-1", areas=(*AREAS, "PAG-2", "STA-1"))
 def refused_after_calls(view: View) -> Iterator[Spot]:
     for count in (10, 41):
         for f in view.protected:
@@ -378,7 +379,31 @@ _spelling("password-of-8-characters", ("AUT-2",), "secret", lambda word: word[:8
 _spelling("password-to-its-length", ("AUT-2",), "secret", lambda word: word[:20])
 _spelling("password-to-the-first-nul", ("AUT-2",), "secret", lambda word: word.split("\0")[0])
 _spelling("password-letters-only", ("AUT-2",), "secret", lambda word: "".join(filter(str.isalnum, word)))
-_spelling("password-anything-long", ("AUT-2",), "secret", lambda word: "long" if len(word) > 100 else word)
+
+
+@template("login.password-anything-long", "AUT-2", areas=AREAS)
+def password_long(view: View) -> Iterator[Spot]:
+    """A password of more than 100 characters is not compared."""
+    right = {user["user"]: user["secret"] for user in view.users}
+
+    def apply(host: Host) -> None:
+        def message(given: dict[str, Any], _call: Any) -> dict[str, Any]:
+            data = given.get("data")
+            name = data.get(view.user_param) if isinstance(data, dict) else None
+            secret = data.get(view.secret_param) if isinstance(data, dict) else None
+            if (
+                isinstance(data, dict)
+                and isinstance(secret, str)
+                and len(secret) > 100
+                and isinstance(name, str)
+                and name in right
+            ):
+                given["data"] = {**data, view.secret_param: right[name]}
+            return given
+
+        host.on_message(message, view.login.name)
+
+    yield f"{view.login.name}:{view.secret_param}", "signing in", apply
 
 
 @template("login.password-empty", "AUT-2", areas=AREAS)

@@ -40,6 +40,7 @@ SUITES = (
     "test_builtin_identifiers",
     "test_spellings",
     "test_authentication",
+    "test_foreign_tokens",
     "test_sign_in",
     "test_intermediaries",
     "test_key_login",

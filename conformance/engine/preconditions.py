@@ -50,6 +50,9 @@ class Preconditions:
         self._run = run
         self._lock = threading.Lock()
         self._repeats = 0
+        self._session_lock = threading.Lock()
+        #: By token and function: whether the function refuses that session alone.
+        self._refused_here: dict[tuple[str, str], bool] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -84,6 +87,8 @@ class Preconditions:
         if status == 401 and rule not in ABOUT_SESSIONS and self._session_ended(exchange):
             self.excused = True
             return "the session that it was tested with had ended"
+        if status == 401 and rule not in ABOUT_SESSIONS and self._session_refused_here(exchange):
+            return "the function refuses a session that is still valid, which AUT-3 judges"
         return None
 
     def _session_ended(self, exchange: Exchange) -> bool:
@@ -95,6 +100,56 @@ class Preconditions:
             valid, _ = self._run.environment.is_valid(Session(exchange.user, token))
             self._ended[token] = valid is False and self._fresh_session_is_valid(exchange.user)
         return self._ended[token]
+
+    def _session_refused_here(self, exchange: Exchange) -> bool:
+        """Whether a function refuses a valid session, while it accepts the same call in a new one; AUT-3 reports it."""
+        token = exchange.request.header("Token")
+        method = self._run.catalog.methods.get(exchange.function or "")
+        if not exchange.in_session or exchange.user is None or token is None or method is None:
+            return False
+        key = (token, method.name)
+        with self._session_lock:
+            if key not in self._refused_here:
+                self._refused_here[key] = self._refuses_one_session(method, Session(exchange.user, token))
+        return self._refused_here[key]
+
+    def _refuses_one_session(self, method: Method, session: Session) -> bool:
+        run = self._run
+        if method.auth in ("none", None) or not run.resources.harmless(method):
+            return False
+        if (
+            not run.resources.may_call(session.user, method)
+            or session.token != run.sessions.of(session.user).token
+        ):
+            return False
+        try:
+            fresh = run.sessions.sign_in(session.user)
+            old, new = (
+                run.caller.call(
+                    method, run.resources.valid(method, session.user), user=session.user, token=token
+                )
+                for token in (session.token, fresh.token)
+            )
+            run.sessions.end(fresh)
+        except (SetUpFailedError, OutOfTimeError):
+            return False
+        if old.status != 401 or new.status in (None, 401):
+            return False
+        finding = Finding(
+            "AUT-3",
+            method.name,
+            "a function refuses a session that works elsewhere",
+            RULES["AUT-3"].title,
+            "any answer but 401: the session is valid, and a new one is accepted here",
+            old.summary(),
+            old,
+        )
+        run.observer.judged("AUT-3")
+        if finding.rule in run.options.rules:
+            run.confirmation.publish({finding.key: finding})
+        # What follows is tested in another session.
+        run.sessions.drop(session.user)
+        return True
 
     def _fresh_session_is_valid(self, user: str) -> bool:
         """Whether a new session of the user is accepted where the old one is refused."""

@@ -81,6 +81,7 @@ def broken_bodies(call: bytes, name: str) -> Iterator[tuple[str, bytes]]:
     yield "empty", b""
     yield "white space alone", b" \r\n\t"
     yield "truncated", call[: max(2, len(call) - 1)]
+    yield "truncated by two characters", call[: max(2, len(call) - 2)]
     yield "cut in the middle", call[: len(call) // 2]
     yield "cut in a text", call[: call.find(b'"') + 3]
     yield "a trailing comma", call[:-1] + b",}"

@@ -48,6 +48,8 @@ def near_misses(secret: str) -> Iterator[tuple[str, str]]:
     yield "the password and one character more", secret + "x"
     yield "the password and a blank", secret + " "
     yield "a blank and the password", " " + secret
+    # Whatever compares, hashes or logs it may give up on a long text.
+    yield "a long text that begins with the password", (secret + "x" * 1000)[:1000]
     yield "the password and U+0000", secret + "\u0000"
     yield "the password, U+0000 and more", secret + "\u0000x"
     for what, changed in (
@@ -136,6 +138,7 @@ def _forged_tokens(
         "with its first character changed": (changed(0), {401}),
         "with a character before the middle changed": (changed(len(token) // 3), {401}),
         "with its middle character changed": (changed(len(token) // 2), {401}),
+        "with its last character changed": (changed(max(len(token) - 1, 0)), {401}),
         "with upper and lower case swapped": (lambda _: token.swapcase(), {401}),
         "empty": (lambda _: "", {401}),
         "4 kB long": (lambda _: (token + "a" * 4096)[:4096], {401}),
@@ -156,6 +159,44 @@ _TOKEN_FAMILIES = {
     **{f"the text {text}": "a wildcard" for text in WILDCARDS},
 }
 
+#: The values that most often stand for nothing, for a number and for a pattern.
+_USUAL_VALUES = {
+    "a name": ("constructor", "__proto__", "toString"),
+    "no value": ("null", "undefined", "None"),
+    "a number or a truth value": ("0", "false"),
+    "a wildcard": ("*", "%", ".*"),
+}
+
+#: What else takes turns where only some tokens of each kind are sent. All others are a kind of their own.
+_TURNS = {
+    **dict.fromkeys(_TOKEN_FAMILIES, "another value"),
+    **{f"the text {text}": turn for turn, texts in _USUAL_VALUES.items() for text in texts},
+    "truncated": "cut off",
+    "truncated to its half": "cut off",
+    "random": "changed",
+    "with its first character changed": "changed",
+    "with a character before the middle changed": "changed",
+    "with its middle character changed": "changed",
+    "as a path": "decoded",
+    "with another of the same 32-bit hash": "decoded",
+    "with an accent": "decoded",
+    "empty": "of another sort",
+    "4 kB long": "of another sort",
+    "random and 4 kB long": "of another sort",
+    "a quote and SQL": "of another sort",
+    "with bytes outside ASCII": "of another sort",
+    "the user's own password": "of another sort",
+}
+
+
+def _turn_of(what: str) -> str:
+    """Return the kind of token with which a token takes turns."""
+    if what.startswith("the user's own ") and what not in _TURNS:
+        return "an identity"
+    if what.startswith("structured, with alg ") or what == "structured, without a signature":
+        return "unsigned"
+    return _TURNS.get(what, what)
+
 
 def _claims(ctx: TestContext, user: str | None) -> dict[str, Any]:
     """Return the identities of a user as the claims of a structured token."""
@@ -164,15 +205,22 @@ def _claims(ctx: TestContext, user: str | None) -> dict[str, Any]:
     return {name or "sub": value for name, value in reversed(learned(ctx).values.get(user, [])[:3])}
 
 
-def send_forged_tokens(ctx: TestContext, function: Method, user: str | None, sample: Sample) -> None:
-    """Call a function with tokens that no login gave; each must be refused with 401 (AUT-5)."""
+def send_forged_tokens(
+    ctx: TestContext, function: Method, user: str | None, sample: Sample, *, of_each: bool = False
+) -> None:
+    """Call a function with tokens that no login gave; each must be refused with 401 (AUT-5).
+
+    With `of_each` the sample is that of each kind of token, so that no function is left without one of a kind.
+    """
     token = ctx.sessions.of(user).token if user else "0123456789abcdef0123456789abcdef"
     secret = ctx.profile.users[user].secret if user else ""
     secret = secret if secret.isascii() and secret.isprintable() else ""
     data = ctx.data_for(function, user) if ctx.resources.harmless(function) else {}
-    for what, (forge, accepted) in rotated(
-        ctx, list(_forged_tokens(token, _claims(ctx, user), secret).items()), sample
-    ):
+    groups: dict[str, list[tuple[str, tuple[Callable[[random.Random], str], set[int]]]]] = {}
+    for what, entry in _forged_tokens(token, _claims(ctx, user), secret).items():
+        groups.setdefault(_turn_of(what) if of_each else "", []).append((what, entry))
+    chosen = [each for group in groups.values() for each in rotated(ctx, group, sample)]
+    for what, (forge, accepted) in chosen:
         forged = forge(random.Random(ctx.rng.getrandbits(64)))
         if forged == token:
             continue

@@ -27,13 +27,19 @@ def shows(lister: Lister, resource: Resource, **paging: Any) -> bool:
     return any(equal(resolve(row, function.object.id), resource.id) for row in rows)
 
 
-def matching_filters(ctx: TestContext, lister: Lister, resource: Resource) -> list[Filter]:
-    """Return filters, one for each optional argument of a list, under which it shows the object."""
+def matching_filters(
+    ctx: TestContext, lister: Lister, resource: Resource, *, references: bool = False
+) -> list[Filter]:
+    """Return filters, one for each optional argument of a list, under which it shows the object.
+
+    With `references` the filters are those by identifiers of other objects, else those by other values.
+    """
     function = lister.function
-    optional = [param for param in function.params if not param.required and not param.ref]
+    optional = [param for param in function.params if not param.required and bool(param.ref) is references]
     found: list[Filter] = []
     for param in ctx.some(optional, budgets.MATCHING_FILTERS):
-        for value in itertools.islice(_candidates(ctx, param, resource.sent), 2):
+        values = _referred(param, resource.sent) if references else _candidates(ctx, param, resource.sent)
+        for value in itertools.islice(values, 2):
             data = {**lister.data, param.name: value}
             if not function.data.valid(data):
                 continue
@@ -41,6 +47,16 @@ def matching_filters(ctx: TestContext, lister: Lister, resource: Resource) -> li
                 found.append({param.name: value})
                 break
     return found
+
+
+def _referred(param: Param, sent: dict[str, Any]) -> Iterator[Any]:
+    """Yield identifiers that an object was created with, alone or in an array with a name in the plural."""
+    for name in (param.name, f"{param.name}s"):
+        value = sent.get(name)
+        if isinstance(value, list):
+            yield from value[:1]
+        elif value is not None:
+            yield value
 
 
 def _candidates(ctx: TestContext, param: Param, sent: dict[str, Any]) -> Iterator[Any]:

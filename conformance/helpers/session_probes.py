@@ -10,7 +10,7 @@ from conformance.engine.not_judged import LINES, NotJudgedError
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
 
-__all__ = ["alive", "checker", "checkers", "protected", "use"]
+__all__ = ["alive", "checker", "checkers", "protected", "shared_out", "use"]
 
 
 def protected(method: Method) -> bool:
@@ -54,6 +54,19 @@ def checker(ctx: TestContext, user: str) -> Method:
             LINES["catalog"] if ctx.catalog.is_implicit else LINES["whoami"],
         )
     return found[0]
+
+
+def shared_out(ctx: TestContext, methods: list[Method], user: str) -> list[Method]:
+    """Return the functions that a user tries: in a quick run each function is tried by one of its users."""
+    if not ctx.quick or ctx.only is not None:
+        return methods
+    places = {name: number for number, name in enumerate(ctx.catalog.methods)}
+    found: list[Method] = []
+    for method in methods:
+        callers = [each for each in ctx.profile.users if ctx.resources.may_call(each, method)]
+        if not callers or callers[places.get(method.name, 0) % len(callers)] == user:
+            found.append(method)
+    return found
 
 
 def use(ctx: TestContext, method: Method, user: str, token: str | None, **options: Any) -> Exchange:

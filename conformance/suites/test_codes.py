@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from conformance.catalog.model import Method
@@ -16,6 +17,8 @@ from conformance.helpers.comparison import bound
 from conformance.helpers.other_texts import another
 from conformance.helpers.probing import prober, probing_status, send_probe
 from conformance.helpers.session_probes import protected
+from conformance.helpers.together import Headers, packed, refused_together
+from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
 from conformance.suites.test_access import lacking
 
@@ -31,6 +34,9 @@ def test_unknown_function(ctx: TestContext, endpoint: str) -> None:
         ctx.unknown_name(),
         *(f"{name}{ctx.unknown_name().capitalize()}" for name in sorted(published)[:1]),
     ]
+    # A published name cut short, of a function that only reads, in case the target runs it.
+    short = sorted({name[:-1] for name in _readers(ctx, endpoint) if len(name) > 3} - published)
+    names += ctx.some(short, budgets.CUT_NAMES)
     if ctx.run.writable:
         # The name of a function of another endpoint is not tried, since it might be a hidden function here.
         names += ctx.rng.sample(others, min(2, len(others)))
@@ -47,6 +53,14 @@ def test_unknown_function(ctx: TestContext, endpoint: str) -> None:
                 function=ctx.caller.label(f"{endpoint}."),
                 because=f"there is no {endpoint}.{name}",
             )
+
+
+def _readers(ctx: TestContext, endpoint: str) -> list[str]:
+    """Return the names of the functions of an endpoint that read, where none that writes begins alike."""
+    of = [m for m in ctx.catalog.methods.values() if m.entity == endpoint]
+    writers = [m.function for m in of if m.effect != "read"]
+    readers = [m.function for m in of if m.effect == "read"]
+    return [name for name in readers if not any(each.startswith(name[:-1]) for each in writers)]
 
 
 @judges("COD-4")
@@ -164,9 +178,16 @@ def test_session_without_the_role(ctx: TestContext, function: Method) -> None:
                 kind="a function for another role is not refused",
                 because=f"the user lacks the role {function.auth!r}",
             )
-        for what, headers in _claims(ctx, function, having[0] if having else user):
-            exchange = ctx.call(function, sent, as_=user, headers=headers)
-            ctx.status("ACC-1", exchange, {403}, kind=f"a header stands for a role: {what}")
+        first, *further = packed(claiming_headers(ctx, function, having[0] if having else user))
+        refused_together(
+            ctx,
+            "ACC-1",
+            functools.partial(_call_as, ctx, function, sent, user),
+            [first, *rotated(ctx, further, budgets.FURTHER_CLAIMING_HEADERS)],
+            {403},
+            kind="a header stands for a role",
+            call="a call in a session without the role",
+        )
     if not having:
         ctx.skip("ACC-1", f"no user of the profile has the role {function.auth!r}", function=function.name)
     for user in having:
@@ -182,12 +203,8 @@ def test_session_without_the_role(ctx: TestContext, function: Method) -> None:
         )
 
 
-def _claims(ctx: TestContext, function: Method, user: str) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return headers that claim a role, or to be a user who has it. The role itself is always claimed."""
-    claims = claiming_headers(ctx, function, user)
-    first = [claim for claim in claims if claim[0] == "X-Role"]
-    rest = [claim for claim in claims if claim[0] != "X-Role"]
-    return [*first, *rotated(ctx, rest, budgets.CLAIMING_HEADERS)]
+def _call_as(ctx: TestContext, function: Method, data: Any, user: str, headers: Headers) -> Exchange:
+    return ctx.call(function, data, as_=user, headers=headers)
 
 
 def identifiers(method: Method) -> list[tuple[str, str]]:

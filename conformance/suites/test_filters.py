@@ -102,7 +102,12 @@ def test_deleted_for_everyone(ctx: TestContext, kind: str) -> None:
     owner = owners[0]
     resource = ctx.resources.new(kind, owner)
     lists = [
-        (lister, matching_filters(ctx, lister, resource)) for lister in listers(ctx, kind, owner, resource)
+        (
+            lister,
+            matching_filters(ctx, lister, resource),
+            matching_filters(ctx, lister, resource, references=True),
+        )
+        for lister in listers(ctx, kind, owner, resource)
     ]
     others = [user for user in _others(ctx, owner) if ctx.resources.may_call(user, reader)]
     gone = ctx.call(delete, bound(ctx, delete, resource), as_=owner)
@@ -131,10 +136,12 @@ def test_deleted_for_everyone(ctx: TestContext, kind: str) -> None:
 
 
 def _views(
-    ctx: TestContext, lists: list[tuple[Lister, list[dict[str, object]]]], users: list[str]
+    ctx: TestContext,
+    lists: list[tuple[Lister, list[dict[str, object]], list[dict[str, object]]]],
+    users: list[str],
 ) -> Iterator[tuple[Lister, dict[str, int], str]]:
     """Yield (list, paging, description): unfiltered, by each filter and pairs, on pages, and as other users."""
-    for lister, filters in lists:
+    for lister, filters, references in lists:
         for number, user in enumerate(users):
             own = lister if not number else _own_lists(ctx, lister, user)
             if own is None:
@@ -145,6 +152,9 @@ def _views(
                 filtered = Lister(ctx, own.function, user, {**own.data, **chosen})
                 yield filtered, {}, f"by {' and '.join(chosen)}{whose}"
             if not number:
+                for chosen in references:
+                    filtered = Lister(ctx, own.function, user, {**own.data, **chosen})
+                    yield filtered, {}, f"by {' and '.join(chosen)}"
                 count = len(ctx.resources.rows(own.function, own.exchange()))
                 yield own, {"page_start": 0, "page_length": count + 1}, "on the first page"
                 yield own, {"page_start": max(0, count - 1)}, "on the last page"

@@ -93,14 +93,14 @@ def test_pages_laid_end_to_end_are_the_list(ctx: TestContext, function: Method) 
                 exchange=showing,
                 function=function.name,
             )
-        if not name and not ctx.quick:
+        if not name:
             _windows(ctx, lister)
         _starts(ctx, lister, whole, where)
 
 
 def _windows(ctx: TestContext, lister: Lister) -> None:
     """Send a length without a start, and starts that are not a multiple of the length."""
-    windows: list[tuple[Any, int]] = [(OMIT, 3), (1, 3), (2, 5)]
+    windows: list[tuple[Any, int]] = ctx.first([(OMIT, 3), (1, 3), (2, 5)], budgets.WINDOWS_OF_A_LIST)
 
     def look(whole: list[Any]) -> list[Page]:
         return [_page(lister, page_start=start, page_length=length) for start, length in windows]
@@ -224,14 +224,14 @@ def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> N
 
 
 #: Values of pageLength that show every row of a list, beside the number of its rows.
-LONG_PAGES = (1_000, 100_000, LAST)
+LONG_PAGES = (1_000, 100_000)
 
 
 def _long_pages(ctx: TestContext, lister: Lister) -> None:
     """Read pages of exactly as many rows as there are and of many more: they must show every row."""
 
     def asked(whole: list[Any]) -> list[tuple[Any, int]]:
-        lengths = rotated(ctx, [len(whole), *LONG_PAGES], budgets.LONG_PAGES)
+        lengths = [*rotated(ctx, [len(whole), *LONG_PAGES], budgets.LONG_PAGES), LAST]
         return [(start, length) for length in lengths for start in (OMIT, 1)]
 
     def look(whole: list[Any]) -> list[Exchange]:
@@ -297,7 +297,9 @@ def test_past_the_end(ctx: TestContext, function: Method) -> None:
     """Read a page after the end: it must be empty and not an error."""
     for name, lister in views(ctx, function, 3):
         count = len(lister.rows())
-        for start in ctx.some([count, count + 1, count + 1000, 10**6, LAST], budgets.STARTS_BEYOND_THE_END):
+        # The last one is where 32 bits end; a target may handle the rows next to the end otherwise than far ones.
+        near = ctx.some([count, count + 1, count + 1000], budgets.STARTS_BEYOND_THE_END)
+        for start in [*near, 10**6, LAST]:
             for length in (OMIT, 10):
                 exchange = lister.exchange(page_start=start, page_length=length)
                 rows = resolve(exchange.data, function.rows or "") if exchange.status == 200 else MISSING
@@ -358,9 +360,10 @@ def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
 
 
 def _one_of_each(ctx: TestContext, refused: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Return a value of each kind, chosen by the seed."""
+    """Return a value of each kind, chosen by the seed; of texts the one that is a number."""
     kinds = dict.fromkeys(what for what, _ in refused)
-    return [ctx.rng.choice([each for each in refused if each[0] == kind]) for kind in kinds]
+    drawn = [ctx.rng.choice([each for each in refused if each[0] == kind]) for kind in kinds]
+    return [("textual", "1") if what == "textual" else (what, value) for what, value in drawn]
 
 
 @judges("PAG-6", calls=25)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from conformance.catalog.model import Method
 from conformance.engine import budgets
@@ -132,3 +133,107 @@ def _headers(ctx: TestContext) -> Iterator[tuple[tuple[str, str], set[int]]]:
         yield header, {200}
     for header in rotated(ctx, list(NON_ASCII_HEADERS), budgets.NON_ASCII_HEADERS, of=2):
         yield header, {200, 400}
+
+
+#: Headers of one call that change nothing of it: (Content-Type, whether Accept is sent, the other headers). One that
+#: another of the call would make ineffective (RFC 9110, section 13.2.2) is in another call.
+_TOGETHER: tuple[tuple[str | None, bool, tuple[tuple[str, str], ...]], ...] = (
+    (
+        None,
+        False,
+        (
+            ("Accept-Encoding", "gzip, deflate"),
+            ("Accept-Language", "tr"),
+            ("Cache-Control", "no-cache"),
+            ("Cookie", "theme=dark; lang=tr"),
+            ("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"),
+            ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("Range", "bytes=0-9"),
+            ("User-Agent", "curl/8.5.0"),
+            ("X-Requested-With", "XMLHttpRequest"),
+        ),
+    ),
+    (
+        "application/x-www-form-urlencoded",
+        True,
+        (
+            ("Accept", "application/xml;q=0.9, text/plain"),
+            ("Accept-Charset", "iso-8859-1"),
+            ("Accept-Encoding", "identity"),
+            ("Accept-Language", "*;q=x"),
+            ("Expect", "100-continue"),
+            ("If-Match", '"none-of-these"'),
+            ("If-None-Match", "*"),
+            ("If-Range", '"x"'),
+            ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)"),
+        ),
+    ),
+)
+
+
+@judges("HTTP-6", "HTTP-4", "COD-1", "COD-2", "COD-8", "DAT-1")
+@each_function()
+def test_usual_headers_together(ctx: TestContext, function: Method) -> None:
+    """Send a valid call with many headers that change nothing, and each alone where the call does not succeed."""
+    user = ctx.who(function)
+    plain = ctx.call(function, ctx.valid(function, user), as_=user)
+    if plain.status != 200:
+        raise NotJudgedError(f"the plain call does not succeed: {function.name} gave {plain.summary()}")
+    for content_type, accept, headers in _TOGETHER:
+        parts = [_header(*header) for header in headers]
+        parts.append((f"Content-Type {content_type}", "HTTP-6", {"content_type": content_type}))
+        if not accept:
+            parts.append(("Accept: left out", "DAT-1", {"accept": False}))
+        _judge_together(ctx, function, user, parts, {200})
+    unusual = [
+        _header(*header) for header in {name: (name, value) for name, value in NON_ASCII_HEADERS}.values()
+    ]
+    unusual.append(("Content-Type text/plain", "HTTP-6", {"content_type": "text/plain"}))
+    _judge_together(ctx, function, user, unusual, {200, 400})
+
+
+#: What, the rule for a call that is refused for it, and the options of the call.
+_Part = tuple[str, str, dict[str, Any]]
+
+
+def _header(name: str, value: str) -> _Part:
+    options: dict[str, Any] = {"headers": [(name, value)]}
+    if name == "Expect":
+        options["packets"] = body_apart
+    return f"{name}: {value!a}", "DAT-1", options
+
+
+def _judge_together(
+    ctx: TestContext, function: Method, user: str | None, parts: list[_Part], accepted: set[int]
+) -> None:
+    """Judge a call with all these parts; where it does not succeed, find those that make the difference."""
+    together: dict[str, Any] = {}
+    for _, _, options in parts:
+        together |= {**options, "headers": [*together.get("headers", ()), *options.get("headers", ())]}
+    data = ctx.valid(function, user)
+    exchange = ctx.call(function, data, as_=user, **together)
+    if exchange.status == 200 or exchange.withheld:
+        for rule in ("HTTP-6", "DAT-1"):
+            ctx.status(rule, exchange, accepted, kind="valid data is refused for several headers")
+        return
+    if ctx.call(function, data, as_=user).status != 200:
+        # A rule beyond the schema refuses this data, whatever the headers.
+        return
+    if exchange.status in accepted:
+        # Some of the headers may be refused: a few are sent alone, since another status may be behind it.
+        parts = rotated(ctx, parts, budgets.HEADERS_BEHIND_A_REFUSAL)
+    good = True
+    for what, rule, options in parts:
+        data = ctx.valid(function, user)
+        alone = ctx.call(function, data, as_=user, **options)
+        allowed = {200} if rule == "HTTP-6" else accepted
+        if alone.status not in allowed and ctx.call(function, data, as_=user).status != 200:
+            continue
+        kind = (
+            "the request's Content-Type changes the answer"
+            if rule == "HTTP-6"
+            else f"valid data is refused for a header: {what.partition(':')[0]}"
+        )
+        good &= ctx.status(rule, alone, allowed, kind=kind, because=f"{what} changes nothing of a call")
+    if good and exchange.status not in accepted:
+        ctx.status("DAT-1", exchange, accepted, kind="valid data is refused for several headers")

@@ -1342,7 +1342,7 @@ class Handler(BaseHTTPRequestHandler):
         return bytes(body)
 
     def _send(self, reply: Reply) -> None:
-        head = [f"HTTP/1.1 {reply.status} {REASONS[reply.status]}"]
+        head = [f"HTTP/1.1 {reply.status} {REASONS.get(reply.status, 'Other')}"]
         head += [f"{name}: {value}" for name, value in reply.headers.items()]
         head += [f"Content-Length: {len(reply.body)}", f"Date: {self.date_time_string()}"]
         if self.close_connection:
