@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from conformance import __version__
@@ -43,6 +44,9 @@ __all__ = ["SuiteRun"]
 #: Seconds that a dry run spends on generated payloads, where only time ends them.
 PLAN_PAYLOAD_SECONDS = 5.0
 
+#: Generated payloads for the share of a run that is done, where time ends them and no number.
+USUAL_GENERATED = 11_500
+
 #: Time per generated payload, as a multiple of the time until a call is answered.
 CALL_TIME_FACTOR = 1.5
 
@@ -57,6 +61,7 @@ class SuiteRun:
         self.tests: list[SuiteTest] = []
         self.shedding: LoadShedding | None = None
         self.extent = Extent()
+        self._kinds: Counter[str] = Counter()
         #: Tests that may be left out on a slow target, and those that were.
         self.sheddable: list[SuiteTest] = []
         self.skipped: set[SuiteTest] = set()
@@ -145,6 +150,7 @@ class SuiteRun:
         run = self.run
         assert run is not None
         self.tests = list(tests)
+        self._kinds = Counter(test.kind for test in tests)
         run.payload_budget.plan(shares_of(tests))
         for test in tests:
             if test.facts.when is When.IN_ORDER and not test.further:
@@ -162,6 +168,16 @@ class SuiteRun:
             observe(exchange)
 
         run.client.observe = measure
+
+    def weight_of(self, test: SuiteTest) -> float:
+        """Return about how many calls a test makes: generated payloads have a part of the budget's requests."""
+        assert self.run is not None
+        share = test.facts.share
+        if share is None:
+            return float(test.facts.calls.all)
+        budget = self.run.payload_budget
+        of_kind = max(1, self._kinds[test.kind])
+        return max(1.0, (budget.requests or USUAL_GENERATED) * share.requests / of_kind)
 
     # --- running
 

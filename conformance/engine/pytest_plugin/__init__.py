@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from conformance.engine.collection import SuiteTest, describe, values_of
 from conformance.engine.harness import Harness
 from conformance.engine.markers import Scope
-from conformance.engine.pytest_plugin.items import area_of, continuation, is_suite, key_of, names_suites
+from conformance.engine.pytest_plugin.items import continuation, is_suite, key_of, names_suites
 from conformance.engine.pytest_plugin.options import add_options, request_of
 from conformance.engine.pytest_plugin.reported_run import ReportedRun
 from conformance.errors import UsageError
@@ -133,7 +132,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             len(items),
             quiet=harness.request.quiet,
             color=harness.request.color,
-            areas=Counter(area_of(test) for test in tests),
+            total=sum(suite_run.weight_of(test) for test in tests),
             file=sys.__stderr__,
         )
 
@@ -170,7 +169,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     result = yield
     reported, test = item.config.stash.get(_RUN, None), item.stash.get(_TEST, None)
     if reported is not None and reported.progress is not None and test is not None:
-        reported.progress.advance(item.name, area=area_of(test))
+        reported.progress.advance(reported.suite_run.weight_of(test))
     return result
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from conformance.engine.collection import SuiteTest
 from conformance.engine.context import FURTHER
-from conformance.rulebook.model import AREAS
 
-__all__ = ["FOLDER", "area_of", "continuation", "is_suite", "key_of", "names_suites"]
+__all__ = ["FOLDER", "continuation", "is_suite", "key_of", "names_suites"]
 
 #: The folder of the suites.
 FOLDER = Path(__file__).resolve().parents[2] / "suites"
@@ -44,9 +41,3 @@ def continuation(item: pytest.Function) -> pytest.Function:
         fixtureinfo=item._fixtureinfo,
         originalname=item.originalname + FURTHER,
     )
-
-
-def area_of(test: SuiteTest) -> str:
-    """Return the area under which the progress bar counts a test: that of most of its rules."""
-    areas = Counter(rule.partition("-")[0] for rule in test.facts.rules or test.rules)
-    return areas.most_common(1)[0][0] if areas else next(iter(AREAS))

@@ -101,7 +101,7 @@ class ReportedRun:
         elif isinstance(event, FindingEvent) and event.count and self.progress is not None:
             rule, function = event.rule, event.function
             fails = self.harness.policy.fails(RULES[rule].level, rule, function, event.kind or "")
-            self.progress.finding(rule, function, event.message or "", RULES[rule].area, fails=fails)
+            self.progress.finding(rule, function, event.message or "", fails=fails)
 
     def _save_case(self, event: CaseEvent) -> None:
         """Write the file of a case; the log only names it. Raises LogError."""

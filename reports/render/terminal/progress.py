@@ -9,16 +9,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from msgspec import UNSET
 
 from conformance.events import Event, FindingEvent, LoadEvent, MarkEvent, SecondEvent, given
-from conformance.rulebook.model import AREAS
 from conformance.text import cut, reveal, wants_color, writable
-from conformance.units import format_milliseconds
+from conformance.units import format_duration, format_milliseconds
 from reports.text import plural
 
 if TYPE_CHECKING:
@@ -28,7 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["LoadProgress", "Progress", "bar_line", "load_line"]
 
 #: Findings that are shown during a run. The closing screen and the report have all of them.
-MAX_LIVE_FINDINGS = 40
+MAX_LIVE_FINDINGS = 12
+
+#: Where there is no bar, at most one line is written in so many seconds.
+SECONDS_BETWEEN_LINES = 10.0
+#: Rules that such a line names.
+MAX_NAMED_RULES = 5
+#: The time left is not known before this share of a run is done, and so many seconds have passed.
+MIN_SHARE_FOR_TIME = 0.02
+MIN_SECONDS_FOR_TIME = 1.0
 
 
 class _LineWriter:
@@ -59,16 +66,14 @@ class _LineWriter:
             return False
         return terminal and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
 
-    def finding(
-        self, rule: str, function: str | None, message: str, area: str | None = None, *, fails: bool = True
-    ) -> None:
-        """Show a finding once; it counts for `area`, and `fails` says whether it fails the gate."""
+    def finding(self, rule: str, function: str | None, message: str, *, fails: bool = True) -> None:
+        """Show a finding once; `fails` says whether it fails the gate."""
         with self._lock:
             key = (rule, function, message)
             if self._closed or key in self._seen:
                 return
             self._seen.add(key)
-            self._count(area or rule.split("-")[0])
+            self._count(rule)
             if len(self._seen) > MAX_LIVE_FINDINGS + 1:
                 return
             if len(self._seen) == MAX_LIVE_FINDINGS + 1:
@@ -78,8 +83,8 @@ class _LineWriter:
             sign, style = ("✗", "red") if fails else ("!", "yellow")
             self._write(f"{sign} {rule}{where}  {cut(message, 200)}", style)
 
-    def _count(self, area: str) -> None:
-        """Count a finding for an area."""
+    def _count(self, rule: str) -> None:
+        """Count a finding of a rule."""
 
     def close(self) -> None:
         """Remove the bar, or write the remaining lines; closing twice is allowed."""
@@ -119,66 +124,93 @@ class _LineWriter:
 
 
 class Progress(_LineWriter):
-    """Shows how many tests of a run are finished.
+    """Shows the share of a run that is done, the time left, and the findings so far.
 
-    `areas` has the number of tests of each area, so that an area's line is written when its last test is finished.
-    Without it, the line is written when a test of another area begins.
+    On a terminal that is a bar, with the first findings above it; elsewhere a line every ten seconds at most. Each test
+    counts with the calls that it is expected to make; `total` is their sum, and `tests` the number of tests.
     """
 
     def __init__(
         self,
-        total: int,
+        tests: int,
         quiet: bool = False,
         color: bool | None = None,
         *,
-        areas: Mapping[str, int] | None = None,
+        total: float | None = None,
         file: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(quiet, color, file)
-        self._total = total
-        self._areas = dict(areas or {})
-        self._done: Counter[str] = Counter()
-        self._found: Counter[str] = Counter()
-        self._open: dict[str, None] = {}
-        self._began = time.monotonic()
-        self._begin("starting", total)
+        self._tests = tests
+        self._total = max(total if total is not None else tests, 1e-9)
+        self._ended = 0
+        self._done = 0.0
+        self._rules: Counter[str] = Counter()
+        self._clock = clock
+        self._began = self._written = clock()
+        self._begin("", tests)
 
-    def advance(self, name: str, area: str | None = None) -> None:
-        """Count a test as finished; `area`, by default its name, is the area that it counts for."""
+    def advance(self, calls: float = 1.0) -> None:
+        """Count a test of so many expected calls as finished."""
         with self._lock:
             if self._closed:
                 return
-            area = area or name
-            self._done[area] += 1
+            self._ended += 1
+            self._done = min(self._done + calls, self._total)
             if self._bar is not None:
-                self._bar.update(self._task, advance=1, description=cut(reveal(name), 30).ljust(30))
-                return
-            if not self._areas:
-                for other in [other for other in self._open if other != area]:
-                    self._finish(other)
-            self._open[area] = None
-            if self._done[area] == self._areas.get(area):
-                self._finish(area)
+                self._show()
+            elif self._clock() - self._written >= SECONDS_BETWEEN_LINES:
+                self._written = self._clock()
+                self._write(self._line())
 
-    def _count(self, area: str) -> None:
-        self._found[area] += 1
+    def _share(self) -> float:
+        """Return the part of the run that is done: 1 only when the last test ended."""
+        return 1.0 if self._ended >= self._tests else min(self._done / self._total, 0.99)
 
-    def _write_remaining(self) -> None:
-        for area in list(self._open):
-            self._finish(area)
+    def _left(self) -> str:
+        """Return the time that is left, as far as the tests so far tell; empty if they tell nothing."""
+        share, passed = self._share(), self._clock() - self._began
+        if share >= 1.0 or share < MIN_SHARE_FOR_TIME or passed < MIN_SECONDS_FOR_TIME:
+            return ""
+        return f"{format_duration(passed * (1 - share) / share)} left"
 
-    def _finish(self, area: str) -> None:
-        self._open.pop(area, None)
-        done, planned = self._done[area], self._areas.get(area)
-        count = f"{done} of {planned}" if planned and planned != done else str(done)
-        every = sum(self._done.values())
-        letters = next((short for short, name in AREAS.items() if name == area != short), None)
-        found = self._found.get(area, 0) + (self._found.get(letters, 0) if letters else 0)
-        findings = plural(found, "finding") if found else "nothing found"
-        passed = time.monotonic() - self._began
-        self._write(
-            f"{AREAS.get(area, area)}: {count} done, {findings} ({every}/{self._total}, {passed:.1f} s)"
+    def _findings(self, *, rules: int) -> str:
+        """Return the findings so far, with this number of their rules."""
+        if not self._rules:
+            return "no finding"
+        named = ", ".join(list(self._rules)[:rules])
+        more = len(self._rules) - rules
+        shown = (
+            f" ({named}{f' and {more} more rules' if more > 1 else ' and 1 more rule' if more == 1 else ''})"
         )
+        return plural(self._rules.total(), "finding") + (shown if rules else "")
+
+    def _line(self) -> str:
+        parts = [f"{self._share():4.0%}", f"{self._ended} of {plural(self._tests, 'test')}", self._left()]
+        return "  ".join(part for part in (*parts, self._findings(rules=MAX_NAMED_RULES)) if part)
+
+    def _show(self) -> None:
+        """Show the state at the bar."""
+        assert self._bar is not None
+        done = self._share() * self._tests
+        text = "  ".join(part for part in (self._left(), self._findings(rules=0)) if part)
+        self._bar.update(self._task, completed=done, description=text)
+
+    def finding(self, rule: str, function: str | None, message: str, *, fails: bool = True) -> None:
+        """Count a finding; on a terminal, show the first ones above the bar."""
+        with self._lock:
+            key = (rule, function, message)
+            if self._closed or key in self._seen:
+                return
+            if self._bar is not None:
+                super().finding(rule, function, message, fails=fails)
+                self._show()
+            else:
+                self._seen.add(key)
+                self._rules[rule] += 1
+
+    def _count(self, rule: str) -> None:
+        self._rules[rule] += 1
 
 
 class LoadProgress(_LineWriter):
@@ -202,7 +234,8 @@ class LoadProgress(_LineWriter):
         super().__init__(quiet, color, file)
         self._lenient = lenient
         # About sixty lines for a load of up to an hour, and one a minute for a longer one.
-        self._every = every or max(1, math.ceil(min(seconds, 3600.0) / 60))
+        least = SECONDS_BETWEEN_LINES if os.environ.get("CI") else 1.0
+        self._every = every or max(math.ceil(least), math.ceil(min(seconds, 3600.0) / 60))
         self._waiting: list[SecondEvent] = []
         self._tasks = False
         self._begin("getting ready", None if math.isinf(seconds) else math.ceil(seconds), share=False)
@@ -319,14 +352,13 @@ def _console(file: TextIO, color: bool) -> Console:
 
 def _bar(file: TextIO, color: bool, *, share: bool = True) -> Bar:
     # Slow to import (a tenth of a second), and needed on a terminal only.
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bar
 
     return Bar(
+        *((BarColumn(bar_width=None), TaskProgressColumn()) if share else ()),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None if share else 8),
-        *((MofNCompleteColumn(),) if share else ()),
-        *((TimeElapsedColumn(),) if share else ()),
+        *(() if share else (BarColumn(bar_width=8),)),
         console=_console(file, color),
         transient=True,
         redirect_stdout=False,

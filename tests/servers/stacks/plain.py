@@ -222,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _page(self, word: str, status: int, text: str) -> None:
         if word in MENDED:
-            self._envelope(status, text, None)
+            self._envelope(status, text.partition(": ")[2] or text, None)
             return
         html = (
             f"<!DOCTYPE html>\n<html><head><title>Error</title></head><body><pre>{text}</pre></body></html>"

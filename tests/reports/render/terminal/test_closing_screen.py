@@ -303,24 +303,54 @@ def test_lines_of_a_profile_are_laid_together() -> None:
 # --- progress ---
 
 
-def test_plain_lines_away_from_a_terminal() -> None:
+def test_a_line_every_ten_seconds_away_from_a_terminal() -> None:
     file = Screen()
-    with Progress(3, file=file, areas={"ENV": 2, "COD": 1}) as progress:
-        progress.advance("a test", "ENV")
+    now = [0.0]
+    with Progress(50, file=file, total=100.0, clock=lambda: now[0]) as progress:
         progress.finding("ENV-5", "course.read", "blank \x1b[2J")
         progress.finding("ENV-5", "course.read", "blank \x1b[2J")
-        assert file.text() == "✗ ENV-5  course.read  blank \\x1b[2J\n"
-        progress.advance("another", "COD")
-        progress.advance("the last", "ENV")
+        for _ in range(49):
+            now[0] += 1.0
+            progress.advance(2.0)
+        progress.finding("COD-8", None, "y")
+        now[0] += 1.0
+        progress.advance(2.0)
     lines = file.text().splitlines()
-    assert re.fullmatch(r"Status codes: 1 done, nothing found \(2/3, \d+\.\d s\)", lines[1])
-    assert re.fullmatch(r"Envelope: 2 done, 1 finding \(3/3, \d+\.\d s\)", lines[2])
-    assert len(lines) == 3
+    assert lines == [
+        " 20%  10 of 50 tests  40 s left  1 finding (ENV-5)",
+        " 40%  20 of 50 tests  30 s left  1 finding (ENV-5)",
+        " 60%  30 of 50 tests  20 s left  1 finding (ENV-5)",
+        " 80%  40 of 50 tests  10 s left  1 finding (ENV-5)",
+        "100%  50 of 50 tests  2 findings (ENV-5, COD-8)",
+    ]
+
+
+def test_a_short_run_has_no_line_away_from_a_terminal() -> None:
+    file = Screen()
+    with Progress(1, file=file) as progress:
+        progress.finding("ENV-5", None, "m")
+        progress.advance()
+    assert file.text() == ""
+
+
+def test_such_a_line_names_the_first_rules() -> None:
+    file = Screen()
+    now = [0.0]
+    with Progress(2, file=file, clock=lambda: now[0]) as progress:
+        for number in range(1, 8):
+            progress.finding(f"ENV-{number}", None, "m")
+        now[0] = 10.0
+        progress.advance()
+    assert file.text() == (
+        " 50%  1 of 2 tests  10 s left  7 findings (ENV-1, ENV-2, ENV-3, ENV-4, ENV-5 and 2 more rules)\n"
+    )
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_only_what_fails_the_gate_is_a_red_cross(fails: bool) -> None:
-    check, load = io.StringIO(), io.StringIO()
+def test_only_what_fails_the_gate_is_a_red_cross(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    check, load = Screen(terminal=True), io.StringIO()
     with Progress(1, color=True, file=check) as progress:
         progress.finding("SEC-7", "course.find", "no such header", fails=fails)
     lenient = frozenset() if fails else frozenset({"SEC-7"})
@@ -328,8 +358,8 @@ def test_only_what_fails_the_gate_is_a_red_cross(fails: bool) -> None:
     with LoadProgress(1.0, color=True, file=load, lenient=lenient) as shown:
         shown.take(event_of(event))
     line = "SEC-7  course.find  no such header\x1b[0m"
-    for file in (check, load):
-        assert (f"\x1b[31m✗ {line}" if fails else f"\x1b[33m! {line}") in file.getvalue()
+    for text in (check.text(), load.getvalue()):
+        assert (f"\x1b[31m✗ {line}" if fails else f"\x1b[33m! {line}") in text
 
 
 def test_a_display_that_cannot_be_written_does_not_matter() -> None:
@@ -339,34 +369,23 @@ def test_a_display_that_cannot_be_written_does_not_matter() -> None:
         Progress(1, file=full) as progress,
     ):
         progress.finding("SEC-7", None, "no such header")
-        progress.advance("test", "SEC")
+        progress.advance()
 
 
-def test_an_area_ends_when_the_next_begins_and_at_the_close() -> None:
-    file = Screen()
-    progress = Progress(3, color=False, file=file)
-    for area in ("Envelope", "Envelope", "Paging"):
-        progress.advance(area)
-    progress.finding("ENV-1", None, "x")
-    progress.close()
-    progress.close()
-    progress.advance("late")
-    assert [line.split(" done")[0] for line in file.text().splitlines()] == [
-        "Envelope: 2",
-        "✗ ENV-1  x",
-        "Paging: 1",
-    ]
-
-
-def test_quiet_says_nothing_and_a_flood_is_dammed() -> None:
-    quiet, loud = Screen(), Screen()
-    for progress in (Progress(1, True, file=quiet), Progress(1, file=loud)):
+def test_quiet_says_nothing_and_a_flood_is_dammed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    quiet, loud = Screen(terminal=True), Screen(terminal=True)
+    for progress in (Progress(1, True, file=quiet), Progress(1, False, False, file=loud)):
         for number in range(500):
             progress.finding("ENV-1", f"f{number}", "m")
-        progress.advance("x")
+        progress.advance()
         progress.close()
+        progress.close()
+        progress.advance()
     assert quiet.text() == ""
-    assert len(loud.text().splitlines()) == 42
+    assert loud.text().count("✗ ENV-1") == 12
+    assert "… more findings" in loud.text()
 
 
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,23 +393,25 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
     file = Screen(terminal=True)
     with Progress(2, color=False, file=file) as progress:
-        progress.advance("[red]Envelope")
+        progress.advance()
         progress.finding("ENV-5", None, "[bold]blank[/]")
-        progress.advance("Paging")
+        progress.advance()
     text = file.text()
     assert "✗ ENV-5  [bold]blank[/]" in text
-    assert "2/2" in text
-    assert "done," not in text
+    assert re.search(r"100%\s+1 finding\b", text)
+    assert " of 2 tests" not in text
 
 
 def test_a_bar_is_not_for_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("CI", "true")
     file = Screen(terminal=True)
-    with Progress(1, color=True, file=file) as progress:
+    now = [0.0]
+    with Progress(1, color=True, file=file, clock=lambda: now[0]) as progress:
         progress.finding("ENV-5", None, "m")
-        progress.advance("Paging")
-    assert file.text().startswith("\x1b[31m✗ ENV-5  m\x1b[0m\nPaging: 1 done")
+        now[0] = 10.0
+        progress.advance()
+    assert file.text() == "100%  1 of 1 test  1 finding (ENV-5)\n"
 
 
 def some_causes(most: int) -> list[Event]:
