@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.cases.format import Case
 from conformance.catalog.model import Method
 from conformance.engine.context import FURTHER, TestContext
+from conformance.engine.early import EARLY
 from conformance.engine.markers import Facts, Nothing, Scope, When
 from conformance.engine.payload_budget import Share
 
@@ -130,13 +131,18 @@ class SuiteTest:
 def collect(run: Run, wanted: frozenset[str]) -> list[SuiteTest]:
     """Return the tests that judge any of the wanted rules, in the order in which they run.
 
-    A rule that every exchange is checked against has tests of its own, too, which reach each function and each kind of
-    answer. Where generated payloads have enough time, their tests follow a second time.
+    The tests that find most per request come first, then the others in the order of the suites. A rule that every
+    exchange is checked against has tests of its own, too, which reach each function and each kind of answer. Where
+    generated payloads have enough time, their tests follow a second time.
     """
     found = list(_tests(run, wanted))
     if run.payload_budget.sweeps:
         found += [replace(test, further=True) for test in found if test.facts.share is not None]
-    return sorted(found, key=lambda test: (test.facts.when, test.further))
+    ranks = {name: rank for rank, name in enumerate(EARLY)}
+    return sorted(
+        found,
+        key=lambda test: (test.facts.when, test.further, ranks.get(f"{test.module}.{test.kind}", len(EARLY))),
+    )
 
 
 def functions_of_suites() -> Iterator[tuple[str, Callable[..., None], Facts]]:

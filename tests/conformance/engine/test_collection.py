@@ -10,6 +10,7 @@ import pytest
 
 from conformance.engine.collection import SUITES, collect, functions_of_suites
 from conformance.engine.conclusion import Options
+from conformance.engine.early import EARLY
 from conformance.engine.harness import Harness, Request
 from conformance.engine.markers import Facts, When, disturbs_sessions, judges
 from conformance.engine.payload_budget import Share
@@ -51,6 +52,19 @@ def test_cases_come_first_and_the_rules_of_every_exchange_last() -> None:
     assert whens.pop("test_nothing_follows_an_answer") is When.LAST
     assert set(whens.values()) == {When.IN_ORDER}
     assert listed("ENV-5")[-1] == "test_envelope.test_every_exchange[ENV-5]"
+
+
+def test_the_tests_that_find_most_come_first() -> None:
+    facts = {f"{module}.{function.__name__}": facts for module, function, facts in functions_of_suites()}
+    assert set(EARLY) <= set(facts)
+    for name in EARLY:
+        assert facts[name].when is When.IN_ORDER
+        assert facts[name].share is None
+        assert not facts[name].disturbs_sessions
+    kinds = list(dict.fromkeys(name.partition("[")[0] for name in listed(*RULES)))
+    assert kinds[: len(EARLY)] == list(EARLY)
+    later = [name.partition(".")[0] for name in kinds[len(EARLY) :] if facts[name].when is When.IN_ORDER]
+    assert list(dict.fromkeys(later)) == [module for module in SUITES if module in later]
 
 
 def test_every_suite_is_listed() -> None:
