@@ -20,7 +20,7 @@ from conformance.engine.dry_run import StandIn
 from conformance.engine.extent import Extent
 from conformance.engine.harness import Harness
 from conformance.engine.history import lately
-from conformance.engine.markers import When
+from conformance.engine.markers import Nothing, When
 from conformance.engine.not_judged import TargetDownError
 from conformance.engine.runnable import Runnable
 from conformance.engine.runner import Run
@@ -173,7 +173,7 @@ class SuiteRun:
         """Return about how many calls a test makes: generated payloads have a part of the budget's requests."""
         assert self.run is not None
         share = test.facts.share
-        if share is None:
+        if share is None or isinstance(test.value, Nothing):
             return float(test.facts.calls.all)
         budget = self.run.payload_budget
         of_kind = max(1, self._kinds[test.kind])
