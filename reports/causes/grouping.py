@@ -42,6 +42,8 @@ __all__ = ["Group", "Pattern", "group"]
 
 #: Kinds of invalid argument that must pass before the cause is that arguments are not checked at all.
 MIN_KINDS_UNCHECKED = 5
+#: Functions that must crash, without a rule of their own that says in which case, for the cause to be before them.
+MIN_CRASHING_FUNCTIONS = 3
 
 
 #: Preconditions with which a request is one layer's matter, however it was answered.
@@ -86,11 +88,13 @@ def _unknown_statuses(left: Sequence[Evidence], groups: Groups) -> list[Evidence
     unknown = {
         each.status
         for each in left
-        if each.answer is Answer.CRASH and each.wrong_status and {400, 401, 404, 500} <= each.named_statuses
+        if each.answer in (Answer.CRASH, Answer.REFUSAL)
+        and each.wrong_status
+        and {400, 401, 404, 500} <= each.named_statuses
     }
     rest: list[Evidence] = []
     for each in left:
-        if each.status in unknown and each.wrong_status:
+        if each.status in unknown and each.wrong_status and each.answer in (Answer.CRASH, Answer.REFUSAL):
             _put(groups, Pattern.CRASH, (f"status {each.status}",), [each])
         else:
             rest.append(each)
@@ -286,6 +290,10 @@ def _put_functions(groups: Groups, functions: Units) -> None:
         for function, members in functions.items()
     }
     links = by_shared(functions, lambda each: [first[each.function]])
+    # Many functions that crash in usual calls have one cause before them.
+    bare = [number for number, function in enumerate(functions) if first[function] == function]
+    if len(bare) >= MIN_CRASHING_FUNCTIONS:
+        links += [(bare[0], other) for other in bare[1:]]
     _put_components(groups, Pattern.CRASH, functions, links, ("a call",))
 
 

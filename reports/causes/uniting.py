@@ -174,6 +174,51 @@ def _shown_by_others(groups: Groups) -> None:
             _move(groups, group, found[0])
 
 
+def _same_exchanges(groups: Groups) -> None:
+    """Unite a deviation of data with the one cause that the same requests show, at the same functions."""
+    for group in list(groups.values()):
+        shown = _requests(group.members)
+        of_data = all("/data" in str(each.finding["actual"]) for each in group.members)
+        if group.pattern is not Pattern.RULE or not of_data or not shown:
+            continue
+        found = [
+            other
+            for other in groups.values()
+            if other is not group
+            and other.pattern in (Pattern.ACCEPTED, Pattern.RULE)
+            and shown <= _requests(other.members)
+        ]
+        if len(found) == 1:
+            _move(groups, group, found[0])
+
+
+def _requests(members: Iterable[Evidence]) -> set[tuple[str | None, str, str]]:
+    """Return the functions of findings with what was sent."""
+    return {
+        (each.function, request["url"], request["body"])
+        for each in members
+        if (request := each.finding["request"]) is not None
+    }
+
+
+def _accepted_shapes(groups: Groups) -> None:
+    """Unite calls with arguments of another shape that are accepted with what says so of each argument."""
+    for group in list(groups.values()):
+        if group.pattern is not Pattern.ACCEPTED or group.key[0] != "a call":
+            continue
+        if any(each.precondition is not Precondition.SHAPE for each in group.members):
+            continue
+        functions = {each.function for each in group.members}
+        found = [
+            other
+            for other in groups.values()
+            if (other.pattern is Pattern.UNCHECKED or other.key[:1] == ("an argument",))
+            and functions <= {each.function for each in other.members if each.answer is Answer.SUCCESS}
+        ]
+        if len(found) == 1:
+            _move(groups, group, found[0])
+
+
 STEPS = (
     _form_of_a_call,
     _other_types,
@@ -183,4 +228,6 @@ STEPS = (
     _pages_of_layers,
     _later_refusals,
     _shown_by_others,
+    _same_exchanges,
+    _accepted_shapes,
 )

@@ -51,6 +51,10 @@ def violation_of(evidence: Evidence) -> Violation | None:
     what = named[3] or named[4]
     if what in ("null", "left out"):
         return ("left out", named[1])
+    if "listed value" in what or "enumeration" in what:
+        return ("not in the enumeration", named[1])
+    if what.startswith(("an ", "a ")) and " as JSON text" in what:
+        return ("a value as JSON text", named[1])
     if " instead of " in what:
         return (normal(what), named[1])
     return (_NOISE.sub("", normal(what)).partition(",")[0].strip(), named[1])

@@ -168,7 +168,7 @@ class Progress(_LineWriter):
         return 1.0 if self._ended >= self._tests else min(self._done / self._total, 0.99)
 
     def _left(self) -> str:
-        """Return the time that is left, as far as the tests so far tell; empty if they tell nothing."""
+        """Return the time that is left, estimated from the tests so far; empty while they are too few."""
         share, passed = self._share(), self._clock() - self._began
         if share >= 1.0 or share < MIN_SHARE_FOR_TIME or passed < MIN_SECONDS_FOR_TIME:
             return ""
