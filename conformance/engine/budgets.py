@@ -94,11 +94,11 @@ SHRINKING_PAYLOAD_CALLS = ByBudget(15, 40, 40)
 #: The part of the places in a function's data to which large data is not sent, by chance.
 PART_OF_LARGE_DATA_LEFT_OUT = ByBudget(0.9, 0.0, 0.0)
 
-#: Of how many calls of the grid one is also compared in the lists.
-GRID_LIST_STEP = ByBudget(3, 2, 1)
-
 #: Calls of one function that find out which values of a refused call the target refuses.
-GRID_CALLS_APART = ByBudget(6, 40, 80)
+GRID_CALLS_APART = ByBudget(24, 60, 80)
+
+#: Objects that the grid creates with one function where they cannot be deleted.
+GRID_UNDELETABLE_OBJECTS = ByBudget(40, 120, 120)
 
 EXPENSIVE_TEXTS = sample(1, 9)
 INJECTIONS_WITHOUT_SEARCH = sample(8, Part(24, 6))

@@ -8,7 +8,8 @@ each value once, and an alteration that depends on the value shows in another ca
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeVar
 
 from conformance.catalog.model import Method
@@ -19,31 +20,56 @@ from conformance.generation.special_values import Literal, received
 from conformance.generation.telling_values import (
     EMPTY,
     INSIDE,
-    INSIDE_SIZES,
+    INSIDE_UNUSUAL,
     NUMBER_FAMILIES,
-    TEXT_FAMILIES,
+    PART_FAMILIES,
+    SIZE_FAMILIES,
+    WHOLE_FAMILIES,
     is_long,
 )
 from conformance.schema.bundle import Json, json_type
 
-__all__ = ["EMPTY_FAMILY", "MIXTURE_FAMILY", "Cell", "GridRound", "carrying", "grid_cells", "grid_rounds"]
+__all__ = [
+    "ARRAY_FAMILY",
+    "EMPTY_FAMILY",
+    "MIXTURE_FAMILY",
+    "UNUSUAL_MIXTURE_FAMILY",
+    "Cell",
+    "GridRound",
+    "carrying",
+    "grid_cells",
+    "grid_rounds",
+]
 
 T = TypeVar("T")
 
 #: The family of values that languages take for nothing.
 EMPTY_FAMILY = "an empty value"
 
-#: The family of mixtures of texts.
+#: The families of mixtures of texts: of ordinary ones, and of those that a target may refuse.
 MIXTURE_FAMILY = "several texts together"
+UNUSUAL_MIXTURE_FAMILY = "several unusual texts together"
 
-#: Families of which each place gets every value.
-_SENT_WHOLE = frozenset({EMPTY_FAMILY, MIXTURE_FAMILY})
+#: The family of arrays whose order, equal items and length show what is done to them.
+ARRAY_FAMILY = "several items"
 
-#: Values of a family, from its beginning, of which each place gets one where not all are sent.
+#: Families of texts that stand in the mixtures as well: how many of them each place gets alone, where not all are sent.
+_PARTS_ALONE = 2
+
+#: Values of a family, from its beginning, of which each place gets one in turn where not all are sent.
 _MOST_TELLING = 3
+
+#: Values of a family that each place gets where all families are sent in full.
+_MOST_OF_A_FAMILY = 6
 
 #: Long texts in one call: together they stay far below a megabyte, which is the ordinary size of a request.
 _MAX_LONG_TEXTS = 4
+
+#: Values at the edges of one place.
+_MAX_EDGES = 12
+
+#: Words and numbers from which arrays are made.
+_ITEMS: Sequence[Json] = ("b", "a", "D", "c", "B2", "A1", "D4", "C3", "7300000000017", 3, 1, 4, 2, 0.5)
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,10 @@ class Cell:
     pointer: str
     family: str
     value: Json
+    #: Whether the value is an edge of what the schema allows, so that no target may refuse it.
+    edge: bool = False
+    #: The schema of the place.
+    node: Json = field(default=True, repr=False, compare=False)
 
     @property
     def parameter(self) -> str:
@@ -66,54 +96,126 @@ class Cell:
 GridRound = list[Cell]
 
 
-def grid_cells(method: Method, example: dict[str, Json], *, turn: int, every: bool) -> list[list[Cell]]:
+def grid_cells(
+    method: Method,
+    example: dict[str, Json],
+    *,
+    turn: int,
+    every: bool,
+    edges: Mapping[str, Sequence[tuple[str, Json]]] = MappingProxyType({}),
+) -> list[list[Cell]]:
     """Return, for each place of a function's data, the cells that the schema admits there.
 
-    With `every` they are all values of all families. Without, they are one value of each family, another one for the
-    next place and the next `turn`.
+    With `every` they are the values of all families. Without, they are the most telling value of each family, and of
+    families that mixtures carry as well some in turn, others for the next place and the next `turn`. `edges` are
+    (keyword, value) at the edges of each place, by its pointer.
     """
     found: list[list[Cell]] = []
     for number, located in enumerate(located_values(method, example)):
         if located.place.ref is not None:
             continue
-        cells = list(_cells(method, located, turn + number, every))
+        families = list(_families(method, located, turn + number, every))
+        known = edges.get(located.place.pointer, ())
+        families += [
+            (keyword, [value], True) for keyword, value in known[:_MAX_EDGES] if value != located.value
+        ]
+        cells = list(_cells(located, families))
         if cells:
             found.append(cells)
     return found
 
 
-def _cells(method: Method, located: LocatedValue, turn: int, every: bool) -> Iterator[Cell]:
+def _cells(located: LocatedValue, families: Sequence[tuple[str, Sequence[Json], bool]]) -> Iterator[Cell]:
+    """Yield the cells of one place; the first value of each family comes before the second of any."""
     place = located.place
-    families: Mapping[str, Sequence[Json]] = {}
-    if isinstance(located.value, str):
-        mixtures = _mixtures(method, located)
-        families = {MIXTURE_FAMILY: mixtures, **TEXT_FAMILIES, EMPTY_FAMILY: _empty(located)}
-    elif isinstance(located.value, int | float) and not isinstance(located.value, bool):
-        families = {**NUMBER_FAMILIES, EMPTY_FAMILY: _empty(located)}
-    else:
-        families = {EMPTY_FAMILY: _empty(located)}
-    chosen: list[list[Cell]] = []
-    for family, values in families.items():
-        fitting = [
-            Cell(located.path, place.label, place.pointer, family, value)
-            for value in values
-            if _admits(method, located, value)
-        ]
-        if fitting:
-            telling = fitting[:_MOST_TELLING]
-            chosen.append(fitting if every or family in _SENT_WHOLE else [telling[turn % len(telling)]])
-    # The first value of each family comes before the second of any.
-    yield from _interleaved(chosen)
+    done: set[str] = set()
+    for family, value, edge in _interleaved(
+        [[(name, v, edge) for v in values] for name, values, edge in families]
+    ):
+        key = repr(value)
+        if key not in done:
+            done.add(key)
+            yield Cell(located.path, place.label, place.pointer, family, value, edge, place.node)
 
 
-def _mixtures(method: Method, located: LocatedValue) -> list[Json]:
-    """Return the fewest mixtures of texts that a place admits."""
-    for size in INSIDE_SIZES:
-        mixtures = ["a" + "|".join(INSIDE[at : at + size]) + "z" for at in range(0, len(INSIDE), size)]
-        fitting: list[Json] = [text for text in mixtures if _admits(method, located, text)]
-        if len(fitting) == len(mixtures) or (size == 1 and fitting):
-            return fitting
-    return []
+def _families(
+    method: Method, located: LocatedValue, turn: int, every: bool
+) -> Iterator[tuple[str, Sequence[Json], bool]]:
+    """Yield (family, admitted values, whether they are edges) of one place."""
+    value = located.value
+
+    def some(
+        family: str, values: Sequence[Json], *, in_turn: bool = False
+    ) -> tuple[str, Sequence[Json], bool]:
+        fitting = [each for each in values if _admits(method, located, each)]
+        if every:
+            return family, fitting[:_MOST_OF_A_FAMILY], False
+        telling = fitting[:_MOST_TELLING] if in_turn else fitting[:1]
+        return family, telling[turn % len(telling) :][:1] if telling else (), False
+
+    if isinstance(value, str):
+        mixtures, complete = _mixtures(method, located, INSIDE)
+        unusual, all_unusual = _mixtures(method, located, INSIDE_UNUSUAL)
+        yield MIXTURE_FAMILY, mixtures, False
+        yield UNUSUAL_MIXTURE_FAMILY, unusual, False
+        for family, texts in WHOLE_FAMILIES.items():
+            yield some(family, texts)
+        for number, (family, texts) in enumerate(PART_FAMILIES.items()):
+            chosen = (number - turn * _PARTS_ALONE) % len(PART_FAMILIES) < _PARTS_ALONE
+            if every or chosen or not (complete and all_unusual):
+                yield some(family, texts, in_turn=True)
+        for family, texts in SIZE_FAMILIES.items():
+            yield some(family, texts, in_turn=True)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        for family, numbers in NUMBER_FAMILIES.items():
+            yield some(family, numbers, in_turn=True)
+    elif isinstance(value, list):
+        yield ARRAY_FAMILY, _arrays(method, located), False
+    yield EMPTY_FAMILY, [each for each in _empty(located) if _admits(method, located, each)], False
+
+
+def _mixtures(method: Method, located: LocatedValue, texts: Sequence[str]) -> tuple[Sequence[Json], bool]:
+    """Return the fewest mixtures of texts that a place admits, and whether they carry all texts."""
+    mixtures: list[Json] = []
+    current, carried = "", 0
+    for text in texts:
+        longer = f"{current[:-1]}|{text}z" if current else f"a{text}z"
+        alone = f"a{text}z"
+        if current and _admits(method, located, longer):
+            mixtures[-1] = current = longer
+            carried += 1
+        elif _admits(method, located, alone):
+            mixtures.append(alone)
+            current = alone
+            carried += 1
+    return mixtures, carried == len(texts)
+
+
+def _arrays(method: Method, located: LocatedValue) -> list[Json]:
+    """Return arrays of a place: unsorted, with equal items, longer, and of one item."""
+    place = located.place
+    if any(
+        each.ref is not None
+        for each in compiled(method).places
+        if each.pointer.startswith(f"{place.pointer}/")
+    ):
+        return []
+    listed = [
+        value
+        for each in compiled(method).places
+        if each.pointer == f"{place.pointer}/-"
+        for shape in each.shapes
+        for value in shape.values or ()
+    ]
+    given = [item for item in located.value if item is not None]
+    items = [item for item in [*listed[::-1], *given, *_ITEMS] if _admits(method, located, [item])]
+    items = [item for number, item in enumerate(items) if item not in items[:number]]
+    if not items:
+        return []
+    several = [items[:5], items[:4], items[:3], items[:2]]
+    longest = next((each for each in several if len(each) > 1 and _admits(method, located, each)), None)
+    arrays = [longest, longest[::-1] if longest else None, [items[0], items[0], *items[1:2]], items[:1]]
+    return [each for each in arrays if each is not None and _admits(method, located, each)]
 
 
 def _empty(located: LocatedValue) -> list[Json]:

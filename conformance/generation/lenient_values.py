@@ -29,17 +29,22 @@ _FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 _ASCII_FORMATS = frozenset({"date", "time", "date-time", "duration", "uuid", "ipv4", "ipv6"})
 _FORMATS_WITHOUT_BLANKS = _ASCII_FORMATS | {"email", "idn-email", "hostname", "uri"}
 
-#: Groups of families, by the beginnings of their names.
+#: Groups of families, by the beginnings of their names; the first that fits counts.
 _GROUPS: Mapping[str, tuple[str, ...]] = {
-    "number from text": ("a valid number as text",),
-    "boolean from another type": ("a boolean as", "a boolean for"),
-    "ordinal": ("the ordinal",),
-    "listed value, nearly": ("a listed value", "the beginning of a listed value"),
-    "text, nearly": ("a valid date", "a valid time", "a valid duration", "a valid uuid", "a valid ip", "a valid email",
-                     "a valid idn", "a valid hostname", "a valid uri", "a text of the pattern"),
-    "array from another type": ("an array as",),
-    "object from another type": ("an object as",),
-}  # fmt: skip
+    "boolean from another type": (
+        "a boolean as a number in text",
+        "a boolean as a word",
+        "a boolean as capitalized",
+    ),
+    "number from odd text": ("a valid number as text with",),
+    "listed value in another case": ("a listed value in",),
+    "listed value, nearly": ("a listed value with", "the beginning of a listed value"),
+    "array from text or object": ("an array as an object", "an array as text with commas"),
+}
+
+#: Words of families in which digits are other characters, or a moment stands for a day.
+_OTHER_DIGITS_WORDS = ("digits of another script", "full-width digits")
+_OTHER_MOMENTS_WORDS = ("as a date-time", "as a date", "without its offset")
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,12 @@ class LenientValue:
     @property
     def group(self) -> str:
         """What the families that one mechanism converts have in common."""
-        return next((group for group, words in _GROUPS.items() if self.family.startswith(words)), self.family)
+        for group, words in _GROUPS.items():
+            if self.family.startswith(words):
+                return group
+        if ", with " in self.family:
+            return "text in other digits" if self.family.endswith(_OTHER_DIGITS_WORDS) else "text with blanks"
+        return "date or moment" if self.family.endswith(_OTHER_MOMENTS_WORDS) else self.family
 
     @property
     def kind(self) -> str:
@@ -149,6 +159,11 @@ def _of_text(value: str, place: Place) -> Iterator[tuple[str, str, Json]]:
             ("digits of another script", value.translate(_OTHER_DIGITS)),
             ("full-width digits", value.translate(_FULL_WIDTH)),
         ]
+    if strict == ["date"]:
+        yield "REQ-9", "a valid date, as a date-time", f"{value}T00:00:00Z"
+    elif strict == ["date-time"]:
+        yield "REQ-9", "a valid date-time, as a date", value[:10]
+        yield "REQ-9", "a valid date-time, without its offset", value[:19]
     for what, text in spelled:
         # Where the dialects of patterns differ, a text is neither allowed nor forbidden.
         if text != value and all(settled(pattern, text) is not None for pattern in patterns):
@@ -169,7 +184,7 @@ def _of_enumeration(value: Json, place: Place) -> Iterator[tuple[str, str, Json]
         for what, text in (("in upper case", value.upper()), ("in lower case", value.lower())):
             if text not in values:
                 yield "REQ-9", f"a listed value {what}", text
-        if len(value) > 2:
+        if len(value) > 2 and value[:-1] not in values:
             yield "REQ-9", "the beginning of a listed value", value[:-1]
 
 

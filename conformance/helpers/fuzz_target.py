@@ -67,9 +67,17 @@ class FuzzTarget:
     `user` is the caller (None for no session), and `resource` the object that an update function is called on.
     """
 
-    def __init__(self, ctx: TestContext, function: Method, user: str | None = None) -> None:
+    def __init__(
+        self,
+        ctx: TestContext,
+        function: Method,
+        user: str | None = None,
+        *,
+        undeletable: budgets.ByBudget[int] = budgets.UNDELETABLE_OBJECTS,
+    ) -> None:
         self.ctx = ctx
         self.function = function
+        self._most_undeletable = ctx.amount(undeletable)
         self.user = user if user is not None else ctx.who(function)
         self.login = function.name in ctx.caller.logins
         role = function.object
@@ -119,7 +127,11 @@ class FuzzTarget:
     @property
     def may_go_on(self) -> bool:
         """Whether more objects may be created; where they cannot be deleted, only a few may."""
-        return self._deletes or not self.creates or self._made < self.ctx.amount(budgets.UNDELETABLE_OBJECTS)
+        return self.may_make(1)
+
+    def may_make(self, count: int) -> bool:
+        """Return whether this number of objects may be created on top of those that were."""
+        return self._deletes or not self.creates or self._made + count <= self._most_undeletable
 
     @property
     def cost(self) -> int:

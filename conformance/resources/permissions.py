@@ -55,7 +55,27 @@ class Permissions:
         auth = self.profile.auth
         if auth.login is None or method.effect == "read" or name not in (auth.login.user, auth.login.secret):
             return False
+        if self._acts_on_own_objects(method):
+            return False
         return method.name not in (auth.login.function, auth.key_login.function if auth.key_login else "")
+
+    def _acts_on_own_objects(self, method: Method) -> bool:
+        """Return whether a function only makes or changes objects that the run made, and no accounts.
+
+        A kind is one of accounts where its functions take both a name and a password as the login does. A patient or a
+        product may have a `name` or a `code`, too.
+        """
+        role, login = method.object, self.profile.auth.login
+        if role is None or role.does not in ("create", "update") or self.catalog.create(role.kind) is None:
+            return False
+        assert login is not None
+        names = {
+            param.name
+            for other in (method, self.catalog.create(role.kind), self.catalog.update(role.kind))
+            if other is not None
+            for param in other.params
+        }
+        return not {login.user, login.secret} <= names
 
     def _kinds_of(self, method: Method) -> list[str]:
         kinds = [param.ref for param in method.params if param.ref]

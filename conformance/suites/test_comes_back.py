@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from conformance.catalog.model import Method
@@ -13,19 +14,22 @@ from conformance.engine.not_judged import NotJudgedError
 from conformance.generation.grid import (
     EMPTY_FAMILY,
     MIXTURE_FAMILY,
+    UNUSUAL_MIXTURE_FAMILY,
     Cell,
     GridRound,
     carrying,
     grid_cells,
     grid_rounds,
 )
+from conformance.generation.grid_edges import edge_values
 from conformance.generation.telling_values import ORDINARY_NUMBERS
 from conformance.helpers.builtin_names import position_of
 from conformance.helpers.comparison import equal, listers, pairs, seen
 from conformance.helpers.fuzz_target import FuzzTarget
 from conformance.protocol.exchange import Exchange
+from conformance.resources.registry import Resource
 from conformance.schema.pointer import MISSING, resolve
-from conformance.suites.test_data import brief
+from conformance.suites.test_data import brief, length_alone
 
 #: What languages make of null, beside nothing: such a value in place of null is an alteration.
 _ZEROS: tuple[Any, ...] = (
@@ -35,37 +39,50 @@ _ZEROS: tuple[Any, ...] = (
 )
 
 
+#: Objects that wait at most until the lists are compared with them.
+_MOST_WAITING = 12
+
 #: Families that are sent to functions that store nothing: only an error can be seen there.
 _OF_ANY_FUNCTION = frozenset(
-    {MIXTURE_FAMILY, "balanced quotes", "escapes of programs", "a word of a language"}
+    {
+        MIXTURE_FAMILY,
+        UNUSUAL_MIXTURE_FAMILY,
+        EMPTY_FAMILY,
+        "balanced quotes",
+        "escapes of programs",
+        "the word null",
+        "a name of a language's own",
+    }
 )
 
 
-@judges("DAT-1", "DAT-5", "DAT-6", "STA-1", "STA-2", calls=60)
+@judges("DAT-1", "DAT-5", "DAT-6", "STA-1", "STA-2", calls=110)
 @each_function(lambda method: bool(method.params), otherwise="no function has arguments")
 def test_telling_values_alone(ctx: TestContext, function: Method) -> None:
     """Send each telling value alone in each member, many members in one call: each must come back, or be refused."""
-    fuzz_target = FuzzTarget(ctx, function)
+    fuzz_target = FuzzTarget(ctx, function, undeletable=budgets.GRID_UNDELETABLE_OBJECTS)
     if fuzz_target.login:
         ctx.give_up("the tests of logins send such values")
     with fuzz_target:
         example = _example(fuzz_target)
-        cells = grid_cells(function, example, turn=position_of(ctx), every=not ctx.quick)
+        edges = edge_values(function, fuzz_target.identify)
+        cells = grid_cells(function, example, turn=position_of(ctx), every=not ctx.quick, edges=edges)
         cells = [wanted for row in cells if (wanted := [cell for cell in row if _sent(fuzz_target, cell)])]
         if not cells:
             ctx.give_up("no member takes any of the values")
         test = _Grid(fuzz_target, example)
-        for number, cells_of_call in enumerate(grid_rounds(cells)):
-            if not fuzz_target.may_go_on:
+        for cells_of_call in grid_rounds(cells):
+            if not test.may_go_on:
                 break
-            test.send(cells_of_call, lists=number % ctx.amount(budgets.GRID_LIST_STEP) == 0)
+            test.send(cells_of_call)
+        test.compare_lists()
 
 
 def _sent(fuzz_target: FuzzTarget, cell: Cell) -> bool:
     """Return whether a cell is sent to the function under test."""
     if cell.parameter == fuzz_target.own or fuzz_target.hands_off(cell.parameter):
         return False
-    if not fuzz_target.stores and cell.family not in _OF_ANY_FUNCTION:
+    if not fuzz_target.stores and not cell.edge and cell.family not in _OF_ANY_FUNCTION:
         return False
     return _sought(fuzz_target.ctx, fuzz_target.function, cell)
 
@@ -112,6 +129,16 @@ def _sought(ctx: TestContext, function: Method, cell: Cell) -> bool:
     return ctx.seeks("DAT-1", _refusal(cell)) or ctx.seeks(_rule(function, cell.value), _kind(cell))
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """A call that was accepted, and the object that it made or changed."""
+
+    data: dict[str, Any]
+    cells: GridRound
+    exchange: Exchange
+    resource: Resource | None
+
+
 class _Grid:
     """Sends the calls of the grid for one function."""
 
@@ -123,8 +150,15 @@ class _Grid:
         #: The places and values that the target refuses: they are not sent with others again.
         self._refused: set[tuple[str, str]] = set()
         self._calls_apart = 0
+        #: What was stored since the lists were compared last.
+        self._stored: list[_Stored] = []
 
-    def send(self, cells: GridRound, *, lists: bool) -> None:
+    @property
+    def may_go_on(self) -> bool:
+        """Whether more objects may be created, besides those that wait to be counted."""
+        return self.fuzz_target.may_make(len(self._stored) + 1)
+
+    def send(self, cells: GridRound) -> None:
         """Send one call with these cells; where it is refused, find out which of them is."""
         wanted = [cell for cell in cells if (cell.pointer, cell.family) not in self._refused]
         data, carried = carrying(self.function, self.example, wanted)
@@ -133,8 +167,7 @@ class _Grid:
         exchange = self.fuzz_target.send(data)
         self.fuzz_target.count("telling values", exchange, valid=True)
         if exchange.status == 200:
-            self._compare(data, carried, exchange, lists=lists)
-            self.fuzz_target.clear(exchange, data)
+            self._keep(data, carried, exchange)
             return
         if len(carried) == 1:
             self._judge_refusal(carried[0], data, exchange)
@@ -144,15 +177,64 @@ class _Grid:
             if self._calls_apart >= self.ctx.amount(budgets.GRID_CALLS_APART):
                 return
             self._calls_apart += 1
-            self.send(part, lists=lists)
+            self.send(part)
+
+    def _keep(self, data: dict[str, Any], carried: GridRound, exchange: Exchange) -> None:
+        """Compare what an accepted call stored, and keep it until the lists are compared."""
+        self._compare(carried, data, exchange, self.fuzz_target.shown(exchange, data))
+        role = self.function.object
+        resource = None
+        if role is not None and self.fuzz_target.stores:
+            resource = self.fuzz_target.resource or self.fuzz_target.made(exchange, data)
+        if self.fuzz_target.resource is not None:
+            # A change replaces what the change before stored.
+            self._stored.clear()
+        self._stored.append(_Stored(data, carried, exchange, resource))
+        if len(self._stored) >= _MOST_WAITING:
+            self.compare_lists()
+
+    def compare_lists(self) -> None:
+        """Compare what was stored with what the lists show, in one call of each list, and delete it."""
+        stored, self._stored = self._stored, []
+        role = self.function.object
+        first = next((each.resource for each in stored if each.resource is not None), None)
+        if first is not None and role is not None and self._are_lists_compared(role.kind, role.does):
+            for lister in listers(self.ctx, role.kind, first.user, first):
+                assert lister.function.object is not None
+                listed = lister.exchange()
+                rows = [
+                    (resolve(row, lister.function.object.id), row)
+                    for row in self.ctx.resources.rows(lister.function, listed)
+                    if isinstance(row, dict)
+                ]
+                for each in stored:
+                    found = each.resource is not None and next(
+                        (row for key, row in rows if equal(key, each.resource.id)), None
+                    )
+                    if found:
+                        view = (lister.function.name, found, listed)
+                        self._compare(each.cells, each.data, each.exchange, [view])
+        for each in stored:
+            self.fuzz_target.clear(each.exchange, each.data)
+
+    def _are_lists_compared(self, kind: str, does: str) -> bool:
+        """Return whether the lists show more: without a read function, the lists were compared at once.
+
+        What a list alters, it alters of an object that was changed as of one that was made.
+        """
+        if self.ctx.catalog.read(kind) is None:
+            return False
+        return does == "create" or self.ctx.catalog.create(kind) is None
 
     def _judge_refusal(self, cell: Cell, data: dict[str, Any], exchange: Exchange) -> None:
         """Check the answer to a call that carries one value: unusual values may be refused, with 400."""
         self._refused.add((cell.pointer, cell.family))
         self._count(cell, "refused")
         accepted = self.fuzz_target.accepts_by_rule(data)
-        if cell.family in ORDINARY_NUMBERS and exchange.status == 400:
-            because = "the schema allows this number"
+        if exchange.status == 400 and cell.edge and length_alone(self.fuzz_target, data, cell.family):
+            accepted = accepted - {400}
+        if exchange.status == 400 and (cell.edge or cell.family in ORDINARY_NUMBERS):
+            because = "the schema allows this value"
             self.ctx.status("DAT-1", exchange, accepted, kind=_refusal(cell), because=because)
             return
         accepted = accepted | {400}
@@ -166,10 +248,16 @@ class _Grid:
             accepted=accepted,
         )
 
-    def _compare(self, data: dict[str, Any], cells: GridRound, exchange: Exchange, *, lists: bool) -> None:
+    def _compare(
+        self,
+        cells: GridRound,
+        data: dict[str, Any],
+        exchange: Exchange,
+        views: Iterable[tuple[str, Any, Exchange]],
+    ) -> None:
         altered: set[str] = set()
         compared: dict[str, Cell] = {}
-        for source, there, shown in self._views(exchange, data, lists=lists):
+        for source, there, shown in views:
             for name, sent, got, schema in pairs(self.ctx, self.function, data, there):
                 param = self.function.param(name)
                 if name == self.fuzz_target.own or param is None or param.ref:
@@ -177,7 +265,7 @@ class _Grid:
                 whole = seen(sent, got, schema)
                 for cell in (cell for cell in cells if cell.parameter == name):
                     came = cell.value if whole else _value_at(got, cell.path[1:])
-                    good = whole or _came_back(cell.value, came, schema)
+                    good = whole or _came_back(cell, came)
                     if not good and cell.pointer in altered:
                         continue
                     altered |= set() if good else {cell.pointer}
@@ -199,25 +287,6 @@ class _Grid:
     def _count(self, cell: Cell, outcome: str) -> None:
         self.ctx.run.coverage.add_cell(self.function.name, cell.pointer, cell.family, outcome)
 
-    def _views(
-        self, exchange: Exchange, data: dict[str, Any], *, lists: bool
-    ) -> Iterator[tuple[str, Any, Exchange]]:
-        """Yield where the stored object is shown: the answer, its read function, and the lists."""
-        yield from self.fuzz_target.shown(exchange, data)
-        role = self.function.object
-        resource = (
-            self.fuzz_target.resource or self.fuzz_target.made(exchange, data) if role is not None else None
-        )
-        if not lists or resource is None or role is None or self.ctx.catalog.read(role.kind) is None:
-            return
-        for lister in listers(self.ctx, role.kind, resource.user, resource):
-            assert lister.function.object is not None
-            listed = lister.exchange()
-            for row in self.ctx.resources.rows(lister.function, listed):
-                if isinstance(row, dict) and equal(resolve(row, lister.function.object.id), resource.id):
-                    yield lister.function.name, row, listed
-            return
-
 
 def _value_at(value: Any, path: tuple[str | int, ...]) -> Any:
     """Return the value at the end of a path; MISSING where it leads nowhere."""
@@ -231,8 +300,9 @@ def _value_at(value: Any, path: tuple[str | int, ...]) -> Any:
     return value
 
 
-def _came_back(sent: Any, got: Any, schema: dict[str, Any]) -> bool:
+def _came_back(cell: Cell, got: Any) -> bool:
     """Return whether a value came back: null may be left out, or be replaced by a declared default."""
-    if sent is None:
+    if cell.value is None:
         return got is MISSING or got is None or not any(equal(got, zero) for zero in _ZEROS)
-    return got is not MISSING and equal(sent, got)
+    schema = cell.node if isinstance(cell.node, dict) else {}
+    return got is not MISSING and seen(cell.value, got, schema)
