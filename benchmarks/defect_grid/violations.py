@@ -106,6 +106,11 @@ def _checked(view: View, *does: str) -> Iterator[Place]:
                 yield place
 
 
+def _names_objects(place: Place) -> bool:
+    """Return whether a function that writes takes identifiers here: no value is sent that could be taken for others."""
+    return place.function.effect != "read" and "x-ref" in place.schema.get("items", {})
+
+
 def _kind(place: Place) -> str:
     return f"{place.function.does or 'other'}, {place.depth}"
 
@@ -163,6 +168,7 @@ def null_unchecked(view: View) -> Iterator[Spot]:
             types(place.schema)
             and "null" not in types(place.schema)
             and place.path[-1] not in (EACH, ANY_KEY)
+            and not _names_objects(place)
         ):
             yield place.label, _kind(place), lambda host, p=place: host.loosen(p.function, p.path, change)
 
@@ -343,7 +349,7 @@ def _coercions() -> None:
             for place in _checked(view, "create", "update", "list", "other"):
                 if place.function.name in view.signing or not fits(place.schema):
                     continue
-                if not _makes_valid(place.schema, change):
+                if not _makes_valid(place.schema, change) or _names_objects(place):
                     continue
                 yield (place.label, _kind(place),
                        lambda host, p=place: host.coerce(p.function, p.path, lambda v: change(v, p.schema)))  # fmt: skip
@@ -365,7 +371,8 @@ def identifier_coerced(view: View) -> Iterator[Spot]:
 @template("lenient.identifier-operator", "REQ-8", "DAT-2", "DAT-8", "COD-5")
 def identifier_operator(view: View) -> Iterator[Spot]:
     """An object for an identifier is an operator: it finds the caller's newest object."""
-    for function in view.that("read", "update", "delete"):
+    # A function that writes gets no such value: it could act on an object that the run did not make.
+    for function in view.that("read"):
         name = function.object["id"]
 
         def apply(host: Any, function: Any = function, name: str = name) -> None:
@@ -462,4 +469,3 @@ _refusal("offset", lambda v, s: isinstance(v, str) and re.search(r"[+-]\d\d:\d\d
 _refusal("plus-in-address", lambda v, s: isinstance(v, str) and re.fullmatch(r"[^@]*\+[^@]*@.*", v) is not None,
          lambda s: ["a+b@example.com"] if s.get("format") == "email" else [])  # fmt: skip
 _refusal("beyond-32-bits", lambda v, s: _number(v) and v > 2**31 - 1, lambda s: [s.get("maximum", 2**40)])
-_refusal("astral", lambda v, s: isinstance(v, str) and any(c > "\uffff" for c in v), lambda s: ["😀"])

@@ -18,7 +18,7 @@ from conformance.generation.patterns import extremes
 from conformance.generation.shape import Shape
 from conformance.schema.bundle import Json, json_type
 
-__all__ = ["MAX_BUILT_ITEMS", "MAX_BUILT_TEXT", "boundary_cases"]
+__all__ = ["MAX_BUILT_ITEMS", "MAX_BUILT_TEXT", "MAX_UNUSUAL_TEXT", "boundary_cases"]
 
 #: Characters of the longest text, and items of the longest array, that are built to order.
 MAX_BUILT_TEXT = 200_000
@@ -28,7 +28,7 @@ MAX_BUILT_ITEMS = 5_000
 _MAX_SHAPES = 64
 
 #: Characters of the longest text of characters other than ASCII, and members of the largest object.
-_MAX_UNUSUAL_TEXT = 5000
+MAX_UNUSUAL_TEXT = 5000
 _MAX_BUILT_MEMBERS = 500
 
 
@@ -111,7 +111,7 @@ class _Boundaries:
         if top is not None:
             lengths += [("maxLength", top), ("maxLength", top - 1)]
         yield from self._text_lengths(place, shape, lengths)
-        if not shape.patterns and not shape.formats and top is not None and 0 < top <= _MAX_UNUSUAL_TEXT:
+        if not shape.patterns and not shape.formats and top is not None and 0 < top <= MAX_UNUSUAL_TEXT:
             # The limit counts characters, not bytes or halves of characters.
             for what, sign in (("astral characters", "😀"), ("characters of 2 bytes", "ö")):
                 yield from self._case(place, "maxLength", f"{top} {what} long", constant(sign * top))

@@ -7,18 +7,21 @@ each value once, and an alteration that depends on the value shows in another ca
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
 from conformance.catalog.model import Method
+from conformance.generation.boundaries import MAX_UNUSUAL_TEXT
 from conformance.generation.compiled import compiled
 from conformance.generation.data_walker import LocatedValue, Path, located_values, replaced
 from conformance.generation.patterns import settled
 from conformance.generation.special_values import Literal, received
 from conformance.generation.telling_values import (
     EMPTY,
+    FORMAT_TEXTS,
     INSIDE,
     INSIDE_UNUSUAL,
     NUMBER_FAMILIES,
@@ -65,6 +68,9 @@ _MOST_OF_A_FAMILY = 6
 #: Long texts in one call: together they stay far below a megabyte, which is the ordinary size of a request.
 _MAX_LONG_TEXTS = 4
 
+#: Bytes of a text that no target may refuse for its size.
+_MAX_BYTES = 63_000
+
 #: Values at the edges of one place.
 _MAX_EDGES = 12
 
@@ -103,18 +109,21 @@ def grid_cells(
     turn: int,
     every: bool,
     edges: Mapping[str, Sequence[tuple[str, Json]]] = MappingProxyType({}),
+    identifiers: Mapping[str, Sequence[Json]] = MappingProxyType({}),
 ) -> list[list[Cell]]:
     """Return, for each place of a function's data, the cells that the schema admits there.
 
     With `every` they are the values of all families. Without, they are the most telling value of each family, and of
     families that mixtures carry as well some in turn, others for the next place and the next `turn`. `edges` are
-    (keyword, value) at the edges of each place, by its pointer.
+    (keyword, value) at the edges of each place, by its pointer; `identifiers` are of objects of a kind, for arrays.
     """
     found: list[list[Cell]] = []
     for number, located in enumerate(located_values(method, example)):
         if located.place.ref is not None:
             continue
         families = list(_families(method, located, turn + number, every))
+        if isinstance(located.value, list):
+            families.append((ARRAY_FAMILY, _arrays(method, located, identifiers), False))
         known = edges.get(located.place.pointer, ())
         families += [
             (keyword, [value], True) for keyword, value in known[:_MAX_EDGES] if value != located.value
@@ -166,11 +175,11 @@ def _families(
                 yield some(family, texts, in_turn=True)
         for family, texts in SIZE_FAMILIES.items():
             yield some(family, texts, in_turn=True)
+        yield "format", _texts_of_formats(located), False
+        yield "maxLength", _wide_texts(method, located), True
     elif isinstance(value, int | float) and not isinstance(value, bool):
         for family, numbers in NUMBER_FAMILIES.items():
             yield some(family, numbers, in_turn=True)
-    elif isinstance(value, list):
-        yield ARRAY_FAMILY, _arrays(method, located), False
     yield EMPTY_FAMILY, [each for each in _empty(located) if _admits(method, located, each)], False
 
 
@@ -179,36 +188,52 @@ def _mixtures(method: Method, located: LocatedValue, texts: Sequence[str]) -> tu
     mixtures: list[Json] = []
     current, carried = "", 0
     for text in texts:
-        longer = f"{current[:-1]}|{text}z" if current else f"a{text}z"
-        alone = f"a{text}z"
+        longer = f"{current[:-1]}|{text}z"
         if current and _admits(method, located, longer):
             mixtures[-1] = current = longer
             carried += 1
-        elif _admits(method, located, alone):
+            continue
+        alone = next((each for each in (f"a{text}z", text) if _admits(method, located, each)), None)
+        if alone is not None:
             mixtures.append(alone)
-            current = alone
+            current = alone if alone != text else ""
             carried += 1
     return mixtures, carried == len(texts)
 
 
-def _arrays(method: Method, located: LocatedValue) -> list[Json]:
+def _texts_of_formats(located: LocatedValue) -> Sequence[Json]:
+    """Return texts of the place's format that are altered as other texts are."""
+    strings = [shape for shape in located.place.shapes if "string" in shape.types]
+    if not strings or any(shape.patterns or shape.values is not None for shape in strings):
+        return ()
+    names = {name for shape in strings for name in shape.formats}
+    longest = min((shape.longest or _MAX_BYTES for shape in strings), default=0)
+    return [text for name in sorted(names) for text in FORMAT_TEXTS.get(name, ()) if len(text) <= longest]
+
+
+def _wide_texts(method: Method, located: LocatedValue) -> Sequence[Json]:
+    """Return texts of long places that are within the length in characters, but not in bytes or halves."""
+    longest = max(
+        (shape.longest or 0 for shape in located.place.shapes if "string" in shape.types), default=0
+    )
+    if longest <= MAX_UNUSUAL_TEXT:
+        return ()
+    texts = ["ö" * min(longest, _MAX_BYTES // 2 - 1), "😀" * min(longest, _MAX_BYTES // 4 - 1)]
+    return [text for text in texts if 2 * len(text) > longest and _admits(method, located, text)]
+
+
+def _arrays(method: Method, located: LocatedValue, identifiers: Mapping[str, Sequence[Json]]) -> list[Json]:
     """Return arrays of a place: unsorted, with equal items, longer, and of one item."""
-    place = located.place
-    if any(
-        each.ref is not None
-        for each in compiled(method).places
-        if each.pointer.startswith(f"{place.pointer}/")
-    ):
+    inner = [each for each in compiled(method).places if each.pointer.startswith(f"{located.place.pointer}/")]
+    of_items = next((each for each in inner if each.pointer == f"{located.place.pointer}/-"), None)
+    if of_items is not None and of_items.ref is not None:
+        candidates = list(identifiers.get(of_items.ref, ()))
+    elif any(each.ref is not None for each in inner):
         return []
-    listed = [
-        value
-        for each in compiled(method).places
-        if each.pointer == f"{place.pointer}/-"
-        for shape in each.shapes
-        for value in shape.values or ()
-    ]
-    given = [item for item in located.value if item is not None]
-    items = [item for item in [*listed[::-1], *given, *_ITEMS] if _admits(method, located, [item])]
+    else:
+        listed = [value for shape in (of_items.shapes if of_items else ()) for value in shape.values or ()]
+        candidates = [*listed[::-1], *(item for item in located.value if item is not None), *_ITEMS]
+    items = [item for item in candidates if _admits(method, located, [item])]
     items = [item for number, item in enumerate(items) if item not in items[:number]]
     if not items:
         return []
@@ -239,7 +264,7 @@ def _admits(method: Method, located: LocatedValue, value: Json) -> bool:
             return False
         if any(shape.formats or shape.unknown_formats for shape in shapes):
             return False
-    if isinstance(value, float) and any(shape.is_float for shape in shapes):
+    if isinstance(value, float) and any(shape.is_float for shape in shapes) and not _is_exact(value):
         return False
     if (
         not isinstance(value, Literal)
@@ -248,6 +273,14 @@ def _admits(method: Method, located: LocatedValue, value: Json) -> bool:
     ):
         return False
     return compiled(method).builders.shapes.valid(located.place.node, received(value))
+
+
+def _is_exact(number: float) -> bool:
+    """Return whether 32 bits hold a number exactly."""
+    try:
+        return bool(struct.unpack("f", struct.pack("f", number))[0] == number)
+    except OverflowError:
+        return False
 
 
 def _interleaved(groups: Sequence[Sequence[T]]) -> Iterator[T]:

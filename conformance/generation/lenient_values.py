@@ -38,7 +38,7 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "number from odd text": ("a valid number as text with",),
     "listed value in another case": ("a listed value in",),
-    "listed value, nearly": ("a listed value with", "the beginning of a listed value"),
+    "listed value with blanks": ("a listed value with",),
     "array from text or object": ("an array as an object", "an array as text with commas"),
 }
 
@@ -106,7 +106,7 @@ def _variants(located: LocatedValue) -> Iterator[tuple[str, str, Json]]:
     elif isinstance(value, str):
         yield from _of_text(value, place)
     elif isinstance(value, list):
-        yield from _of_array(value)
+        yield from _of_array(value, place)
     else:
         yield from _of_object(value)
     if not isinstance(value, list):
@@ -188,7 +188,9 @@ def _of_enumeration(value: Json, place: Place) -> Iterator[tuple[str, str, Json]
             yield "REQ-9", "the beginning of a listed value", value[:-1]
 
 
-def _of_array(value: list[Json]) -> Iterator[tuple[str, str, Json]]:
+def _of_array(value: list[Json], place: Place) -> Iterator[tuple[str, str, Json]]:
+    if value and any(shape.unique for shape in place.shapes):
+        yield "REQ-9", "an array with an item twice", [*value, value[0]]
     yield "REQ-8", "an array as JSON text", json.dumps(value, ensure_ascii=False)
     yield "REQ-8", "an array as an object with indices", {str(key): item for key, item in enumerate(value)}
     if value:

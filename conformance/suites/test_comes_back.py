@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import NotJudgedError
+from conformance.generation.data_walker import located_values
 from conformance.generation.grid import (
     EMPTY_FAMILY,
     MIXTURE_FAMILY,
@@ -27,6 +29,7 @@ from conformance.helpers.builtin_names import position_of
 from conformance.helpers.comparison import equal, listers, pairs, seen
 from conformance.helpers.fuzz_target import FuzzTarget
 from conformance.protocol.exchange import Exchange
+from conformance.protocol.session import SetUpFailedError
 from conformance.resources.registry import Resource
 from conformance.schema.pointer import MISSING, resolve
 from conformance.suites.test_data import brief, length_alone
@@ -41,6 +44,9 @@ _ZEROS: tuple[Any, ...] = (
 
 #: Objects that wait at most until the lists are compared with them.
 _MOST_WAITING = 12
+
+#: Objects that arrays of identifiers name.
+_REFERRED_OBJECTS = 4
 
 #: Families that are sent to functions that store nothing: only an error can be seen there.
 _OF_ANY_FUNCTION = frozenset(
@@ -65,8 +71,15 @@ def test_telling_values_alone(ctx: TestContext, function: Method) -> None:
         ctx.give_up("the tests of logins send such values")
     with fuzz_target:
         example = _example(fuzz_target)
-        edges = edge_values(function, fuzz_target.identify)
-        cells = grid_cells(function, example, turn=position_of(ctx), every=not ctx.quick, edges=edges)
+        objects = _referred(fuzz_target, example)
+        cells = grid_cells(
+            function,
+            example,
+            turn=position_of(ctx),
+            every=not ctx.quick,
+            edges=edge_values(function, fuzz_target.identify),
+            identifiers={kind: [each.id for each in made] for kind, made in objects.items()},
+        )
         cells = [wanted for row in cells if (wanted := [cell for cell in row if _sent(fuzz_target, cell)])]
         if not cells:
             ctx.give_up("no member takes any of the values")
@@ -76,6 +89,24 @@ def test_telling_values_alone(ctx: TestContext, function: Method) -> None:
                 break
             test.send(cells_of_call)
         test.compare_lists()
+        for resource in (each for made in objects.values() for each in made):
+            ctx.resources.remove(resource)
+
+
+def _referred(fuzz_target: FuzzTarget, example: dict[str, Any]) -> dict[str, list[Resource]]:
+    """Create objects for the arrays of identifiers that a function stores, by kind."""
+    ctx, function, user = fuzz_target.ctx, fuzz_target.function, fuzz_target.user
+    found: dict[str, list[Resource]] = {}
+    if not fuzz_target.stores or user is None:
+        return found
+    for located in located_values(function, example):
+        kind = located.place.ref
+        in_array = isinstance(located.path[-1], int)
+        if kind is None or not in_array or kind in found or ctx.catalog.delete(kind) is None:
+            continue
+        with contextlib.suppress(SetUpFailedError):
+            found[kind] = [ctx.resources.new(kind, user) for _ in range(_REFERRED_OBJECTS)]
+    return found
 
 
 def _sent(fuzz_target: FuzzTarget, cell: Cell) -> bool:
