@@ -162,6 +162,10 @@ def _sorted(items: Any) -> Any:
     return sorted(items, key=repr) if isinstance(items, list) else items
 
 
+def _reversed(items: Any) -> Any:
+    return items[::-1] if isinstance(items, list) else items
+
+
 def _keys(change: Callable[[str], str]) -> Change:
     return lambda value: (
         {change(key): part for key, part in value.items()} if isinstance(value, dict) else value
@@ -174,7 +178,7 @@ def _kept(when: Callable[[str, Any], bool]) -> Change:
 
 LISTS: dict[str, Change] = {
     "array-sorted": _sorted,
-    "array-reversed": lambda v: v[::-1],
+    "array-reversed": _reversed,
     "equal-items-dropped": _unique,
     "array-cut-at-3": lambda v: v[:3],
     "array-last-dropped-when-full": lambda v: v,
@@ -280,7 +284,10 @@ def _arrays() -> None:
 
         def spots(view: View, change: Change = change) -> Iterator[Spot]:
             def fits(place: Place) -> bool:
-                return "array" in types(place.schema) and _shows(place, change, tuple(_items(place.schema)))
+                # The items of a set may come back in any order.
+                is_set = place.schema.get("uniqueItems") is True and change in (_sorted, _reversed)
+                arrays = "array" in types(place.schema) and not is_set
+                return arrays and _shows(place, change, tuple(_items(place.schema)))
 
             yield from _spots(view, _of_type("array", change), fits)
 

@@ -233,7 +233,8 @@ def _arrays(method: Method, located: LocatedValue, identifiers: Mapping[str, Seq
     else:
         listed = [value for shape in (of_items.shapes if of_items else ()) for value in shape.values or ()]
         candidates = [*listed[::-1], *(item for item in located.value if item is not None), *_ITEMS]
-    items = [item for item in candidates if _admits(method, located, [item])]
+    valid = compiled(method).builders.shapes.valid
+    items = [item for item in candidates if of_items is not None and valid(of_items.node, item)]
     items = [item for number, item in enumerate(items) if item not in items[:number]]
     if not items:
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,6 +181,8 @@ class _Grid:
         #: The places and values that the target refuses: they are not sent with others again.
         self._refused: set[tuple[str, str]] = set()
         self._calls_apart = 0
+        #: The members that each function has shown so far.
+        self._names: dict[str, set[str]] = {}
         #: What was stored since the lists were compared last.
         self._stored: list[_Stored] = []
 
@@ -289,7 +291,7 @@ class _Grid:
         altered: set[str] = set()
         compared: dict[str, Cell] = {}
         for source, there, shown in views:
-            for name, sent, got, schema in pairs(self.ctx, self.function, data, there):
+            for name, sent, got, schema in self._shown_pairs(source, data, there):
                 param = self.function.param(name)
                 if name == self.fuzz_target.own or param is None or param.ref:
                     continue
@@ -314,6 +316,22 @@ class _Grid:
 
         for pointer, cell in compared.items():
             self._count(cell, "altered" if pointer in altered else "came_back")
+
+    def _shown_pairs(
+        self, source: str, data: dict[str, Any], there: Any
+    ) -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
+        """Yield (name, sent, shown, schema) of members; also of one that was shown before, and is left out now."""
+        known = self._names.setdefault(source, set())
+        found = {
+            name: (sent, got, schema)
+            for name, sent, got, schema in pairs(self.ctx, self.function, data, there)
+        }
+        for name in sorted(known - set(found)):
+            param = self.function.param(name)
+            if param is not None and name in data and isinstance(there, dict):
+                found[name] = (data[name], None if data[name] is None else MISSING, param.schema)
+        known |= set(found)
+        yield from ((name, *each) for name, each in found.items())
 
     def _count(self, cell: Cell, outcome: str) -> None:
         self.ctx.run.coverage.add_cell(self.function.name, cell.pointer, cell.family, outcome)

@@ -311,7 +311,11 @@ def test_large_answers(ctx: TestContext, kind: str) -> None:
     assert create is not None
     user = ctx.who(create)
     assert user is not None
-    for size in rotated(ctx, list(LARGE_TEXTS), budgets.LARGE_TEXTS):
+    accepted = 0
+    # The largest shows what the smaller ones show, unless it is refused.
+    for size in sorted(LARGE_TEXTS, reverse=True):
+        if accepted >= ctx.amount(budgets.LARGE_TEXTS):
+            return
         data = ctx.valid(create, user)
         text = ("abc, " * size)[: size - 1] + "é"
         texts = _texts(create, data, text)
@@ -320,5 +324,6 @@ def test_large_answers(ctx: TestContext, kind: str) -> None:
         name = next(iter(texts))
         exchange = ctx.call(create, data | {name: text}, as_=user)
         if exchange.status == 200:
+            accepted += 1
             what = f"{name} does not come back as it went in"
             _judge_stored(ctx, "DAT-5", kind, exchange, user, {name: text}, what)
