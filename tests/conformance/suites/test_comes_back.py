@@ -26,7 +26,7 @@ TEST = {"test_telling_values_alone"}
         (
             "data.word-of-language-as-text",
             "course.add",
-            ("DAT-5", "course.add", "labels.* does not come back as it went in (the word NULL)"),
+            ("DAT-5", "course.add", "labels.* does not come back as it went in (a word for true or false)"),
         ),
         (
             "data.page-in-a-byte",
