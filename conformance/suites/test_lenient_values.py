@@ -135,7 +135,7 @@ def test_required_members_under_another_name(ctx: TestContext, function: Method)
             _judge_refused(fuzz_target, each, "the member of the declared name is left out")
 
 
-#: Spellings of a name that are read by different mechanisms, by the words that tell them.
+#: Spellings of a name that are read by different mechanisms, by the words that distinguish them.
 _SPELLING_WORDS = ("case", "capital", "underscores", "hyphens", "brackets")
 
 
