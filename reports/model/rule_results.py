@@ -54,7 +54,7 @@ class Finding:
     message: str
     count: int = 0
     reproduced: str | None = None
-    #: All parts of the example come from one event: expected and actual belong to the exchange that is shown.
+    #: All parts of the example come from one event: message, expected and actual belong to the exchange that is shown.
     example: FindingFields | None = None
     case: str | None = None
     #: A rule whose test found it, if no test of the finding's own rule did.

@@ -232,7 +232,7 @@ def test_counts_add_up_and_the_smallest_example_is_shown() -> None:
     rule = rule_of(report, "ENV-1")
     assert rule["judged"] == 380
     (only,) = rule["findings"]
-    assert (only["count"], only["message"], only["reproduced"]) == (14, "first", "1/4")
+    assert (only["count"], only["message"], only["reproduced"]) == (14, "second", "1/4")
     assert only["request"]["body"] == "x" * 10
     assert (only["actual"], only["exchange"]) == ("smaller", 8)
     assert only["response"]["seconds"] == 0.004
