@@ -38,11 +38,7 @@ suite_rule(
     "`$this->$method()`, reflection) or without regard to case and white space.",
     remedy="Keep a fixed map from published names to functions (a Map, `Object.create(null)`, a dict) and "
     "look up by exact name.",
-    example=Example(
-        sent='{"method":"constructor"}',
-        right="404",
-        wrong="200 or 500",
-    ),
+    example=Example(sent='{"method":"constructor"}', right="404", wrong="200 or 500"),
 )
 
 
