@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -26,6 +26,7 @@ from typing import Any, TextIO
 from conformance.catalog.model import Catalog
 from conformance.errors import UsageError
 from conformance.events import ErrorEvent, Event, EventError, LoadEndEvent, LoadEvent, RefusedEvent, decode
+from conformance.rulebook import own_rules
 from load import calibration as null
 from load.metrics import slo
 from load.metrics.health import Calibration, cores
@@ -75,6 +76,7 @@ class Locust:
     seed: int
     log: Path
     read_only: bool = False
+    rule_files: tuple[Path, ...] = ()
     calibration: Calibration | None = None
     master: bool = False
     port: int = 5557
@@ -115,6 +117,7 @@ class Locust:
             f"--seed={self.seed}",
         ]
         line += ["--read-only"] * self.read_only
+        line += [f"--rules={file.resolve()}" for file in self.rule_files]
         if self.calibration is not None:
             line.append(f"--calibration={self.calibration.rate:.6g},{self.calibration.cpu_us:.6g}")
         if self.master:
@@ -241,6 +244,7 @@ def environment(url: str, *, events: str | None = None) -> dict[str, str]:
     variables["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     # The tables of Unicode that Hypothesis stores belong to no run in particular.
     variables.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
+    variables.setdefault(own_rules.FOLDER_VARIABLE, str(Path.cwd()))
     variables.pop(EVENTS, None)
     if events is not None:
         variables[EVENTS] = events
@@ -339,12 +343,20 @@ def carry_out(locust: Locust, take: Callable[[Event], None], interrupts: Interru
 
 
 def work(
-    wish: Wish, profile: Path | None, url: str, host: str, port: int, processes: int, log: TextIO | None
+    wish: Wish,
+    profile: Path | None,
+    url: str,
+    host: str,
+    port: int,
+    processes: int,
+    log: TextIO | None,
+    rule_files: Sequence[Path] = (),
 ) -> int:
     """Run a worker of a master elsewhere until the master ends; return the exit status."""
     line = [*_LOCUST, "--worker"]
     line += [f"--master-host={host}", f"--master-port={port}", *wish.arguments()]
     line += [f"--profile={profile.resolve()}"] if profile is not None else []
+    line += [f"--rules={file.resolve()}" for file in rule_files]
     line += [f"--processes={processes}"] if processes > 1 else []
     out = log if log is not None else subprocess.DEVNULL
     process = subprocess.Popen(  # noqa: S603  (our own interpreter, our own options)

@@ -36,6 +36,7 @@ from conformance.catalog.model import Catalog
 from conformance.errors import UsageError, suggestion
 from conformance.protocol.profile import Profile
 from conformance.protocol.profile_reader import load as load_profile
+from conformance.rulebook import own_rules
 from conformance.units import parse_duration
 
 if TYPE_CHECKING:
@@ -160,6 +161,9 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
         add("--target", metavar="URL", help="the same as --host")
         add("--seed", type=int, metavar="N", help="the same seed sends the same requests at the same moments")
         group.add_argument("--read-only", action="store_true", help="call only functions that read")
+        group.add_argument(
+            "--rules", action="append", default=[], metavar="FILE", help="rules of your own (repeatable)"
+        )
         add("--calibration", metavar="RATE,US", help=argparse.SUPPRESS)
     else:
         add(
@@ -510,8 +514,12 @@ def _texts(value: Any, spot: str, functions: Collection[str] | None, parse: Any)
 # --- the target ---------------------------------------------------------------------------------------------
 
 
-def target_of(profile: Path | None, url: str | None) -> tuple[Profile, Catalog]:
+def target_of(
+    profile: Path | None, url: str | None, rule_files: Sequence[Path] = ()
+) -> tuple[Profile, Catalog]:
     """Return the profile and its catalogue: from a file, from `conform.toml` in this folder, or for a URL alone.
+
+    The team's own rules are added to the rulebook: those of the profile and of `rule_files`.
 
     Raises:
         UsageError: one of them is wrong, or the target must not be loaded.
@@ -524,6 +532,7 @@ def target_of(profile: Path | None, url: str | None) -> tuple[Profile, Catalog]:
     if url is not None:
         found = found.with_target(url)
     found.refuse_load()
+    own_rules.install((*found.rule_files, *rule_files))
     catalog = Catalog.load(found.catalog_path) if found.catalog_path else Catalog.implicit(found.auth.effects)
     return found, catalog
 

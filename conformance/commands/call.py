@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from conformance.catalog.model import Catalog, Method
@@ -158,11 +159,17 @@ def _show(exchange: Exchange, *, quiet: bool, strict: bool) -> int:
         if rule.check is None:
             continue
         outcome = rule.check(exchange)
+        if outcome.crash:
+            print(f"{rule.id} error  {reveal(_mask(exchange)(outcome.crash))}", file=sys.stderr)
         if outcome.broken:
             failed |= fails_gate(broken_verdict(rule.level), strict=strict)
-            mask = exchange.secret_registry.mask if exchange.secret_registry else str
-            print(f"{rule.id} {rule.level}  {rule.title}: {reveal(mask(outcome.actual))}", file=sys.stderr)
+            actual = reveal(_mask(exchange)(outcome.actual))
+            print(f"{rule.id} {rule.level}  {rule.title}: {actual}", file=sys.stderr)
     return 1 if failed or response.status != 200 else 0
+
+
+def _mask(exchange: Exchange) -> Callable[[str], str]:
+    return exchange.secret_registry.mask if exchange.secret_registry else str
 
 
 def _indented(body: str) -> str:

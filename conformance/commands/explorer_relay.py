@@ -302,9 +302,9 @@ class Relay:
         policy = Policy(today=datetime.date.today(), waivers=self._profile.waivers)
         for rule in RULES.values():
             outcome = rule.check(exchange) if rule.check is not None else None
-            if outcome is None or not outcome.judged:
+            if outcome is None or not (outcome.judged or outcome.crash):
                 continue
-            verdict = Verdict.PASS
+            verdict = Verdict.ERROR if outcome.crash else Verdict.PASS
             if outcome.broken:
                 verdict = policy.verdict(rule.level, rule.id, exchange.function, outcome.kind)
             yield {
@@ -313,7 +313,7 @@ class Relay:
                 "title": rule.title,
                 "verdict": str(verdict),
                 "expected": self.secret_registry.mask(outcome.expected),
-                "actual": self.secret_registry.mask(outcome.actual),
+                "actual": self.secret_registry.mask(outcome.crash or outcome.actual),
             }
 
 

@@ -16,11 +16,14 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+import msgspec
+
 from conformance.catalog.model import Method
 from conformance.commands.explorer_cases import RefusedError
 from conformance.commands.explorer_relay import Relay
 from conformance.commands.explorer_run import StoredFindings
 from conformance.engine.harness import Harness
+from conformance.rulebook import RULES, own_rules
 
 __all__ = ["Explorer"]
 
@@ -81,7 +84,8 @@ class Explorer:
             "run": self._findings_file is not None,
             "users": [{"name": user.name, "roles": list(user.roles)} for user in profile.users.values()],
         }
-        return self._pages.page(methods, facts), self._pages.catalogue(methods)
+        own = [msgspec.to_builtins(RULES[identifier].record()) for identifier in own_rules.ids()]
+        return self._pages.page(methods, facts, own), self._pages.catalogue(methods)
 
     # --- HTTP
 

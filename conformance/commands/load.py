@@ -88,7 +88,7 @@ def _load_worker(options: argparse.Namespace, wish: Wish) -> int:
     path = options.profile or (Path("conform.toml") if Path("conform.toml").is_file() else None)
     host = options.master_host or "127.0.0.1"
     log = sys.stderr if not options.quiet else None
-    return work(wish, path, profile.url, host, options.master_port, options.workers or 1, log)
+    return work(wish, path, profile.url, host, options.master_port, options.workers or 1, log, options.rules)
 
 
 def _load_run(
@@ -183,6 +183,7 @@ def put_load(
                 harness.seed,
                 harness.out / LOG,
                 read_only=harness.request.read_only,
+                rule_files=harness.request.rule_files,
                 calibration=calibration,
                 master=options.master,
                 port=options.master_port,

@@ -39,9 +39,10 @@ def print_replay(request: Request, options: argparse.Namespace) -> int:
         UsageError: a file is not a case, or the profile or the catalogue is wrong.
 
     """
-    cases = _cases(options.files)
     harness = Harness.prepare(request)
     try:
+        # After the rules of the team's own were read: a case may be one of theirs.
+        cases = _cases(options.files)
         harness.connect()
         suite_run = SuiteRun(harness, lambda event: None)
         suite_run.open(confirm=False, deadline=DEADLINE_SECONDS, judging=False)

@@ -57,6 +57,7 @@ def request_of(options: argparse.Namespace) -> Request:
         rate_limit=getattr(options, "rate_limit", None),
         rules=tuple(getattr(options, "rule", ())),
         areas=tuple(getattr(options, "area", ())),
+        rule_files=tuple(getattr(options, "rules", ())),
         required=tuple(getattr(options, "require", ())),
         max_failures=1
         if getattr(options, "fail_fast_check", False)

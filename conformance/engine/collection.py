@@ -16,6 +16,7 @@ from conformance.engine.context import FURTHER, TestContext
 from conformance.engine.early import EARLY
 from conformance.engine.markers import Facts, Nothing, Scope, When
 from conformance.engine.payload_budget import Share
+from conformance.rulebook import own_rules
 
 if TYPE_CHECKING:
     from conformance.engine.runner import Run
@@ -156,6 +157,8 @@ def functions_of_suites() -> Iterator[tuple[str, Callable[..., None], Facts]]:
 
 def _tests(run: Run, wanted: frozenset[str]) -> Iterator[SuiteTest]:
     for module_name, function, facts in functions_of_suites():
+        if facts.and_own:
+            facts = replace(facts, rules=(*facts.rules, *own_rules.checked()))
         if facts.rules and wanted.isdisjoint(facts.rules):
             continue
         scope: Scope | None = getattr(function, "scope", None)

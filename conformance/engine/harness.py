@@ -31,8 +31,8 @@ from conformance.events import (
 )
 from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
-from conformance.rulebook import RULES, requirements
-from conformance.rulebook.model import AREAS
+from conformance.rulebook import RULES, own_rules, requirements
+from conformance.rulebook.model import OWN_ID
 from conformance.rulebook.verdicts import Policy
 from conformance.units import parse_duration, parse_rate
 
@@ -93,6 +93,8 @@ class Request:
     rate_limit: float | None = None
     rules: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
+    #: Files of the team's own rules, beside those that the profile names.
+    rule_files: tuple[Path, ...] = ()
     #: What must be judged for the gate to pass, in addition to what the profile requires.
     required: tuple[str, ...] = ()
     #: Failing tests after which the run stops; None: it never stops for that.
@@ -215,23 +217,25 @@ class Harness:
             UsageError: something of it is wrong; one line says what and where.
 
         """
-        request = normalized(request)
-        wanted = _wanted(request)
-        cases = _cases(request)
         embedded: Embedded | None = None
         path = request.profile
         if path is None and Path("conform.toml").is_file():
             path = Path("conform.toml")
         if path is None and request.target is None:
             embedded = Embedded(*arguments)
-            if not request.plan:
-                embedded.start()
+        profile = (
+            profile_reader.load(path or EMBEDDED_PROFILE)
+            if path or embedded
+            else Profile.empty(request.target)
+        )
+        # Rules of the team's own first: whatever names a rule may name one of them.
+        own_rules.install((*profile.rule_files, *request.rule_files))
+        request = normalized(request)
+        wanted = _wanted(request)
+        cases = _cases(request)
+        if embedded is not None and not request.plan:
+            embedded.start()
         try:
-            profile = (
-                profile_reader.load(path or EMBEDDED_PROFILE)
-                if path or embedded
-                else Profile.empty(request.target)
-            )
             if request.target is not None:
                 profile = profile.with_target(request.target)
             if request.rate_limit is not None:
@@ -319,6 +323,8 @@ class Harness:
             parts += ["--jobs", str(request.jobs)]
         if request.rate_limit is not None:
             parts += ["--rate-limit", f"{request.rate_limit:.10g}"]
+        for file in request.rule_files:
+            parts += ["--rules", str(file)]
         parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
         for requirement in request.required if verb is None else ():
             parts += ["--require", requirement]
@@ -402,7 +408,8 @@ def normalized(request: Request) -> Request:
         UsageError: there is no such rule, or no such area.
 
     """
-    areas = {name.upper(): name for name in AREAS} | {title.upper(): name for name, title in AREAS.items()}
+    known = own_rules.areas()
+    areas = {name.upper(): name for name in known} | {title.upper(): name for name, title in known.items()}
     rules, chosen = [profile_reader.rule_id(text) for text in request.rules], []
     for rule in rules:
         if rule not in RULES:
@@ -410,13 +417,27 @@ def normalized(request: Request) -> Request:
     for text in request.areas:
         area = areas.get(text.strip().upper())
         if area is None:
-            raise UsageError(f"--area {text}: there is no such area; there are {', '.join(AREAS)}")
+            raise UsageError(f"--area {text}: there is no such area; there are {', '.join(known)}")
         chosen.append(area)
-    return replace(request, rules=tuple(dict.fromkeys(rules)), areas=tuple(dict.fromkeys(chosen)))
+    try:
+        required = tuple(requirements.parse(text) for text in request.required)
+    except ValueError as error:
+        raise UsageError(f"--require {error}") from error
+    return replace(
+        request,
+        rules=tuple(dict.fromkeys(rules)),
+        areas=tuple(dict.fromkeys(chosen)),
+        required=tuple(dict.fromkeys(required)),
+    )
 
 
 def requirement(text: str) -> str:
-    """Read a requirement of the gate from the command line: an area, a rule's id, or `judged >= N`."""
+    """Read a requirement of the gate from the command line: an area, a rule's id, or `judged >= N`.
+
+    A name that the rulebook does not have may be that of a rule of the team's own, which is not read yet.
+    """
+    if OWN_ID.fullmatch(f"{text.strip().upper().partition('-')[0]}-1"):
+        return text
     try:
         return requirements.parse(text)
     except ValueError as error:

@@ -52,6 +52,8 @@ class Facts:
     when: When = When.IN_ORDER
     #: Whether the test itself ends sessions, so that lost ones afterwards are its own doing.
     disturbs_sessions: bool = False
+    #: Whether the test judges the rules of the team's own that are checked on every exchange, too.
+    and_own: bool = False
 
     @classmethod
     def of(cls, test: Callable[..., Any]) -> Facts | None:
@@ -69,14 +71,16 @@ def judges(
     calls: int = USUAL_CALLS.all,
     logins: int = USUAL_CALLS.logins,
     when: When = When.IN_ORDER,
+    and_own: bool = False,
 ) -> pytest.MarkDecorator:
     """Name the rules that a test judges, and say what the test costs.
 
     `share` is the part of the run's generated payloads that all tests of the function get: with it the test is random
     and goes on as long as its budget lasts. `calls` and `logins` say how many calls one test makes, and how many of
-    them are logins, where it makes many.
+    them are logins, where it makes many. With `and_own` it also judges the rules of the team's own that are checked on
+    every exchange.
     """
-    return pytest.mark.judges(*rules, share=share, calls=Calls(calls, logins), when=when)
+    return pytest.mark.judges(*rules, share=share, calls=Calls(calls, logins), when=when, and_own=and_own)
 
 
 #: The test ends sessions itself, so that lost ones afterwards are its own doing.

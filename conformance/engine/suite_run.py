@@ -36,7 +36,7 @@ from conformance.events import (
 )
 from conformance.protocol.client import OutOfTimeError
 from conformance.protocol.exchange import Exchange
-from conformance.rulebook import RULES
+from conformance.rulebook import RULES, own_rules
 from conformance.text import plural
 
 __all__ = ["SuiteRun"]
@@ -271,7 +271,11 @@ class SuiteRun:
             run.notes.insert(0, self.shedding.note)
         for event in self.extent.events():
             self.emit(event)
-        run.finish()
+        try:
+            run.finish()
+        finally:
+            for failure in own_rules.events(run.secret_registry.mask):
+                self.emit(failure)
 
     def end(self) -> None:
         """Emit the event that ends the check."""

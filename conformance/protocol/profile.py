@@ -118,6 +118,8 @@ class Profile:
     waivers: tuple[Waiver, ...] = ()
     #: What the gate requires to be judged: areas, rules' ids, or `judged >= N` (section `[gate]`).
     required: tuple[str, ...] = ()
+    #: Files of the team's own rules (section `[suite]`), resolved against the profile's folder.
+    rule_files: tuple[Path, ...] = ()
     load: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     #: Header values from environment variables, which are never shown.

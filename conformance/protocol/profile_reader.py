@@ -307,6 +307,17 @@ class _Reader:
         self.known(table, ("require",), "[gate]")
         return self.strings(table, "require", "[gate]")
 
+    def suite(self, table: Mapping[str, Any]) -> tuple[Path, ...]:
+        """Read the section `[suite]`: the files of the team's own rules, resolved against the profile's folder."""
+        self.known(table, ("rules",), "[suite]")
+        found = tuple(
+            self.path.parent / Path(name).expanduser() for name in self.strings(table, "rules", "[suite]")
+        )
+        for path in found:
+            if not path.is_file():
+                self.wrong("[suite] rules", f"there is no file {path}")
+        return found
+
     def _day(self, entry: Mapping[str, Any], where: str) -> dt.date:
         """Return the last day of a waiver."""
         value = entry.get("until")
@@ -419,8 +430,8 @@ def load(path: Path | str, env: Mapping[str, str] | None = None) -> Profile:
     except RecursionError:
         raise UsageError(f"{path}: is no TOML that can be read: nested too deep") from None
     reader = _Reader(path, os.environ if env is None else env)
-    reader.known(raw, ("target", "auth", "users", "waivers", "gate", "load"), "")
-    for section in ("target", "auth", "users", "gate", "load"):
+    reader.known(raw, ("target", "auth", "users", "waivers", "gate", "suite", "load"), "")
+    for section in ("target", "auth", "users", "gate", "suite", "load"):
         if section in raw and not isinstance(raw[section], dict):
             reader.wrong(section, f"must be a section: write [{section}], not {section} = …")
     if not isinstance(raw.get("waivers", []), list):
@@ -432,6 +443,7 @@ def load(path: Path | str, env: Mapping[str, str] | None = None) -> Profile:
         users=reader.users(filled.get("users", {})),
         waivers=reader.waivers(filled.get("waivers", [])),
         required=reader.gate(filled.get("gate", {})),
+        rule_files=reader.suite(filled.get("suite", {})),
         load=reader.load(filled.get("load", {})),
         path=path,
     )

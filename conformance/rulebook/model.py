@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -16,7 +18,9 @@ from conformance.protocol.redaction import MASK, SecretRegistry
 
 __all__ = [
     "AREAS",
+    "OWN_ID",
     "RULES",
+    "Check",
     "Example",
     "Level",
     "Outcome",
@@ -26,6 +30,7 @@ __all__ = [
     "holds",
     "no_reply",
     "not_applicable",
+    "registering",
     "reply",
     "rule",
     "shown",
@@ -67,13 +72,18 @@ AREAS: Mapping[str, str] = {
 }
 
 
+#: The form of an id of a team's own rule.
+OWN_ID = re.compile(r"[A-Z]{2,12}-[1-9][0-9]{0,5}")
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of a pure check of one exchange.
 
     `judged` is False if the rule does not apply to the exchange. If the rule is broken, `kind` names the violation in
     a few words that are the same for every instance of one cause, since findings are grouped by it. `expected` and
-    `actual` are for people.
+    `actual` are for people. `crash` says where and how the check of a team's own rule failed; the exchange is not
+    judged then.
     """
 
     judged: bool = True
@@ -81,6 +91,7 @@ class Outcome:
     kind: str = ""
     expected: str = ""
     actual: str = ""
+    crash: str = ""
 
 
 holds = Outcome()
@@ -140,7 +151,29 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
+#: Takes the rules of a team while their file is read, each with the line of its registration.
+_take: Callable[[Rule, str, int], None] | None = None
+
+
+@contextlib.contextmanager
+def registering(take: Callable[[Rule, str, int], None]) -> Iterator[None]:
+    """Pass the rules that are registered meanwhile to `take`, with file and line, instead of to the rulebook."""
+    global _take
+    before, _take = _take, take
+    try:
+        yield
+    finally:
+        _take = before
+
+
 def _register(record: Rule) -> None:
+    caller = sys._getframe(2)
+    if _take is not None:
+        _take(record, caller.f_code.co_filename, caller.f_lineno)
+        return
+    if not str(caller.f_globals.get("__name__", "")).startswith(f"{__package__}."):
+        # A file of a team's rules that is imported by its own tests: `own_rules` registers it in a run.
+        return
     if record.id in RULES:
         raise ValueError(f"rule {record.id} is registered twice")
     if record.area not in AREAS:
@@ -154,12 +187,15 @@ def rule(
     level: Level,
     clause: str,
     title: str,
-    causes: str,
-    remedy: str,
+    causes: str = "",
+    remedy: str = "",
     passes: Sequence[Exchange],
     fails: Sequence[Exchange],
 ) -> Callable[[Check], Check]:
-    """Register a rule that is checked on one exchange; the docstring of the check is the rule's `why`."""
+    """Register a rule that is checked on one exchange; the docstring of the check is the rule's `why`.
+
+    A team's own rule may leave `causes` and `remedy` out; one of the rulebook has both.
+    """
 
     def register(check: Check) -> Check:
         why = " ".join((check.__doc__ or "").split())
@@ -178,9 +214,9 @@ def suite_rule(
     clause: str,
     title: str,
     why: str,
-    causes: str,
-    remedy: str,
-    example: Example,
+    causes: str = "",
+    remedy: str = "",
+    example: Example | None = None,
 ) -> None:
     """Register a rule that needs more than one exchange and is tested by a suite."""
     _register(Rule(id, level, clause, title, why, causes, remedy, example))

@@ -16,7 +16,7 @@ from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS, Level, Rule
 
-__all__ = ["FOLDER", "INDEX", "address_of", "page", "pages", "path_of"]
+__all__ = ["FOLDER", "INDEX", "address_of", "documented", "page", "pages", "path_of"]
 
 #: Where the pages are in the project.
 FOLDER = PurePosixPath("docs/rules")
@@ -67,6 +67,12 @@ def address_of(rule: str) -> str:
     """
     repository = _repository()
     return f"{repository.rstrip('/')}/blob/main/{path_of(rule)}" if repository else path_of(rule)
+
+
+def documented(rule: str) -> Rule | None:
+    """Return the record of a rule that has a page; None for an unknown one, or one of a team's own."""
+    record = RULES.get(rule)
+    return record if record is not None and record.area in AREAS else None
 
 
 def page(rule: Rule) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.rulebook import RULES
-from conformance.rulebook.model import AREAS, Verdict
+from conformance.rulebook import RULES, own_rules
+from conformance.rulebook.model import Verdict
 
 __all__ = ["Unmet", "is_judged", "parse", "record", "unmet", "unmet_reason"]
 
@@ -47,12 +47,13 @@ def parse(text: str) -> str:
         if not 1 <= number <= len(RULES):
             raise ValueError(f"{text!r}: there are {len(RULES)} rules; write a number from 1 to {len(RULES)}")
         return f"judged >= {number}"
-    names = {name.upper(): name for name in (*AREAS, *RULES)}
-    names |= {title.upper(): name for name, title in AREAS.items()}
+    areas = own_rules.areas()
+    names = {name.upper(): name for name in (*areas, *RULES)}
+    names |= {title.upper(): name for name, title in areas.items()}
     found = names.get(words.upper())
     if found is None:
         raise ValueError(
-            f"{text!r} is not a requirement: write an area ({', '.join(AREAS)}), a rule's id such as ACC-2, or "
+            f"{text!r} is not a requirement: write an area ({', '.join(areas)}), a rule's id such as ACC-2, or "
             "judged >= N"
         )
     return found

@@ -15,13 +15,19 @@ from conformance.engine.context import TestContext
 from conformance.engine.markers import Scope, When, each_endpoint, each_function, each_user, judges, on
 from conformance.helpers.comparison import bound
 from conformance.helpers.other_texts import another
-from conformance.rulebook import RULES
+from conformance.rulebook import RULES, own_rules
+from conformance.rulebook.model import AREAS
 from conformance.suites.test_codes import identifiers, strangers
 
-PURE = tuple(rule.id for rule in RULES.values() if rule.check)
+PURE = tuple(rule.id for rule in RULES.values() if rule.check and rule.area in AREAS)
 
 
-@judges(*PURE)
+def every_pure() -> tuple[str, ...]:
+    """Return the ids of all rules that are checked on every exchange, with those of the team's own."""
+    return (*PURE, *own_rules.checked())
+
+
+@judges(*PURE, and_own=True)
 @each_function(silent=True)
 def test_each_way_to_answer(ctx: TestContext, function: Method) -> None:
     """Call each function so that it succeeds, and so that it refuses: for data, no session or a missing right."""
@@ -69,7 +75,7 @@ def test_each_way_to_answer(ctx: TestContext, function: Method) -> None:
             ctx.call(function, ctx.data_for(function, other), as_=other)
 
 
-@judges(*PURE)
+@judges(*PURE, and_own=True)
 @each_endpoint()
 def test_each_endpoint_in_short(ctx: TestContext, endpoint: str) -> None:
     """Send an unknown function, an unreadable body, JSON other than an object, and no method."""
@@ -81,7 +87,7 @@ def test_each_endpoint_in_short(ctx: TestContext, endpoint: str) -> None:
         ctx.caller.call(f"{endpoint}.", body=body)
 
 
-@judges(*PURE, calls=5, logins=5)
+@judges(*PURE, calls=5, logins=5, and_own=True)
 @each_user()
 def test_refused_logins(ctx: TestContext, user: str) -> None:
     """Send a wrong password, an unknown user, and a password beside invalid data."""
@@ -137,8 +143,8 @@ def test_bodies_that_break_parsers(ctx: TestContext, endpoint: str) -> None:
             )
 
 
-@judges(*PURE, when=When.LAST)
-@on(Scope("rule", lambda run: [rule for rule in PURE if rule in run.options.rules]))
+@judges(*PURE, when=When.LAST, and_own=True)
+@on(Scope("rule", lambda run: [rule for rule in every_pure() if rule in run.options.rules]))
 def test_every_exchange(ctx: TestContext, rule: str) -> None:
     """Report what the exchanges of the whole run show of a rule; this runs last."""
     if not ctx.run.observer.total_judged[rule]:

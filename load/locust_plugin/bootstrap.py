@@ -17,8 +17,9 @@ import msgspec
 from locust import User
 
 from conformance.catalog.model import Catalog
-from conformance.events import LeftoverEvent, NoteEvent
+from conformance.events import Event, LeftoverEvent, NoteEvent
 from conformance.protocol.profile import Profile
+from conformance.rulebook import own_rules
 from load.distributed.master import RemoteResources
 from load.distributed.run_plan import Plan
 from load.engine.process import WorkerResources
@@ -171,11 +172,12 @@ class Play:
         )
         pool = Pool(Endpoint.of(self.profile.url, ca=self.profile.target.ca), plan.connections)
 
-        def close() -> list[LeftoverEvent | NoteEvent]:
+        def close() -> list[Event]:
             left = work.close()
             for each in left:
                 log.warning("left over: %s %s: %s", each.kind, each.id, each.reason)
-            return [*left, *(NoteEvent(text) for text in work.remarks())]
+            failures = own_rules.events(work.secret_registry.mask, under_load=True)
+            return [*left, *(NoteEvent(text) for text in work.remarks()), *failures]
 
         return WorkerResources(
             functions=work.functions,
@@ -247,7 +249,9 @@ def bootstrap(environment: Any, users: dict[str, type[User]], otherwise: type[Us
     """
     options = environment.parsed_options
     path = getattr(options, "profile", None)
-    profile, catalog = target_of(Path(path) if path else None, options.target or options.host)
+    profile, catalog = target_of(
+        Path(path) if path else None, options.target or options.host, [Path(file) for file in options.rules]
+    )
     settings = settle(Wish.of(options), profile, None if catalog.is_implicit else catalog.methods)
     # Without a seed every run draws its own, and the master sends it to its workers.
     seed = options.seed if options.seed is not None else time.time_ns() & 0x7FFFFFFF

@@ -8,6 +8,9 @@ There are three paths, each tried where the one before gives no verdict:
    earlier response to the same function that broke no rule.
 3. Everything else becomes an `Exchange`, and each rule of the rulebook checks it.
 
+The rules of a team's own check every response, on whichever path it came: they may depend on the request, the time or
+the head.
+
 So the fast paths only find that a response is equivalent to one that the rules have checked; a violation is always
 found by the rules themselves. Only the declared result (ENV-10) is checked on a sample, whose rate is reported.
 """
@@ -136,6 +139,13 @@ class AnswerValidator:
 
     def judge(self, call: Called, reply: Replied) -> int:
         """Return the code of the outcome: its index in `outcomes`, 0 for a success that breaks no rule."""
+        code = self._judge(call, reply)
+        if not self._verdicts.own or _is_idle_close(reply):
+            return code
+        exchange = self._exchange(call, reply, self._readings[call.index])
+        return self._verdicts.check_own(exchange, code)
+
+    def _judge(self, call: Called, reply: Replied) -> int:
         if reply.failure is not None:
             return self._failed(call, reply)
         if self._changes != self.secret_registry.changes:
@@ -308,8 +318,7 @@ class AnswerValidator:
 
     def _failed(self, call: Called, reply: Replied) -> int:
         assert reply.failure is not None
-        if reply.failure == "closed" and not reply.opened and not reply.met:
-            # An idle connection may close at any moment, so a request that crosses it breaks no rule.
+        if _is_idle_close(reply):
             return self._verdicts.code(Outcome("closed"))
         key = (call.index, reply.failure, call.virtual_user is not None)
         known = self._failures.get(key)
@@ -400,6 +409,11 @@ def _reading(name: str, catalog: Catalog, login: bool) -> _Reading:
     entity = name.partition(".")[0]
     label = name if method is not None else entity if entity in catalog.entities else None
     return _Reading(name, label, method.contract if method is not None else None, login)
+
+
+def _is_idle_close(reply: Replied) -> bool:
+    """Return whether an idle connection closed, as it may at any moment: a request that crosses it breaks no rule."""
+    return reply.failure == "closed" and not reply.opened and not reply.met
 
 
 def _error(exchange: Exchange) -> str | None:

@@ -12,6 +12,7 @@ from conformance.events import ExchangeRecord, FindingEvent
 from conformance.protocol.exchange import Exchange
 from conformance.rulebook import RULES, Rule
 from conformance.rulebook import Outcome as RuleOutcome
+from conformance.rulebook.model import AREAS
 
 __all__ = ["SAMPLED", "Outcome", "Verdict", "Verdicts", "check_rule"]
 
@@ -79,7 +80,9 @@ class Verdicts:
         self._findings: dict[tuple[str, str | None, str], Finding] = {}
         self._verdicts: list[Verdict] = []
         self._drop_at = _MAX_VERDICTS
-        self._rules = [rule for rule in RULES.values() if rule.check is not None]
+        self._rules = [rule for rule in RULES.values() if rule.check is not None and rule.area in AREAS]
+        #: The rules of the team's own, which check every response: they may look at anything of an exchange.
+        self.own = [rule for rule in RULES.values() if rule.check is not None and rule.area not in AREAS]
 
     def __len__(self) -> int:
         return len(self._verdicts)
@@ -93,11 +96,24 @@ class Verdicts:
         return code
 
     def check(self, exchange: Exchange) -> tuple[tuple[str, ...], list[Finding]]:
-        """Check an exchange by every rule; return the rules that judged it, and the findings."""
+        """Check an exchange by every rule of the rulebook; return the rules that judged it, and the findings."""
         self.checked += 1
+        return self._check(exchange, self._rules)
+
+    def check_own(self, exchange: Exchange, code: int) -> int:
+        """Check an exchange by the team's own rules; return the code of its outcome, which was `code` before."""
+        # Read before the clocks of the rules run: the first of them would pay for all.
+        _ = exchange.json
+        _, findings = self._check(exchange, self.own)
+        if not findings:
+            return code
+        before = self.outcomes[code]
+        return self.code(Outcome(before.error, (*before.rules, *(one.event.rule for one in findings))))
+
+    def _check(self, exchange: Exchange, rules: Sequence[Rule]) -> tuple[tuple[str, ...], list[Finding]]:
         judged: list[str] = []
         findings: list[Finding] = []
-        for rule in self._rules:
+        for rule in rules:
             assert rule.check is not None
             outcome = rule.check(exchange)
             if outcome.judged:

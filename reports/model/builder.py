@@ -38,7 +38,7 @@ from conformance.events import (
     WithdrawnEvent,
     given,
 )
-from conformance.rulebook import requirements
+from conformance.rulebook import own_rules, requirements
 from conformance.rulebook.verdicts import gate_of, judge_run
 from reports.causes.diagnosis import diagnose
 from reports.causes.evidence import Knowledge
@@ -196,7 +196,8 @@ class ReportBuilder:
         if event.rule is not None and (result := self._result(event.rule)):
             if event.message not in result.errors:
                 result.errors.append(event.message)
-            result.crashed |= ours
+            # A rule of the team's own whose check failed has no verdict, though it was judged by other exchanges.
+            result.crashed |= ours or given(event.whose) == own_rules.WHOSE
 
     @_take.register
     def _(self, event: ResetEvent) -> None:

@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS, Verdict
-from conformance.rulebook.pages import address_of
+from conformance.rulebook.pages import address_of, documented
 from conformance.text import cut, reveal
 from conformance.units import format_significant
 from reports.headline import headline, next_command, subline
@@ -204,7 +203,7 @@ def _findings(report: Mapping[str, Any], most: int) -> list[str]:
             lines.append(f"- repeat: {code(first['curl'], 700)}")
         if rerun := rerun_of(report, rule["id"]):
             lines.append(f"- rerun: {code(rerun, 500)}")
-        if record := RULES.get(rule["id"]):
+        if record := documented(rule["id"]):
             lines.append(f"- mended by: {prose(record.remedy, 600)} {_page_of(record.id)}")
     if groups[most:]:
         rest = Counter(rule["id"] for rule, _ in groups[most:])

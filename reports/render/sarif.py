@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS, Verdict
-from conformance.rulebook.pages import address_of, page
+from conformance.rulebook.pages import address_of, documented, page
 from conformance.text import cut, reveal
 from reports.render.html.page import anchor_of
 
@@ -91,7 +90,7 @@ def _invocation(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     said = f"{rule['why']}\n\nThe documentation: {rule['clause']}"
-    record = RULES.get(rule["id"])
+    record = documented(rule["id"])
     described: dict[str, Any] = {"help": {"text": _text(said)}}
     if record is not None:
         said += f"\n\nUsually broken by: {record.causes}\n\nMended by: {record.remedy}"

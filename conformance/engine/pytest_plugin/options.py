@@ -51,6 +51,14 @@ def add_options(parser: pytest.Parser) -> None:
         "--area", action="append", default=[], metavar="AREA", help="judge this area (repeatable)"
     )
     group.addoption(
+        "--rules",
+        action="append",
+        default=[],
+        type=named_path,
+        metavar="FILE",
+        help="judge the rules of your own in this Python file, too (repeatable)",
+    )
+    group.addoption(
         "--require",
         action="append",
         default=[],
@@ -100,6 +108,7 @@ def request_of(config: pytest.Config) -> Request:
         rate_limit=option("--rate-limit"),
         rules=tuple(option("--rule")),
         areas=tuple(option("--area")),
+        rule_files=tuple(option("--rules")),
         required=tuple(option("--require")),
         plan=option("--plan"),
         every=option("every"),

@@ -16,9 +16,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS, Verdict
-from conformance.rulebook.pages import address_of
+from conformance.rulebook.pages import address_of, documented
 from conformance.text import cut
 from conformance.units import format_duration
 from reports.compare import render as compare_render
@@ -256,7 +255,7 @@ def _rule(rule: Mapping[str, Any], report: Mapping[str, Any], limit: int) -> dic
 
 def _guide(rule: str) -> dict[str, str] | None:
     """Return by what a rule is usually broken, how that is mended, and its page; None if the rule is unknown."""
-    record = RULES.get(rule)
+    record = documented(rule)
     if record is None:
         return None
     address = address_of(rule)

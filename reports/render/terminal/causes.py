@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.rulebook import RULES
-from conformance.rulebook.pages import address_of
+from conformance.rulebook.pages import address_of, documented
 from conformance.text import cut
 from reports.render.causes import effect, example_of, extent, standing
 from reports.render.terminal.layout import LABEL, Page
@@ -84,7 +83,7 @@ def _show(page: Page, number: int, cause: Mapping[str, Any], report: Mapping[str
     page.field("look at", cause["where"], lines=2)
     if cause["advice"]:
         page.field("advice", cause["advice"], lines=2)
-    if rule in RULES:
+    if documented(rule) is not None:
         page.raw("docs", address_of(rule))
     if rerun := rerun_of(report, rule):
         page.raw("rerun", rerun)
