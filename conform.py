@@ -5,9 +5,10 @@ The commands themselves are in `conformance/commands/`, those of stored reports 
 
 from __future__ import annotations
 
-from conformance.startup import leave_at_once, release
+from conformance.startup import leave_at_once, prefer_own_modules, release
 
 leave_at_once()  # before the other imports
+prefer_own_modules()
 
 import argparse
 import contextlib
@@ -289,6 +290,14 @@ def _check_options(check: argparse.ArgumentParser) -> None:
     )
     check.add_argument(
         "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
+    )
+    check.add_argument(
+        "--suite",
+        action="append",
+        default=[],
+        type=named_path,
+        metavar="DIR",
+        help="run the tests of your own in this folder, too (repeatable)",
     )
     check.add_argument("--budget", choices=budgets.BUDGETS, default="standard")
     check.add_argument("--all", action="store_true", dest="every", help="show every finding, not the causes")

@@ -138,6 +138,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "conformance.cases": (*_CALLS, "conformance.resources", "conformance.rulebook", _EVENTS),
     "conformance.engine": _RUNS,
     "conformance.engine.pytest_plugin": (*_RUNS, "conformance.engine", "reports"),
+    "conformance.own_tests": (*_RUNS, "conformance.engine"),
     "conformance.helpers": (*_RUNS, "conformance.engine"),
     "conformance.stateful": (*_RUNS, "conformance.engine", "conformance.helpers"),
     "conformance.suites": (*_RUNS, "conformance.engine", "conformance.helpers", "conformance.stateful"),

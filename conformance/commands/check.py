@@ -107,6 +107,8 @@ def run_suites(harness: Harness) -> tuple[PytestFront, int]:
     arguments = [
         str(ROOT / "conformance" / "suites"),
         "--disable-plugin-autoload",
+        "--noconftest",
+        "-p", "conformance.engine.pytest_plugin",
         "-p", "no:terminal",
         "-p", "no:cacheprovider",
         "-p", "no:doctest",

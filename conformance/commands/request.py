@@ -58,6 +58,7 @@ def request_of(options: argparse.Namespace) -> Request:
         rules=tuple(getattr(options, "rule", ())),
         areas=tuple(getattr(options, "area", ())),
         rule_files=tuple(getattr(options, "rules", ())),
+        suites=tuple(getattr(options, "suite", ())),
         required=tuple(getattr(options, "require", ())),
         max_failures=1
         if getattr(options, "fail_fast_check", False)

@@ -95,6 +95,9 @@ class Request:
     areas: tuple[str, ...] = ()
     #: Files of the team's own rules, beside those that the profile names.
     rule_files: tuple[Path, ...] = ()
+    #: Folders of the team's own tests, which run beside the suites, and whether there are such tests at all.
+    suites: tuple[Path, ...] = ()
+    own_tests: bool = False
     #: What must be judged for the gate to pass, in addition to what the profile requires.
     required: tuple[str, ...] = ()
     #: Failing tests after which the run stops; None: it never stops for that.
@@ -229,10 +232,15 @@ class Harness:
             else Profile.empty(request.target)
         )
         # Rules of the team's own first: whatever names a rule may name one of them.
-        own_rules.install((*profile.rule_files, *request.rule_files))
+        own_rules.install(
+            (*profile.rule_files, *request.rule_files), tests=request.own_tests or bool(request.suites)
+        )
         request = normalized(request)
         wanted = _wanted(request)
         cases = _cases(request)
+        for folder in request.suites:
+            if not folder.exists():
+                raise UsageError(f"--suite {folder}: there is no such folder")
         if embedded is not None and not request.plan:
             embedded.start()
         try:
@@ -325,6 +333,8 @@ class Harness:
             parts += ["--rate-limit", f"{request.rate_limit:.10g}"]
         for file in request.rule_files:
             parts += ["--rules", str(file)]
+        for folder in request.suites:
+            parts += ["--suite", str(folder)]
         parts += ["--strict"] * request.strict + ["--read-only"] * request.read_only
         for requirement in request.required if verb is None else ():
             parts += ["--require", requirement]

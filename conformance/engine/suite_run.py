@@ -277,9 +277,9 @@ class SuiteRun:
             for failure in own_rules.events(run.secret_registry.mask):
                 self.emit(failure)
 
-    def end(self) -> None:
-        """Emit the event that ends the check."""
+    def end(self, further: int = 0) -> None:
+        """Emit the event that ends the check; `further` are requests that others sent for it."""
         run = self.run
         assert run is not None
-        seconds, sent = run.seconds, run.client.sent
+        seconds, sent = run.seconds, run.client.sent + further
         self.emit(PhaseEndEvent("check", seconds, sent) if self.harness.goes_on else EndEvent(seconds, sent))

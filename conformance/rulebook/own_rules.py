@@ -32,10 +32,25 @@ from conformance.rulebook.model import (
 )
 from conformance.text import plural
 
-__all__ = ["FOLDER_VARIABLE", "WHOSE", "areas", "checked", "events", "files", "ids", "install", "located"]
+__all__ = [
+    "FOLDER_VARIABLE",
+    "OWN_TESTS",
+    "WHOSE",
+    "areas",
+    "checked",
+    "events",
+    "files",
+    "ids",
+    "install",
+    "located",
+]
 
 #: Whose error a crash of a rule of the team's own is.
 WHOSE = "the rule's own code"
+
+#: The rule that a team's own tests are reported under, and its area.
+OWN_TESTS = "TEST-1"
+_TEST_AREA = OWN_TESTS.partition("-")[0]
 
 #: Mean time of one check from which on a rule is named as slow, in a check and in a load.
 MAX_USUAL_SECONDS = 0.001
@@ -100,8 +115,10 @@ _installed: dict[str, _OwnRule] = {}
 _files: tuple[Path, ...] = ()
 
 
-def install(paths: Iterable[Path], where: str = "--rules") -> None:
+def install(paths: Iterable[Path], where: str = "--rules", *, tests: bool = False) -> None:
     """Add the rules of these files to the rulebook, in place of those that were added before.
+
+    With `tests` the rule that the team's own tests pass is added, too.
 
     Raises:
         UsageError: a file cannot be read, or a rule is wrong or disagrees with its own examples; the line says which
@@ -119,6 +136,20 @@ def install(paths: Iterable[Path], where: str = "--rules") -> None:
                     f"{own.place}: rule {own.record.id} stands twice: it is at {known.place}, too"
                 )
             found[own.record.id] = own
+    if tests:
+        found[OWN_TESTS] = _OwnRule(
+            Rule(
+                OWN_TESTS,
+                Level.MUST,
+                "the team's own tests",
+                "Every test of the team's own passes",
+                "A test of the team's own states what its clients rely on.",
+                "",
+                "",
+            ),
+            Path(__file__),
+            1,
+        )
     for identifier in _installed:
         RULES.pop(identifier, None)
     _installed.clear()
@@ -224,7 +255,7 @@ def _verify(own: _OwnRule) -> None:
         raise UsageError(
             f"{place}: the id {record.id!r} is a prefix of 2 to 12 capital letters and a number, as in ACME-1"
         )
-    if record.area in AREAS:
+    if record.area in (*AREAS, _TEST_AREA):
         raise UsageError(
             f"{place}: rule {record.id}: the prefix {record.area} is the rulebook's; take one of your own, as in "
             "ACME-1"

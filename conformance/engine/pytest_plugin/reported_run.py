@@ -14,6 +14,7 @@ from conformance.engine import dry_run
 from conformance.engine.collection import SuiteTest
 from conformance.engine.dry_run import StandIn
 from conformance.engine.harness import Harness
+from conformance.engine.pytest_plugin.own_tests import run_own_tests
 from conformance.engine.runner import Run
 from conformance.engine.signals import Interruption
 from conformance.engine.suite_run import SuiteRun
@@ -55,6 +56,7 @@ class ReportedRun:
         self.interrupted = False
         self.interruption = Interruption()
         self.lost: LogError | None = None
+        self._sent_by_own_tests = 0
 
     @property
     def run(self) -> Run | None:
@@ -129,6 +131,7 @@ class ReportedRun:
             if self.interruption.pending:
                 self.interrupted = True
             if self.run is not None and self.log is not None:
+                self._run_own_tests()
                 self._clean_up(self.run)
                 self.interruption.enter("report")
                 self._end(self.run, self.log)
@@ -155,8 +158,8 @@ class ReportedRun:
     def _end(self, run: Run, log: RunLog) -> None:
         if self.interrupted:
             self.emit(InterruptedEvent())
-        self.harness.sent = run.client.sent
-        self.suite_run.end()
+        self.harness.sent = run.client.sent + self._sent_by_own_tests
+        self.suite_run.end(self._sent_by_own_tests)
         if self.progress is not None:
             self.progress.close()
         if self.lost is None:
@@ -165,6 +168,15 @@ class ReportedRun:
                 self.harness.done = True
             else:
                 self.report = self.harness.report = write_report(self.harness.out)
+
+    def _run_own_tests(self) -> None:
+        """Run the team's own tests, unless the run was stopped before."""
+        if not self.harness.request.suites or self.interrupted or self.lost or self.suite_run.stopped:
+            return
+        try:
+            self._sent_by_own_tests = run_own_tests(self.harness, self.emit)
+        except KeyboardInterrupt:
+            self.interrupted = True
 
     def _save_what_there_is(self, lost: LogError) -> None:
         """Make the report of the log as far as it was written; only show it, if it cannot be written either."""

@@ -21,7 +21,7 @@ EXAMPLES = {"clause": "c", "passes": [reply(200, data=1)], "fails": [reply(200, 
 def agrees(exchange):
     sent = exchange.request.body
     if exchange.response is None: return not_applicable
-    good = exchange.data != 2 and b"wrong" not in sent and exchange.response.header("X-Odd") is None
+    good = exchange.data != 2 and b"wrong" not in sent and exchange.response.header("X-Special") is None
     return holds if good else broken(expected="agreement", actual="none")
 
 
@@ -60,8 +60,8 @@ def test_a_head_that_only_such_a_rule_looks_at_counts() -> None:
     judge = judge_of()
     head = reply(b"").answer.headers
     judge.judge(CALL, reply(success({"n": 1})))
-    odd = reply(success({"n": 1}), headers=(*head, ("X-Odd", "1")))
-    assert judge.outcomes[judge.judge(CALL, odd)].rules == ("ACME-1",)
+    special = reply(success({"n": 1}), headers=(*head, ("X-Special", "1")))
+    assert judge.outcomes[judge.judge(CALL, special)].rules == ("ACME-1",)
     assert judge.outcomes[judge.judge(CALL, reply(success({"n": 1})))].ok
 
 
