@@ -71,8 +71,8 @@ class WireTransport(httpx.BaseTransport):
             kind, detail = ("closed", "") if failure is None else (failure.kind, failure.detail)
             raise _ERRORS.get(kind, httpx.ReadError)(f"{kind}: {detail}", request=request)
         answer = exchange.response
-        kept = [(key, value) for key, value in answer.headers if key.lower() not in _OF_CODED_BODY]
-        return httpx.Response(answer.status, headers=kept, content=answer.body, request=request)
+        shown = [(key, value) for key, value in answer.headers if key.lower() not in _OF_CODED_BODY]
+        return httpx.Response(answer.status, headers=shown, content=answer.body, request=request)
 
 
 def _default_port(scheme: str) -> int:

@@ -111,7 +111,7 @@ def team(tmp_path: Path) -> Path:
         "reports/__init__.py": "NAME = 'reports of the team'\n",
         "reports/later.py": "",
         "checks/our_rules.py": snippet("checks/our_rules.py") + snippet("checks/our_rules.py: more"),
-        "tests/test_courses.py": snippet("tests/test_courses.py"),
+        "tests/test_courses.py": snippet("test_courses.py"),
         "tests/test_names.py": NAMES,
     }
     for name, text in files.items():
