@@ -155,6 +155,9 @@ class _Replay:
                 self._leave_to_a_person(result, changes)
 
         conclusion = self.suite_run.run_one(SingleTest(f"replay/{case.name}", body))
+        if any(step.function == self.run.profile.auth.logout for step in case.steps):
+            # A token that is taken for a session may have ended it: the next case needs one that works.
+            self.run.recovery.drop_ended_sessions()
         if conclusion.not_judged is not None:
             result.how, result.why = "cannot be played", conclusion.not_judged
         elif conclusion.crashed is not None:
