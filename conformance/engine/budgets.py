@@ -163,8 +163,8 @@ UNPUBLISHED_NAMES = sample(9, 30)
 BUILTIN_IDENTIFIERS = sample(1, 4)
 UNUSUAL_BODIES = sample(6)
 VERBS = sample(3)
-VIOLATIONS = sample(14, 160)
-VIOLATIONS_OF_A_PARAMETER = ByBudget(2, 400, 400)
+VIOLATIONS = sample(40, 160)
+VIOLATIONS_OF_A_PARAMETER = ByBudget(3, 400, 400)
 
 # --- Sessions -------------------------------------------------------------------------------------------------------
 

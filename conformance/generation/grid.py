@@ -124,9 +124,12 @@ def grid_cells(
         families = list(_families(method, located, turn + number, every))
         if isinstance(located.value, list):
             families.append((ARRAY_FAMILY, _arrays(method, located, identifiers), False))
+        empty = {repr(value) for family, values, _ in families if family == EMPTY_FAMILY for value in values}
         known = edges.get(located.place.pointer, ())
         families += [
-            (keyword, [value], True) for keyword, value in known[:_MAX_EDGES] if value != located.value
+            (keyword, [value], True)
+            for keyword, value in known[:_MAX_EDGES]
+            if value != located.value and repr(value) not in empty
         ]
         cells = list(_cells(located, families))
         if cells:
@@ -180,7 +183,7 @@ def _families(
     elif isinstance(value, int | float) and not isinstance(value, bool):
         for family, numbers in NUMBER_FAMILIES.items():
             yield some(family, numbers, in_turn=True)
-    yield EMPTY_FAMILY, [each for each in _empty(located) if _admits(method, located, each)], False
+    yield EMPTY_FAMILY, [each for each in _empty(located) if _admits(method, located, each)], True
 
 
 def _mixtures(method: Method, located: LocatedValue, texts: Sequence[str]) -> tuple[Sequence[Json], bool]:

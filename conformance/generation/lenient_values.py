@@ -42,9 +42,8 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
     "array from text or object": ("an array as an object", "an array as text with commas"),
 }
 
-#: Words of families in which digits are other characters, or a moment stands for a day.
+#: Words of families in which digits are other characters.
 _OTHER_DIGITS_WORDS = ("digits of another script", "full-width digits")
-_OTHER_MOMENTS_WORDS = ("as a date-time", "as a date", "without its offset")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class LenientValue:
                 return group
         if ", with " in self.family:
             return "text in other digits" if self.family.endswith(_OTHER_DIGITS_WORDS) else "text with blanks"
-        return "date or moment" if self.family.endswith(_OTHER_MOMENTS_WORDS) else self.family
+        return self.family
 
     @property
     def kind(self) -> str:
