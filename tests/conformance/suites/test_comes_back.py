@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,8 @@ def refuses_what_looks_like_code(service: Service) -> Service:
     def validate(inner: Callable[..., None], call: Call) -> None:
         inner(call)
         if any(
-            sign in str(call.message.get("data")) for sign in ("<", "''", "\\\\", "\u0301", "İ", "x" * 1000)
+            sign in json.dumps(call.message.get("data"), ensure_ascii=False)
+            for sign in ("<", "''", "\\\\", "\u0301", "İ", "x" * 1000)
         ):
             raise ApiError(400, "Such a text is not accepted")
 
