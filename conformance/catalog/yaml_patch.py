@@ -148,7 +148,8 @@ class _Patch:
                 waiting += self.removed(entry)
         for key, value in wanted:
             if key in known:
-                entry = known[key]
+                # A second item of the same content is new: the comments of the old one stay with the first.
+                entry = known.pop(key)
                 part = self.entry(entry, value, column)
                 if within and entry is first:
                     part = " " * column + part

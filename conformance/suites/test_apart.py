@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from conformance.catalog.model import Method, Param
@@ -140,41 +141,75 @@ def test_first_read_changes_nothing(ctx: TestContext, kind: str) -> None:
     user = creators(ctx, kind)[0]
     # A state that a read changes may be the one that an object was made with.
     for optional in _OPTIONAL:
-        _judge_first_read(ctx, reader, ctx.resources.new(kind, user, optional=optional))
+        resource = ctx.resources.new(kind, user, optional=optional)
+        changes = _changes_of_first_read(ctx, reader, resource)
+        if not all(change.holds for change in changes):
+            # A clock that ticks between two reads looks the same. It ticks for an object that was read before, too.
+            control = reader.volatile_mask(_read(ctx, resource).data)
+            changes = _changes_of_first_read(ctx, reader, ctx.resources.new(kind, user, optional=optional))
+            if not equal(control, reader.volatile_mask(_read(ctx, resource).data)):
+                continue
+        for change in changes:
+            ctx.judge(
+                "STA-4",
+                change.holds,
+                kind=change.kind,
+                expected=change.expected,
+                actual=change.actual,
+                exchange=change.exchange,
+                witness=change.witness,
+            )
 
 
-def _judge_first_read(ctx: TestContext, reader: Method, resource: Resource) -> None:
-    """Check that the first read of an object changes neither it nor its row in the lists."""
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A comparison of what is read of an object before and after its first read; `holds` if nothing changed."""
+
+    holds: bool
+    kind: str
+    expected: str
+    actual: str
+    exchange: Exchange
+    witness: Exchange
+
+
+def _read(ctx: TestContext, resource: Resource) -> Exchange:
+    return ctx.must(read(ctx, resource), f"could not read a {resource.kind}")
+
+
+def _changes_of_first_read(ctx: TestContext, reader: Method, resource: Resource) -> list[_Change]:
+    """Read a new object for the first time; compare it, and its row in each list, before and after."""
     kind = resource.kind
     lists = list(listers(ctx, kind, resource.user, resource))
     rows = [(_row(lister, resource)[0], _row(lister, resource)[0]) for lister in lists]
-    first = ctx.must(read(ctx, resource), f"could not read a {kind}")
-    again = ctx.must(read(ctx, resource), f"could not read a {kind}")
-    third = ctx.must(read(ctx, resource), f"could not read a {kind}")
+    first, again, third = (_read(ctx, resource) for _ in range(3))
     shown = [reader.volatile_mask(exchange.data) for exchange in (first, again, third)]
     # What moves from the second read to the third as well moves by itself, which the test of each function judges.
-    ctx.judge(
-        "STA-4",
-        equal(shown[0], shown[1]) or not equal(shown[1], shown[2]),
-        kind=f"the first read of a {kind} changes it",
-        expected="the same answer twice, but for members marked readOnly",
-        actual="the second answer differs from the first, and the third does not from the second",
-        exchange=again,
-        witness=first,
-    )
+    found = [
+        _Change(
+            holds=equal(shown[0], shown[1]) or not equal(shown[1], shown[2]),
+            kind=f"the first read of a {kind} changes it",
+            expected="the same answer twice, but for members marked readOnly",
+            actual="the second answer differs from the first, and the third does not from the second",
+            exchange=again,
+            witness=first,
+        )
+    ]
     for lister, (one, two) in zip(lists, rows, strict=True):
         if one is MISSING or not equal(one, two):
             continue
         now, witness = _row(lister, resource)
-        ctx.judge(
-            "STA-4",
-            equal(now, two) or not equal(now, _row(lister, resource)[0]),
-            kind=f"a read of a {kind} changes its row in a list",
-            expected=f"the row of {lister.function.name} as it was before",
-            actual="another row",
-            exchange=first,
-            witness=witness,
+        found.append(
+            _Change(
+                holds=equal(now, two) or not equal(now, _row(lister, resource)[0]),
+                kind=f"a read of a {kind} changes its row in a list",
+                expected=f"the row of {lister.function.name} as it was before",
+                actual="another row",
+                exchange=first,
+                witness=witness,
+            )
         )
+    return found
 
 
 def _parents(run: Run, kind: str) -> list[Method]:

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from conformance.protocol.profile_reader import load
+from reports.render.html.page import anchor_of
 from tests.support.judging import serving
 from tests.support.recording import command, ran
 
@@ -85,6 +86,12 @@ WAYS = {
     "conform compare BEFORE AFTER --fail-on regression": Way("", SHORT),
     "conform explore": Way(stays=True),
     "conform explore --target URL --profile conform.toml": Way(stays=True),
+    "conform explore reports/runs/20261123T135517Z-check": Way(stays=True),
+    "conform explore reports/runs/20261123T135517Z-check --finding ENV-5-702befc8": Way(stays=True),
+    # test_own_rules.py and test_own_tests.py run these, with the files of docs/extend.md.
+    "conform check --rules checks/our_rules.py": Way(beside=True),
+    "conform check --suite tests": Way(beside=True),
+    "pytest --conform-target URL tests": Way(beside=True),
     "conform catalog import DOCS --out catalogue.openrpc.json": Way(before=("catalogue.openrpc.json",)),
     "conform catalog validate catalogue.openrpc.json": Way(),
     "conform init --target URL --page DOCS --user owner --user peer": Way(
@@ -218,10 +225,21 @@ def test_a_command_does_what_it_says(line: str, url: str, prepared: Path, tmp_pa
         ) == {"owner", "peer"}
 
 
+def first_finding(run: Path) -> str:
+    """Return the id of the first finding of a run's report."""
+    report = json.loads((run / "report.json").read_text("utf-8"))
+    return next(
+        anchor_of(rule["id"], finding["function"], finding["kind"])
+        for rule in report["rules"]
+        for finding in rule["findings"]
+    )
+
+
 @pytest.mark.parametrize("line", [line for line, way in WAYS.items() if way.stays])
 def test_a_server_serves_until_it_is_ended(line: str, url: str, prepared: Path) -> None:
+    named_here = line.replace("ENV-5-702befc8", first_finding(prepared / "reports" / "runs" / "first"))
     process = command(
-        *words(line, url, WAYS[line].more), cwd=prepared, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        *words(named_here, url, WAYS[line].more), cwd=prepared, env=os.environ | {"PYTHONUNBUFFERED": "1"}
     )
     assert process.stdout is not None
     try:

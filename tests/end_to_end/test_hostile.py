@@ -311,7 +311,7 @@ def test_calls_that_are_answered_the_second_time_break_no_other_rule(
 
 
 def test_few_calls_that_are_answered_the_second_time_are_a_note(tmp_path: Path) -> None:
-    with serving("connection.silent", every=50) as server:
+    with serving("connection.silent", every=100) as server:
         report = judge(
             target=server.url, profile=profile_in(tmp_path, 0.3), rules=["REQ-6", "COD-3"], budget="quick"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import conform
@@ -248,6 +248,13 @@ def edits(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(edits())
+@example(
+    edit=(
+        "name: null\na: null\nb:\n  name: null\n  a: null\n  '1':\n  - null\n  - null\n"
+        "'1':\n- {}\n # above 10\n- name: null\n- name: null\n  a: null\n  b: null\n",
+        {"name": None, "a": None, "1": [{}, {}]},
+    )
+)
 def test_whatever_changes_the_content_is_right_and_no_comment_goes_without_a_word(
     edit: tuple[str, dict[str, Any]],
 ) -> None:

@@ -459,7 +459,8 @@ def test_bar_has_room_for_its_line() -> None:
     assert len(line) <= 72
 
 
-def test_progress_writes_plain_lines_where_there_is_no_terminal() -> None:
+def test_progress_writes_plain_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
     file = io.StringIO()
     with LoadProgress(4.0, file=file) as progress:
         for event in (
