@@ -90,7 +90,7 @@ def _unknown_statuses(left: Sequence[Evidence], groups: Groups) -> list[Evidence
         for each in left
         if each.answer in (Answer.CRASH, Answer.REFUSAL)
         and each.wrong_status
-        and {400, 401, 404, 500} <= each.named_statuses
+        and {400, 401, 404, 500} <= each.named_statuses - {each.status}
     }
     rest: list[Evidence] = []
     for each in left:
