@@ -71,14 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--strict", action="store_true", help="a broken should fails the gate, too")
     common.add_argument("--read-only", action="store_true", help="call only functions that read")
     common.add_argument("--seed", type=int, metavar="N", help="the same seed sends the same requests")
-    common.add_argument(
-        "--rules",
-        action="append",
-        default=[],
-        type=named_path,
-        metavar="FILE",
-        help="judge the rules of your own in this Python file, too (repeatable)",
-    )
+    _add_rules(common)
     common.add_argument("--quiet", action="store_true", help="print the verdict only")
     common.add_argument("--no-color", action="store_true")
 
@@ -267,14 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     explore.add_argument("--port", type=int, default=0, metavar="N", help="default: a free one")
     explore.add_argument("--read-only", action="store_true", help="call only functions that read")
-    explore.add_argument(
-        "--rules",
-        action="append",
-        default=[],
-        type=named_path,
-        metavar="FILE",
-        help="judge the rules of your own in this Python file, too (repeatable)",
-    )
+    _add_rules(explore)
     explore.add_argument("--quiet", action="store_true", help="print the line of JSON only")
     explore.set_defaults(run=_explore)
 
@@ -282,6 +268,17 @@ def _parser() -> argparse.ArgumentParser:
 
     add_arguments(verbs, report=_report, compare=_compare)
     return parser
+
+
+def _add_rules(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rules",
+        action="append",
+        default=[],
+        type=named_path,
+        metavar="FILE",
+        help="judge the rules of your own in this Python file, too (repeatable)",
+    )
 
 
 def _check_options(check: argparse.ArgumentParser) -> None:

@@ -118,7 +118,7 @@ suite_rule(
     level=Level.MUST,
     clause=_INVALID,
     title="A refused write changes nothing",
-    why="A caller that is told of an error repeats the call or gives up; half of it must not be done.",
+    why="A caller that gets an error repeats the call or gives up; half of it must not be done.",
     causes="The function writes step by step and validates in between, or writes several rows without a "
     "transaction; an exception leaves what was written.",
     remedy="Validate everything first, then write in one transaction that is rolled back on any error.",

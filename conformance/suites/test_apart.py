@@ -143,7 +143,7 @@ def test_first_read_changes_nothing(ctx: TestContext, kind: str) -> None:
     for optional in _OPTIONAL:
         resource = ctx.resources.new(kind, user, optional=optional)
         changes = _changes_of_first_read(ctx, reader, resource)
-        if not all(change.holds for change in changes):
+        if not all(change.unchanged for change in changes):
             # A clock that ticks between two reads looks the same. It ticks for an object that was read before, too.
             control = reader.volatile_mask(_read(ctx, resource).data)
             changes = _changes_of_first_read(ctx, reader, ctx.resources.new(kind, user, optional=optional))
@@ -152,7 +152,7 @@ def test_first_read_changes_nothing(ctx: TestContext, kind: str) -> None:
         for change in changes:
             ctx.judge(
                 "STA-4",
-                change.holds,
+                change.unchanged,
                 kind=change.kind,
                 expected=change.expected,
                 actual=change.actual,
@@ -163,9 +163,9 @@ def test_first_read_changes_nothing(ctx: TestContext, kind: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A comparison of what is read of an object before and after its first read; `holds` if nothing changed."""
+    """A comparison of what is read of an object before and after its first read."""
 
-    holds: bool
+    unchanged: bool
     kind: str
     expected: str
     actual: str
@@ -187,7 +187,7 @@ def _changes_of_first_read(ctx: TestContext, reader: Method, resource: Resource)
     # What moves from the second read to the third as well moves by itself, which the test of each function judges.
     found = [
         _Change(
-            holds=equal(shown[0], shown[1]) or not equal(shown[1], shown[2]),
+            unchanged=equal(shown[0], shown[1]) or not equal(shown[1], shown[2]),
             kind=f"the first read of a {kind} changes it",
             expected="the same answer twice, but for members marked readOnly",
             actual="the second answer differs from the first, and the third does not from the second",
@@ -201,7 +201,7 @@ def _changes_of_first_read(ctx: TestContext, reader: Method, resource: Resource)
         now, witness = _row(lister, resource)
         found.append(
             _Change(
-                holds=equal(now, two) or not equal(now, _row(lister, resource)[0]),
+                unchanged=equal(now, two) or not equal(now, _row(lister, resource)[0]),
                 kind=f"a read of a {kind} changes its row in a list",
                 expected=f"the row of {lister.function.name} as it was before",
                 actual="another row",

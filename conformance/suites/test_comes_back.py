@@ -320,7 +320,10 @@ class _Grid:
     def _shown_pairs(
         self, source: str, data: dict[str, Any], there: Any
     ) -> Iterator[tuple[str, Any, Any, dict[str, Any]]]:
-        """Yield (name, sent, shown, schema) of members; also of one that was shown before, and is left out now."""
+        """Yield (name, sent, shown, schema) of members; also of one that was shown before, and is left out now.
+
+        A list may leave out what is empty: STA-1 promises the same values where an object is read.
+        """
         known = self._names.setdefault(source, set())
         found = {
             name: (sent, got, schema)
@@ -328,10 +331,17 @@ class _Grid:
         }
         for name in sorted(known - set(found)):
             param = self.function.param(name)
+            if name in data and data[name] in ("", [], {}) and self._lists(source):
+                continue
             if param is not None and name in data and isinstance(there, dict):
                 found[name] = (data[name], None if data[name] is None else MISSING, param.schema)
         known |= set(found)
         yield from ((name, *each) for name, each in found.items())
+
+    def _lists(self, source: str) -> bool:
+        """Return whether a view is a list."""
+        method = self.ctx.catalog.methods.get(source)
+        return method is not None and method.object is not None and method.object.does == "list"
 
     def _count(self, cell: Cell, outcome: str) -> None:
         self.ctx.run.coverage.add_cell(self.function.name, cell.pointer, cell.family, outcome)
