@@ -66,6 +66,8 @@ class Interruption:
 
         """
         if self.pending and self.phase == "judging":
+            # Whoever breaks off now may need longer than the alarm's time, e.g. to format a traceback.
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise KeyboardInterrupt
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

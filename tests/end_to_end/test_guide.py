@@ -177,9 +177,15 @@ def words(line: str, url: str, more: str) -> list[str]:
     ]
 
 
+def ends_as_expected(status: int, said: str, statuses: frozenset[int]) -> bool:
+    """Tell whether a command ended as it may: a short load on a busy machine may truly miss an SLO."""
+    missed = statuses >= SHORT and status == 1 and re.search(r"SLOs? of \d+ missed", said) is not None
+    return missed or status in statuses
+
+
 def clean(folder: Path, done: subprocess.CompletedProcess[str], statuses: frozenset[int]) -> None:
     said = done.stdout + done.stderr
-    assert done.returncode in statuses, said
+    assert ends_as_expected(done.returncode, said, statuses), said
     assert "Traceback" not in said
 
 
@@ -269,7 +275,7 @@ def test_a_master_and_its_workers(url: str, prepared: Path, tmp_path: Path) -> N
         for process in (master, worker):
             process.kill()
             process.wait()
-    assert master.returncode in SHORT, said
+    assert ends_as_expected(master.returncode, "".join(said), SHORT), said
     assert worker.returncode == 0, said
     assert (
         json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))["load"]["total"][
