@@ -80,7 +80,9 @@ def render(
         _partly_judged(page, report)
         _not_judged(page, report)
     _errors(page, report)
-    _all_findings(page, report, standing=not by_cause)
+    if not by_cause:
+        _standing(page, report, most=None if every else MAX_BRIEF_FINDINGS)
+    _set_aside(page, report, most=None if every else MAX_BRIEF_FINDINGS)
     _footer(page, report, folder)
     return page.text()
 
@@ -261,14 +263,8 @@ def _example(group: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return min(shown, key=lambda finding: len(finding["request"]["body"]) if finding["request"] else 0)
 
 
-def _all_findings(page: Page, report: Mapping[str, Any], *, standing: bool) -> None:
-    """Show the findings that were set aside, and with `standing` those that count."""
-    if standing:
-        _standing(page, report)
-    _set_aside(page, report)
-
-
-def _standing(page: Page, report: Mapping[str, Any]) -> None:
+def _standing(page: Page, report: Mapping[str, Any], *, most: int | None) -> None:
+    """Show the findings that count: some in full, `most` of the rest (or all of it) in a line each."""
     found = [
         (rule, group)
         for verdict in (Verdict.FAIL, Verdict.WARN)
@@ -282,7 +278,7 @@ def _standing(page: Page, report: Mapping[str, Any]) -> None:
     rest = found[MAX_FULL_FINDINGS:]
     if rest:
         page.gap()
-        for rule, group in rest[:MAX_BRIEF_FINDINGS]:
+        for rule, group in rest[:most]:
             mark, style = _mark(rule)
             where = " · ".join(part for part in (_where(group), _share(group, rule["judged"])) if part)
             head = f"{mark} {rule['id']} {rule['level']}  "
@@ -290,10 +286,8 @@ def _standing(page: Page, report: Mapping[str, Any]) -> None:
             page.line(
                 (head, style), (f"{cut_middle(_found(rule, group), room)}  ", ""), (where, "dim"), indent=4
             )
-        if len(rest) > MAX_BRIEF_FINDINGS:
-            page.line(
-                (f"  and {plural(len(rest) - MAX_BRIEF_FINDINGS, 'more finding')} in report.json", "dim")
-            )
+        if more := len(rest) - len(rest[:most]):
+            page.line((f"  and {plural(more, 'more finding')} in report.json", "dim"))
 
 
 def _found(rule: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:
@@ -303,8 +297,8 @@ def _found(rule: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> str:
     return str(message if message and message != rule["title"] else example["kind"] or rule["title"])
 
 
-def _set_aside(page: Page, report: Mapping[str, Any]) -> None:
-    """Show the findings that are waived or known."""
+def _set_aside(page: Page, report: Mapping[str, Any], *, most: int | None) -> None:
+    """Show the findings that are waived or known, `most` of each or all."""
     set_aside = [(rule, group) for rule in report["rules"] for group in _groups(rule, waived=True)]
     for known, word in ((True, "Known"), (False, "Waived")):
         waived = [(rule, group) for rule, group in set_aside if bool(group[0].get("known")) is known]
@@ -312,7 +306,7 @@ def _set_aside(page: Page, report: Mapping[str, Any]) -> None:
             continue
         page.gap()
         page.line((f"{word} ({plural(len(waived), 'finding')})", "bold"))
-        for rule, group in waived[:MAX_BRIEF_FINDINGS]:
+        for rule, group in waived[:most]:
             where = " · ".join(part for part in (_where(group), _share(group, rule["judged"])) if part)
             page.line(
                 (f"  {rule['id']} ", _STYLES[Verdict.WAIVED]),
@@ -320,8 +314,8 @@ def _set_aside(page: Page, report: Mapping[str, Any]) -> None:
                 (cut(group[0]["waiver"], 200), ""),
                 indent=4,
             )
-        if len(waived) > MAX_BRIEF_FINDINGS:
-            page.line((f"  and {len(waived) - MAX_BRIEF_FINDINGS} more in report.json", "dim"))
+        if more := len(waived) - len(waived[:most]):
+            page.line((f"  and {more} more in report.json", "dim"))
 
 
 def _mark(rule: Mapping[str, Any]) -> tuple[str, str]:

@@ -160,10 +160,18 @@ def test_a_clean_run_is_short() -> None:
     assert "Not judged" not in text
 
 
-def test_one_page_however_much_is_found() -> None:
+def test_all_shows_every_finding() -> None:
     rules = [a_rule(f"ENV-{n}") for n in range(1, 61)]
     text = screen(header(*rules), *(finding(rule["id"]) for rule in rules), END)
     assert len(re.findall(r"^  says ", text, re.M)) == 12
+    assert len(re.findall(r"^✗ ENV-\d+ must", text, re.M)) == 60
+    assert "more finding" not in text
+
+
+def test_a_load_is_one_page_however_much_is_found() -> None:
+    rules = [a_rule(f"ENV-{n}") for n in range(1, 61)]
+    report = report_of(header(*rules), *(finding(rule["id"]) for rule in rules), END) | {"verb": "load"}
+    text = render(report, color=False, width=80)
     assert len(re.findall(r"^✗ ENV-\d+ must", text, re.M)) == 27
     assert "and 33 more findings in report.json" in text
 
