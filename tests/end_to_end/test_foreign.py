@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.library import DEFECTS
+from tests.servers.library_defects import DEFECTS
 from tests.servers.tickets import BREAKS
 from tests.support.judging import broken, foreign, judge, verdicts
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.servers import launch, library
+from tests.servers import launch, library_model, library_wire
 from tests.servers.engine import Engine
 from tests.servers.engine_model import ApiError, Call, Domain, Request
 
@@ -23,28 +23,28 @@ class Wire:
         """Return that no defect of the library is wanted."""
         return False
 
-    def answer(self, request: library.Request) -> library.Reply:
+    def answer(self, request: library_model.Request) -> library_model.Reply:
         """Answer a request."""
         path, _, query = request.target.partition("?")
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
         given = Request(request.verb, path, query.encode("latin-1"), fields, request.body, request.peer)
         answer = self.engine.answer(given)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-        return library.Reply(answer.status, headers, answer.body)
+        return library_model.Reply(answer.status, headers, answer.body)
 
-    def error(self, status: int, message: str, _name: str | None) -> library.Reply:
+    def error(self, status: int, message: str, _name: str | None) -> library_model.Reply:
         """Return the answer to a request that is not HTTP: a refusal."""
         engine, call = self.engine, Call(Request("POST", "", b"", [], b""))
         headers = {name.decode(): value.decode() for name, value in engine.headers(call, status)}
         body = engine.render(call, engine.failure(call, ApiError(status, message)))
-        return library.Reply(status, headers, body)
+        return library_model.Reply(status, headers, body)
 
 
 def prepared(
-    engine: Engine, place: Path, port: int = 0, handler: type[library.Handler] = library.Handler
-) -> tuple[library.Server, launch.Ready]:
+    engine: Engine, place: Path, port: int = 0, handler: type[library_wire.Handler] = library_wire.Handler
+) -> tuple[library_wire.Server, launch.Ready]:
     """Return a server that listens, and where it is, with its profile and its catalogue."""
-    server = library.Server(port, Wire(engine), handler)
+    server = library_wire.Server(port, Wire(engine), handler)
     url = f"http://127.0.0.1:{server.server_port}{engine.domain.base}"
     catalog, profile = place / "catalogue.openrpc.json", place / "conform.toml"
     catalog.write_text(json.dumps(engine.catalogue(), indent=1), encoding="utf-8")
@@ -54,7 +54,7 @@ def prepared(
 
 @contextlib.contextmanager
 def serving(
-    engine: Engine, place: Path, handler: type[library.Handler] = library.Handler
+    engine: Engine, place: Path, handler: type[library_wire.Handler] = library_wire.Handler
 ) -> Iterator[launch.Ready]:
     """Serve in a thread."""
     server, ready = prepared(engine, place, handler=handler)

@@ -22,7 +22,10 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.servers.library import BASE, DEFECTS, Library, Server
+from tests.servers.library import Library
+from tests.servers.library_defects import DEFECTS
+from tests.servers.library_model import BASE
+from tests.servers.library_wire import Server
 from tests.servers.tickets import BREAKS
 from tests.support.signalling import obeys_signals
 
