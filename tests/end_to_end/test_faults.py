@@ -10,7 +10,7 @@ import pytest
 
 from conformance.rulebook import RULES
 from fixtures.faults import FAULTS
-from tests.support.judging import broken, judge, profile_of, serving_here, verdicts
+from tests.support.judging import broken, findings_of, judge, profile_of, serving_here, verdicts
 
 
 def _some() -> list[Any]:
@@ -27,10 +27,13 @@ def _some() -> list[Any]:
 @pytest.mark.parametrize("name", _some())
 def test_fault_is_caught(name: str, tmp_path: Path) -> None:
     trips = list(FAULTS[name].trips)
-    with serving_here(name) as (url, catalogue):
-        report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=trips, until_found=True)
-    assert not report["errors"], report["errors"]
-    found = broken(report)
+
+    def run(budget: str) -> dict[str, Any]:
+        with serving_here(name) as (url, catalogue):
+            profile = profile_of(catalogue, tmp_path)
+            return judge(profile=profile, target=url, rules=trips, budget=budget, until_found=True)
+
+    found = findings_of(trips, run)
     missed = [rule for rule in trips if rule not in found]
     assert not missed, f"{name} ({FAULTS[name].sentence}) breaks {missed}, and nothing was found"
 
