@@ -177,8 +177,8 @@ def words(line: str, url: str, more: str) -> list[str]:
     ]
 
 
-def ends_as_expected(status: int, said: str, statuses: frozenset[int]) -> bool:
-    """Tell whether a command ended as it may: a short load on a busy machine may truly miss an SLO."""
+def ends_as_expected(status: int | None, said: str, statuses: frozenset[int]) -> bool:
+    """Return whether a command ended as it may: a short load on a busy machine may truly miss an SLO."""
     missed = statuses >= SHORT and status == 1 and re.search(r"SLOs? of \d+ missed", said) is not None
     return missed or status in statuses
 
