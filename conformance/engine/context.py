@@ -212,12 +212,13 @@ class TestContext(TargetAccess):
     ) -> bool:
         """Judge the status of an answer; no answer at all is not an accepted one.
 
-        `kind` is the finding's kind where the call succeeds, and `otherwise` where it fails with another status.
+        `kind` is the finding's kind where the call succeeds, and `otherwise` where it fails with another status or
+        with an error under status 200.
         Without `otherwise`, "is not refused" in `kind` becomes "is refused with another status" for a refusal.
         The message says which status came instead of which; `what` names what was sent, where the kind does not.
         """
         wanted = " or ".join(str(code) for code in sorted(accepted))
-        if exchange.status != 200 and 200 not in accepted:
+        if 200 not in accepted and not exchange.succeeded:
             kind = otherwise or as_answered(kind, exchange)
         return self.judge(
             rule,

@@ -11,7 +11,8 @@ __all__ = ["status_message"]
 
 #: The words of a kind of finding that say how the call was answered; the message says it more precisely.
 _ANSWERED = re.compile(
-    r"\b(?P<verb>is|are) (?:not (?:refused|answered)(?: with)?(?: \d{3})?|refused with another status)(?=:|,|$| \()"
+    r"\b(?P<verb>is|are) (?:not (?:refused|answered)(?: with)?(?: \d{3})?|refused(?: with another status)?)"
+    r"(?=:|,|$| \()"
 )
 
 

@@ -85,8 +85,12 @@ suite_rule(
 
 
 def _bytes_shown(body: bytes) -> str:
-    """Return the beginning of a body as a bytes literal."""
-    return repr(body if len(body) <= 60 else body[:60] + b"...")
+    """Return the beginning of a body in quotes; bytes that are not UTF-8 are escaped (`\\xff`)."""
+    start = body if len(body) <= 60 else body[:60] + b"..."
+    try:
+        return repr(start.decode("utf-8"))
+    except UnicodeDecodeError:
+        return repr(start)[1:]
 
 
 @rule(

@@ -10,6 +10,7 @@ from typing import Any
 from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
+from conformance.engine.finding_text import status_message
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import REFUSED, NotJudgedError
 from conformance.generation.broken_bodies import broken_bodies, lenient_bodies
@@ -284,7 +285,15 @@ def test_data_that_the_schema_forbids(ctx: TestContext, function: Method) -> Non
             actual=f"{exchange.summary()}, where {violation.kind}",
             exchange=exchange,
             accepted=REFUSED,
+            message=_taken(exchange),
         )
+
+
+def _taken(exchange: Exchange) -> str:
+    """Return the message of COD-5 about an answer to invalid data."""
+    if exchange.succeeded:
+        return "invalid data is answered as if it were valid (status 200)"
+    return status_message("invalid data is not refused", exchange, {400})
 
 
 def _invalid_data(violation: Violation, valid: dict[str, Any]) -> dict[str, Any] | None:

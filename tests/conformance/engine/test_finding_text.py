@@ -25,6 +25,9 @@ from conformance.rulebook.model import no_reply, reply
          "title: longer than 9 is answered with status 500 instead of 400"),
         ("the deleted course is refused with another status (read)", None, 500, {403, 404},
          "the deleted course is answered with status 500 instead of 403 or 404 (read)"),
+        ("valid data is refused: title (maxLength)", None, 500, {200},
+         "valid data is answered with status 500 instead of 200: title (maxLength)"),
+        ("a deleted course is refused to its owner", None, 500, {403}, "a deleted course is refused to its owner"),
         ("a rule of its own words", None, 500, {400}, "a rule of its own words"),
     ],
 )  # fmt: skip
