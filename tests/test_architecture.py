@@ -139,6 +139,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "conformance.engine": _RUNS,
     "conformance.engine.pytest_plugin": (*_RUNS, "conformance.engine", "reports"),
     "conformance.own_tests": (*_RUNS, "conformance.engine"),
+    "conformance.traffic": (*_RUNS, "conformance.engine"),
     "conformance.helpers": (*_RUNS, "conformance.engine"),
     "conformance.stateful": (*_RUNS, "conformance.engine", "conformance.helpers"),
     "conformance.suites": (*_RUNS, "conformance.engine", "conformance.helpers", "conformance.stateful"),
