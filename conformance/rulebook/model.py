@@ -274,13 +274,16 @@ def no_reply(kind: str, *, verb: str = "POST", well_formed: bool = True) -> Exch
 _SECRET_NAME = re.compile(r"session|token|ticket|jwt|secret|password|credential|hmac", re.IGNORECASE)
 
 
+MAX_SHOWN_LEVELS = 3
+
+
 def shown(value: object, exchange: Exchange, limit: int = 160) -> str:
     """Return a value as it is shown in a finding: on one line, short, with the run's secrets masked.
 
-    Each string is masked before it is cut, so that no part of a secret remains. Nested values are shown to a depth of
-    three levels.
+    Each string is masked before it is cut, so that no part of a secret remains. Objects and arrays are shown as JSON,
+    to a depth of three levels.
     """
-    text = _shown(value, exchange, 3)
+    text = _shown(value, exchange, MAX_SHOWN_LEVELS)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -290,14 +293,15 @@ def _shown(value: object, exchange: Exchange, levels: int) -> str:
         own = exchange.request.header("Token")
         if own and len(own) >= 6:
             masked = masked.replace(own, MASK)
-        return repr(masked if len(masked) <= 120 else masked[:119] + "…")
+        text = masked if len(masked) <= 120 else masked[:119] + "…"
+        return repr(text) if levels == MAX_SHOWN_LEVELS else json.dumps(text, ensure_ascii=False)
     if isinstance(value, dict):
         if not levels:
             return "{…}" if value else "{}"
         parts = []
         for name, member in islice(value.items(), 6):
             hidden = exchange.login and isinstance(member, str) and _SECRET_NAME.search(name)
-            text = repr(MASK) if hidden else _shown(member, exchange, levels - 1)
+            text = json.dumps(MASK) if hidden else _shown(member, exchange, levels - 1)
             parts.append(f"{_shown(name, exchange, 0)}: {text}")
         return "{" + ", ".join(parts + ["…"] * (len(value) > 6)) + "}"
     if isinstance(value, list):
