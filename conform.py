@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from conformance import __version__
 from conformance.commands.output import (
@@ -215,6 +215,7 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="write nothing; status 1 if the page has moved on"
     )
     imports.set_defaults(run=_catalog_import)
+    _learn_options(deeds)
     validate = deeds.add_parser("validate", allow_abbrev=False, help="check a catalogue, with line numbers")
     validate.add_argument("catalog", type=named_path, metavar="FILE")
     validate.set_defaults(run=_catalog_validate)
@@ -268,6 +269,41 @@ def _parser() -> argparse.ArgumentParser:
 
     add_arguments(verbs, report=_report, compare=_compare)
     return parser
+
+
+def _learn_options(deeds: Any) -> None:
+    learn = deeds.add_parser("learn", allow_abbrev=False, help="make a catalogue of recorded traffic")
+    learn.add_argument(
+        "sources", nargs="+", type=named_path, metavar="FILE|RUN", help="HAR files, and folders of runs"
+    )
+    learn.add_argument(
+        "--out",
+        type=named_path,
+        default=Path("catalogue.openrpc.json"),
+        metavar="FILE",
+        help="default: catalogue.openrpc.json; - is the screen",
+    )
+    learn.add_argument(
+        "--target", metavar="URL", help="the target's base URL (default: that of most of the calls)"
+    )
+    learn.add_argument(
+        "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
+    )
+    learn.add_argument(
+        "--min-samples", type=positive, default=10, metavar="N", help="calls that make a constraint (10)"
+    )
+    renewed = learn.add_mutually_exclusive_group()
+    renewed.add_argument(
+        "--update",
+        action="store_true",
+        help="keep what was written by hand; say what came and what contradicts it",
+    )
+    renewed.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; status 1 if the traffic contradicts the catalogue",
+    )
+    learn.set_defaults(run=_catalog_learn)
 
 
 def _add_rules(parser: argparse.ArgumentParser) -> None:
@@ -385,6 +421,14 @@ def _catalog_import(options: argparse.Namespace) -> int:
     return 0
 
 
+def _catalog_learn(options: argparse.Namespace) -> int:
+    from conformance.commands.learn import learn_catalogue
+
+    with tolerate_closed_pipe():
+        return learn_catalogue(options)
+    return 0
+
+
 def _catalog_validate(options: argparse.Namespace) -> int:
     from conformance.commands.catalog import validate
 
@@ -428,6 +472,12 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
+    from conformance.commands.learn import are_catalogues, compare_catalogues
+
+    if are_catalogues(options):
+        with tolerate_closed_pipe():
+            return compare_catalogues(options)
+        return 0
     from reports.command import print_compare
 
     return _of_runs(print_compare, options)

@@ -143,6 +143,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "conformance.helpers": (*_RUNS, "conformance.engine"),
     "conformance.stateful": (*_RUNS, "conformance.engine", "conformance.helpers"),
     "conformance.suites": (*_RUNS, "conformance.engine", "conformance.helpers", "conformance.stateful"),
+    "conformance.learning": (*_CALLS, "conformance.traffic"),
     "conformance.commands": ("conformance", "fixtures", "load", "reports"),
     "load": (
         *_CALLS,

@@ -10,6 +10,7 @@ from typing import NoReturn
 from conformance.catalog.methods import Method, ObjectRole, Param, refs
 from conformance.errors import UsageError, suggestion
 from conformance.schema.bundle import Json, SchemaError, bundle_object, places, point, resolve_pointer
+from conformance.schema.dialect import SUGGESTED
 from conformance.schema.pointer import check_pointer
 from conformance.schema.validation import Schema
 
@@ -236,7 +237,10 @@ class Validator:
         """Return the schema of `data`: an object with the parameters."""
         raw = [self.follow(item, f"{pointer}/params/{i}")[0] for i, item in enumerate(entry["params"])]
         required = [param.name for param in params if param.required]
-        return bundle_object({item["name"]: item["schema"] for item in raw}, required, self.document)
+        schema = bundle_object({item["name"]: item["schema"] for item in raw}, required, self.document)
+        # What usually is given though nothing says that it has to be; only generated data keeps to it.
+        suggested = self.get(entry, SUGGESTED, dict, pointer)
+        return {**schema, SUGGESTED: suggested} if suggested and isinstance(schema, dict) else schema
 
     def result(self, entry: dict[str, Json], pointer: str) -> Json:
         """Return the schema of the result, or None."""

@@ -31,7 +31,7 @@ from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
 from conformance.protocol.reach import basic_authorization, proxy_hint
 
-__all__ = ["export_markdown", "export_openapi", "import_pages", "validate"]
+__all__ = ["export_markdown", "export_openapi", "import_pages", "save_catalogue", "validate"]
 
 #: Maximum size of a documentation page.
 _MAX_PAGE_BYTES = 64 * 1024 * 1024
@@ -192,7 +192,7 @@ def import_pages(
         )
         print(f"{out}: {verdict}", file=stream, flush=True)
         return 1 if changes or differ else 0
-    lines += _save(document, out, former)
+    lines += save_catalogue(document, out, former)
     count = len({name.partition(".")[0] for name in functions})
     print(
         "\n".join([f"{out}: {len(functions)} functions of {count} endpoints", *lines]),
@@ -298,7 +298,7 @@ def _summary(
     return lines
 
 
-def _save(document: Mapping[str, Any], out: Path, former: Any) -> list[str]:
+def save_catalogue(document: Mapping[str, Any], out: Path, former: Any) -> list[str]:
     """Write a catalogue atomically, as YAML or JSON according to the name of the file; return notes for the user.
 
     `former` is the present content of the file, None if there is no file. Comments, order and quoting of a YAML file

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_FLOAT",
     "NUMBER_FORMATS",
     "SHOWN",
+    "SUGGESTED",
     "is_format_bound",
     "is_known_text",
     "original_path",
@@ -44,6 +45,8 @@ BINDING_FORMATS: dict[str, tuple[int | float, int | float]] = {
 NUMBER_FORMATS = frozenset({*INTEGER_FORMATS, "float", "double"})
 #: Marks a schema whose `examples` are values that the target showed in this run.
 SHOWN = "x-shown"
+#: Keywords that are likely to hold: generated valid data keeps to them, and nothing is expected to enforce them.
+SUGGESTED = "x-suggested"
 #: Formats that describe how a text is displayed, not which texts are valid.
 FREE_TEXT_FORMATS = frozenset({"password", "textarea", "multiline", "markdown"})
 

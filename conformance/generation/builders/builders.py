@@ -22,6 +22,7 @@ from conformance.generation.plain_text import plain_text, stretched
 from conformance.generation.shape import Shape
 from conformance.generation.shapes import INFINITE_HEIGHT, Shapes
 from conformance.schema.bundle import Json
+from conformance.schema.dialect import SUGGESTED
 from conformance.schema.validation import Schema
 
 __all__ = ["Bind", "BuildValue", "Builders", "Refs", "first_accepted"]
@@ -80,6 +81,10 @@ class Builders:
             if found is not None:
                 return found
             self.shapes.keep_alive(node)
+            likely = self._likely(node)
+            if likely is not None:
+                self._compiled[id(node)] = found = self.node(likely)
+                return found
             if self.shapes.height(node) == INFINITE_HEIGHT:
                 why = self.shapes.why_none(node) if not self.shapes.of(node) else None
                 raise why or Impossible("$ref", "it refers to itself without end")
@@ -95,6 +100,14 @@ class Builders:
                 del self._unfinished[id(node)]
             self._compiled[id(node)] = finished[0]
             return finished[0]
+
+    def _likely(self, node: Json) -> Json:
+        """Return a schema together with the keywords that are suggested for it; None if none are, or none can be."""
+        suggested = node.get(SUGGESTED) if isinstance(node, dict) else None
+        if not isinstance(suggested, dict):
+            return None
+        likely = self.shapes.derived(node, SUGGESTED, {"allOf": [node, suggested]})
+        return likely if self.shapes.of(likely) else None
 
     def _any(self, node: Json) -> BuildValue:
         if node is True or self.shapes.of(node)[0] == Shape():

@@ -1,0 +1,1 @@
+"""Learning a catalogue from recorded calls: functions, schemas, rights, effects, objects, and the evidence for each."""
