@@ -20,9 +20,9 @@ from conformance.learning.objects import (
 )
 from conformance.learning.refusals import refusals_of
 from conformance.learning.rights import Facts, Right, rights_of, session_functions
-from conformance.learning.schemas import Hint, ParameterSchemas, ResultSchemas
+from conformance.learning.schemas import Hint, ParameterSchemas, ResultSchemas, Words
 from conformance.learning.server_members import server_places
-from conformance.learning.statistics import Node, ObjectStatistics
+from conformance.learning.statistics import Node, ObjectStatistics, TextStatistics
 from conformance.schema.bundle import point
 from conformance.schema.dialect import SUGGESTED
 
@@ -40,6 +40,8 @@ _MIN_CALLS_TO_SAY = 10
 #: Answers to a call of a function that does not exist.
 _UNKNOWN_FUNCTION = frozenset({404, 405, 501})
 _MAX_LISTED = 8
+#: Different texts of a place, for them to be words of an enumeration.
+_MAX_WORDS = 60
 
 
 @dataclass
@@ -86,10 +88,16 @@ def learn(
     volatile = volatile_places(ordinary, effects)
     for name, places in server_places(flow, roles).items():
         volatile[name] = volatile.get(name, frozenset()) | places
+    vocabularies = _vocabularies(seen)
     for name, about in seen.items():
         refs = {place: reference.kind for place, reference in flow.references.get(name, {}).items()}
         about.schemas = ParameterSchemas(
-            refusals_of(about.node, about.refused), refs, limits, with_values=name not in logins
+            refusals_of(about.node, about.refused),
+            refs,
+            limits,
+            with_values=name not in logins,
+            vocabulary=vocabularies[name.partition(".")[0]],
+            signs_in=name in logins,
         )
     hints = _hints(seen)
     methods = []
@@ -194,6 +202,28 @@ def _validated(about: _Seen) -> frozenset[str]:
     for call in about.accepted:
         node.add_object(call.arguments)
     return frozenset(pointer.split("/")[1] for pointer, _ in refusals_of(node, about.refused) if pointer)
+
+
+def _vocabularies(seen: Mapping[str, _Seen]) -> dict[str, dict[str, Words]]:
+    """Return by endpoint and name of a member the texts that it had."""
+    found: dict[str, dict[str, Words]] = defaultdict(lambda: defaultdict(Words))
+
+    def visit(node: Node, name: str, entity: str, *, given: bool) -> None:
+        texts = node.counted(TextStatistics)
+        if texts is not None and len(texts.values) <= _MAX_WORDS and not texts.masked:
+            words = found[entity][name]
+            words.values |= texts.values.keys()
+            words.number += texts.known if given else 0
+        for member, child in node.members.items():
+            visit(child, member, entity, given=given)
+        if node.items is not None:
+            visit(node.items, name, entity, given=given)
+
+    for name, about in seen.items():
+        entity = name.partition(".")[0]
+        visit(about.node, "", entity, given=True)
+        visit(about.result, "", entity, given=False)
+    return found
 
 
 def _hints(seen: Mapping[str, _Seen]) -> dict[str, Hint]:

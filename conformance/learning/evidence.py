@@ -38,9 +38,10 @@ class Thresholds:
     #: Texts of a format, and how many of them differ.
     format: int = 5
     format_different: int = 3
-    #: Texts for each word of an enumeration, and in all.
-    enum_each: int = 4
-    enum: int = 20
+    #: Texts for each word of an enumeration, and in all; the first is less where another word was refused.
+    enum_each: int = 10
+    enum_each_refused: int = 6
+    enum: int = 40
     enum_words: int = 10
     #: Different objects of an answer, for a member of them to be always there and never null.
     result: int = 10

@@ -23,7 +23,7 @@ from conformance.learning.statistics import (
 from conformance.schema.bundle import point
 from conformance.schema.dialect import SUGGESTED
 
-__all__ = ["Hint", "ParameterSchemas", "ResultSchemas", "is_map"]
+__all__ = ["Hint", "ParameterSchemas", "ResultSchemas", "Words", "is_map"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: A word as programs compare it, unlike a text for people.
@@ -76,6 +76,14 @@ def _numbers_step(numbers: NumberStatistics) -> float | None:
 
 
 @dataclass
+class Words:
+    """The texts that the members of one name had in the calls of an endpoint, and how many arguments had one."""
+
+    values: set[str] = field(default_factory=set)
+    number: int = 0
+
+
+@dataclass
 class ParameterSchemas:
     """Makes the schemas of a function's parameters.
 
@@ -87,6 +95,10 @@ class ParameterSchemas:
     refs: Mapping[str, str] = field(default_factory=dict)
     limits: Thresholds = field(default_factory=Thresholds)
     with_values: bool = True
+    #: By name of a member: its texts in all functions of the endpoint.
+    vocabulary: Mapping[str, Words] = field(default_factory=dict)
+    #: Whether all that is always given is required: nobody signs in without a name.
+    signs_in: bool = False
 
     def schema(self, node: Node, pointer: str) -> dict[str, Json]:
         """Return the schema of a place."""
@@ -177,12 +189,13 @@ class ParameterSchemas:
         if texts.likely_format is not None and texts.known >= limits.format:
             hint["format"] = texts.likely_format
             return
-        words = self._words(texts)
+        used = self.vocabulary.get(pointer.rpartition("/")[2], Words())
+        words = self._words(texts, used)
         if words is not None:
+            number = max(used.number, texts.known)
             refused = bool(self.refusals.get((pointer, "word")))
-            many = texts.known >= max(limits.enum, limits.enum_each * len(words))
-            sure = many or (refused and texts.known >= 2 * len(words) and min(texts.values.values()) > 1)
-            if sure:
+            many = number >= max(limits.enum, limits.enum_each * len(words))
+            if many or (refused and number >= limits.enum_each_refused * len(words)):
                 out["enum"] = [*words, None] if nullable else words
             else:
                 hint["enum"] = words
@@ -195,12 +208,12 @@ class ParameterSchemas:
             if pattern is not None:
                 hint["pattern"] = pattern
 
-    def _words(self, texts: TextStatistics) -> list[str] | None:
-        """Return the words of a possible enumeration, or None."""
-        values = texts.values
+    def _words(self, texts: TextStatistics, used: Words) -> list[str] | None:
+        """Return the words of a possible enumeration, or None; `used` has those that other calls of the entity had."""
+        values = texts.values.keys() | used.values
         if texts.overflowed or not 2 <= len(values) <= self.limits.enum_words or texts.masked:
             return None
-        if texts.known < 2 * len(values) or not all(_WORD.fullmatch(value) for value in values):
+        if texts.known < 2 * len(texts.values) or not all(_WORD.fullmatch(value) for value in values):
             return None
         return sorted(values)
 
@@ -241,6 +254,8 @@ class ParameterSchemas:
             return False
         if self.refusals.get((point(pointer, name), "missing")):
             return objects.count >= self.limits.beside_refusal
+        if self.signs_in:
+            return objects.count >= self.limits.type
         if point(pointer, name) in self.refs:
             return objects.count >= self.limits.format
         optional = len(objects.members) - len(objects.always)
