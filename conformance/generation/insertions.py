@@ -9,6 +9,7 @@ from typing import TypeAlias
 from conformance.generation.builders import BuildValue, first_accepted
 from conformance.generation.builders.steps import constant
 from conformance.generation.case import Resolve
+from conformance.generation.choices import Choices
 from conformance.generation.compiled import CompiledSchema, Spec, compiled
 from conformance.generation.errors import Impossible
 from conformance.generation.insertion_points import Place
@@ -64,12 +65,38 @@ def insertions(spec: Spec, items: Sequence[Item], *, forbidden: bool = False) ->
         if not place.steps:
             continue
         listed = all(shape.values is not None for shape in place.shapes)
+        reachable: bool | None = None
         for item in items:
             if not isinstance(item, Injection) and (listed or place.ref):
                 continue
             insertion = _insertion(schema, place, item)
             if insertion is not None and (insertion.allowed or forbidden):
+                if reachable is None:
+                    reachable = _is_reachable(schema, place)
+                if not reachable:
+                    break
                 yield insertion
+
+
+def _is_reachable(schema: CompiledSchema, place: Place) -> bool:
+    """Return whether data can be built around a value in a place; that does not depend on the value."""
+    try:
+        schema.builders.through(place.steps, constant(None))
+    except Impossible:
+        return False
+    return True
+
+
+def _built_when_needed(schema: CompiledSchema, place: Place, value: Json) -> BuildValue:
+    """Return the builder of data around a value; it is compiled for its first use, since most are never used."""
+    compiled_builder: list[BuildValue] = []
+
+    def build(choices: Choices, depth: int) -> Json:
+        if not compiled_builder:
+            compiled_builder.append(schema.builders.through(place.steps, constant(value)))
+        return compiled_builder[0](choices, depth)
+
+    return build
 
 
 def _insertion(schema: CompiledSchema, place: Place, item: Item) -> Insertion | None:
@@ -86,10 +113,7 @@ def _insertion(schema: CompiledSchema, place: Place, item: Item) -> Insertion | 
         patterns = [pattern for shape in place.shapes for pattern in shape.patterns]
         if any(settled(pattern, value) is None for pattern in patterns):
             return None
-    try:
-        build = schema.builders.through(place.steps, constant(value))
-    except Impossible:
-        return None
+    build = _built_when_needed(schema, place, value)
     return Insertion(
         item, place.label, place.pointer, place.parameter, allowed, place.ref, schema.schema, build
     )

@@ -516,9 +516,19 @@ def test_jobs_find_the_same(tmp_path: Path) -> None:
 LOSING = ("AUT", "ACC", "PAG", "STA")
 
 
-@pytest.mark.parametrize("areas", [LOSING, pytest.param(AREAS, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    ("areas", "entities", "every"),
+    [
+        (LOSING, ("auth", "course", "sys"), 600),
+        pytest.param(AREAS, (), 700, marks=pytest.mark.thorough),
+    ],
+)
 def test_reset_in_the_middle_is_overcome(
-    areas: Collection[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    areas: Collection[str],
+    entities: Collection[str],
+    every: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def violation(service: Service) -> Service:
         calls = 0
@@ -526,7 +536,7 @@ def test_reset_in_the_middle_is_overcome(
         async def run(inner: Any, call: Any) -> Any:
             nonlocal calls
             calls += 1
-            if calls % 700 == 0:
+            if calls % every == 0:
                 service.resync()
             return await inner(call)
 
@@ -536,7 +546,7 @@ def test_reset_in_the_middle_is_overcome(
     monkeypatch.setitem(FAULTS, "reset", Fault("reset", (), "reset.", True, violation))
     rules = [rule for rule in RULES if rule.split("-")[0] in areas]
     with serving_here("reset") as (url, catalogue):
-        profile = profile_of(catalogue, tmp_path)
+        profile = profile_of(catalogue, tmp_path, entities=entities)
         found = judge(target=url, profile=profile, budget="quick", rules=rules, generated=0.3)
     assert found["resets"] >= 2
     assert broken(found) == {}

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -256,8 +256,15 @@ def serving_here(
         thread.join(10)
 
 
-def profile_of(catalogue: dict[str, Any], folder: Path) -> Path:
-    """Return the embedded service's profile, with the catalogue that a service publishes of itself."""
+def profile_of(catalogue: dict[str, Any], folder: Path, *, entities: Collection[str] = ()) -> Path:
+    """Return the embedded service's profile, with the catalogue that a service publishes of itself.
+
+    With `entities` the catalogue has the functions of those alone, and a check sends as much less.
+    """
+    if entities:
+        methods = [each for each in catalogue["methods"] if each["name"].partition(".")[0] in entities]
+        assert {each["name"].partition(".")[0] for each in methods} == set(entities)
+        catalogue = {**catalogue, "methods": methods}
     (folder / "coursio.openrpc.json").write_text(json.dumps(catalogue), encoding="utf-8")
     path = folder / "conform.toml"
     path.write_bytes((ROOT / "fixtures" / "service" / "conform.toml").read_bytes())

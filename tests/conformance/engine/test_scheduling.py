@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from conformance.engine import budgets
 from conformance.engine.extent import Extent
 from conformance.engine.payload_budget import PayloadBudget
 from conformance.engine.scheduling import LoadShedding, Planned
+from tests.support.judging import profile_of, serving_here
 from tests.support.recording import MAX_SECONDS, ROOT, report_in
 
 KINDS = [*["short"] * 100, *["long"] * 20, *["other"] * 50]
@@ -234,21 +236,30 @@ sys.exit(status)
 
 
 def simulated(
-    folder: Path, rules: tuple[str, ...], *, call: float, login: float, deadline: float
+    folder: Path,
+    rules: tuple[str, ...],
+    *,
+    call: float,
+    login: float,
+    deadline: float,
+    entities: Collection[str] = (),
 ) -> tuple[dict[str, Any], float, str]:
-    """Check the embedded service as if it were slow; return the report, the seconds that it took, and the screen."""
-    done = subprocess.run(
-        [sys.executable, "-c", SIMULATED, str(call), str(login), str(deadline), "check", "--budget", "quick",
-         "--seed", "7", "--out", str(folder / "o"), *(f"--rule={rule}" for rule in rules)],
-        cwd=ROOT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False,
-    )  # fmt: skip
+    """Check the reference service as if it were slow; return the report, the seconds that it took, and the screen."""
+    with serving_here() as (url, catalogue):
+        profile = profile_of(catalogue, folder, entities=entities)
+        done = subprocess.run(
+            [sys.executable, "-c", SIMULATED, str(call), str(login), str(deadline), "check", "--budget", "quick",
+             "--seed", "7", "--target", url, "--profile", str(profile), "--out", str(folder / "o"),
+             *(f"--rule={rule}" for rule in rules)],
+            cwd=ROOT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return report_in(folder / "o"), float(done.stdout.split()[-1]), done.stdout
 
 
 def test_a_slow_target_is_judged_by_all_areas_in_the_time_there_is(tmp_path: Path) -> None:
     rules = ("HTTP-1", "REQ-8", "COD-6", "PAG-4", "SEC-1", "STA-1", "DAT-3")
-    report, seconds, screen = simulated(tmp_path, rules, call=0.04, login=0.04, deadline=60.0)
+    report, seconds, screen = simulated(tmp_path, rules, call=0.08, login=0.08, deadline=60.0)
     assert report["verdict"] == "conformant"
     found = {rule["id"]: rule for rule in report["rules"]}
     assert {found[rule]["verdict"] for rule in rules} == {"pass"}
@@ -277,7 +288,12 @@ def test_slow_logins_do_not_keep_single_calls_from_being_made(tmp_path: Path) ->
 
 def test_an_ordinary_target_is_judged_on_all_that_there_is(tmp_path: Path) -> None:
     report, _, _ = simulated(
-        tmp_path, ("HTTP-1", "REQ-8", "COD-6", "PAG-4", "DAT-3"), call=0.02, login=0.3, deadline=300.0
+        tmp_path,
+        ("HTTP-1", "REQ-8", "COD-6", "PAG-4", "DAT-3"),
+        call=0.02,
+        login=0.3,
+        deadline=300.0,
+        entities=("auth", "course", "sys", "user"),
     )
     assert not any(rule["judged_on"] for rule in report["rules"])
     assert not any("left out" in note for note in report["notes"])

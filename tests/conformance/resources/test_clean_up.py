@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.resources.clean_up import CleanUp
-from tests.servers import lax
+from tests.servers import lax, lax_catalog
 from tests.support.judging import judge
 
 
@@ -51,7 +51,7 @@ def test_an_object_that_nothing_deletes_may_be_gone_and_still_there(
     """It is left over, with its reason."""
     catalogue = lax.catalogue()
     catalogue["methods"] = [method for method in catalogue["methods"] if method["name"] != "folder.remove"]
-    monkeypatch.setattr(lax, "catalogue", lambda: catalogue)
+    monkeypatch.setattr(lax_catalog, "catalogue", lambda: catalogue)
     monkeypatch.setattr(
         CleanUp,
         "take_inventory",

@@ -18,7 +18,7 @@ from conformance.protocol.client import Client
 from load.engine.rate_limit import RateLimit
 from tests.support.judging import serving
 from tests.support.loading import Relay, Target
-from tests.support.recording import PROFILE, command, report_in
+from tests.support.recording import MAX_SECONDS, PROFILE, command, report_in
 
 
 def most(moments: Sequence[float], window: float) -> int:
@@ -109,8 +109,8 @@ def test_those_who_wait_for_a_turn_go_in_turn_and_share_the_rate_limit() -> None
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(send, range(80)))
-    # Whoever sends without waiting sees what those have taken.
-    assert rate_limit.free(perf_counter()) > 0
+    # Whoever sends without waiting sees what those have taken: the last 40 are at least a second after the first 40.
+    assert rate_limit.free(min(moments) + 1) > 0
     assert len(moments) == 80
     assert most(moments, 1.0) <= 40
 
@@ -131,14 +131,14 @@ def target() -> Iterator[Target]:
 
 def test_a_client_waits_for_its_turn_and_the_waiting_is_no_time_of_the_call(target: Target) -> None:
     rate_limit = RateLimit(2)
-    client = Client(target.url, turn=rate_limit.turn, timeout=0.45)
+    client = Client(target.url, turn=rate_limit.turn, timeout=0.9)
     exchanges = [client.send("one", b"{}") for _ in range(4)]
     client.close()
     assert [exchange.status for exchange in exchanges] == [200] * 4
-    assert all(exchange.seconds < 0.45 for exchange in exchanges)
-    assert rate_limit.free(perf_counter()) > 0
-    # The way to the target and its clock take their time, too: it is never exact.
-    assert most(target.moments, 0.8) <= 2
+    assert all(exchange.seconds < 0.9 for exchange in exchanges)
+    assert rate_limit.free(min(target.moments) + 1) > 0
+    # The way to the target takes its time, too: it is never exact.
+    assert most(target.moments, target.window()) <= 2
 
 
 # --- whole loads ------------------------------------------------------------------------------------------------
@@ -157,8 +157,8 @@ def test_no_second_of_a_load_holds_more_than_the_rate_limit(workers: int, tmp_pa
             "load", "--target", relay.url, "--profile", str(profile), "--out", "o", "--no-calibration", *arguments,
             cwd=tmp_path,
         )  # fmt: skip
-        out, err = process.communicate(timeout=120)
-        moments = list(relay.moments)
+        out, err = process.communicate(timeout=MAX_SECONDS)
+        moments, window = list(relay.moments), relay.window()
     report = report_in(tmp_path / "o")
     load = report["load"]
     assert load["total"]["requests"] + load["warmed"]["requests"] == 120, out + err
@@ -166,5 +166,5 @@ def test_no_second_of_a_load_holds_more_than_the_rate_limit(workers: int, tmp_pa
     assert report["leftovers"] == []
     # Each member signs in and out; objects are made and removed.
     assert len(moments) >= 120 + 2 * 16 + 20
-    # The way there and the clocks are not exact, on a busy machine: that is the fifth of a second.
-    assert most(moments, 0.8) <= 60
+    # The way there and the clocks are not exact.
+    assert most(moments, window) <= 60
