@@ -5,9 +5,13 @@ Hypothesis draws the same values in each run, Ctrl-C is handled, and the tempora
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -39,6 +43,39 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     folder = config.stash[_TEMPORARY] = Path(tempfile.mkdtemp(prefix="conform-tests-"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Import a part of the test modules, another one in each process of pytest-xdist.
+
+    pytest rewrites the assertions of a module when it is first imported, and stores the result. Otherwise all
+    processes would rewrite all modules at the same time, in a copy of the repository that has not been tested yet.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None:
+        return
+    # Until all is collected there is hardly any garbage.
+    gc.disable()
+    if sys.dont_write_bytecode:
+        return
+    tests = Path(__file__).parent
+    paths = sorted(tests.rglob("test_*.py"))
+    for path in paths[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        name = ".".join(path.relative_to(tests.parent).with_suffix("").parts)
+        with contextlib.suppress(Exception):  # what is wrong with it is reported by the collection
+            importlib.import_module(name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the loads first: they mostly wait, and the other processes use the processors meanwhile."""
+    loads = Path(__file__).parent / "load"
+    items.sort(key=lambda item: not item.path.is_relative_to(loads))
+
+
+def pytest_collection_finish() -> None:
+    """Exclude what was imported and collected from garbage collection: it lasts as long as the process."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -29,7 +29,7 @@ VERBS = ("check", "call", "load", "verify", "serve", "report", "compare", "explo
 PROFILES = re.findall(r"^```toml\n(.*?)^```", README, re.S | re.M)
 
 
-@pytest.mark.parametrize(("name", "ends"), [("check", "conform check"), ("tests", "pytest -q -n 3 tests")])
+@pytest.mark.parametrize(("name", "ends"), [("check", "conform check"), ("tests", "pytest -q -n 4 tests")])
 def test_ci_takes_its_command_from_here(name: str, ends: str) -> None:
     found = re.findall(rf"<!-- ci:{name} -->\n```sh\n(.*?)\n```", README, re.S)
     assert len(found) == 1
