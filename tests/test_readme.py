@@ -76,6 +76,7 @@ def commands(page: str) -> list[tuple[str, str]]:
 def test_options_exist(name: str) -> None:
     every = frozenset[str]().union(*(reported(verb) for verb in VERBS))
     every |= reported("catalog", "export") | reported("catalog", "import") | reported("catalog", "validate")
+    every |= reported("catalog", "learn")
     others = {"--data-raw", "--host", "--csv", "--otel", "--conform-target"}  # curl's, Locust's, pytest's
     used = set(OPTION.findall(PAGES[name])) - others
     assert used <= every, sorted(used - every)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,7 +38,8 @@ _GIVEN_SHARE = 0.04
 #: The same for a member that was sent to several functions as seldom as this, and how many those are.
 _TRIED_SHARE, _TRIED_FUNCTIONS = 0.35, 3
 #: Calls of a function, for such a share to mean anything.
-_MIN_CALLS_TO_SAY = 10
+_MIN_CALLS_TO_SAY, _MANY_CALLS = 10, 50
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: Answers to a call of a function that does not exist.
 _UNKNOWN_FUNCTION = frozenset({404, 405, 501})
 _MAX_LISTED = 8
@@ -62,6 +65,9 @@ class _Seen:
     #: Names that were sent and are not taken for parameters.
     stray: list[str] = field(default_factory=list)
     node: Node = field(default_factory=Node)
+    #: How often each parameter was given, and the different arguments.
+    given: Counter[str] = field(default_factory=Counter)
+    arguments: set[str] = field(default_factory=set)
     result: Node = field(default_factory=Node)
     schemas: ParameterSchemas = field(default_factory=ParameterSchemas)
 
@@ -170,7 +176,7 @@ def _without_stray_members(calls: Sequence[Call], seen: Mapping[str, _Seen]) -> 
         doubtful = [
             member
             for member, share in shares[name].items()
-            if share < (_TRIED_SHARE if seldom[member] >= _TRIED_FUNCTIONS else _GIVEN_SHARE)
+            if share < _least_share(member, seldom[member], len(about.accepted))
         ]
         validated = _validated(about) if doubtful else frozenset()
         about.stray = [member for member in doubtful if member not in validated]
@@ -182,7 +188,12 @@ def _without_stray_members(calls: Sequence[Call], seen: Mapping[str, _Seen]) -> 
         arguments = {name: value for name, value in call.arguments.items() if name not in found.stray}
         cleaned.append(call if len(arguments) == len(call.arguments) else replace(call, arguments=arguments))
         if call.succeeded:
-            found.node.add_object(arguments)
+            found.given.update(arguments.keys())
+            # Calls that are the same are one sample. Whoever signs in says the same each time.
+            text = json.dumps(arguments, sort_keys=True)
+            if text not in found.arguments or call.session is None:
+                found.arguments.add(text)
+                found.node.add_object(arguments)
             if call.has_result:
                 found.result.add_object(call.result)
     return cleaned
@@ -194,6 +205,13 @@ def _given(about: _Seen) -> dict[str, float]:
     if len(about.accepted) < _MIN_CALLS_TO_SAY:
         return dict.fromkeys(given, 1.0)
     return {name: number / len(about.accepted) for name, number in given.items()}
+
+
+def _least_share(member: str, functions: int, calls: int) -> float:
+    """Return the share of so many calls in which a member has to be given; `functions` were seldom sent it."""
+    if functions >= _TRIED_FUNCTIONS:
+        return _TRIED_SHARE
+    return _GIVEN_SHARE if calls >= _MANY_CALLS or not _NAME.fullmatch(member) else 0.0
 
 
 def _validated(about: _Seen) -> frozenset[str]:
@@ -283,7 +301,8 @@ def _about_parameter(
     """Return how sure a parameter is, and why."""
     refused = about.schemas.refusals
     missing = refused.get((point("", param), "missing"), 0)
-    because = [f"given in {counted(node.count, total)}"]
+    given = about.given[param]
+    because = [f"given in {counted(given, total)}"]
     if missing:
         because.append(f"{missing} refused without it")
     of_it = {
@@ -294,7 +313,7 @@ def _about_parameter(
     because += [f"{number} refused for {_WAYS.get(way, way)}" for way, number in of_it.items()]
     if not node.nulls and "null" not in of_it:
         because.append("never null")
-    decided = bool(missing) or node.count < total
+    decided = bool(missing) or given < total
     sure = Confidence.HIGH if decided and total > 1 else Confidence.MEDIUM if required else Confidence.LOW
     return sure, "; ".join(because)
 

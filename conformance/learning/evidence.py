@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from conformance.learning.calls import Json
@@ -24,10 +24,10 @@ class Confidence(StrEnum):
 class Thresholds:
     """How many samples a constraint needs. One sample is never enough."""
 
-    #: Calls in all of which a parameter was given, for it to be required although its absence was never refused.
+    #: Different calls in all of which a parameter was given, for it to be required though its absence was not refused.
     required: int = 10
-    #: The same for functions with several optional parameters, of which one may be there by chance.
-    required_of_many: int = 20
+    #: The probability that an optional parameter was in all of them by chance, from the shares of the others.
+    chance: float = 0.002
     #: Calls that were accepted, beside a refusal that shows the same.
     beside_refusal: int = 3
     #: Samples of one type, for it to be the only one.
@@ -55,13 +55,9 @@ class Thresholds:
         """Return the thresholds for `samples` as that of required parameters, all others in proportion."""
         usual = cls()
         scale = samples / usual.required
-        fixed = {"enum_words": usual.enum_words}
-        values = {
-            name: max(2, round(getattr(usual, name) * scale))
-            for name in cls.__dataclass_fields__
-            if name not in fixed
-        }
-        return cls(**values, **fixed)
+        fixed = ("enum_words", "chance")
+        names = [each.name for each in fields(usual) if each.name not in fixed]
+        return replace(usual, **{name: max(2, round(getattr(usual, name) * scale)) for name in names})
 
 
 @dataclass

@@ -258,9 +258,18 @@ class ParameterSchemas:
             return objects.count >= self.limits.type
         if point(pointer, name) in self.refs:
             return objects.count >= self.limits.format
-        optional = len(objects.members) - len(objects.always)
-        need = self.limits.required if optional <= 2 else self.limits.required_of_many
-        return objects.different >= need or (len(objects.members) == 1 and objects.count >= need)
+        if pointer:
+            # A client that gives an object usually gives the whole of it.
+            return False
+        if objects.different < self.limits.required:
+            return False
+        shares = [
+            objects.present[other] / objects.different
+            for other in objects.members
+            if other not in objects.always
+        ]
+        # How likely it is that one of such members is in all objects by chance.
+        return not shares or len(shares) * max(shares) ** objects.different < self.limits.chance
 
 
 def _map_values(schemas: Mapping[str, dict[str, Json]]) -> dict[str, Json]:

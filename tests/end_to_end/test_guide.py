@@ -94,6 +94,8 @@ WAYS = {
     "pytest --conform-target URL tests": Way(beside=True),
     "conform catalog import DOCS --out catalogue.openrpc.json": Way(before=("catalogue.openrpc.json",)),
     "conform catalog validate catalogue.openrpc.json": Way(),
+    "conform catalog learn reports/runs/20261123T135517Z-check --out learnt.openrpc.json": Way(),
+    "conform catalog learn reports/runs/20261123T135517Z-check --out catalogue.openrpc.json --check": Way(),
     "conform init --target URL --page DOCS --user owner --user peer": Way(
         before=("conform.toml", "catalogue.openrpc.json")
     ),

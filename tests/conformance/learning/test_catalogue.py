@@ -130,14 +130,20 @@ def call(arguments: dict[str, Any], *, status: int = 200, **more: Any) -> Call:
     return Call("note.add", arguments, status, status == 200, {}, status == 200, "session 1", **more)
 
 
+def each_call(name: str, values: list[Any]) -> list[Call]:
+    """Return a call for each value, all of them different."""
+    return [call({name: value, "number": at}) for at, value in enumerate(values)]
+
+
 def schema_of(calls: list[Call], name: str) -> tuple[bool, dict[str, Any]]:
     found = learn(calls).document["methods"][0]["params"]
     entry = next(each for each in found if each["name"] == name)
     return entry["required"], entry["schema"]
 
 
-def test_one_sample_is_no_constraint() -> None:
-    required, schema = schema_of([call({"text": "2026-11-01"})], "text")
+@pytest.mark.parametrize("times", [1, 30])
+def test_one_sample_is_no_constraint(times: int) -> None:
+    required, schema = schema_of([call({"text": "2026-11-01"})] * times, "text")
     assert not required
     assert schema.keys() == {"x-suggested"}
 
@@ -153,24 +159,24 @@ def test_one_sample_is_no_constraint() -> None:
     ],
 )
 def test_a_format_needs_several_different_texts(name: str, texts: list[str]) -> None:
-    _, schema = schema_of([call({"text": text}) for text in texts * 2], "text")
+    _, schema = schema_of(each_call("text", texts * 2), "text")
     assert schema["format"] == name
-    _, schema = schema_of([call({"text": text}) for text in texts[:1] * 6], "text")
+    _, schema = schema_of(each_call("text", texts[:1] * 6), "text")
     assert "format" not in schema
-    _, schema = schema_of([call({"text": text}) for text in [*texts * 2, "none"]], "text")
+    _, schema = schema_of(each_call("text", [*texts * 2, "none"]), "text")
     assert "format" not in schema
     assert schema["x-suggested"]["format"] == name
 
 
 def test_an_enumeration_needs_words_that_repeat() -> None:
     words = ["low", "normal", "high"]
-    _, schema = schema_of([call({"level": word}) for word in words * 14], "level")
+    _, schema = schema_of(each_call("level", words * 14), "level")
     assert schema["enum"] == ["high", "low", "normal", None]
-    _, schema = schema_of([call({"level": word}) for word in words * 2], "level")
+    _, schema = schema_of(each_call("level", words * 2), "level")
     assert "enum" not in schema
     assert schema["x-suggested"]["enum"] == ["high", "low", "normal"]
-    refused = [call({"level": "noSuchLevel"}, status=400) for _ in range(2)]
-    _, schema = schema_of([*(call({"level": word}) for word in words * 6), *refused], "level")
+    refused = [call({"level": "noSuchLevel", "number": 1}, status=400)]
+    _, schema = schema_of([*each_call("level", words * 6), *refused], "level")
     assert schema["enum"] == ["high", "low", "normal", None]
 
 
@@ -199,7 +205,7 @@ def test_functions_that_never_succeeded_are_left_out() -> None:
 
 
 def test_more_samples_may_be_asked_for() -> None:
-    calls = [call({"a": "x"}) for _ in range(12)]
+    calls = [call({"a": f"x{number}"}) for number in range(12)]
     assert learn(calls).document["methods"][0]["params"][0]["required"]
     strict = learn(calls, limits=Thresholds.of(30)).document
     assert not strict["methods"][0]["params"][0]["required"]
