@@ -89,7 +89,28 @@ def _parser() -> argparse.ArgumentParser:
         help="stop after the first failing test",
     )
     stop.add_argument("--max-failures", type=positive, metavar="N", help="stop after N failing tests")
+    check.add_argument(
+        "--har",
+        nargs="+",
+        action="extend",
+        type=named_path,
+        metavar="FILE",
+        help="judge recorded traffic, and send nothing: HAR files, or the folders of runs",
+    )
     check.set_defaults(run=_check)
+
+    judge = verbs.add_parser(
+        "judge",
+        parents=[common],
+        allow_abbrev=False,
+        help="judge recorded traffic: HAR files of browsers, proxies and test tools, or the folders of runs",
+        epilog="Nothing is sent. The target is where most calls go, or --target, or the profile's.",
+    )
+    judge.add_argument(
+        "files", nargs="+", type=named_path, metavar="FILE", help="a HAR file, or the folder of a run"
+    )
+    _selection_options(judge)
+    judge.set_defaults(run=_judge)
 
     call = verbs.add_parser(
         "call", parents=[common], allow_abbrev=False, help="make one call and show the exchange"
@@ -317,13 +338,32 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _check_options(check: argparse.ArgumentParser) -> None:
+def _selection_options(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--rule", action="append", default=[], metavar="ID", help="judge this rule alone (repeatable)"
     )
     check.add_argument(
         "--area", action="append", default=[], metavar="AREA", help="judge this area alone (repeatable)"
     )
+    check.add_argument("--all", action="store_true", dest="every", help="show every finding, not the causes")
+    check.add_argument(
+        "--require",
+        action="append",
+        default=[],
+        type=requirement,
+        metavar="WHAT",
+        help="fail unless this was judged: an area, a rule, or 'judged >= N' (repeatable)",
+    )
+    check.add_argument(
+        "--baseline-findings",
+        type=named_path,
+        metavar="RUN",
+        help="what this earlier run found is known: fail on new findings only",
+    )
+
+
+def _check_options(check: argparse.ArgumentParser) -> None:
+    _selection_options(check)
     check.add_argument(
         "--suite",
         action="append",
@@ -333,7 +373,6 @@ def _check_options(check: argparse.ArgumentParser) -> None:
         help="run the tests of your own in this folder, too (repeatable)",
     )
     check.add_argument("--budget", choices=budgets.BUDGETS, default="standard")
-    check.add_argument("--all", action="store_true", dest="every", help="show every finding, not the causes")
     check.add_argument(
         "--for",
         dest="generate_for",
@@ -351,20 +390,6 @@ def _check_options(check: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help="requests per second at most, as in 20 or 0.5 (default: [target] rate, else no limit)",
     )
-    check.add_argument(
-        "--require",
-        action="append",
-        default=[],
-        type=requirement,
-        metavar="WHAT",
-        help="fail unless this was judged: an area, a rule, or 'judged >= N' (repeatable)",
-    )
-    check.add_argument(
-        "--baseline-findings",
-        type=named_path,
-        metavar="RUN",
-        help="what this earlier run found is known: fail on new findings only",
-    )
 
 
 def _load_options(load: argparse.ArgumentParser) -> None:
@@ -380,9 +405,19 @@ def _load_options(load: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.har:
+        from conformance.commands.judge import judge_files
+
+        return judge_files(options, options.har)
     from conformance.commands.check import check
 
     return check(options)
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from conformance.commands.judge import judge_files
+
+    return judge_files(options, options.files)
 
 
 def _load(options: argparse.Namespace) -> int:

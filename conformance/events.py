@@ -274,6 +274,20 @@ class FindingEvent(FindingFields, tag="finding"):
     """A finding, reported when its test ends."""
 
 
+class ClientFindingEvent(Event, tag="client finding"):
+    """What a client sent wrong, in recorded traffic: no rule of the target is broken by it."""
+
+    function: str | None
+    kind: str
+    expected: str = ""
+    actual: str = ""
+    count: int = 1
+    exchange: int | None = None
+    request: RequestRecord | None = None
+    response: ResponseRecord | None = None
+    curl: str | None = None
+
+
 class SeenEvent(FindingFields, tag="seen"):
     """A finding of the running test. It counts if the log ends before the test does."""
 
@@ -528,6 +542,7 @@ AnyEvent = Union[  # noqa: UP007  (msgspec reads it when the module is loaded)
     JudgedEvent,
     FindingEvent,
     SeenEvent,
+    ClientFindingEvent,
     WithdrawnEvent,
     CaseEvent,
     NotJudgedEvent,

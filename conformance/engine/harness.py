@@ -110,6 +110,8 @@ class Request:
     every: bool = False
     color: bool | None = None
     verb: str = "check"
+    #: Whether nothing is sent, as recorded traffic is judged: then a production host is no reason to refuse.
+    offline: bool = False
     #: What else was asked for, as it stands on the command line: for the line that runs it again.
     further: tuple[str, ...] = ()
     #: Findings that are known of an earlier run, each as rule, function and kind; None: no run was named.
@@ -250,7 +252,8 @@ class Harness:
                 profile = profile.with_rate(request.rate_limit)
             if embedded is None:
                 _ = profile.url
-                profile.refuse_production()
+                if not request.offline:
+                    profile.refuse_production()
                 if profile.target.ca is not None and not profile.target.ca.is_file():
                     raise UsageError(f"{path}: [target] ca: there is no file {profile.target.ca}")
             _check_waivers(profile)

@@ -77,6 +77,12 @@ class Recorded:
         return None if self.at is None else self.at + self.exchange.seconds
 
     @property
+    def accepted(self) -> bool:
+        """Whether the target did what was asked for: status 200, and an envelope with `isError: false`."""
+        envelope = self.exchange.envelope
+        return self.exchange.status == 200 and envelope is not None and envelope.get("isError") is False
+
+    @property
     def token(self) -> str | None:
         """The value of the header Token; None if there is none, or its value is masked."""
         value = self.request.header("Token")

@@ -13,6 +13,7 @@ import msgspec
 
 from conformance.events import (
     CaseEvent,
+    ClientFindingEvent,
     CoverageEvent,
     CutEvent,
     EndEvent,
@@ -82,6 +83,7 @@ class ReportBuilder:
         self.first_finding: float | None = None
         self.errors: dict[tuple[str | None, str, bool], dict[str, Any]] = {}
         self.leftovers: dict[object, dict[str, Any]] = {}
+        self.client_findings: list[dict[str, Any]] = []
         self.notes: dict[str, None] = {}
         self.coverage: dict[str, Any] | None = None
         self.interrupted = False
@@ -236,6 +238,22 @@ class ReportBuilder:
         }
 
     @_take.register
+    def _(self, event: ClientFindingEvent) -> None:
+        self.client_findings.append(
+            {
+                "function": event.function,
+                "kind": event.kind,
+                "expected": event.expected,
+                "actual": event.actual,
+                "count": event.count,
+                "exchange": event.exchange,
+                "curl": event.curl,
+                "request": msgspec.to_builtins(event.request),
+                "response": msgspec.to_builtins(event.response),
+            }
+        )
+
+    @_take.register
     def _(self, event: NoteEvent) -> None:
         self.notes[event.message] = None
 
@@ -344,6 +362,7 @@ class ReportBuilder:
             "waivers": waivers_to_mend(self.results, run, used, interrupted=incomplete),
             "known": known_findings(self.results, run, interrupted=incomplete),
             "leftovers": list(self.leftovers.values()),
+            **({"client_findings": self.client_findings} if self.client_findings else {}),
             "errors": errors,
             "notes": list(self.notes),
             "coverage": self.coverage,

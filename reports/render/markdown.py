@@ -71,7 +71,7 @@ def render(report: Mapping[str, Any], *, changes: Sequence[str] = ()) -> bytes:
         lines += ["", "### What changed", "", *changes]
     lines += _load(report.get("load"))
     lines += _areas(report)
-    tail = [*_known(report), *_rest(report)]
+    tail = [*_client_findings(report), *_known(report), *_rest(report)]
     # The findings get the room that is left.
     for most in (_FINDINGS, 5, 2, 0):
         whole = "\n".join([*lines, *_findings(report, most), *tail]) + "\n"
@@ -309,6 +309,25 @@ def _others(total: Mapping[str, Any]) -> str:
         if total.get(name):
             parts.append(f"{total[name]} {what}")
     return f" Not served: {', '.join(parts)}." if parts else ""
+
+
+def _client_findings(report: Mapping[str, Any]) -> list[str]:
+    """Return what clients sent wrong in recorded traffic."""
+    found = sorted(report.get("client_findings") or (), key=lambda each: -each["count"])
+    if not found:
+        return []
+    rows = [
+        [
+            str(each["count"]),
+            code(each["function"] or "", 60),
+            prose(each["kind"], 120),
+            prose(each["actual"], 200),
+        ]
+        for each in found[:_LISTED]
+    ]
+    more = [f"\nAnd {len(found) - _LISTED} more in report.html."] if found[_LISTED:] else []
+    heads = ["times", "function", "what", "for example"]
+    return ["", "### What clients sent wrong", "", *table(heads, rows, numbers=(0,)), *more]
 
 
 def _rest(report: Mapping[str, Any]) -> list[str]:

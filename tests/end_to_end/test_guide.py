@@ -23,6 +23,7 @@ import pytest
 
 from conformance.protocol.profile_reader import load
 from reports.render.html.page import anchor_of
+from tests.support.captures import entry, write_har
 from tests.support.judging import serving
 from tests.support.recording import command, ran
 
@@ -100,6 +101,8 @@ WAYS = {
         before=("conform.toml", "catalogue.openrpc.json")
     ),
     "conform replay cases/ENV-5-user.find-a9c96b4d.json --target URL --profile conform.toml": Way(),
+    "conform judge traffic.har": Way(),
+    "conform check --har traffic.har --profile conform.toml": Way(),
     "conform catalog export --openapi coursio.json": Way(),
     "conform catalog export catalogue.json --openapi coursio.json --per-function --strict --target URL": Way(),
     'conform call course.find \'{"query": "python"}\' --as owner --page-length 1': Way(),
@@ -158,6 +161,8 @@ def prepared(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 1, done.stderr
     for copied in ("reports/runs/20261123T135517Z-check", "reports/runs/last-release", "BEFORE", "AFTER"):
         shutil.copytree(runs / "first", folder / copied)
+    unknown = entry("course.seek", None, status=404, message="Function doesn't exist", url=f"{url}course")
+    write_har(folder / "traffic.har", [unknown])
     case = next((runs / "first" / "cases").glob("COD-4-*.json"))
     for retained in ("cases", "corpus"):
         (folder / retained).mkdir()

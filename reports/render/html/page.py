@@ -84,6 +84,7 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
     coverage = _coverage(report.get("coverage"))
     changes = None if comparison is None else compare_render.part(comparison)
     causes = _causes(report)
+    clients = sorted(report.get("client_findings") or (), key=lambda each: -each["count"])
     parts = [
         {"id": "causes", "name": "Causes", "count": len(causes), "there": bool(causes)},
         {"id": "changes", "name": "What changed", "count": "", "there": changes is not None},
@@ -91,6 +92,7 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
         {"id": "rulebook", "name": "Rulebook", "count": len(rules), "there": bool(rules)},
         {"id": "rules", "name": "Rules and findings", "count": found, "there": bool(rules)},
         {"id": "coverage", "name": "Contract coverage", "count": "", "there": coverage is not None},
+        {"id": "clients", "name": "What clients sent wrong", "count": len(clients), "there": bool(clients)},
         {"id": "run", "name": "This run", "count": "", "there": True},
     ]
     target = report["target"]["url"]
@@ -124,6 +126,7 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
             findings_summary=_findings_summary(found, rules),
             coverage=coverage,
             leftovers=_leftovers(report),
+            clients=clients,
             load=load,
             comparison=changes,
         )

@@ -31,6 +31,7 @@ MAX_FULL_FINDINGS = 12
 MAX_BRIEF_FINDINGS = 15
 MAX_REASONS = 12
 MAX_PROFILE_LINES = 40
+MAX_CLIENT_FINDINGS = 12
 
 _HEADS = {
     Verdict.PASS: "passed",
@@ -83,6 +84,7 @@ def render(
     if not by_cause:
         _standing(page, report, most=None if every else MAX_BRIEF_FINDINGS)
     _set_aside(page, report, most=None if every else MAX_BRIEF_FINDINGS)
+    _client_findings(page, report, most=None if every else MAX_CLIENT_FINDINGS)
     _footer(page, report, folder)
     return page.text()
 
@@ -316,6 +318,28 @@ def _set_aside(page: Page, report: Mapping[str, Any], *, most: int | None) -> No
             )
         if more := len(waived) - len(waived[:most]):
             page.line((f"  and {more} more in report.json", "dim"))
+
+
+def _client_findings(page: Page, report: Mapping[str, Any], *, most: int | None) -> None:
+    """Show what clients sent wrong in recorded traffic, `most` of it or all."""
+    found = report.get("client_findings") or []
+    if not found:
+        return
+    page.gap()
+    page.line(("What clients sent wrong", "bold"), (" (the target is not judged by it)", "dim"))
+    ranked = sorted(found, key=lambda each: -each["count"])
+    for each in ranked[:most]:
+        where = " · ".join(
+            part for part in (cut(each["function"] or "", 60), plural(each["count"], "time")) if part
+        )
+        page.line(
+            (f"  {where}: ", "dim"),
+            (cut(each["kind"], 100), ""),
+            (f": {cut(each['actual'], 160)}", ""),
+            indent=4,
+        )
+    if more := len(ranked) - len(ranked[:most]):
+        page.line((f"  and {plural(more, 'more kind')} in report.json", "dim"))
 
 
 def _mark(rule: Mapping[str, Any]) -> tuple[str, str]:
