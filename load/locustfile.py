@@ -7,6 +7,7 @@ sent.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -110,6 +111,8 @@ def options(parser: Any) -> None:
 @events.init.add_listener  # type: ignore[untyped-decorator]
 def begin(environment: Any, **more: Any) -> None:
     """Set the load up; report an error in one line."""
+    gc.freeze()
+    gc.enable()  # `load.locust_plugin.main` disables it for the imports
     users = {each.scenario: each for each in (Student, Teacher, SignInStorm, Mix)}
     try:
         bootstrap(environment, dict(users), Arrivals)

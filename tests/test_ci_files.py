@@ -117,7 +117,7 @@ def selected(url: str) -> list[str]:
 
 def shell(script: str, env: dict[str, str], cwd: Path, *how: str) -> subprocess.CompletedProcess[str]:
     line = [*(how or (BASH, "--noprofile", "--norc", "-eo", "pipefail")), "-c", script]
-    return subprocess.run(line, env=env, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run(line, env=env, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 def acted(

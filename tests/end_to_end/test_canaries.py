@@ -153,7 +153,7 @@ def test_a_run_that_is_ended(verb: str, number: signal.Signals, here: Path, targ
     enough = b'"event":"exchange"' if verb == "check" else b'"event":"second"'
     until(lambda: log.exists() and log.read_bytes().count(enough) > 1)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert "Traceback" not in out + err
     again = ran("report", "o", cwd=here)
     assert again[0] == 0, again

@@ -160,7 +160,7 @@ sys.exit(main(sys.argv[2:]))
 def test_an_interruption_while_modules_are_imported(module: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PRESSED, module, "check", "--rule", "HTTP-1", "--out", "o"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600,
         check=False,
     )  # fmt: skip
     assert done.returncode == 130, done.stdout + done.stderr

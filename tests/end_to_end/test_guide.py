@@ -214,7 +214,7 @@ def test_a_command_does_what_it_says(line: str, url: str, prepared: Path, tmp_pa
         options = [*given, "--out", str(folder / "out"), "--seed", "7"]
         options = [str(folder / each) if each == "conform.toml" else each for each in options]
         given = [sys.executable, "-m", "pytest", *options]
-        done = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+        done = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
         clean(folder, done, way.statuses)
         assert (folder / "out" / "report.json").exists()
         return
@@ -259,11 +259,11 @@ def test_a_server_serves_until_it_is_ended(line: str, url: str, prepared: Path) 
         said = process.stdout.readline()
         shown = json.loads(said)["url"]
         page = shown if "explore" in line else shown.removesuffix("api/") + "docs/"
-        with urllib.request.urlopen(page, timeout=20) as answer:
+        with urllib.request.urlopen(page, timeout=240) as answer:
             assert answer.status == 200
     finally:
         process.send_signal(signal.SIGINT)
-        _, wrong = process.communicate(timeout=20)
+        _, wrong = process.communicate(timeout=600)
     assert process.returncode in (0, 130)
     assert "Traceback" not in wrong
 
@@ -277,7 +277,7 @@ def test_a_master_and_its_workers(url: str, prepared: Path, tmp_path: Path) -> N
         for line, more in ((one, f"{LOAD} --out {tmp_path / 'run'}"), (WORKER, ""))
     )
     try:
-        said = [*master.communicate(timeout=90), *worker.communicate(timeout=30)]
+        said = [*master.communicate(timeout=600), *worker.communicate(timeout=600)]
     finally:
         for process in (master, worker):
             process.kill()

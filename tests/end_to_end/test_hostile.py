@@ -144,7 +144,7 @@ def test_one_is_served_by_name_until_its_parent_goes() -> None:
     url = json.loads(process.stdout.readline())["url"]
     assert httpx.post(f"{url}course", json={"method": "read"}).status_code == 307
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(300) == 0
     process.stdout.close()
 
 

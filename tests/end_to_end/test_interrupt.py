@@ -77,7 +77,7 @@ def test_objects_are_removed_and_sessions_ended(number: signal.Signals, tmp_path
         )
         until(lambda: created(recorder) > 12)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == 130, out + err
         assert "Traceback" not in out + err
         assert left_behind(url) == []
@@ -102,7 +102,7 @@ def test_second_one_ends_the_clean_up_and_keeps_the_report(tmp_path: Path) -> No
         time.sleep(1.2)
         process.send_signal(signal.SIGINT)
         before = time.monotonic()
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=600)
         # The whole clean-up would take more than 3 s for each of ten objects.
         assert time.monotonic() - before < 25
         assert process.returncode == 130, out + err
@@ -120,7 +120,7 @@ def test_impatient_hand_is_one_interruption(tmp_path: Path) -> None:
         for _ in range(4):
             process.send_signal(signal.SIGINT)
             time.sleep(0.02)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == 130, out + err
         assert left_behind(url) == []
     assert "Traceback" not in out + err
@@ -140,7 +140,7 @@ def test_target_that_never_answers_is_not_waited_for(tmp_path: Path) -> None:
         connection, _ = listener.accept()
         before = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=600)
         # Each call that is waited for takes 10 s.
         assert time.monotonic() - before < 36
         connection.close()
@@ -152,7 +152,7 @@ def test_plan_that_is_interrupted_shows_none(tmp_path: Path) -> None:
     process = command("check", "--plan", "--budget", "deep", cwd=tmp_path)
     time.sleep(2.5)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, out, err) == (130, "", "")
 
 
@@ -165,7 +165,7 @@ def test_bare_pytest_is_interrupted_alike(tmp_path: Path) -> None:
         )  # fmt: skip
         until(lambda: created(recorder) > 10)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=600)
         assert process.returncode == 130, out
         assert left_behind(url) == []
     assert report_in(tmp_path / "o")["interrupted"]
@@ -201,7 +201,7 @@ def test_target_that_dies_in_the_middle(tmp_path: Path) -> None:
         service.kill()
         service.wait()
         recorder.socket.close()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     service.stdout.close()
     service.stdin.close()
     assert process.returncode == 3, out + err
@@ -234,7 +234,7 @@ def test_bar_on_a_terminal_and_nothing_of_it_elsewhere(tmp_path: Path) -> None:
                 break
             shown += part
         os.close(ours)
-        assert process.wait(20) == 0
+        assert process.wait(300) == 0
         assert b"passes what was judged" in shown
         assert (b"\x1b[" in shown) is live
         assert bool(re.search(rb"\r(?!\n)", shown)) is live

@@ -329,7 +329,7 @@ def test_interrupted_in_the_check(service: str, tmp_path: Path) -> None:
     process = verifying(service, tmp_path, "--out", "o", "--rule", "STA-6", "--for", "30s")
     until(lambda: events_in(tmp_path).count('"event":"exchange"') > 60)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
     report = report_in(tmp_path / "o")
@@ -344,7 +344,7 @@ def test_interrupted_in_the_load(service: str, tmp_path: Path) -> None:
     process = verifying(service, tmp_path, "--out", "o", "--rate", "40/s", "--duration", "50s")
     until(lambda: events_in(tmp_path).count('"event":"second"') > 1)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
     report = report_in(tmp_path / "o")

@@ -57,7 +57,7 @@ def test_what_came_due_is_what_ended(kind: str, tmp_path: Path) -> None:
     if processes := plan.pop("processes", None):
         users = ("--processes", str(processes))
     with Target(hard) as target, Locust(tmp_path, target.url, plan, *users) as locust:
-        locust.wait(60)
+        locust.wait(300)
         end = locust.end
     total, warmed = end["total"], end["warmed"]
     assert total["arrivals"] == ended(total) > 0

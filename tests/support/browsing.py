@@ -55,7 +55,7 @@ def opened(chromium: Browser, url: str, **options: Any) -> Iterator[Page]:
     """Open a page; whatever its scripts or its policy complain of fails the test."""
     context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
     made = context.new_page()
-    made.set_default_timeout(10_000)
+    made.set_default_timeout(240_000)
     wrong: list[str] = []
 
     def refuse(dialog: Dialog) -> None:

@@ -47,7 +47,7 @@ class Explore:
     def request(
         self, verb: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)
         try:
             connection.putrequest(verb, path, skip_host=headers is not None and "Host" in headers)
             for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
@@ -88,7 +88,7 @@ def exploring(*arguments: str) -> Iterator[Explore]:
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(300)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -200,7 +200,7 @@ def _server(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
     finally:
         process.stdin.close()
         process.terminate()
-        process.wait(10)
+        process.wait(300)
         process.stdout.close()
 
 
@@ -247,13 +247,13 @@ def serving_here(
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    if not ready.wait(20):
+    if not ready.wait(240):
         raise TimeoutError("the reference service did not start")
     try:
         yield started["url"], started["catalogue"]
     finally:
         started["server"].should_exit = True
-        thread.join(10)
+        thread.join(240)
 
 
 def profile_of(catalogue: dict[str, Any], folder: Path, *, entities: Collection[str] = ()) -> Path:

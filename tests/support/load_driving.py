@@ -74,7 +74,7 @@ class Driver:
                 settled.set()
 
             self.work.refused(call, settle)
-            assert settled.wait(10)
+            assert settled.wait(240)
             self.refusals.append((call, reported[0]))
         if call.learn is not None:
             call.learn(call, answer)

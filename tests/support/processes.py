@@ -66,7 +66,7 @@ class _ForkServer:
         assert self._asked is not None
         assert self.process is not None
         self._asked.close()
-        self.process.wait(10)
+        self.process.wait(300)
 
 
 SERVER = _ForkServer()

@@ -26,17 +26,17 @@ def serving(service: Service) -> Iterator[int]:
     thread = threading.Thread(target=lambda: asyncio.run(running.serve(sockets=[listener])))
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(240)
         yield listener.getsockname()[1]
     finally:
         running.should_exit = True
-        thread.join(10)
+        thread.join(240)
         listener.close()
         service.close()
 
 
 def exchange(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=240) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         received = b""

@@ -39,7 +39,7 @@ class Caller:
     def __init__(self, url: str, catalog: dict[str, Any] | None = None) -> None:
         self.url = url
         self.catalog = catalog
-        self.http = httpx.Client(timeout=10)
+        self.http = httpx.Client(timeout=240)
 
     def __call__(self, name: str, data: Any = None, token: str | None = None, **more: Any) -> httpx.Response:
         entity, _, method = name.partition(".")
@@ -68,7 +68,7 @@ class Caller:
     def raw(self, *pieces: bytes) -> bytes:
         """What comes back for these bytes until the server ends the connection."""
         address = httpx.URL(self.url)
-        with socket.create_connection((address.host, address.port or 80), timeout=5) as connection:
+        with socket.create_connection((address.host, address.port or 80), timeout=240) as connection:
             for piece in pieces:
                 connection.sendall(piece)
             received = b""
@@ -95,7 +95,7 @@ def serve(module: str, *options: str) -> Iterator[dict[str, str]]:
     process, ready = start(module, *options)
     yield ready
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(300) == 0
 
 
 @pytest.fixture(scope="module")
@@ -151,14 +151,14 @@ def test_a_server_ends_with_its_parent() -> None:
     process, _ = start("tickets")
     assert process.stdin is not None
     process.stdin.close()
-    assert process.wait(10) == 0
+    assert process.wait(300) == 0
 
 
 @pytest.mark.parametrize("module", ["library", "tickets", "nojson"])
 def test_a_server_ends_on_sigterm(module: str) -> None:
     process, _ = start(module)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(300) == 0
 
 
 def test_a_page_server_has_no_json() -> None:
