@@ -74,6 +74,7 @@ def refuses_what_is_not_seen(service: Service) -> Service:
     return service
 
 
+@pytest.mark.parametrize("budget", ["quick", pytest.param("standard", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
@@ -94,12 +95,17 @@ def refuses_what_is_not_seen(service: Service) -> Service:
     ],
 )
 def test_it_is_no_finding(
-    change: Change, rules: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    change: Change, rules: tuple[str, ...], budget: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(FAULTS, "allowed.change", change)
     with serving_here("allowed.change") as (url, catalogue):
         report = judge(
-            profile=profile_of(catalogue, tmp_path), target=url, rules=rules, seed=5, generated=0.2
+            profile=profile_of(catalogue, tmp_path),
+            target=url,
+            rules=rules,
+            seed=5,
+            budget=budget,
+            generated=0.5,
         )
     assert broken(report) == {}
     assert report["errors"] == []

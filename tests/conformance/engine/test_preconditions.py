@@ -178,7 +178,7 @@ def test_a_function_that_does_not_work_is_reported_once(
 def test_a_half_applied_change_is_laid_at_its_own_call(name: str, tmp_path: Path) -> None:
     """A later call that is refused without a session must not be blamed: it would read as a way around the login."""
     with serving_here(name) as (url, catalogue):
-        report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=["DAT-7"])
+        report = judge(profile=profile_of(catalogue, tmp_path), target=url, rules=["DAT-7"], budget="quick")
     (rule,) = [rule for rule in report["rules"] if rule["id"] == "DAT-7"]
     assert rule["verdict"] == "fail"
     for finding in rule["findings"]:

@@ -417,14 +417,14 @@ def test_cases_follow_the_selection_and_the_environment(clean: str, tmp_path: Pa
 def test_a_case_that_cannot_be_judged_is_reported_as_that(clean: str, tmp_path: Path) -> None:
     stranger = Step(user="stranger", function="course.find", expect=Expect(status=(200,)))
     silent = Step(user="owner", function="course.find", data={})
-    written(tmp_path / "corpus", a_case(stranger, rule="DAT-1"), a_case(silent, rule="DAT-1"))
+    written(tmp_path / "corpus", a_case(stranger, rule="PAG-4"), a_case(silent, rule="PAG-4"))
     status, _, err = ran(
-        "check", "--target", clean, "--profile", PROFILE, "--cases", "corpus", "--rule", "DAT-1",
+        "check", "--target", clean, "--profile", PROFILE, "--cases", "corpus", "--rule", "PAG-4",
         "--budget", "quick", "--for", "1s", "--out", "o", cwd=tmp_path,
     )  # fmt: skip
     assert status in (0, 3), err
     reasons = [
-        event["reason"] for event in events_in(tmp_path / "o", "not judged") if event["rule"] == "DAT-1"
+        event["reason"] for event in events_in(tmp_path / "o", "not judged") if event["rule"] == "PAG-4"
     ]
     assert any(
         reason.startswith("the case 0.json cannot be played: the profile has no user") for reason in reasons
