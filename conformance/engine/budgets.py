@@ -80,6 +80,9 @@ CONCURRENT_LOGOUTS = ByBudget(1, 4, 30)
 #: Entities that explorations create per run and kind where they cannot be deleted.
 UNDELETABLE_ENTITIES = ByBudget(6, 16, 40)
 
+#: Calls of explorations for each kind of object at least.
+CALLS_OF_A_KIND = ByBudget(180, 0, 0)
+
 #: The most times the usual number of calls that an exploration may take; explorations take turns.
 EXPLORATION_LENGTHS = ByBudget(1, 1, 3)
 
@@ -99,6 +102,9 @@ GRID_CALLS_APART = ByBudget(24, 60, 80)
 
 #: Objects that the grid creates with one function where they cannot be deleted.
 GRID_UNDELETABLE_OBJECTS = ByBudget(40, 120, 120)
+
+#: To how many functions each telling body, and each telling value of `data`, is sent before any is drawn.
+TELLING_BODIES: ByBudget[int | None] = ByBudget(1, 3, 3)
 
 EXPENSIVE_TEXTS = sample(1, 9)
 INJECTIONS_WITHOUT_SEARCH = sample(8, Part(24, 6))

@@ -67,6 +67,13 @@ class Coverage:
                     both[0] += within
                     both[1] += without
 
+    def add_accepted(self, function: str, parameter: str, place: str) -> None:
+        """Count a valid edge that was accepted in one call with others; `place` is its "pointer keyword"."""
+        with self._lock:
+            answers = self._functions.setdefault(function, _Answers())
+            answers.parameters.setdefault(parameter, [0, 0])[0] += 1
+            answers.keywords.setdefault(place, [0, 0])[0] += 1
+
     def add_cell(self, function: str, pointer: str, family: str, outcome: str) -> None:
         """Count what became of one value of a family at one place: `came_back`, `altered` or `refused`."""
         with self._lock:

@@ -10,10 +10,10 @@ from conformance.generation.builders.objects import MAP_KEYS
 from conformance.generation.choices import Choices
 from conformance.generation.drawing import strategy_of
 from conformance.generation.plain_text import plain_text
-from conformance.generation.special_values import NUMBERS, TEXTS
+from conformance.generation.special_values import NUMBERS, TEXTS, Literal
 from conformance.schema.bundle import Json
 
-__all__ = ["TYPE_TAGS", "any_json"]
+__all__ = ["TELLING_JSON", "TYPE_TAGS", "any_json"]
 
 _SHORT_TEXTS = tuple(text.value for text in TEXTS if len(text.value) <= 64)
 _FINITE_NUMBERS = tuple(number.value for number in NUMBERS if number.value not in (math.inf, -math.inf))
@@ -38,6 +38,25 @@ _NAMES = (
 
 #: Levels of deeply nested values.
 _NESTING = (10, 60, 200)
+
+
+def _levels(count: int) -> Json:
+    value: Json = "x"
+    for _ in range(count):
+        value = {"a": [value]}
+    return value
+
+
+#: Values at which readers of JSON and frameworks end in an error of their own.
+TELLING_JSON: tuple[Json, ...] = (
+    *(_levels(levels) for levels in (5, 20, 60)),
+    *({"a": number} for number in (2**53 + 1, 2**63, 2**64, 10**30, -(2**63) - 1)),
+    *({"a": Literal(text)} for text in ("1e400", "-0.0", "1e-400")),
+    *({"a": text} for text in ("\x00", "\ud800", "x" * 70_000, "%s%n", "{{7*7}}")),
+    *({name: {}} for name in ("", "__proto__", "constructor", "$where", "a.b", "a[b]", "\x00")),
+    {f"a{number}": number for number in range(1_001)},
+    {"a": [0] * 1_001},
+)
 
 
 def any_json() -> SearchStrategy[Json]:

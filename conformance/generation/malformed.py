@@ -19,7 +19,7 @@ from hypothesis.strategies import SearchStrategy
 from conformance.generation.choices import Choices
 from conformance.generation.drawing import strategy_of
 
-__all__ = ["MUTATIONS", "MalformedBody", "any_bytes"]
+__all__ = ["MUTATIONS", "MalformedBody", "any_bytes", "malformed"]
 
 
 class MalformedBody(NamedTuple):
@@ -354,6 +354,11 @@ def _repeated(choices: Choices, body: bytes) -> bytes:
 @_mutation("any bytes")
 def _noise(choices: Choices, body: bytes) -> bytes:
     return bytes([choices.index(256) for _ in range(choices.index(40))])
+
+
+def malformed(call: bytes, name: str) -> SearchStrategy[MalformedBody]:
+    """Return the strategy of bodies that are malformed in the way of that name, made from the body of a valid call."""
+    return strategy_of(lambda choices: MalformedBody(name, MUTATIONS[name](choices, call)), name)
 
 
 def any_bytes(call: bytes) -> SearchStrategy[MalformedBody]:

@@ -25,12 +25,19 @@ def _family(case: Case) -> tuple[int, str]:
         return _valid_family(case.keyword, what)
     if case.keyword == "type":
         word = what.partition(" ")[0]
+        if word == "boolean" and what.endswith(("integer", "number")):
+            return 1, word  # A boolean is a number in Python, and for loose comparisons elsewhere.
         return _TYPE_RANKS.get(word, 4), "number" if word in ("0", "1") else word
     if case.keyword == "maxLength":
         # One too many shows what a limit counts; far too many only shows that there is a limit.
         return (3, "maxLength, far") if "astral" in what or what.startswith("much") else (0, "maxLength")
     if case.keyword in ("enum", "const"):
         return (0, case.keyword) if "another word" in what else (3, f"{case.keyword}, near")
+    if (case.keyword == "pattern" and "one sign off" in what) or what.startswith("nearly"):
+        return 1, f"{case.keyword}, near"
+    if case.keyword == "format":
+        # Each check of a format leaves out something else: the days of a month, the dot of a domain.
+        return 2, f"format, {what}"
     if case.keyword in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum") and what.startswith(
         "far"
     ):

@@ -71,6 +71,7 @@ _WITH_DELETE: list[tuple[int, Action]] = [
 # Actions whose many calls seldom come about by chance: each kind performs each of them once, before others.
 _RARE: list[Action] = [
     sessions.read_in_all_sessions,
+    sessions.share_between_sessions,
     sessions.switch_user,
     concurrency.logout_during_calls,
     concurrency.create_during_list,

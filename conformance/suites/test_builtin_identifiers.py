@@ -26,7 +26,7 @@ def test_identifier_that_a_language_knows(ctx: TestContext, function: Method) ->
         valid = ctx.valid(function, user)
         if not isinstance(valid.get(name), str):
             continue
-        for value in rotated(ctx, list(_NAMES), budgets.BUILTIN_IDENTIFIERS):
+        for value in [_NAMES[0], *rotated(ctx, list(_NAMES[1:]), budgets.BUILTIN_IDENTIFIERS)]:
             data = {**valid, name: value}
             if not ctx.safe(function, data):
                 look_up(ctx, kind, value, user)

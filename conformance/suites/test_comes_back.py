@@ -27,12 +27,13 @@ from conformance.generation.grid_edges import edge_values
 from conformance.generation.telling_values import ORDINARY_NUMBERS
 from conformance.helpers.builtin_names import position_of
 from conformance.helpers.comparison import equal, listers, pairs, seen
+from conformance.helpers.differences import brief
 from conformance.helpers.fuzz_target import FuzzTarget
+from conformance.helpers.length_alone import length_alone
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
 from conformance.resources.registry import Resource
 from conformance.schema.pointer import MISSING, resolve
-from conformance.suites.test_data import brief, length_alone
 
 #: What languages make of null, beside nothing: such a value in place of null is an alteration.
 _ZEROS: tuple[Any, ...] = (
@@ -214,6 +215,9 @@ class _Grid:
 
     def _keep(self, data: dict[str, Any], carried: GridRound, exchange: Exchange) -> None:
         """Compare what an accepted call stored, and keep it until the lists are compared."""
+        for cell in (each for each in carried if each.edge):
+            place = f"{cell.pointer} {cell.family}"
+            self.ctx.run.coverage.add_accepted(self.function.name, cell.parameter, place)
         self._compare(carried, data, exchange, self.fuzz_target.shown(exchange, data))
         role = self.function.object
         resource = None

@@ -14,13 +14,17 @@ from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import ANSWERED
 from conformance.engine.payload_budget import BudgetSlice, Share
 from conformance.generation import payloads
+from conformance.generation.any_json import TELLING_JSON
 from conformance.generation.data_walker import located_values
-from conformance.generation.malformed import MalformedBody, any_bytes
+from conformance.generation.malformed import MUTATIONS, MalformedBody, any_bytes, malformed
 from conformance.generation.order import essential, informative_order
 from conformance.generation.pairwise import Choice, choices, covering
 from conformance.generation.payloads import CannotGenerate, Case, Violation
-from conformance.helpers.comparison import equal, pairs, seen
+from conformance.helpers.builtin_names import dealt
+from conformance.helpers.comparison import pairs, seen
+from conformance.helpers.differences import brief, departure, leaves
 from conformance.helpers.fuzz_target import FuzzTarget, breadth
+from conformance.helpers.length_alone import length_alone
 from conformance.helpers.lenient_json import rule_of
 from conformance.helpers.probing import probing_status
 from conformance.protocol.exchange import Exchange
@@ -122,10 +126,24 @@ def _prepared(
             data = fuzz_target.fit(case.build(fuzz_target.identify), case.parameter)
         except (CannotGenerate, SetUpFailedError):
             continue
+        if isinstance(case, Violation):
+            data = _after_valid_item(ctx, fuzz_target, case, data)
         if fuzz_target.allows(data) is case.valid:
             yield case, data
             if not case.valid and case.keyword in _BOUNDS and not ctx.quick:
                 yield from ((case, other) for other in _among_others(ctx, fuzz_target, case, data))
+
+
+def _after_valid_item(ctx: TestContext, fuzz_target: FuzzTarget, case: Violation, data: Any) -> Any:
+    """Return invalid data, with a valid item before the item that violates the schema, where there is one."""
+    if "[" not in case.kind.partition(":")[0]:
+        return data
+    try:
+        valid = ctx.valid(fuzz_target.function, fuzz_target.user, optional="all")
+    except SetUpFailedError:
+        return data
+    changed = case.after_valid_item(data, valid)
+    return data if changed is None or fuzz_target.allows(changed) else changed
 
 
 def _among_others(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: Any) -> Iterator[Any]:
@@ -210,33 +228,6 @@ def _edge(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: Any, exch
         judge_stored(ctx, fuzz_target, exchange, data, data, read_again=not ctx.quick)
     fuzz_target.clear(exchange, data)
     return passed
-
-
-def length_alone(fuzz_target: FuzzTarget, data: Any, keyword: str) -> bool:
-    """Return whether unusual text was refused for its length alone: shorter such text and equally long plain text pass.
-
-    Lengths are counted in characters (JSON Schema). Unusual characters may be refused (DAT-5), but not for length.
-    """
-    if keyword not in ("maxLength", "minLength", "pattern") or not payloads.unusual_features(data):
-        return False
-    plain, short = _respelled(data, lambda text: "x" * len(text)), _respelled(data, lambda text: text[:1])
-    answers = []
-    for other in (plain, short):
-        if other == data or not fuzz_target.allows(other):
-            return False
-        exchange = fuzz_target.send(other)
-        fuzz_target.clear(exchange, other)
-        answers.append(exchange.status)
-    return answers == [200, 200]
-
-
-def _respelled(value: Any, spell: Callable[[str], str]) -> Any:
-    """Return the value with each text that has unusual characters replaced."""
-    if isinstance(value, str):
-        return spell(value) if payloads.unusual_features(value) else value
-    if isinstance(value, dict):
-        return {name: _respelled(item, spell) for name, item in value.items()}
-    return [_respelled(item, spell) for item in value] if isinstance(value, list) else value
 
 
 # -- anywhere ------------------------------------------------------------------------------------------------
@@ -415,39 +406,6 @@ def _rule_of(sent: Any) -> str | None:
     return "DAT-5" if isinstance(sent, str) else "DAT-6"
 
 
-def brief(value: Any) -> str:
-    """Return a value as shortened JSON, with its full length."""
-    return as_json(value, 120)
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """Yield the scalars of a value."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            stack += item.values()
-        elif isinstance(item, list):
-            stack += item
-        else:
-            yield item
-
-
-def departure(sent: Any, got: Any, pointer: str = "") -> tuple[str, Any, Any]:
-    """Return the first difference between sent and received data: (JSON pointer, sent value, received value)."""
-    if isinstance(sent, dict) and isinstance(got, dict):
-        for name, item in sent.items():
-            if name not in got:
-                return f"{pointer}/{name}", next(leaves(item), item), MISSING
-            if not equal(item, got[name]):
-                return departure(item, got[name], f"{pointer}/{name}")
-    if isinstance(sent, list) and isinstance(got, list) and len(sent) == len(got):
-        for index, (one, other) in enumerate(zip(sent, got, strict=True)):
-            if not equal(one, other):
-                return departure(one, other, f"{pointer}/{index}")
-    return pointer, sent, got
-
-
 # -- invalid data --------------------------------------------------------------------------------------------
 
 
@@ -556,6 +514,10 @@ def test_any_json_as_data(ctx: TestContext, function: Method) -> None:
                         ctx.run.remembered.setdefault((ctx.name, key), [value])
             return passed
 
+        telling = [] if ctx.only is not None else dealt(ctx, list(TELLING_JSON), budgets.TELLING_BODIES)
+        for value in telling:
+            if budget_slice.more() and not answered(value):
+                return
         for value in batches(ctx, budget_slice, 1, some):
             if not answered(value) and ctx.only is None:
                 calls = min(budget_slice.left, ctx.amount(budgets.SHRINKING_PAYLOAD_CALLS))
@@ -583,8 +545,14 @@ def test_any_bytes_as_body(ctx: TestContext, function: Method) -> None:
                 return [v for key in ctx.only for v in ctx.run.remembered.get((ctx.name, key), ())[:1]]
             return payloads.draw(strategy, seed, count)
 
+        def one_of_each() -> Iterator[MalformedBody]:
+            for name in [] if ctx.only is not None else dealt(ctx, list(MUTATIONS), budgets.TELLING_BODIES):
+                if budget_slice.more():
+                    way = malformed(fuzz_target.body(data), name)
+                    yield from payloads.draw(way, ctx.rng.getrandbits(64), 1)
+
         failed = 0
-        for damaged in batches(ctx, budget_slice, 1, some):
+        for damaged in itertools.chain(one_of_each(), batches(ctx, budget_slice, 1, some)):
             if failed >= 6:
                 break
             exchange = fuzz_target.send(body=damaged.body)

@@ -360,10 +360,11 @@ def test_odd_paging_values(ctx: TestContext, function: Method) -> None:
 
 
 def _one_of_each(ctx: TestContext, refused: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """Return a value of each kind, chosen by the seed; of texts the one that is a number."""
+    """Return a value of each kind, chosen by the seed; of texts the one that is a number, and the empty one."""
     kinds = dict.fromkeys(what for what, _ in refused)
     drawn = [ctx.rng.choice([each for each in refused if each[0] == kind]) for kind in kinds]
-    return [("textual", "1") if what == "textual" else (what, value) for what, value in drawn]
+    texts = [("textual", "1"), ("textual", "")]
+    return [*(each for each in drawn if each[0] != "textual"), *texts]
 
 
 @judges("PAG-6", calls=25)

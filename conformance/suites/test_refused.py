@@ -19,6 +19,7 @@ from conformance.engine.payload_budget import Share
 from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Case
 from conformance.helpers.comparison import equal, listers, read
+from conformance.helpers.differences import leaves
 from conformance.helpers.fuzz_target import FuzzTarget, Symbol, breadth
 from conformance.helpers.looks import Look, children, lists
 from conformance.helpers.looks import views as views_of
@@ -26,7 +27,6 @@ from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
 from conformance.resources.registry import Resource
 from conformance.suites.test_codes import identifiers, strangers
-from conformance.suites.test_data import leaves
 
 
 @judges("DAT-7", share=Share(requests=0.063, seconds=0.08))

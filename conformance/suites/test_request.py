@@ -202,7 +202,7 @@ def test_json_that_is_no_object(ctx: TestContext, endpoint: str) -> None:
         b"[null]",
         b'["method"]',
     ]
-    for body in [*bodies, *rotated(ctx, more, budgets.NO_OBJECTS)]:
+    for body in [*bodies, more[0], *rotated(ctx, more[1:], budgets.NO_OBJECTS)]:
         exchange = send_probe(ctx, endpoint, body)
         probing_status(
             ctx,

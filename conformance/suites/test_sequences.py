@@ -46,6 +46,7 @@ def test_sequences_agree_with_a_model(ctx: TestContext) -> None:
                 if ctx.run.writable
                 else "no kind of object can be listed, and nothing may be written"
             )
+        budget_slice.at_least(ctx.amount(budgets.CALLS_OF_A_KIND) * len(domain.kinds))
         _Explorations(ctx, knowledge, domain, budget_slice).run()
 
 

@@ -14,13 +14,14 @@ from conformance.engine.payload_budget import BudgetSlice, Share
 from conformance.generation import payloads
 from conformance.generation.payloads import CannotGenerate, Injection, Insertion, Number
 from conformance.helpers.comparison import equal
+from conformance.helpers.differences import brief
 from conformance.helpers.fuzz_target import FuzzTarget, breadth
 from conformance.helpers.packing import Item, Load, Mixture, doubtful, loads, parts
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
 from conformance.schema.pointer import MISSING
 from conformance.suites.test_codes import identifiers
-from conformance.suites.test_data import brief, control
+from conformance.suites.test_data import control
 
 _KINDS = {
     "DAT-5": "text does not come back as it went in",

@@ -68,6 +68,23 @@ class Violation(Case):
                 reason = why
         raise reason
 
+    def after_valid_item(self, data: Json, valid: Json) -> Json | None:
+        """Return invalid data with an item of `valid` put before the item with the violation.
+
+        A check that looks at the first item alone accepts that. None where no array with room leads to the place.
+        """
+        steps = self.place.steps
+        number = next((at for at, step in enumerate(steps) if isinstance(step.key, int)), None)
+        if number is None:
+            return None
+        room = steps[number].shape.room()
+        items, others = _found(data, steps[:number]), _found(valid, steps[:number])
+        if not isinstance(items, list) or not isinstance(others, list) or not items or not others:
+            return None
+        if not steps[number].any_item or (room is not None and len(items) >= room):
+            return None
+        return _inserted(data, steps[:number], [copy.deepcopy(others[0]), *items])
+
     def _candidates(self, data: dict[str, Json], choices: Choices) -> Iterator[Json]:
         """Yield data with the violation put in, the least changed first; None where the data has no such place."""
         steps = self.place.steps

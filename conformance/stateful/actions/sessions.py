@@ -12,6 +12,7 @@ from conformance.stateful.selection import MAX_OPEN_SESSIONS
 __all__ = [
     "open_and_close_sessions",
     "read_in_all_sessions",
+    "share_between_sessions",
     "sign_in_again",
     "switch_user",
 ]
@@ -60,6 +61,41 @@ def read_in_all_sessions(explorer: Explorer) -> None:
             explorer.do(explorer.steps.update(entity, data, newest))
             for session in (oldest, *explorer.open_sessions(explorer.owner)[:-1]):
                 explorer.read(entity, session)
+
+
+def share_between_sessions(explorer: Explorer) -> None:
+    """Create, change and delete in two sessions in turn, look from the other one, and close one of them.
+
+    What one session does must be seen by the other at once, and must stay when that session ends.
+    """
+    owner, logout = explorer.owner, explorer.ctx.profile.auth.logout
+    if len(explorer.open_sessions(owner)) >= MAX_OPEN_SESSIONS:
+        return
+    first, second = explorer.session(owner), explorer.login(owner)
+    if first == second:
+        return
+    made = explorer.create(explorer.focus, owner, session=second)
+    stays = explorer.create(explorer.focus, owner, session=second)
+    if made is None or stays is None:
+        return
+    for session in (second, first):
+        explorer.read(made, session)
+        for step in explorer.steps.listings(made):
+            explorer.do(replace(step, session=session))
+    for session in (first, second, first):
+        data = explorer.data.for_update(made) if explorer.can_update(made) else None
+        if data is not None:
+            explorer.do(explorer.steps.update(made, data, session))
+            explorer.read(made, second if session == first else first)
+    deletion = explorer.steps.deletion(made) if explorer.can_delete(made) else None
+    if deletion is not None:
+        explorer.do(replace(deletion, session=first))
+        explorer.read(made, second)
+    if logout is not None:
+        explorer.do(Step(second, "logout", logout))
+    explorer.read(stays, first)
+    for step in explorer.steps.listings(stays):
+        explorer.do(replace(step, session=first))
 
 
 def switch_user(explorer: Explorer) -> None:

@@ -23,3 +23,12 @@ def test_grid_counts_what_became_of_each_family() -> None:
             "balanced quotes": {"came_back": 1, "altered": 1},
         }
     }
+
+
+def test_edges_accepted_together_count_for_their_parameter() -> None:
+    coverage = Coverage()
+    coverage.add("a.b", "violation", 400, valid=False, place=("title", "/title maxLength"))
+    coverage.add_accepted("a.b", "title", "/title maxLength")
+    event = coverage.event()
+    assert event is not None
+    assert event.functions["a.b"]["parameters"] == {"title": {"accepted": 1, "refused": 1}}

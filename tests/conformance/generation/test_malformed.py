@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conformance.generation.malformed import MUTATIONS, any_bytes
+from conformance.generation.malformed import MUTATIONS, any_bytes, malformed
 from conformance.generation.payloads import draw
 from conformance.protocol.strict_json import read_json
 
@@ -92,3 +92,9 @@ def test_damages_are_what_they_say() -> None:
     for body in bodies["cut anywhere"]:
         with pytest.raises(ValueError):  # noqa: PT011
             json.loads(body)
+
+
+def test_one_way_of_damage_is_drawn_alone() -> None:
+    drawn = draw(malformed(CALL, "cut within a character"), 7, 3)
+    assert {each.kind for each in drawn} == {"cut within a character"}
+    assert all(len(each.body) < len(CALL) for each in drawn)

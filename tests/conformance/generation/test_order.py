@@ -37,6 +37,7 @@ TELLING = (
     "title: 100 astral characters long|title: 100 characters of 2 bytes long",
     "isPublic: string instead of boolean",
     "count: fraction instead of integer",
+    "count: boolean instead of integer",
     "count: string instead of integer",
     "count: below 1",
     "count: above 9",

@@ -323,3 +323,17 @@ def test_number_that_is_nearly_a_multiple_is_a_violation() -> None:
     assert list(found) == ["price: nearly a multiple of 0.01"]
     value = found["price: nearly a multiple of 0.01"].build()["price"]
     assert 0 < abs(value * 100 - round(value * 100)) < 0.01
+
+
+def test_item_that_violates_comes_after_a_valid_one() -> None:
+    item = {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}}
+    items = {"type": "array", "items": item, "maxItems": 3}
+    function = method(param("rows", items), param("one", {"type": "array", "items": item, "maxItems": 1}))
+    found = payloads.violations(function)
+    valid = {"rows": [{"n": 5}], "one": [{"n": 5}]}
+    bad = {"rows": [{"n": "x"}], "one": [{"n": "x"}]}
+    rows = found["rows[].n: string instead of integer"]
+    assert rows.after_valid_item(bad, valid) == {**bad, "rows": [{"n": 5}, {"n": "x"}]}
+    assert rows.after_valid_item({}, valid) is None
+    assert found["one[].n: string instead of integer"].after_valid_item(bad, valid) is None
+    assert found["rows: string instead of array"].after_valid_item(bad, valid) is None
