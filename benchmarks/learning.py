@@ -35,7 +35,7 @@ from tests.support.judging import broken, judge, profile_of, serving_here
 ROOT = Path(__file__).resolve().parent.parent
 DOMAINS = ("reference", "clinic", "warehouse")
 #: Arrivals per second and seconds of a load: some 500 calls.
-RATE, SECONDS = 80, 6
+RATE, SECONDS = 42, 6
 
 
 class Recorder:
@@ -128,11 +128,15 @@ def traffic(domain: str, seed: int, folder: Path, *, check: bool) -> tuple[Path,
     return path, profile, url, true
 
 
-def learnt(path: Path, url: str) -> tuple[dict[str, Any], set[str]]:
-    """Return the catalogue that a HAR teaches, and the functions that were called with success in it."""
+def learnt(path: Path, url: str) -> tuple[dict[str, Any], dict[str, set[str]]]:
+    """Return the catalogue that a HAR teaches, and the parameters that were sent to each function with success."""
     capture = read_capture([path], url)
     calls, _ = calls_of(capture.exchanges, capture.base_url)
-    return learn(calls, facts=Facts()).document, {call.function for call in calls if call.succeeded}
+    sent: dict[str, set[str]] = {}
+    for call in calls:
+        if call.succeeded:
+            sent.setdefault(call.function, set()).update(call.arguments)
+    return learn(calls, facts=Facts()).document, sent
 
 
 def of_traffic(domains: list[str], seeds: range, *, check: bool, shown: int) -> None:
@@ -144,8 +148,8 @@ def of_traffic(domains: list[str], seeds: range, *, check: bool, shown: int) -> 
             with tempfile.TemporaryDirectory() as folder:
                 path, _, url, true = traffic(domain, seed, Path(folder), check=check)
                 calls += len(json.loads(path.read_text("utf-8"))["log"]["entries"])
-                document, called = learnt(path, url)
-                whole += scored(true, Catalog.parse(document), called, seed)
+                document, sent = learnt(path, url)
+                whole += scored(true, Catalog.parse(document), sent, seed)
         print(f"{domain}: {len(seeds)} seeds, {calls / len(seeds):.0f} calls each")
         print("\n".join(lines(whole, shown)), flush=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 from conformance.catalog.methods import Method, refs
@@ -70,25 +70,26 @@ class Score:
         return self
 
 
-def scored(true: Catalog, learnt: Catalog, called: Collection[str], seed: int = 1) -> Score:
-    """Return the score of a learnt catalogue, over the functions that were called with success."""
+def scored(true: Catalog, learnt: Catalog, sent: Mapping[str, Collection[str]], seed: int = 1) -> Score:
+    """Return the score of a learnt catalogue; `sent` has the parameters that each function was called with."""
     score = Score()
     for method in true:
-        if method.name in called:
+        if method.name in sent:
             score.functions.add(method.name in learnt, method.name)
         if method.name in learnt:
-            _of_methods(method, learnt[method.name], score, seed)
+            _of_methods(method, learnt[method.name], score, sent.get(method.name, ()), seed)
     for method in learnt:
         if method.name not in true:
             score.functions.add(False, f"{method.name} (does not exist)")
     return score
 
 
-def _of_methods(true: Method, learnt: Method, score: Score, seed: int) -> None:
+def _of_methods(true: Method, learnt: Method, score: Score, sent: Collection[str], seed: int) -> None:
     name = true.name
     for param in true.params:
         own = learnt.param(param.name)
-        score.parameters.add(own is not None, f"{name} {param.name}")
+        if own is not None or param.name in sent:
+            score.parameters.add(own is not None, f"{name} {param.name}")
         if own is None:
             continue
         if param.required:

@@ -26,8 +26,8 @@ def document() -> dict[str, Any]:
 
 
 def score(true: dict[str, Any], other: dict[str, Any]) -> Score:
-    names = {method["name"] for method in true["methods"]}
-    return scored(Catalog.parse(true), Catalog.parse(other), names)
+    sent = {method["name"]: {param["name"] for param in method["params"]} for method in true["methods"]}
+    return scored(Catalog.parse(true), Catalog.parse(other), sent)
 
 
 def test_a_catalogue_agrees_with_itself(document: dict[str, Any]) -> None:
@@ -81,8 +81,8 @@ def test_what_a_server_answers_is_recorded_and_learnt(tmp_path: Path) -> None:
         engine.answer(Request("POST", f"{engine.domain.base}{entity}", b"", [], body))
     path = tmp_path / "traffic.har"
     path.write_text(json.dumps({"log": {"entries": recorder.entries}}), "utf-8")
-    document, called = learnt(path, f"http://127.0.0.1{engine.domain.base}")
-    assert called == {engine.domain.login[0]}
+    document, sent = learnt(path, f"http://127.0.0.1{engine.domain.base}")
+    assert sent == {engine.domain.login[0]: {"name", "password"}}
     assert secret not in json.dumps(document)
     assert document["methods"][0]["x-auth"] == "none"
     assert all(param["required"] for param in document["methods"][0]["params"])

@@ -83,10 +83,10 @@ def learn(
     """Return the catalogue of the functions that were called with success; `calls` are in the order of their time."""
     limits, facts = limits or Thresholds(), facts or Facts()
     seen, notes = _sorted_out(calls)
-    ordinary = _without_stray_members(calls, seen)
+    logins, logouts = session_functions(calls, facts)
+    ordinary = _without_stray_members(calls, seen, logins)
     functions = list(seen)
     flow = Flow(ordinary)
-    logins, logouts = session_functions(ordinary, facts)
     roles = roles_of(flow, functions)
     effects = effects_of(flow, functions, roles, logins | logouts)
     reading = frozenset(name for name, effect in effects.items() if effect.value == "read")
@@ -165,7 +165,9 @@ def _listed(what: str, names: Sequence[str]) -> str:
     return f"{what}: {', '.join(names[:_MAX_LISTED])}{more}"
 
 
-def _without_stray_members(calls: Sequence[Call], seen: Mapping[str, _Seen]) -> list[Call]:
+def _without_stray_members(
+    calls: Sequence[Call], seen: Mapping[str, _Seen], logins: frozenset[str]
+) -> list[Call]:
     """Count the samples of each function; return the calls without arguments that are none of its parameters."""
     shares = {name: _given(about) for name, about in seen.items()}
     seldom = Counter(
@@ -191,7 +193,7 @@ def _without_stray_members(calls: Sequence[Call], seen: Mapping[str, _Seen]) -> 
             found.given.update(arguments.keys())
             # Calls that are the same are one sample. Whoever signs in says the same each time.
             text = json.dumps(arguments, sort_keys=True)
-            if text not in found.arguments or call.session is None:
+            if text not in found.arguments or call.function in logins:
                 found.arguments.add(text)
                 found.node.add_object(arguments)
             if call.has_result:
@@ -313,7 +315,8 @@ def _about_parameter(
     because += [f"{number} refused for {_WAYS.get(way, way)}" for way, number in of_it.items()]
     if not node.nulls and "null" not in of_it:
         because.append("never null")
-    decided = bool(missing) or given < total
+    names_object = required and point("", param) in about.schemas.refs
+    decided = bool(missing) or given < total or names_object
     sure = Confidence.HIGH if decided and total > 1 else Confidence.MEDIUM if required else Confidence.LOW
     return sure, "; ".join(because)
 

@@ -43,6 +43,41 @@ def member_of(pointer: str) -> str:
     return pointer.rpartition("/")[2]
 
 
+#: Names of identifiers that say nothing about the kind of object.
+_GENERIC = frozenset({"id", "ids", "uuid", "guid", "key", "slug"})
+#: Names of members that hold the object or the rows that an answer is about.
+_HOLDERS = frozenset(
+    {
+        "",
+        "data",
+        "entries",
+        "item",
+        "items",
+        "list",
+        "object",
+        "objects",
+        "records",
+        "result",
+        "results",
+        "rows",
+    }
+)
+
+
+def owned_member(function: str, pointer: str) -> str:
+    """Return the name of the member at a pointer; where it is generic, with the name of what it identifies.
+
+    That is the endpoint at the top of an answer and in its rows, and the name of the member around it elsewhere.
+    """
+    member = member_of(pointer)
+    if member.lower() not in _GENERIC:
+        return member
+    entity = function.partition(".")[0]
+    around = member_of(pointer.rpartition("/")[0])
+    own = around.lower() in _HOLDERS or around.lower().startswith(entity.lower())
+    return f"{entity if own else around.removesuffix('s')}.{member}"
+
+
 @dataclass
 class Kind:
     """A kind of object: the member that holds its identifier, and when each identifier was first in an answer."""
@@ -56,6 +91,11 @@ class Kind:
     because: str = ""
     seen: dict[Json, int] = field(default_factory=dict)
     uses_numbers: bool = False
+
+    @property
+    def owned(self) -> str:
+        """The name of the member as `owned_member` has it."""
+        return f"{self.entity}.{self.member}" if self.member.lower() in _GENERIC else self.member
 
 
 @dataclass(frozen=True)
@@ -83,7 +123,7 @@ class Flow:
         self._answers: dict[str, dict[str, _Place]] = defaultdict(lambda: defaultdict(_Place))
         self._arguments: dict[str, dict[str, _Place]] = defaultdict(lambda: defaultdict(_Place))
         self._successes: dict[str, list[int]] = defaultdict(list)
-        #: By name of the member: when each value was first in an answer.
+        #: By name of the member (`owned_member`): when each value was first in an answer.
         self._first_by_member: dict[str, dict[Json, int]] = defaultdict(dict)
         self._carried: dict[Json, list[tuple[int, str, str]]] = defaultdict(list)
         for index, call in enumerate(calls):
@@ -108,7 +148,7 @@ class Flow:
                     place = self._answers[call.function][pointer]
                     place.values.append((index, value))
                     place.calls.add(index)
-                    self._first_by_member[member_of(pointer)].setdefault(value, index)
+                    self._first_by_member[owned_member(call.function, pointer)].setdefault(value, index)
 
     # --- kinds
 
@@ -138,12 +178,13 @@ class Flow:
         if total < _MIN_MADE or len(place.calls) < total * _NEW_SHARE:
             return None
         member = member_of(pointer)
+        owned = owned_member(function, pointer)
         by_name = is_identifier_name(member)
         new = carried = 0
         example: tuple[Json, str] | None = None
         for index, value in place.values:
             own = any(value == given for _, given in leaves(self.calls[index].arguments))
-            if own or self._first_by_member[member].get(value) != index:
+            if own or self._first_by_member[owned].get(value) != index:
                 continue
             new += 1
             uses = [
@@ -157,7 +198,7 @@ class Flow:
         if new < max(_MIN_MADE, _NEW_SHARE * len(place.values)):
             return None
         entity = function.partition(".")[0]
-        in_rows = sum(value in self._row_values(member) for _, value in place.values)
+        in_rows = sum(value in self._row_values(owned) for _, value in place.values)
         if not carried and not (by_name and (in_rows or verb_of(function) in CREATES)):
             return None
         if not by_name and carried < _MIN_MADE:
@@ -172,26 +213,26 @@ class Flow:
         )  # fmt: skip
         return (carried, by_name, in_rows, -pointer.count("/")), kind
 
-    def _row_values(self, member: str) -> frozenset[Json]:
+    def _row_values(self, owned: str) -> frozenset[Json]:
         if not hasattr(self, "_rows"):
             self._rows: dict[str, frozenset[Json]] = {}
             gathered: dict[str, set[Json]] = defaultdict(set)
-            for places in self._answers.values():
+            for function, places in self._answers.items():
                 for pointer, place in places.items():
                     if "*" in pointer:
-                        gathered[member_of(pointer)].update(value for _, value in place.values)
+                        gathered[owned_member(function, pointer)].update(value for _, value in place.values)
             self._rows = {name: frozenset(values) for name, values in gathered.items()}
-        return self._rows.get(member, frozenset())
+        return self._rows.get(owned, frozenset())
 
     def _kind_of_rows(self, function: str, pointer: str) -> None:
         """Take a kind from the rows of a list where no function makes objects of it."""
         member = member_of(pointer)
         entity = function.partition(".")[0]
         name = kind_of_member(member, entity)
-        names_rows = is_identifier_name(member) and (name.lower() == entity.lower() or member.lower() == "id")
+        names_rows = is_identifier_name(member) and name.lower() == entity.lower()
         if pointer.count("*") != 1 or not names_rows or name in self.kinds:
             return
-        if any(kind.member == member for kind in self.kinds.values()):
+        if any(kind.owned == owned_member(function, pointer) for kind in self.kinds.values()):
             return
         if self.is_distinct(function, pointer):
             values = self._answers[function][pointer].values
@@ -216,11 +257,7 @@ class Flow:
         for kind in self.kinds.values():
             for function, places in self._answers.items():
                 for pointer, place in places.items():
-                    generic = kind.member.lower() in ("id", "uuid", "key")
-                    of_kind = member_of(pointer) == kind.member and (
-                        not generic or function.partition(".")[0] == kind.entity
-                    )
-                    if of_kind:
+                    if owned_member(function, pointer) == kind.owned:
                         for index, value in place.values:
                             kind.seen[value] = min(index, kind.seen.get(value, index))
 
@@ -256,7 +293,7 @@ class Flow:
                 )
             else:
                 enough = share >= _TEXT_SHARE and (named or len(earlier) >= _MIN_MADE)
-            exact = member_of(pointer) in (kind.member, f"{kind.member}s")
+            exact = named and member_of(pointer) in (kind.member, f"{kind.member}s")
             if not enough and not exact:
                 continue
             because = f"{len(earlier)} of {len(different)} values were in earlier answers as {kind.member}"
@@ -269,8 +306,13 @@ class Flow:
 
     def _is_named(self, function: str, pointer: str, kind: Kind) -> bool:
         member = member_of(pointer)
-        if member.lower() in ("id", "ids", "uuid", "key", "slug"):
-            return function.partition(".")[0] == kind.entity
+        if member.lower() in _GENERIC:
+            return owned_member(function, pointer).partition(".")[0].lower() in (
+                kind.entity.lower(),
+                kind.name.lower(),
+            )
+        if member.lower() in (kind.name.lower(), f"{kind.name.lower()}s"):
+            return True
         return is_identifier_name(member) and names_kind(member, kind.name)
 
     # --- what functions do with identifiers

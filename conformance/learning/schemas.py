@@ -313,7 +313,7 @@ class ResultSchemas:
         """Return the schema of a place, of which there were so many independent samples."""
         out: dict[str, Json] = {}
         kinds = ordered_types(node.types)
-        hint = self.hints.get(pointer.rpartition("/")[2], Hint())
+        hint = self.hints.get(pointer.rpartition("/")[2], Hint()) if pointer else Hint()
         need = self.limits.result_optional if hint.may_be_null or hint.is_optional else self.limits.result
         if not kinds:
             return {}

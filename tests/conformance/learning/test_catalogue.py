@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,32 @@ def test_objects_follow_from_the_flow_of_identifiers(methods: dict[str, dict[str
         "box.get": {"kind": "box", "does": "read", "id": "boxId", "at": "/box"},
         "box.find": {"kind": "box", "does": "list", "id": "/boxId"},
     }
+
+
+def renamed(value: Any, names: dict[str, str]) -> Any:
+    """Return a value with other names of members, at any depth."""
+    if isinstance(value, dict):
+        return {names.get(name, name): renamed(item, names) for name, item in value.items()}
+    return [renamed(item, names) for item in value] if isinstance(value, list) else value
+
+
+def test_identifiers_may_be_called_id() -> None:
+    calls = []
+    for each in calls_of_a_shop():
+        names = {"itemId": "id"} if each.entity == "item" else {"itemId": "item", "boxId": "id"}
+        calls.append(
+            replace(each, arguments=renamed(each.arguments, names), result=renamed(each.result, names))
+        )
+    document = learn(calls).document
+    roles = {method["name"]: method["x-object"] for method in document["methods"] if "x-object" in method}
+    assert roles["item.add"] == {"kind": "item", "does": "create", "id": "/id"}
+    assert roles["item.change"] == {"kind": "item", "does": "update", "id": "id"}
+    assert roles["box.add"] == {"kind": "box", "does": "create", "id": "/box/id", "at": "/box"}
+    assert roles["box.find"] == {"kind": "box", "does": "list", "id": "/id"}
+    assert len(roles) == 8
+    catalog = Catalog.parse(document)
+    assert catalog["item.read"].refs == (("/id", "item"),)
+    assert catalog["box.add"].refs == (("/lines/*/item", "item"),)
 
 
 def test_references_are_found_at_any_depth(learnt: dict[str, Any]) -> None:
