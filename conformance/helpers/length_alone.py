@@ -1,4 +1,4 @@
-"""Tell whether a text was refused for its length alone (DAT-1)."""
+"""Decide whether a text was refused for its length alone (DAT-1)."""
 
 from __future__ import annotations
 
