@@ -79,7 +79,7 @@ def test_clean_service_breaks_nothing(seed: int, budget: str, tmp_path: Path) ->
     with serving_here() as (url, catalogue):
         # Each seed has its own payloads; a part of them each is more than all of them once.
         report = judge(
-            profile=profile_of(catalogue, tmp_path), target=url, seed=seed, budget=budget, generated=0.3
+            profile=profile_of(catalogue, tmp_path), target=url, seed=seed, budget=budget, generated=0.1
         )
     assert broken(report) == {}
     assert report["verdict"] == "conformant"

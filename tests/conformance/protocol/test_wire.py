@@ -254,16 +254,16 @@ def test_an_early_answer_is_read(ending: str) -> None:
             time.sleep(0.1)
             reset(taken)
         else:
-            running[-1].done.wait(10)
+            running[-1].done.wait(120)
 
     big = b"POST / HTTP/1.1\r\nContent-Length: 33554432\r\n\r\n" + b"x" * (32 << 20)
     with serving(script) as served:
         begun = time.monotonic()
-        deadline = begun + 8
+        deadline = begun + 90
         connection = Connection(served.address, None, deadline=deadline)
         assert connection.send(big, deadline=deadline) is False
         response = connection.read("POST", deadline=deadline)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 60
     assert response.status == 413
     assert response.raw == sent
     assert not connection.open

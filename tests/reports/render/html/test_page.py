@@ -152,10 +152,10 @@ def test_nothing_is_needed_of_a_report_but_its_format() -> None:
 def test_a_large_run_stays_small() -> None:
     data = html.render(large())
     assert len(data) < 8_000_000
-    page = Page(data)
-    classes = [str(attrs.get("class")) for _, attrs in page.elements]
-    assert sum(name.startswith("finding") for name in classes) == 1000
-    assert "20,000 bytes in all; SHA-256" in page.text
+    # Python's parser takes seconds for a page of this size.
+    text = data.decode()
+    assert len(re.findall(r'class="finding[ "]', text)) == 1000
+    assert "20,000 bytes in all; SHA-256" in text
 
 
 # --- messages
