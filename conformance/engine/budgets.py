@@ -81,7 +81,7 @@ CONCURRENT_LOGOUTS = ByBudget(1, 4, 30)
 UNDELETABLE_ENTITIES = ByBudget(6, 16, 40)
 
 #: Calls of explorations for each kind of object at least.
-CALLS_OF_A_KIND = ByBudget(180, 0, 0)
+CALLS_OF_A_KIND = ByBudget(180, 180, 180)
 
 #: The most times the usual number of calls that an exploration may take; explorations take turns.
 EXPLORATION_LENGTHS = ByBudget(1, 1, 3)

@@ -69,6 +69,7 @@ SUITES = (
     "test_comes_back",
     "test_refused",
     "test_injected",
+    "test_injected_together",
     "test_prototypes",
 )
 

@@ -73,7 +73,7 @@ def test_injections(ctx: TestContext, function: Method) -> None:
             if not budget_slice.more() or not fuzz_target.may_go_on:
                 return
             if ctx.seeks("DAT-8", _injected(insertion)):
-                _judge_injection(
+                judge_injection(
                     ctx,
                     fuzz_target,
                     insertion,
@@ -126,25 +126,39 @@ def _inject(ctx: TestContext, fuzz_target: FuzzTarget, insertion: Insertion) -> 
     return exchange
 
 
-def _judge_injection(
+def trouble_of(exchange: Exchange) -> str:
+    """Return how an injection broke the target, as its answer shows; empty where it did not."""
+    if exchange.status is None or exchange.status >= 500:
+        return exchange.summary()
+    if exchange.response is not None and any(
+        name.lower() == "x-injected" for name, _ in exchange.response.headers
+    ):
+        return "a header of the text's own in the response"
+    return ""
+
+
+def judge_injection(
     ctx: TestContext, fuzz_target: FuzzTarget, insertion: Insertion, nothing: int | None
-) -> None:
+) -> bool:
+    """Send one injection and judge DAT-8 by its answer; return whether it holds.
+
+    `nothing` is the number of rows of a search for a word that matches nothing.
+    """
     exchange = _inject(ctx, fuzz_target, insertion)
     if exchange is None:
-        return
+        return True
     fuzz_target.count("injection", exchange, valid=None)
     item = insertion.item
     assert isinstance(item, Injection)
-    trouble = ""
-    if exchange.status is None or exchange.status >= 500:
-        trouble = exchange.summary()
-    elif exchange.response is not None and any(
-        name.lower() == "x-injected" for name, _ in exchange.response.headers
-    ):
-        trouble = "a header of the text's own in the response"
-    elif fuzz_target.login and exchange.status == 200:
+    trouble = trouble_of(exchange)
+    if not trouble and fuzz_target.login and exchange.status == 200:
         trouble = "it signs in"
-    elif exchange.status == 200 and fuzz_target.function.rows is not None and nothing is not None:
+    elif (
+        not trouble
+        and exchange.status == 200
+        and fuzz_target.function.rows is not None
+        and nothing is not None
+    ):
         rows = [
             row for row in ctx.resources.rows(fuzz_target.function, exchange) if not _holds(row, item.value)
         ]
@@ -155,7 +169,7 @@ def _judge_injection(
                 else "it is no valid value"
             )
             trouble = f"{len(rows)} rows, where {instead}"
-    ctx.judge(
+    return ctx.judge(
         "DAT-8",
         not trouble,
         kind=_injected(insertion),
