@@ -107,7 +107,7 @@ GRID_UNDELETABLE_OBJECTS = ByBudget(40, 120, 120)
 TELLING_BODIES: ByBudget[int | None] = ByBudget(1, 3, 3)
 
 EXPENSIVE_TEXTS = sample(1, 9)
-INJECTIONS_WITHOUT_SEARCH = sample(8, Part(24, 6))
+INJECTIONS_WITHOUT_SEARCH = sample(8, Part(12, 8))
 NUMBERS_OUT_OF_BOUNDS = sample(4, Part(8, 3))
 REFUSED_BESIDE = ByBudget(16, 24, 60)
 STORED_ITEMS = sample(24)
