@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from conformance.rulebook.findings import Key
 from conformance.rulebook.model import Level, Verdict
-from conformance.rulebook.requirements import unmet, unmet_reason
+from conformance.rulebook.requirements import is_judged, unmet, unmet_reason
 from conformance.text import plural
 
 __all__ = [
@@ -247,7 +247,7 @@ def _broken_rules(failed: list[str], warned: list[str], *, strict: bool) -> list
 
 def _passed(rules: Sequence[Mapping[str, Any]], warned: list[str]) -> str:
     """Return the reason of a run that passed: what was judged, and what did not count against it."""
-    judged = sum(rule["judged"] > 0 for rule in rules)
+    judged = sum(map(is_judged, rules))
     reason = f"no must rule failed; {judged} of {plural(len(rules), 'rule')} judged"
     if warned:
         verb = "warns" if len(warned) == 1 else "warn"

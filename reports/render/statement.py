@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conformance.rulebook.model import Verdict
+from conformance.rulebook.requirements import is_judged
 from conformance.text import cut, reveal
 from reports.headline import headline, subline
 from reports.model.load_summary import measured
@@ -68,7 +69,7 @@ def _catalogue(catalogue: Mapping[str, Any] | None) -> str:
 
 def _rules(report: Mapping[str, Any]) -> str:
     count = Counter(rule["verdict"] for rule in report["rules"])
-    judged = sum(rule["judged"] > 0 for rule in report["rules"])
+    judged = sum(map(is_judged, report["rules"]))
     known = sum(finding.get("known", False) for rule in report["rules"] for finding in rule["findings"])
     parts = [f"{judged} of {len(report['rules'])} judged", f"{count[Verdict.PASS]} passed"]
     parts += [

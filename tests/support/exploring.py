@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from conformance.engine.harness import Embedded
 from tests.support.processes import Program, start
 from tests.support.recording import ran
 
@@ -74,6 +75,16 @@ class Explore:
     def raw(self, endpoint: str, body: str, **more: Any) -> Reply:
         content = {"verb": "POST", "endpoint": endpoint, "body": body, "session": None}
         return self.ask("call", {**content, "headers": [["Content-Type", "application/json"]], **more})
+
+
+@contextlib.contextmanager
+def embedded(*faults: str) -> Iterator[str]:
+    """Run the embedded service with these faults, and yield its base URL."""
+    service = Embedded(*(word for name in faults for word in ("--fault", name)))
+    try:
+        yield service.url
+    finally:
+        service.stop()
 
 
 @contextlib.contextmanager

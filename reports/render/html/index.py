@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.rulebook.model import Verdict
+from conformance.rulebook.requirements import is_judged
 from conformance.text import cut
 from reports.headline import headline
 from reports.model.store import Stored
@@ -64,7 +65,7 @@ def _row(run: Stored) -> dict[str, Any]:
         "target": cut(report["target"]["url"], 80),
         "failing": count[Verdict.FAIL],
         "warning": count[Verdict.WARN],
-        "judged": sum(rule["judged"] > 0 for rule in report["rules"]),
+        "judged": sum(map(is_judged, report["rules"])),
         "p95": milliseconds(latency(load["total"], "due", "p95")) if load else "–",
         "rate": rate(goodput(load["total"])) if load else "–",
         "rules": ", ".join(failing[:12]) + more,

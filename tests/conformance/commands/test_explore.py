@@ -14,10 +14,10 @@ import pytest
 
 from conformance.cases.format import Case
 from conformance.commands.explorer_server import Explorer
-from conformance.engine.harness import Embedded, Harness, Request
+from conformance.engine.harness import Harness, Request
 from conformance.rulebook import RULES
 from conformance.rulebook.records import FILE, text
-from tests.support.exploring import PROFILE, ROOT, Explore, Target, exploring, target
+from tests.support.exploring import PROFILE, ROOT, Explore, Target, embedded, exploring, target
 from tests.support.service_client import PASSWORDS
 
 FAULTS = ("envelope.blank-message", "security.no-nosniff-on-404")
@@ -25,11 +25,8 @@ FAULTS = ("envelope.blank-message", "security.no-nosniff-on-404")
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    embedded = Embedded(*(word for name in FAULTS for word in ("--fault", name)))
-    try:
-        yield embedded.url
-    finally:
-        embedded.stop()
+    with embedded(*FAULTS) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

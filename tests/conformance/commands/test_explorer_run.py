@@ -12,22 +12,18 @@ import pytest
 
 from conformance.cases.format import Case, load
 from conformance.commands.explorer_run import StoredFindings, filled, options_of
-from conformance.engine.harness import Embedded
 from conformance.errors import UsageError
 from conformance.protocol import profile_reader
 from reports.model.store import Stored, read_run
-from tests.support.exploring import PROFILE, ROOT, RUN_FAULTS, Explore, exploring, recorded
+from tests.support.exploring import PROFILE, ROOT, RUN_FAULTS, Explore, embedded, exploring, recorded
 from tests.support.recording import ran, ran_here
 from tests.support.service_client import PASSWORDS
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    embedded = Embedded(*(word for name in RUN_FAULTS for word in ("--fault", name)))
-    try:
-        yield embedded.url
-    finally:
-        embedded.stop()
+    with embedded(*RUN_FAULTS) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

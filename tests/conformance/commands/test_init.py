@@ -12,21 +12,18 @@ import pytest
 
 import conform
 from conformance.catalog.model import Catalog
-from conformance.engine.harness import Embedded
 from conformance.protocol import profile_reader
 from conformance.protocol.profile import Login
 from fixtures.service.service import Service
+from tests.support.exploring import embedded
 from tests.support.judging import serving_here
 from tests.support.service_client import PASSWORDS
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    embedded = Embedded()
-    try:
-        yield embedded.url
-    finally:
-        embedded.stop()
+    with embedded() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
