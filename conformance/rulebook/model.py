@@ -287,6 +287,14 @@ def shown(value: object, exchange: Exchange, limit: int = 160) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _quoted(text: str) -> str:
+    """Return a text as JSON in which only printable characters stand as they are: none may turn the line around."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    if quoted.isprintable():
+        return quoted
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in quoted)
+
+
 def _shown(value: object, exchange: Exchange, levels: int) -> str:
     if isinstance(value, str):
         masked = exchange.secret_registry.mask(value) if exchange.secret_registry else value
@@ -294,7 +302,7 @@ def _shown(value: object, exchange: Exchange, levels: int) -> str:
         if own and len(own) >= 6:
             masked = masked.replace(own, MASK)
         text = masked if len(masked) <= 120 else masked[:119] + "…"
-        return repr(text) if levels == MAX_SHOWN_LEVELS else json.dumps(text, ensure_ascii=False)
+        return repr(text) if levels == MAX_SHOWN_LEVELS else _quoted(text)
     if isinstance(value, dict):
         if not levels:
             return "{…}" if value else "{}"

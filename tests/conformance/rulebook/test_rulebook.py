@@ -326,6 +326,7 @@ def test_shown_is_short() -> None:
     assert shown("x" * 10_000, exchange) == repr("x" * 119 + "…")
     assert len(shown(["x" * 1000] * 1000, exchange)) <= 160
     assert shown({"a": None, "b": [True, 1.5]}, exchange) == '{"a": null, "b": [true, 1.5]}'
+    assert shown(["é\u202e\ud800"], exchange) == '["é\\u202e\\ud800"]'
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
