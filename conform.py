@@ -112,6 +112,24 @@ def _parser() -> argparse.ArgumentParser:
     _selection_options(judge)
     judge.set_defaults(run=_judge)
 
+    watch = verbs.add_parser(
+        "watch",
+        parents=[common],
+        allow_abbrev=False,
+        help="a reverse proxy in front of a target that judges the traffic of any client",
+        epilog="Point clients at the address that it prints. Ctrl-C ends it and makes the report.",
+    )
+    watch.add_argument(
+        "--listen", default="127.0.0.1:0", metavar="HOST:PORT", help="default: a free port of 127.0.0.1"
+    )
+    watch.add_argument(
+        "--allow-remote", action="store_true", help="listen where other machines can connect, too"
+    )
+    watch.add_argument("--har", type=named_path, metavar="FILE", help="write what passes as HAR 1.2")
+    watch.add_argument("--raw", action="store_true", help="do not mask secrets in the HAR")
+    _selection_options(watch)
+    watch.set_defaults(run=_watch)
+
     call = verbs.add_parser(
         "call", parents=[common], allow_abbrev=False, help="make one call and show the exchange"
     )
@@ -418,6 +436,12 @@ def _judge(options: argparse.Namespace) -> int:
     from conformance.commands.judge import judge_files
 
     return judge_files(options, options.files)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from conformance.commands.watch import watch
+
+    return watch(options)
 
 
 def _load(options: argparse.Namespace) -> int:

@@ -25,7 +25,20 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")}
 DOCS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-VERBS = ("check", "call", "load", "verify", "serve", "report", "compare", "explore", "replay", "init")
+VERBS = (
+    "check",
+    "call",
+    "load",
+    "verify",
+    "serve",
+    "report",
+    "compare",
+    "explore",
+    "replay",
+    "init",
+    "judge",
+    "watch",
+)
 PROFILES = re.findall(r"^```toml\n(.*?)^```", README, re.S | re.M)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "MAX_RESPONSE_BYTES",
     "Address",
     "Connection",
+    "ResponseReader",
     "WireError",
     "decode_content",
     "first_response",
@@ -108,7 +109,7 @@ def unfolded(head: bytes) -> bytes:
     return first + end + _OBS_FOLD.sub(b" ", rest)
 
 
-class _ResponseReader:
+class ResponseReader:
     """Parses one response incrementally; interim (1xx) responses are skipped."""
 
     def __init__(self, verb: str) -> None:
@@ -191,15 +192,18 @@ class _ResponseReader:
     # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
+        """Note whether another message begins after the response."""
         self.beyond = self.complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
         # Fields after the body are trailers, not headers.
         if not self.heads:
             self.head += len(name) + len(value)
             self.headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
+        """Take the status and the version."""
         if self.beyond:
             return
         self.heads = True
@@ -209,10 +213,12 @@ class _ResponseReader:
         self.keep = self._parser.should_keep_alive()
 
     def on_body(self, data: bytes) -> None:
+        """Take a part of the body."""
         if not self.beyond:
             self.body.append(data)
 
     def on_message_complete(self) -> None:
+        """Note that the response is complete, unless it is an interim one."""
         if self.beyond:
             return
         if 100 <= self.status < 200 and self.status != 101:
@@ -264,7 +270,7 @@ def first_response(raw: bytes, verb: str) -> Response:
         WireError: there is no complete response.
 
     """
-    reader = _ResponseReader(verb)
+    reader = ResponseReader(verb)
     try:
         return reader.response(raw) if raw and reader.feed(raw) else reader.at_end(raw)
     finally:
@@ -373,7 +379,7 @@ class Connection:
             WireError: "closed", "timeout", "garbled" or "oversize".
 
         """
-        reader = _ResponseReader(verb)
+        reader = ResponseReader(verb)
         raw: list[bytes] = []
         try:
             while True:

@@ -16,8 +16,8 @@ import pytest
 from conformance.protocol.wire import (
     Address,
     Connection,
+    ResponseReader,
     WireError,
-    _ResponseReader,
     first_response,
 )
 from tests.support.scripted_server import (
@@ -93,7 +93,7 @@ def test_a_folded_header_is_one_however_it_comes(body: bytes) -> None:
     """RFC 9112, section 5.2: a fold is read as blanks. What looks like one in the body stays."""
     sent = FOLDED % len(body) + body
     for size in range(1, len(sent) + 1):
-        reading = _ResponseReader("POST")
+        reading = ResponseReader("POST")
         whole = [reading.feed(sent[start : start + size]) for start in range(0, len(sent), size)]
         response = reading.response(sent)
         assert whole[-1]
