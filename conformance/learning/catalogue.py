@@ -43,6 +43,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 #: Answers to a call of a function that does not exist.
 _UNKNOWN_FUNCTION = frozenset({404, 405, 501})
 _MAX_LISTED = 8
+_OF_ONE_OBJECT = frozenset({"read", "update", "delete"})
 #: Different texts of a place, for them to be words of an enumeration.
 _MAX_WORDS = 60
 
@@ -103,6 +104,7 @@ def learn(
             limits,
             with_values=name not in logins,
             vocabulary=vocabularies[name.partition(".")[0]],
+            subject=roles[name].id if name in roles and roles[name].does in _OF_ONE_OBJECT else None,
             signs_in=name in logins,
         )
     hints = _hints(seen)

@@ -97,6 +97,8 @@ class ParameterSchemas:
     with_values: bool = True
     #: By name of a member: its texts in all functions of the endpoint.
     vocabulary: Mapping[str, Words] = field(default_factory=dict)
+    #: The parameter that identifies the object which the function reads, updates or deletes.
+    subject: str | None = None
     #: Whether all that is always given is required: nobody signs in without a name.
     signs_in: bool = False
 
@@ -254,13 +256,13 @@ class ParameterSchemas:
             return False
         if self.refusals.get((point(pointer, name), "missing")):
             return objects.count >= self.limits.beside_refusal
-        if self.signs_in:
-            return objects.count >= self.limits.type
-        if point(pointer, name) in self.refs:
-            return objects.count >= self.limits.format
         if pointer:
             # A client that gives an object usually gives the whole of it.
             return False
+        if self.signs_in:
+            return objects.count >= self.limits.type
+        if name == self.subject:
+            return objects.count >= self.limits.format
         if objects.different < self.limits.required:
             return False
         shares = [

@@ -231,6 +231,26 @@ def test_functions_that_never_succeeded_are_left_out() -> None:
     assert learned.notes == ["never answered with a success, so left out: note.burn"]
 
 
+def test_what_clients_always_give_may_be_optional() -> None:
+    calls = calls_of_a_shop()
+    lists = [
+        replace(
+            each, function="box.seek", arguments={"itemId": each.arguments["itemId"]}, result={"boxes": []}
+        )
+        for each in calls
+        if each.function == "item.read" and each.succeeded
+    ]
+    method = next(
+        each for each in learn([*calls, *lists[:7]]).document["methods"] if each["name"] == "box.seek"
+    )
+    assert param(method, "itemId")["schema"]["x-ref"] == "item"
+    assert not param(method, "itemId")["required"]
+    add = next(each for each in learn(calls).document["methods"] if each["name"] == "box.add")
+    line = param(add, "lines")["schema"]["items"]
+    assert "required" not in line
+    assert line["x-suggested"]["required"] == ["itemId", "count"]
+
+
 def test_more_samples_may_be_asked_for() -> None:
     calls = [call({"a": f"x{number}"}) for number in range(12)]
     assert learn(calls).document["methods"][0]["params"][0]["required"]
