@@ -111,7 +111,9 @@ class ParameterSchemas:
         values = sum(node.types.values())
         if not kinds:
             return {SUGGESTED: {"type": "null"}} if node.nulls else {}
-        typed = values >= self.limits.type
+        typed = values >= self.limits.type and (
+            not self.signs_in or self._other_scalars_refused(node, pointer)
+        )
         names = [self._number_type(node, pointer) if kind == "number" else kind for kind in kinds]
         excluded = not node.nulls and self.excludes_null(node, pointer)
         declared = [*names, *([] if excluded else ["null"])]
@@ -134,6 +136,15 @@ class ParameterSchemas:
             out.pop("enum", None)
             hint = {key: value for key, value in hint.items() if key == "type"}
         return {**out, SUGGESTED: hint} if hint else out
+
+    def _other_scalars_refused(self, node: Node, pointer: str) -> bool:
+        """Return whether a text and a number were refused for their type, where none was accepted.
+
+        Credentials of another type may be compared as texts, and be as wrong as any other.
+        """
+        return all(
+            self.refusals.get((pointer, kind)) for kind in ("string", "number") if kind not in node.types
+        )
 
     def excludes_null(self, node: Node, pointer: str) -> bool:
         """Return whether null is known to be refused at a place."""

@@ -282,6 +282,17 @@ def test_no_value_of_a_secret_is_written() -> None:
     assert "tok-1" not in text
 
 
+def test_credentials_may_be_of_another_type() -> None:
+    given = {"key": "k", "time": "2026-11-01"}
+    accepted = [Call("gate.enter", given, 200, True, {"sessionId": "***"}, True)] * 6
+    wrong = {"key": 5, "time": "2026-11-01"}
+    calls = [*accepted, Call("gate.enter", wrong, 400, False)]
+    params = learn(calls).document["methods"][0]["params"]
+    schemas = {each["name"]: each["schema"] for each in params}
+    assert "string" in schemas["key"]["type"]
+    assert schemas["time"] == {"x-suggested": {"type": "string"}}
+
+
 def test_the_same_calls_make_the_same_catalogue() -> None:
     assert json.dumps(learn(calls_of_a_shop()).document) == json.dumps(learn(calls_of_a_shop()).document)
 
