@@ -9,12 +9,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from conformance.catalog import documentation_page as docpage
 from conformance.catalog import yaml_patch as yamltext
@@ -29,14 +26,12 @@ from conformance.errors import UsageError
 from conformance.generation.catalog_review import mistakes, remarks_on
 from conformance.protocol import profile_reader
 from conformance.protocol.profile import Profile
-from conformance.protocol.reach import basic_authorization, proxy_hint
+from conformance.protocol.reach import shown_source
 
 __all__ = ["export_markdown", "export_openapi", "import_pages", "save_catalogue", "validate"]
 
 #: Maximum size of a documentation page.
 _MAX_PAGE_BYTES = 64 * 1024 * 1024
-#: Timeout of the download of a page.
-_DOWNLOAD_SECONDS = 30.0
 
 
 def export_openapi(
@@ -166,7 +161,7 @@ def import_pages(
     except _UnreachableError as error:
         print(f"conform catalog: {error}", file=sys.stderr)
         return 3
-    names = [_shown_source(source) for source in sources]
+    names = [shown_source(source) for source in sources]
     stream = sys.stderr if str(out) == "-" else sys.stdout
     if not update and not check:
         former = None
@@ -210,7 +205,7 @@ def _pages(sources: Sequence[str]) -> tuple[str, dict[str, PageFunction], list[s
         name, found, about = docpage.read(_fetched(source))
         if not found:
             raise UsageError(
-                f"{_shown_source(source)}: has no functions of the markup that is read here: "
+                f"{shown_source(source)}: has no functions of the markup that is read here: "
                 'li.collection[data-url="/api/auth"] > li.procedure[data-method="login"]'
             )
         title = title or name
@@ -221,34 +216,18 @@ def _pages(sources: Sequence[str]) -> tuple[str, dict[str, PageFunction], list[s
     return title, functions, notes + docpage.notes_on(functions)
 
 
-def _shown_source(source: str) -> str:
-    """Return the address of a page without user name, password and query."""
-    return re.sub(r"(//)[^/@]*@", r"\1", source.partition("?")[0]) if "://" in source else source
-
-
 def _fetched(source: str) -> str:
     if re.match(r"https?://", source, re.IGNORECASE):
+        # Importing httpx takes long, and only an address needs it.
+        from conformance.protocol.fetch import FetchError, fetch
+
         try:
-            headers = {"User-Agent": "coursio-conform", "Accept": "text/html"}
-            if (basic := basic_authorization(source)) is not None:
-                headers["Authorization"] = basic
-            bare = re.sub(r"(//)[^/?#]*@", r"\1", source)
-            request = urllib.request.Request(bare, headers=headers)  # noqa: S310  (as matched above)
-            # Like every other command, ignore the proxies of the environment.
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(request, timeout=_DOWNLOAD_SECONDS) as answer:
-                content = answer.read(_MAX_PAGE_BYTES + 1)
-                kind = answer.headers.get("Content-Type", "")
-        except urllib.error.HTTPError as error:
-            raise _UnreachableError(f"{_shown_source(source)}: was answered {error.code}") from None
-        except (OSError, ValueError) as error:
-            why = getattr(error, "reason", None) or error
-            parts = urlsplit(re.sub(r"(//)[^/?#]*@", r"\1", source))
-            hint = proxy_hint(parts.scheme.lower(), parts.hostname or "")
-            raise _UnreachableError(f"{_shown_source(source)}: cannot be fetched: {why}{hint}") from None
+            content, kind = fetch(source, accept="text/html", max_bytes=_MAX_PAGE_BYTES)
+        except FetchError as error:
+            raise _UnreachableError(f"{shown_source(source)}: {error}") from None
     elif "://" in source:
         raise UsageError(
-            f"{_shown_source(source)}: give a file, or an address that begins with http:// or https://"
+            f"{shown_source(source)}: give a file, or an address that begins with http:// or https://"
         )
     else:
         kind = ""
@@ -258,7 +237,7 @@ def _fetched(source: str) -> str:
         except OSError as error:
             raise UsageError(f"{source}: cannot be read: {error.strerror}") from None
     if len(content) > _MAX_PAGE_BYTES:
-        raise UsageError(f"{_shown_source(source)}: is larger than {_MAX_PAGE_BYTES // 1024 // 1024} MB")
+        raise UsageError(f"{shown_source(source)}: is larger than {_MAX_PAGE_BYTES // 1024 // 1024} MB")
     return docpage.text_of(content, kind)
 
 
