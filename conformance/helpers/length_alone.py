@@ -18,10 +18,13 @@ def length_alone(fuzz_target: FuzzTarget, data: Any, keyword: str) -> bool:
     """
     if keyword not in ("maxLength", "minLength", "pattern") or not payloads.unusual_features(data):
         return False
-    plain, short = _respelled(data, lambda text: "x" * len(text)), _respelled(data, lambda text: text[:1])
+    plain = _respelled(data, lambda text: "x" * len(text))
+    # One character may be fewer than the schema allows.
+    shorter = (_respelled(data, lambda text, length=length: text[:length]) for length in (1, 3, 8))
+    short = next((other for other in shorter if other != data and fuzz_target.allows(other)), None)
     answers = []
     for other in (plain, short):
-        if other == data or not fuzz_target.allows(other):
+        if other is None or other == data or not fuzz_target.allows(other):
             return False
         exchange = fuzz_target.send(other)
         fuzz_target.clear(exchange, other)

@@ -63,19 +63,32 @@ def _readers(ctx: TestContext, endpoint: str) -> list[str]:
     return [name for name in readers if not any(each.startswith(name[:-1]) for each in writers)]
 
 
+def _plural(entity: str) -> str:
+    """Return an endpoint's name with an s more, or less where it ends in one: a lenient router may take it for it."""
+    return entity[:-1] if entity.endswith("s") and len(entity) > 1 else f"{entity}s"
+
+
 @judges("COD-4")
 def test_unknown_endpoint(ctx: TestContext) -> None:
     """«404 Function doesn't exist»: an unknown endpoint has no functions."""
     words = [ctx.unknown_name(), ctx.unknown_name(), f"{ctx.unknown_name()}/{ctx.unknown_name()}"]
     # A guard may protect all paths that begin with an endpoint's name, so its own user sends variants of it.
     near: dict[str, str] = {}
-    for entity in sorted({method.entity for method in ctx.catalog.methods.values()}):
+    entities = sorted({method.entity for method in ctx.catalog.methods.values()})
+    for entity in entities:
         made = [f"{entity}{ctx.unknown_name().capitalize()}", f"{entity}/{ctx.unknown_name()}"]
         words += made
         near |= dict.fromkeys(made, entity)
     names = sorted({m.name.partition(".")[2] for m in ctx.catalog.methods.values()}) or ["find"]
-    for word in ctx.some(words, budgets.UNKNOWN_ENDPOINTS):
-        name = ctx.rng.choice(names)
+    plurals = {_plural(entity): entity for entity in entities if _plural(entity) not in entities}
+    near |= plurals
+    for word in [
+        *ctx.some(words, budgets.UNKNOWN_ENDPOINTS),
+        *ctx.some(list(plurals), budgets.PLURAL_ENDPOINTS),
+    ]:
+        # A target that takes the word for an endpoint must know the function, or it answers 404 all the same.
+        known = _readers(ctx, near[word]) if word in plurals else []
+        name = ctx.rng.choice(known or names)
         user = ctx.somebody()
         accepted = {404} if user else {401, 404}
         try:

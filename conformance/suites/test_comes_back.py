@@ -12,6 +12,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import NotJudgedError
+from conformance.generation.choices import OptionalMembers
 from conformance.generation.data_walker import located_values
 from conformance.generation.grid import (
     EMPTY_FAMILY,
@@ -48,6 +49,9 @@ _MOST_WAITING = 12
 
 #: Objects that arrays of identifiers name.
 _REFERRED_OBJECTS = 4
+
+#: The members of the data that are tried as examples, until one succeeds. Their values differ from call to call.
+_EXAMPLES: tuple[OptionalMembers, ...] = ("all", "none", "some")
 
 #: Families that are sent to functions that store nothing: only an error can be seen there.
 _OF_ANY_FUNCTION = frozenset(
@@ -126,17 +130,48 @@ def _example(fuzz_target: FuzzTarget) -> dict[str, Any]:
         NotJudgedError: there is none.
 
     """
-    for optional in ("all", "none"):
+    refused: dict[str, Any] | None = None
+    for optional in _EXAMPLES:
         data = fuzz_target.fit(
             fuzz_target.ctx.valid(fuzz_target.function, fuzz_target.user, optional=optional)
         )
         exchange = fuzz_target.send(data)
         fuzz_target.clear(exchange, data)
         if exchange.status == 200:
-            return dict(data)
+            return dict(data) if refused is None else _completed(fuzz_target, dict(data), refused)
+        if exchange.status == 400 and refused is None and 400 not in fuzz_target.accepts_by_rule(data):
+            refused = dict(data)
     raise NotJudgedError(
         f"valid data does not succeed: {fuzz_target.function.name} gave {exchange.summary()}"
     )
+
+
+def _completed(fuzz_target: FuzzTarget, example: dict[str, Any], refused: dict[str, Any]) -> dict[str, Any]:
+    """Return an example with the arguments of a refused call that are accepted, and judge those that are not."""
+    ctx, function = fuzz_target.ctx, fuzz_target.function
+    for name, value in refused.items():
+        param = function.param(name)
+        if param is None or param.ref or name == fuzz_target.own or fuzz_target.hands_off(name):
+            continue
+        if name in example and equal(example[name], value):
+            continue
+        data = {**example, name: value}
+        kind = f"valid data is refused: {name} (properties)"
+        if not fuzz_target.allows(data) or not ctx.seeks("DAT-1", kind):
+            continue
+        exchange = fuzz_target.send(data)
+        fuzz_target.count("telling values", exchange, valid=True)
+        fuzz_target.clear(exchange, data)
+        ctx.status(
+            "DAT-1",
+            exchange,
+            fuzz_target.accepts_by_rule(data),
+            kind=kind,
+            because=f"the schema allows {brief(value)}; without it the call succeeds",
+        )
+        if exchange.status == 200:
+            example = data
+    return example
 
 
 def _rule(function: Method, value: Any) -> str:
@@ -181,6 +216,7 @@ class _Grid:
         self.example = example
         #: The places and values that the target refuses: they are not sent with others again.
         self._refused: set[tuple[str, str]] = set()
+        self._places_refused: set[str] = set()
         self._calls_apart = 0
         #: The members that each function has shown so far.
         self._names: dict[str, set[str]] = {}
@@ -206,12 +242,21 @@ class _Grid:
         if len(carried) == 1:
             self._judge_refusal(carried[0], data, exchange)
             return
-        half = len(carried) // 2
-        for part in (carried[:half], carried[half:]):
-            if self._calls_apart >= self.ctx.amount(budgets.GRID_CALLS_APART):
-                return
-            self._calls_apart += 1
-            self.send(part)
+        for part in self._parts(carried):
+            most = self.ctx.amount(budgets.GRID_CALLS_APART)
+            # Texts that a target may refuse must not use up the calls for values that it must take.
+            sent = [cell for cell in part if cell.edge or self._calls_apart < most]
+            if sent and self._calls_apart < 2 * most:
+                self._calls_apart += 1
+                self.send(sent)
+
+    def _parts(self, cells: GridRound) -> tuple[GridRound, GridRound]:
+        """Divide the cells of a refused call: at places that refused a value before, and others; else in halves."""
+        places = self._places_refused
+        doubtful = [cell for cell in cells if cell.pointer in places]
+        others = [cell for cell in cells if cell.pointer not in places]
+        half = len(cells) // 2
+        return (others, doubtful) if doubtful and others else (cells[:half], cells[half:])
 
     def _keep(self, data: dict[str, Any], carried: GridRound, exchange: Exchange) -> None:
         """Compare what an accepted call stored, and keep it until the lists are compared."""
@@ -265,11 +310,14 @@ class _Grid:
 
     def _judge_refusal(self, cell: Cell, data: dict[str, Any], exchange: Exchange) -> None:
         """Check the answer to a call that carries one value: unusual values may be refused, with 400."""
-        self._refused.add((cell.pointer, cell.family))
+        self._places_refused.add(cell.pointer)
         self._count(cell, "refused")
         accepted = self.fuzz_target.accepts_by_rule(data)
         if exchange.status == 400 and cell.edge and length_alone(self.fuzz_target, data, cell.family):
             accepted = accepted - {400}
+        if not cell.edge or exchange.status not in accepted:
+            # One edge of unusual characters may be refused, and another of its keyword not.
+            self._refused.add((cell.pointer, cell.family))
         if exchange.status == 400 and (cell.edge or cell.family in ORDINARY_NUMBERS):
             because = "the schema allows this value"
             self.ctx.status("DAT-1", exchange, accepted, kind=_refusal(cell), because=because)

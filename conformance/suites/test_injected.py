@@ -33,6 +33,9 @@ from conformance.suites.test_refused import fresh
 #: Families of injections by which a search finds more than it should.
 _WIDENING = ("SQL", "glob", "regular expression", "NoSQL", "ORM")
 
+#: Signs of many languages in one text, so that one search shows at each place whether any of them fails.
+_SIGNS = Injection("signs of many languages", "a'\"\\%_*($[{`;|&<?^")
+
 
 # -- injections ----------------------------------------------------------------------------------------------
 
@@ -56,7 +59,7 @@ def test_injections(ctx: TestContext, function: Method) -> None:
             shown = _inject(ctx, fuzz_target, insertion)
             if shown is not None and shown.status == 200:
                 baseline[insertion.pointer] = len(ctx.resources.rows(function, shown))
-        items = (*payloads.INJECTIONS, *payloads.OPERATORS)
+        items = (_SIGNS, *payloads.INJECTIONS, *payloads.OPERATORS)
         insertions = [
             insertion
             for insertion in payloads.insertions(function, items, forbidden=True)
@@ -90,8 +93,8 @@ def _sort_of(item: Injection) -> str:
 def _in_order(insertions: list[Insertion], baseline: Collection[str]) -> tuple[list[Insertion], int]:
     """Return the insertion points in order, and how many of them every budget should reach.
 
-    One of each category comes first at each place. Those that the schema allows, operators in place of texts, and
-    those that may find too much come before the others.
+    At each place the signs of many languages come first, and then one of each category. Those that the schema allows,
+    operators in place of texts, and those that may find too much come before the others.
     """
     seen: Counter[tuple[str, str]] = Counter()
     ranked: list[tuple[tuple[bool, int, bool], Insertion]] = []
@@ -100,10 +103,13 @@ def _in_order(insertions: list[Insertion], baseline: Collection[str]) -> tuple[l
         passes = insertion.allowed or insertion.pointer in baseline
         widens = insertion.item.name.startswith(_WIDENING)
         group = (insertion.pointer, _sort_of(insertion.item))
-        ranked.append(((not passes, seen[group], not widens), insertion))
+        rank = -1 if insertion.item is _SIGNS else seen[group]
+        ranked.append(((not passes, rank, not widens), insertion))
         seen[group] += 1
     ranked.sort(key=lambda pair: pair[0])
-    return [insertion for _, insertion in ranked], sum(rank == (False, 0, False) for rank, _ in ranked)
+    return [insertion for _, insertion in ranked], sum(
+        rank == (False, 0, False) or rank[:2] == (False, -1) for rank, _ in ranked
+    )
 
 
 def _openness(function: Method) -> float:

@@ -9,7 +9,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.helpers.builtin_names import rotated
-from conformance.helpers.comparison import Lister
+from conformance.helpers.comparison import Lister, canonical, read
 from conformance.helpers.list_views import fill, key, keys, views
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange
@@ -182,7 +182,7 @@ def _starts(ctx: TestContext, lister: Lister, whole: list[Any], where: str) -> N
         )
 
 
-@judges("PAG-2", "PAG-3", calls=20)
+@judges("PAG-2", "PAG-3", "STA-4", calls=20)
 @paged
 def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> None:
     """Create more rows than common limits: without paging, as many must come back as page by page."""
@@ -210,6 +210,7 @@ def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> N
         exchange=unpaged,
         function=function.name,
     )
+    _none_lost(ctx, lister, whole)
     _long_pages(ctx, lister)
     _no_limit_in_other_words(ctx, lister)
     for resource in reversed(list(ctx.resources.owned())):
@@ -222,6 +223,45 @@ def test_no_limit_that_nobody_asked_for(ctx: TestContext, function: Method) -> N
         ):
             ctx.resources.remove(resource)
 
+
+def _none_lost(ctx: TestContext, lister: Lister, whole: list[Any]) -> None:
+    """Read a long list again: the objects that the run created, and that it showed before, must not be gone."""
+    role = lister.function.object
+    if role is None or not ctx.seeks("STA-4", _LOSES):
+        return
+    made = {
+        repr(row): resource
+        for resource in ctx.resources.owned()
+        if resource.kind == role.kind and (row := canonical(resource.id)) in whole
+    }
+    before, lost = set(map(repr, whole)), set[str]()
+    for _ in range(_LISTS_THAT_LOSE):
+        now = set(map(repr, keys(lister)))
+        lost |= before - now
+        # Others may delete what the run did not make. A list that loses rows each time soon loses some of the run's.
+        if not before - now or lost & set(made):
+            break
+        before = now
+    exchange = lister.last
+    gone = next((made[row] for row in sorted(lost & set(made))), None)
+    # An object that can still be read was left out by the list, which other rules judge.
+    deleted = gone is not None and (ctx.catalog.read(role.kind) is None or read(ctx, gone).status != 200)
+    ctx.judge(
+        "STA-4",
+        not deleted,
+        kind=_LOSES,
+        expected="all objects that were listed before are still there",
+        actual=f"{len(lost)} of {len(whole)} objects that were listed before are gone",
+        exchange=exchange,
+        function=lister.function.name,
+    )
+
+
+#: Calls of a list that are made at most while each shows fewer rows than the one before.
+_LISTS_THAT_LOSE = 25
+
+#: The finding that reading a long list deletes objects.
+_LOSES = "reading a list of many rows deletes some of them"
 
 #: Values of pageLength that show every row of a list, beside the number of its rows.
 LONG_PAGES = (1_000, 100_000)

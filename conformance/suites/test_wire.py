@@ -14,9 +14,11 @@ from conformance.engine.markers import each_function, each_kind, judges
 from conformance.engine.not_judged import NotJudgedError
 from conformance.engine.runner import Run
 from conformance.helpers.builtin_names import in_turn, rotated
-from conformance.helpers.comparison import equal, pairs, read, same_answer
+from conformance.helpers.comparison import canonical, equal, listers, pairs, read, same_answer
+from conformance.helpers.list_views import key
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange, field_bytes
+from conformance.protocol.session import SetUpFailedError
 from conformance.schema.pointer import resolve
 
 #: Text with characters that JSON libraries escape: a slash, letters outside ASCII, and one outside the first plane.
@@ -327,3 +329,75 @@ def test_large_answers(ctx: TestContext, kind: str) -> None:
             accepted += 1
             what = f"{name} does not come back as it went in"
             _judge_stored(ctx, "DAT-5", kind, exchange, user, {name: text}, what)
+
+
+#: Bytes that an answer of a long list has at least, and the objects that may be created for it.
+LONG_LIST_BYTES = 66_000
+MAX_LONG_LIST_OBJECTS = 60
+
+#: Lengths of texts for a long list: the longest that a kind takes is used.
+LONG_LIST_TEXTS = (8_000, 4_000, 3_000, 2_000, 1_200)
+
+
+def _longest(ctx: TestContext) -> list[tuple[int, str, str]]:
+    """Return (length, kind, argument) of the longest texts that kinds with a list take, the longest first."""
+    found = []
+    for kind in ctx.catalog.kinds:
+        create = ctx.catalog.create(kind)
+        if create is None or ctx.catalog.delete(kind) is None or not ctx.catalog.lists(kind):
+            continue
+        try:
+            user = ctx.who(create)
+            assert user is not None
+            data = ctx.valid(create, user)
+        except (NotJudgedError, SetUpFailedError):
+            continue
+        for length in (LONG_LIST_BYTES, *LONG_LIST_TEXTS):
+            texts = _texts(create, data, "x" * length)
+            if texts:
+                found.append((length, kind, next(iter(texts))))
+                break
+    return sorted(found, key=lambda each: -each[0])
+
+
+@judges("HTTP-4", "STA-1", calls=80)
+def test_list_of_more_than_64_kilobytes(ctx: TestContext) -> None:
+    """Create objects with long texts until their list has more than 64 kB: it must come back whole."""
+    ctx.need_writing()
+    known = _longest(ctx)
+    if not known:
+        ctx.give_up("no kind of object that can be listed and deleted takes long texts")
+    if known[0][0] >= LONG_LIST_BYTES and ctx.quick:
+        ctx.give_up("a single text of that size is sent instead, by the test of large answers")
+    length, kind, name = next((each for each in known if each[0] < LONG_LIST_BYTES), known[0])
+    create = ctx.catalog.create(kind)
+    assert create is not None
+    user = ctx.who(create)
+    assert user is not None
+    text = ("abc, " * length)[: length - 1] + "é"
+    first = ctx.resources.new(kind, user, **{name: text})
+    lister = next(listers(ctx, kind, user, first), None)
+    if lister is None:
+        ctx.give_up(f"no list shows every {kind}")
+    shared = {
+        param.name: first.sent[param.name]
+        for param in create.params
+        if param.required and param.ref and param.name in first.sent
+    }
+    made = [first]
+    for _ in range(min(LONG_LIST_BYTES // length + 1, MAX_LONG_LIST_OBJECTS)):
+        made.append(ctx.resources.new(kind, user, **shared, **{name: text}))
+    exchange = lister.exchange()
+    listed = [key(lister, row) for row in ctx.resources.rows(lister.function, exchange)]
+    missing = [resource for resource in made if canonical(resource.id) not in listed]
+    ctx.judge(
+        "STA-1",
+        exchange.status == 200 and not missing,
+        kind="a list of more than 64 kB does not show every object that was created",
+        expected=f"{lister.function.name} shows the {len(made)} objects that were created",
+        actual=exchange.summary() if exchange.status != 200 else f"{len(missing)} of them are not there",
+        exchange=exchange,
+        function=lister.function.name,
+    )
+    for resource in reversed(made):
+        ctx.resources.remove(resource)
