@@ -184,42 +184,52 @@ def list_under_foreign_parent(view: View) -> Iterator[Spot]:
 # --- roles
 
 
+def _for_roles(view: View) -> list[Function]:
+    """Return the functions for a role of which a user without it could have an object to name.
+
+    Where nobody else can create what a call has to name, the owner of it is asked for, too, and refuses them alike.
+    """
+    made = {f.kind for f in view.that("create") if f.auth in ("none", "session")}
+    return [
+        f
+        for f in view.protected
+        if f.auth != "session" and all(f.params[name].get("x-ref") in made | {None} for name in f.required)
+    ]
+
+
 @template("role.unchecked", "ACC-1", areas=AREAS)
 def role_unchecked(view: View) -> Iterator[Spot]:
-    for f in view.protected:
-        if f.auth != "session":
-            yield (
-                f.name,
-                f"role, {f.does or 'other'}",
-                lambda host, f=f: _no_role(host, lambda call: call.name == f.name),
-            )
+    for f in _for_roles(view):
+        yield (
+            f.name,
+            f"role, {f.does or 'other'}",
+            lambda host, f=f: _no_role(host, lambda call: call.name == f.name),
+        )
 
 
 @template("role.from-a-header", "ACC-1", "AUT-4", areas=AREAS)
 def role_from_header(view: View) -> Iterator[Spot]:
     for header in (b"x-role", b"x-forwarded-user", b"x-original-url", b"x-forwarded-for"):
-        for f in view.protected:
-            if f.auth != "session":
-                yield (f"{f.name}:{header.decode()}", "role, header",
-                       lambda host, f=f, header=header: _no_role(
-                           host, lambda call: call.name == f.name and call.request.header(header) is not None))  # fmt: skip
+        for f in _for_roles(view):
+            yield (f"{f.name}:{header.decode()}", "role, header",
+                   lambda host, f=f, header=header: _no_role(
+                       host, lambda call: call.name == f.name and call.request.header(header) is not None))  # fmt: skip
 
 
 @template("role.from-data", "ACC-3", areas=AREAS)
 def role_from_data(view: View) -> Iterator[Spot]:
     for member in ("role", "roles", "isAdmin"):
-        for f in view.protected:
-            if f.auth != "session":
+        for f in _for_roles(view):
 
-                def claimed(call: Any, f: Function = f, member: str = member) -> bool:
-                    data = call.message.get("data")
-                    return call.name == f.name and isinstance(data, dict) and bool(data.get(member))
+            def claimed(call: Any, f: Function = f, member: str = member) -> bool:
+                data = call.message.get("data")
+                return call.name == f.name and isinstance(data, dict) and bool(data.get(member))
 
-                yield (
-                    f"{f.name}:{member}",
-                    "role, data",
-                    lambda host, claimed=claimed: _no_role(host, claimed),
-                )
+            yield (
+                f"{f.name}:{member}",
+                "role, data",
+                lambda host, claimed=claimed: _no_role(host, claimed),
+            )
 
 
 @template("role.refused-to-its-own", "ACC-1", "DAT-1", "COD-7", areas=(*AREAS, "HTTP-1", "STA-1"))

@@ -361,6 +361,9 @@ def member_dropped(view: View) -> Iterator[Spot]:
         last = place.path[-1]
         if last in (EACH, ANY_KEY) or not types(place.schema) & {"string", "array", "object"}:
             continue
+        if place.function.does == "list" and not place.required and view.of(place.function.kind, "read"):
+            # What a read shows, a list may leave out while it is empty.
+            continue
         empty = {"string": "", "array": [], "object": {}}
         valid = validator(place.schema)
         if not any(valid(empty[kind]) for kind in types(place.schema) & set(empty)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,8 +16,9 @@ from conformance.engine.not_judged import ANSWERED, LINES, REFUSED
 from conformance.engine.runner import Run
 from conformance.helpers.builtin_names import rotated
 from conformance.helpers.claims import nested, rights, undeclared
-from conformance.helpers.comparison import act, equal, read
+from conformance.helpers.comparison import act, equal, listers, read
 from conformance.helpers.identities import learned
+from conformance.helpers.matching_filters import shows
 from conformance.helpers.sign_in import key_channels
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.shown import as_json
@@ -160,6 +162,8 @@ def _judge_owner(
     if role is None or role.does not in ("create", "update"):
         return
     reader = ctx.catalog.read(role.kind)
+    if reader is None and role.does == "create":
+        _judge_listed(ctx, function, data, exchange, user, other)
     if reader is None or ctx.catalog.create(role.kind) is None or not ctx.resources.may_call(user, reader):
         return
     identifier = resolve(exchange.data, role.id) if role.does == "create" else data.get(role.id)
@@ -192,6 +196,33 @@ def _judge_owner(
         exchange=exchange,
         witness=theirs,
     )
+
+
+def _judge_listed(
+    ctx: TestContext, function: Method, data: Claim, exchange: Exchange, user: str, other: str | None
+) -> None:
+    """Check that the lists of its creator show a new object that no function reads."""
+    role = function.object
+    assert role is not None
+    made = ctx.resources.resource(role.kind, resolve(exchange.data, role.id), user)
+    lister = next(listers(ctx, role.kind, user, replace(made, sent=data)), None)
+    if lister is None:
+        return
+    shown = shows(lister, made)
+    ctx.judge(
+        "ACC-3",
+        shown or lister.last is None or lister.last.status != 200,
+        kind="an object is given away through data",
+        expected=f"the {role.kind} is in the list of the user who made it",
+        actual="the list of the user who made it does not show it",
+        exchange=exchange,
+        witness=lister.last,
+    )
+    theirs = None if shown or other is None else next(listers(ctx, role.kind, other, made), None)
+    if theirs is not None and other is not None and shows(theirs, made):
+        # It is the other user's now, so only they can delete it at the end.
+        ctx.resources.forget(role.kind, made.id)
+        ctx.resources.enter(role.kind, made.id, other)
 
 
 def judge_rights(ctx: TestContext, function: Method, user: str) -> None:
