@@ -297,8 +297,8 @@ def kept_member(view: View) -> Iterator[Spot]:
     for f in owned(view, "update"):
         shown = view.shown(f).get("properties", {})
         for name in sorted(set(shown) - set(f.params)):
-            if "steps" in view.profile and name in ("revision", "changedAt"):
-                # The engine sets them at every change, whatever was taken over.
+            if name in ("revision", "changedAt", "updatedAt"):
+                # The servers set them at every change, whatever was taken over.
                 continue
 
             def apply(host: Host, f: Function = f, name: str = name) -> None:

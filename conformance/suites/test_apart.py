@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,44 @@ def test_what_was_left_out_is_not_shared(ctx: TestContext, kind: str) -> None:
             actual=f"{name}: {_shown(new or {}, name)}",
             exchange=exchange,
             witness=shown,
+        )
+
+
+@judges("STA-1", calls=8)
+@each_kind(makeable, otherwise="no kind of object can be both made and read")
+def test_what_was_left_out_is_not_of_the_one_before(ctx: TestContext, kind: str) -> None:
+    """Create an object without optional members, one with them, and one without: it must begin as the first did."""
+    create, reader = ctx.catalog.create(kind), ctx.catalog.read(kind)
+    assert create is not None
+    assert reader is not None
+    users = [user for user in creators(ctx, kind) if ctx.resources.may_call(user, reader)]
+    if not users:
+        ctx.give_up(f"no user who may make a {kind} may read it")
+    first = _without(ctx, kind, users[0])
+    before, _ = first.look()
+    sampler = ctx.resources.sampler(users[0])
+    values: dict[str, Any] = {}
+    for param in create.params:
+        if not param.required and not param.ref and param.name not in first.resource.sent:
+            with contextlib.suppress(CannotGenerate, SetUpFailedError):
+                values[param.name] = sampler.other_than(param.schema, (before or {}).get(param.name))
+    parents = {p.name: first.resource.sent[p.name] for p in create.params if p.required and p.ref}
+    least = {**ctx.valid(create, users[0], optional="none"), **parents}
+    other = ctx.call(create, {**least, **values}, as_=users[0])
+    newest = _without(ctx, kind, users[0])
+    if other.status != 200 or not values:
+        ctx.give_up(f"no {kind} with optional members could be made")
+    after, witness = newest.look()
+    for name, value in values.items():
+        taken = name in (after or {}) and equal((after or {})[name], value)
+        ctx.judge(
+            "STA-1",
+            not taken or name in newest.resource.sent,
+            kind=f"a {kind} without {name} begins with that of the one before",
+            expected=f"{name}: {_shown(before or {}, name)}, as that of an earlier one without it",
+            actual=f"{name}: {_shown(after or {}, name)}",
+            exchange=witness,
+            function=create.name,
         )
 
 

@@ -151,6 +151,17 @@ def _always(value: Any) -> Choice:
     return lambda _: value
 
 
+def with_one_less(value: Any) -> Iterator[Any]:
+    """Yield copies of an object with one member less: of the object itself, then of the objects in it."""
+    if not isinstance(value, dict):
+        return
+    for name in value:
+        yield {other: item for other, item in value.items() if other != name}
+    for name, item in value.items():
+        for fewer in with_one_less(item):
+            yield {**value, name: fewer}
+
+
 class Changes:
     """The changes of one object through one function, and their effects."""
 
@@ -177,6 +188,10 @@ class Changes:
             if new is MISSING:
                 continue
             yield param, _always(new)
+            fewer = next((value for value in with_one_less(new) if self._is_valid(param, value)), None)
+            if fewer is not None:
+                # What is replaced must not be merged with what was there.
+                yield param, _always(fewer)
             more = [value for value in falsy(self.update, param.name) if not equal(value, new)]
             if isinstance(new, (list, dict)) and len(new) > 0:
                 more.append(new)
@@ -206,6 +221,12 @@ class Changes:
                 return MISSING
 
         return choose
+
+    def _is_valid(self, param: Param, value: Any) -> bool:
+        try:
+            return bool(self.update.data.valid(self._data({param.name: value})))
+        except SetUpFailedError:
+            return False
 
     def make(self, param: Param, choose: Choice) -> None:
         """Change one member, and check what is shown afterwards."""
@@ -245,11 +266,13 @@ class Changes:
 
     def _send(self, values: dict[str, Any]) -> Exchange:
         """Call the function with new values; other required members get their current values."""
+        return self.ctx.call(self.update, self._data(values), as_=self.resource.user)
+
+    def _data(self, values: dict[str, Any]) -> dict[str, Any]:
         shown = self.shown or {}
         current = {p.name: shown[p.name] for p in self.update.params if p.required and p.name in shown}
         current.pop(self.own, None)
-        data = bound(self.ctx, self.update, self.resource, **{**current, **values})
-        return self.ctx.call(self.update, data, as_=self.resource.user)
+        return bound(self.ctx, self.update, self.resource, **{**current, **values})
 
     def _judge(self, before: dict[str, Any], values: dict[str, Any]) -> None:
         ctx, kind = self.ctx, self.resource.kind
