@@ -162,6 +162,30 @@ def with_one_less(value: Any) -> Iterator[Any]:
             yield {**value, name: fewer}
 
 
+def left_behind(before: Any, new: Any, got: Any) -> Iterator[str]:
+    """Yield the members that a change left out and that are still there with the value from before.
+
+    A target may add defaults. A long text with digits, as generated ones have, or an object with members is none.
+    """
+    if not (isinstance(before, dict) and isinstance(new, dict) and isinstance(got, dict)):
+        return
+    for name, value in got.items():
+        if name in new:
+            yield from left_behind(before.get(name), new[name], value)
+        elif name in before and _is_no_default(value) and equal(before[name], value):
+            yield name
+
+
+def _is_no_default(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) >= MIN_TEXT_OF_ITS_OWN and any(sign.isdigit() for sign in value)
+    return isinstance(value, (dict, list)) and len(value) > 0
+
+
+#: Characters from which on a text that is the same again is taken for the same value, and not for a default.
+MIN_TEXT_OF_ITS_OWN = 8
+
+
 class Changes:
     """The changes of one object through one function, and their effects."""
 
@@ -291,6 +315,16 @@ class Changes:
                 kind=f"{name} of a {kind}{together} does not read as changed",
                 expected=f"{name}: {as_json(new)}",
                 actual=f"{name}: {as_json(got)}",
+                exchange=exchange,
+                function=self.update.name,
+            )
+            stayed = sorted(left_behind(before.get(name), new, got))
+            ctx.judge(
+                "STA-2",
+                not stayed,
+                kind=f"a change of {name} of a {kind} is merged with what was there",
+                expected=f"{name}: {as_json(new)}",
+                actual=f"{', '.join(stayed)} of the value before",
                 exchange=exchange,
                 function=self.update.name,
             )
