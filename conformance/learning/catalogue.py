@@ -62,6 +62,8 @@ class _Seen:
 
     accepted: list[Call] = field(default_factory=list)
     refused: list[Call] = field(default_factory=list)
+    #: Calls that were answered 401: their arguments passed validation, and were wrong.
+    denied: list[Call] = field(default_factory=list)
     total: int = 0
     #: Names that were sent and are not taken for parameters.
     stray: list[str] = field(default_factory=list)
@@ -98,8 +100,13 @@ def learn(
     vocabularies = _vocabularies(seen)
     for name, about in seen.items():
         refs = {place: reference.kind for place, reference in flow.references.get(name, {}).items()}
+        refusals = refusals_of(about.node, about.refused)
+        if name in logins:
+            # What is denied as a wrong credential is no mistake of form, even if some values like it are refused.
+            denied = refusals_of(about.node, about.denied)
+            refusals = Counter({way: number for way, number in refusals.items() if way not in denied})
         about.schemas = ParameterSchemas(
-            refusals_of(about.node, about.refused),
+            refusals,
             refs,
             limits,
             with_values=name not in logins,
@@ -147,6 +154,8 @@ def _sorted_out(calls: Sequence[Call]) -> tuple[dict[str, _Seen], list[str]]:
             about.accepted.append(call)
         elif call.refused_arguments:
             about.refused.append(call)
+        elif call.status == 401:
+            about.denied.append(call)
     entities = dict.fromkeys(name.partition(".")[0] for name in everything)
     order = {entity: number for number, entity in enumerate(entities)}
     names = sorted(

@@ -285,8 +285,9 @@ def test_no_value_of_a_secret_is_written() -> None:
 def test_credentials_may_be_of_another_type() -> None:
     given = {"key": "k", "time": "2026-11-01"}
     accepted = [Call("gate.enter", given, 200, True, {"sessionId": "***"}, True)] * 6
-    wrong = {"key": 5, "time": "2026-11-01"}
-    calls = [*accepted, Call("gate.enter", wrong, 400, False)]
+    wrong, late, huge = {**given, "key": 5}, {**given, "time": 17}, {**given, "time": 1e300}
+    refused = [Call("gate.enter", each, 400, False) for each in (wrong, huge)]
+    calls = [*accepted, *refused, Call("gate.enter", late, 401, False)]
     params = learn(calls).document["methods"][0]["params"]
     schemas = {each["name"]: each["schema"] for each in params}
     assert "string" in schemas["key"]["type"]
