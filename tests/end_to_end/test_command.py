@@ -371,40 +371,20 @@ def test_killed_run_shows_what_was_found(tmp_path: Path) -> None:
 
 
 def test_bare_pytest_does_the_same(clean: str, tmp_path: Path) -> None:
-    common = [
-        "--profile",
-        str(PROFILE),
-        "--rule",
-        "NAM-2",
-        "--rule",
-        "COD-4",
-        "--budget",
-        "quick",
-        "-p",
-        "no:cacheprovider",
-    ]
+    common = ["--profile", str(PROFILE), "--budget", "quick", "-p", "no:cacheprovider"]
     good = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            str(ROOT / "conformance"),
-            "--target",
-            clean,
-            "--out",
-            str(tmp_path / "a"),
-            *common,
-        ],
+        [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", clean, "--out", str(tmp_path / "a"),
+         "--rule", "NAM-2", "--rule", "COD-4", *common],
         cwd=tmp_path,
         capture_output=True,
         text=True,
-    )
+    )  # fmt: skip
     assert good.returncode == 0, good.stdout + good.stderr
     assert "passes what was judged" in good.stdout
     with serving_here("paging.zero-is-all") as (url, _):
         bad = subprocess.run(
             [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", url, "--out", str(tmp_path / "b"),
-             "--profile", str(PROFILE), "--rule", "PAG-7", "--budget", "quick"],
+             "--rule", "PAG-7", *common],
             cwd=tmp_path,
             capture_output=True,
             text=True,
