@@ -98,13 +98,13 @@ class Sequences:
 
     def take(self, recorded: Recorded) -> None:
         """Compare an exchange with earlier ones, and remember what it shows."""
-        if recorded.at is None or recorded.ended is None:
+        if recorded.at is None or recorded.ended is None or self._catalog.is_implicit:
             return
         name = recorded.function
         method = self._catalog.methods.get(name) if name is not None else None
         if name not in self._harmless and _may_write(recorded, method):
             self._note_write(recorded, method)
-        if method is None or self._catalog.is_implicit or Gap.RESPONSE_BODY in recorded.gaps:
+        if method is None or Gap.RESPONSE_BODY in recorded.gaps:
             return
         token = recorded.token
         if token is None or not recorded.request.well_formed or recorded.exchange.json.error is not None:
