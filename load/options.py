@@ -140,7 +140,8 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
     add(
         "--rate",
         metavar="RATE",
-        help="open arrivals, as in 200/s, 'poisson 50/s', 'ramp 10/s to 200/s' (default: 10/s)",
+        help="open arrivals, as in 200/s, 'poisson 50/s', 'ramp 10/s to 200/s', FILE.csv, FILE.py:FUNCTION "
+        "(default: 10/s)",
     )
     add("--duration", metavar="DURATION", help="as in 90s, 10m, 1h30m (default: 60s)")
     if not under_locust:
@@ -288,7 +289,10 @@ def settle(
         and (wish.users is not None or (users is not None and "rate" not in load and "search" not in load))
     )
     duration = _duration(*pick("duration", wish.duration), default=DURATION)
-    schedule, search, wording = (None, None, None) if closed else _arrivals(wish, load, place, duration)
+    folder = Path(profile.path).parent if profile.path else Path.cwd()
+    schedule, search, wording = (
+        (None, None, None) if closed else _arrivals(wish, load, place, duration, folder)
+    )
     seconds = duration if schedule is None else schedule.duration
     rate_limit = _number(load.get("ceiling"), f"{place} ceiling")
     _check_rate_limit(rate_limit, schedule, search, place)
@@ -386,10 +390,13 @@ def _samples(slos: Sequence[str], mix: Mapping[str, float] | None) -> int:
 
 
 def _arrivals(
-    wish: Wish, load: Mapping[str, Any], place: str, duration: float
+    wish: Wish, load: Mapping[str, Any], place: str, duration: float, folder: Path
 ) -> tuple[Schedule | None, Search | None, str]:
-    """Return the schedule or the search, and its text: from the command line, or else from the profile."""
-    from load.schedule import parsing
+    """Return the schedule or the search, and its text: from the command line, or else from the profile.
+
+    A file that the profile names is relative to `folder`.
+    """
+    from load.schedule import parsing, shapes
 
     text, spot = wish.search, "--search"
     if text is None and wish.rate is None and "search" in load and "rate" not in load:
@@ -402,7 +409,12 @@ def _arrivals(
     rate, spot = (wish.rate, "--rate") if wish.rate is not None else (load.get("rate", RATE), f"{place} rate")
     with _at(spot):
         wording = rate if isinstance(rate, str) else f"{_number(rate, spot):.10g}/s"
-        schedule = parsing.parse(wording, duration)
+        if shapes.is_shape(wording):
+            # Locust runs in another folder.
+            wording = shapes.resolve_shape(wording, Path.cwd() if wish.rate is not None else folder)
+            schedule = shapes.parse_shape(wording, duration)
+        else:
+            schedule = parsing.parse(wording, duration)
     if wish.duration is not None and schedule.duration != duration:
         raise UsageError(
             f"--duration {wish.duration}: {str(rate)!r} says itself how long it goes on; leave one out"

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = [
     "Schedule",
     "Stretch",
     "constant",
+    "piecewise",
     "poisson",
     "ramp",
     "soak",
@@ -331,6 +333,19 @@ def soak(rate: float, duration: float = math.inf, *, spacing: str = "even") -> S
     return _made(
         "soak", f"{_prefix(spacing)}soak {format_rate(rate)} {until}", spacing, [(duration, rate, rate)]
     )
+
+
+def piecewise(text: str, points: Sequence[tuple[float, float]], *, spacing: str = "even") -> Schedule:
+    """Return a schedule through points of second and rate, in order of time; the first one is its start.
+
+    Between two points the rate changes evenly; two points at the same second are a jump.
+    """
+    parts = [
+        (float(_exact(later[0]) - _exact(earlier[0])), earlier[1], later[1])
+        for earlier, later in pairwise(points)
+        if later[0] > earlier[0]
+    ]
+    return _made("shape", _prefix(spacing) + text, spacing, parts)
 
 
 def _prefix(spacing: str) -> str:
