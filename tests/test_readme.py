@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import trustme
 
 from conformance.protocol import profile_reader
 from conformance.protocol.profile import Auth, Target
@@ -165,12 +166,19 @@ def test_the_profile_has_ten_lines() -> None:
 @pytest.mark.parametrize("shown", range(4))
 def test_the_profiles_are_such(shown: int, tmp_path: Path) -> None:
     assert len(PROFILES) == 4
-    for named in ("catalogue.openrpc.json", "test-ca.pem"):
+    for named in ("catalogue.openrpc.json", "signing.py"):
         (tmp_path / named).write_text("{}", encoding="utf-8")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("ann@example.com")
+    authority.cert_pem.write_to_path(str(tmp_path / "test-ca.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "client.pem"))
+    certificate.private_key_pem.write_to_path(str(tmp_path / "client-key.pem"))
     path = tmp_path / "conform.toml"
     path.write_text(PROFILES[shown], encoding="utf-8")
     names = re.findall(r"\$\{(\w+)\}", PROFILES[shown])
-    read = profile_reader.load(path, {name: f"value of {name}" for name in names})
+    read = profile_reader.load(
+        path, {name: f"value of {name}" if "TOKEN" not in name else "token" for name in names}
+    )
     assert bool(names) == (shown < 2)
     assert all(user.secret.startswith("value of ") for user in read.users.values())
     if shown == 0:
@@ -187,6 +195,7 @@ def test_the_profiles_are_such(shown: int, tmp_path: Path) -> None:
 def test_every_key_of_the_target_is_shown() -> None:
     shown = [tomllib.loads(text) for text in PROFILES]
     keys = {key for each in shown for key in each.get("target", ())}
+    keys |= set(re.findall(r"^# (\w+) = ", PROFILES[1], re.M))
     assert keys == set(Target.__dataclass_fields__)
     keys = {key for each in shown for key in each.get("auth", ())}
     assert keys == set(Auth.__dataclass_fields__)

@@ -28,6 +28,7 @@ from conformance.generation.catalog_review import summary
 from conformance.protocol.caller import Caller
 from conformance.protocol.client import Client, OutOfTimeError
 from conformance.protocol.exchange import Exchange
+from conformance.protocol.network import UnsendableError
 from conformance.protocol.ownership import UnownedTargetError
 from conformance.protocol.profile import Profile
 from conformance.protocol.session import Sessions, SetUpFailedError
@@ -278,6 +279,10 @@ class Run:
             conclusion.not_judged, conclusion.late = error.reason, isinstance(error, TimeOverError)
             for rule in test.rules:
                 ctx.skip(rule, error.reason, error.lines)
+        except UnsendableError as error:
+            conclusion.not_judged = str(error)
+            for rule in test.rules:
+                ctx.skip(rule, str(error))
         except SetUpFailedError as error:
             conclusion.not_judged, conclusion.stuck = error.reason, error.exchange
             for rule in test.rules:

@@ -11,22 +11,27 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from conformance.catalog.contract import Contract
 from conformance.protocol.exchange import Exchange, Failure, Request, field_bytes, one_at_a_time
+from conformance.protocol.network import Network, UnsendableError
 from conformance.protocol.ownership import Ownership, UnownedTargetError
 from conformance.protocol.profile import Profile
 from conformance.protocol.redaction import SecretRegistry
 from conformance.protocol.throttle import MAX_RESENDS, Throttle
 from conformance.protocol.wire import Address, Connection, WireError, first_response
+
+if TYPE_CHECKING:
+    import httpx
+
+    from conformance.protocol.library import LibraryChannel
 
 __all__ = ["Client", "OutOfTimeError", "compact"]
 
@@ -80,6 +85,8 @@ class Client:
 
     #: Whether the responses are simulated, so that they prove nothing about a target.
     simulated = False
+    #: Whether a proxy that the environment names for the target is used.
+    environment_proxies = True
 
     def __init__(
         self,
@@ -88,6 +95,8 @@ class Client:
         timeout: float = 10.0,
         headers: Iterable[tuple[str, str]] = (),
         ca: Path | None = None,
+        network: Network | None = None,
+        auth: httpx.Auth | None = None,
         secret_registry: SecretRegistry | None = None,
         envelope_extra: frozenset[str] = frozenset(),
         observe: Callable[[Exchange], None] = lambda exchange: None,
@@ -107,7 +116,15 @@ class Client:
         self.ownership: Ownership | None = None
         self.sent = 0
         self._envelope_extra = envelope_extra
-        self._tls = _tls_context(self.address.scheme, ca)
+        network = network or Network(ca=ca)
+        self._tls = network.tls() if self.address.scheme == "https" else None
+        self._auth = auth
+        self._channel: LibraryChannel | None = None
+        if network.needs_library:
+            # Importing httpcore takes long, and few targets need it.
+            from conformance.protocol.library import LibraryChannel
+
+            self._channel = LibraryChannel(self.address, network)
         self._lock = threading.Lock()
         #: Idle connections, each with the last exchange on it.
         self._idle: list[tuple[Connection, Exchange]] = []
@@ -126,7 +143,8 @@ class Client:
             profile.url,
             timeout=profile.target.timeout,
             headers=list(profile.headers.items()),
-            ca=profile.target.ca,
+            network=Network.of(profile.target, environment=cls.environment_proxies),
+            auth=_auth_of(profile),
             secret_registry=options.pop("secret_registry", None) or profile.secret_registry(),
             envelope_extra=profile.target.envelope_extra,
             rate=profile.target.rate,
@@ -137,6 +155,8 @@ class Client:
         """Close every idle connection."""
         while self._idle:
             self._idle.pop()[0].close()
+        if self._channel is not None:
+            self._channel.close()
 
     def send(
         self,
@@ -217,12 +237,27 @@ class Client:
         for number in range(MAX_RESENDS + 1):
             if number:
                 exchange = replace(exchange, response=None, failure=None, number=0)
-            self._perform(exchange, fresh=fresh)
+            self._perform_signed(exchange, fresh=fresh)
             with one_at_a_time(exchange):
                 self.observe(exchange)
             if number == MAX_RESENDS or not self.throttle.pause(exchange.response, self.until):
                 break
         return exchange
+
+    def _perform_signed(self, exchange: Exchange, *, fresh: bool) -> None:
+        """Sign a request if the profile says how, and send it; again if the scheme answers a challenge."""
+        if self._auth is None:
+            self._perform(exchange, fresh=fresh)
+            return
+        # Importing httpx takes long, and few targets need it.
+        from conformance.protocol.signing import SignedRequest
+
+        signed = SignedRequest(self._auth, exchange.request, self.secret_registry)
+        request: Request | None = signed.request
+        while request is not None:
+            exchange.request, exchange.response, exchange.failure = request, None, None
+            self._perform(exchange, fresh=fresh)
+            request = signed.answered(exchange.response)
 
     def _check(self, target: str, body: bytes, *, raw: bool = False) -> None:
         """Raise UnownedTargetError if the request must not be sent."""
@@ -253,9 +288,16 @@ class Client:
 
         Raises:
             UnownedTargetError: the bytes must not be sent.
+            UnsendableError: they cannot be sent on the way that the profile asks for.
 
         """
         self._check("", data, raw=True)
+        if self._auth is not None:
+            raise UnsendableError(
+                "the profile's auth_hook signs requests, and malformed ones cannot be signed"
+            )
+        if self._channel is not None:
+            raise self._channel.refuse("malformed or pipelined requests")
         for number in range(MAX_RESENDS + 1):
             exchange, received = self._send_bytes(data, first, linger, function=function, user=user)
             if number == MAX_RESENDS or not self.throttle.pause(exchange.response, self.until):
@@ -331,6 +373,9 @@ class Client:
         """Send the request of an exchange and fill in its response or failure, its time and its number."""
         deadline = self._deadline()
         begun = time.perf_counter()
+        if self._channel is not None:
+            self._perform_by_library(self._channel, exchange, deadline, fresh=fresh)
+            return
         again = False
         try:
             while True:
@@ -361,6 +406,21 @@ class Client:
                 connection.close()
             elif connection.open:
                 self._idle.append((connection, exchange))
+        self._number(exchange, begun)
+
+    def _perform_by_library(
+        self, channel: LibraryChannel, exchange: Exchange, deadline: float, *, fresh: bool
+    ) -> None:
+        """Send the request of an exchange through the library, as `_perform` does over the wire module."""
+        begun = time.perf_counter()
+        try:
+            with self._turn() as waited:
+                begun += waited
+                exchange.request, exchange.response = channel.perform(
+                    exchange.request, deadline + waited, fresh=fresh
+                )
+        except WireError as error:
+            exchange.failure = error.failure
         self._number(exchange, begun)
 
     def _take_idle(self) -> Connection | None:
@@ -460,6 +520,12 @@ def _body_headers(
         yield "Content-Length", str(len(body))
 
 
-def _tls_context(scheme: str, ca: Path | None) -> ssl.SSLContext | None:
-    """Return the TLS settings for a scheme; `ca` is a file of certificates to trust."""
-    return ssl.create_default_context(cafile=str(ca) if ca else None) if scheme == "https" else None
+def _auth_of(profile: Profile) -> httpx.Auth | None:
+    """Return what signs the requests to the profile's target, if anything does."""
+    hook = profile.target.auth_hook
+    if hook is None:
+        return None
+    # Importing httpx takes long, and few targets need it.
+    from conformance.protocol.signing import load_auth
+
+    return load_auth(*hook)

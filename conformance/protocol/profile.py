@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -68,8 +69,9 @@ class Target:
     """The target of the calls.
 
     `url` ends in "/" and the entity is appended to it. `timeout` is in seconds, for one call. `production` lists
-    hosts (or host:port) that are always refused. `ca` is a file of certificates to trust for TLS. The paths `catalog`
-    and `ca` are resolved against the profile's folder. `rate` is the maximum number of requests per second.
+    hosts (or host:port) that are always refused. `ca` is a file of certificates to trust for TLS. The paths
+    `catalog`, `ca`, `cert`, `key` and `uds` are resolved against the profile's folder. `rate` is the maximum number of
+    requests per second.
     """
 
     url: str | None = field(default=None, repr=False)
@@ -81,6 +83,17 @@ class Target:
     envelope_extra: frozenset[str] = frozenset()
     ca: Path | None = None
     rate: float | None = None
+    #: The URL of a proxy, with its name and password.
+    proxy: str | None = field(default=None, repr=False)
+    #: The client certificate and its key (PEM files).
+    cert: Path | None = None
+    key: Path | None = None
+    http2: bool = False
+    uds: Path | None = None
+    #: The value of Authorization on every request.
+    auth: str | None = field(default=None, repr=False)
+    #: The file and the name of the function that returns an `httpx.Auth`.
+    auth_hook: tuple[Path, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,12 +161,16 @@ class Profile:
 
     def refuse_two_authorizations(self, where: str) -> None:
         """Raise UsageError, beginning with `where`, if the URL and the headers of `[target]` both authorize."""
-        if "@" not in urlsplit(self.target.url or "").netloc:
-            return
-        if any(name.lower() == "authorization" for name in self.target.headers):
-            raise UsageError(
-                f"{where}: has a name and a password, and headers of [target] have Authorization: leave one out"
-            )
+        ways = [
+            "has a name and a password" if "@" in urlsplit(self.target.url or "").netloc else "",
+            "headers of [target] have Authorization"
+            if any(name.lower() == "authorization" for name in self.target.headers)
+            else "",
+            "[target] has auth" if self.target.auth else "",
+        ]
+        given = [way for way in ways if way]
+        if len(given) > 1:
+            raise UsageError(f"{where}: {', and '.join(given)}: leave one out")
 
     def with_rate(self, rate: float) -> Profile:
         """Return the same profile with another limit on requests per second."""
@@ -177,7 +194,7 @@ class Profile:
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers of every request: those of `[target]`, and Authorization for credentials in the URL."""
-        basic = basic_authorization(self.target.url) if self.target.url else None
+        basic = self.target.auth or (basic_authorization(self.target.url) if self.target.url else None)
         return {**self.target.headers, **({"Authorization": basic} if basic else {})}
 
     @property
@@ -226,6 +243,17 @@ class Profile:
                 f"{self.host} is no test environment, so no load is put on it: "
                 f'set environment = "test" in [target] of {self.path or "a profile"} if it is one'
             )
+        for key, why in (
+            ("proxy", "the limits of the proxy would be measured"),
+            ("http2", "the load generator speaks HTTP/1.1"),
+            ("uds", "the load generator connects over TCP"),
+            ("auth_hook", "signing each request would measure the signing"),
+        ):
+            if getattr(self.target, key):
+                raise UsageError(
+                    f"{self.path or 'the profile'}: [target] {key}: no load is put on a target with it, since {why}; "
+                    "give --profile FILE without it"
+                )
 
     def hints(self) -> list[str]:
         """Return a hint for each credential that ends with a line break, probably because it comes from a file."""
@@ -253,6 +281,10 @@ class Profile:
             found += [password, unquote(password)]
         if self.target.url and (basic := basic_authorization(self.target.url)):
             found.append(basic.partition(" ")[2])
+        if self.target.auth:
+            found += _authorization_secrets(self.target.auth)
+        if self.target.proxy and (login := basic_authorization(self.target.proxy)):
+            found += [urlsplit(self.target.proxy).password or "", *_authorization_secrets(login)]
         return tuple(dict.fromkeys(value for value in found if value))
 
     def secret_registry(self) -> SecretRegistry:
@@ -270,3 +302,11 @@ class Profile:
             secret_registry.member(self.auth.login.secret)
             secret_registry.member(self.auth.session.rpartition("/")[2])
         return secret_registry
+
+
+def _authorization_secrets(value: str) -> list[str]:
+    """Return what must not be shown of a value of Authorization: its credentials, and the password in them."""
+    scheme, _, credentials = value.partition(" ")
+    if scheme != "Basic":
+        return [credentials]
+    return [credentials, base64.b64decode(credentials).decode().partition(":")[2]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import difflib
 import math
@@ -12,10 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
+from urllib.parse import urlsplit
 
 from conformance.errors import UsageError, suggestion
 from conformance.protocol.base_url import base_url, host_and_port, is_valid_host
+from conformance.protocol.network import tls_context
 from conformance.protocol.profile import Auth, KeyLogin, Login, Profile, Target, User, Waiver, Whoami
+from conformance.protocol.reach import basic_authorization
 from conformance.schema.pointer import check_pointer
 
 __all__ = ["load", "rule_id"]
@@ -178,6 +182,13 @@ class _Reader:
             "envelope_extra",
             "ca",
             "rate",
+            "proxy",
+            "cert",
+            "key",
+            "http2",
+            "uds",
+            "auth",
+            "auth_hook",
         )
         self.known(table, names, where)
         url = self.get(table, "url", str, where)
@@ -206,7 +217,76 @@ class _Reader:
             envelope_extra=frozenset(self.strings(table, "envelope_extra", where)),
             ca=ca,
             rate=rate,
+            **self._network(table, ca),
         )
+
+    def _network(self, table: Mapping[str, Any], ca: Path | None) -> dict[str, Any]:
+        """Read what `[target]` says about the way to the target and the authorization on it."""
+        where = "[target]"
+        cert, key, uds = (self.file(table, name, where) for name in ("cert", "key", "uds"))
+        for name, path in (("cert", cert), ("key", key)):
+            if path is not None and not path.is_file():
+                self.wrong(f"{where} {name}", f"{path} is no file: give a PEM file")
+        if key is not None and cert is None:
+            self.wrong(f"{where} key", "there is no cert: give the certificate that the key belongs to")
+        if cert is not None or ca is not None:
+            try:
+                tls_context(ca, cert, key)
+            except UsageError as error:
+                name, _, why = str(error).partition(": ")
+                self.wrong(f"{where} {name}", why)
+        proxy = self._proxy(self.get(table, "proxy", str, where))
+        if proxy is not None and uds is not None:
+            self.wrong(f"{where} proxy", "a Unix socket (uds) is reached directly: leave one out")
+        return {
+            "proxy": proxy,
+            "cert": cert,
+            "key": key,
+            "uds": uds,
+            "http2": self.get(table, "http2", bool, where) or False,
+            "auth": self._authorization(self.get(table, "auth", str, where)),
+            "auth_hook": self._auth_hook(self.get(table, "auth_hook", str, where)),
+        }
+
+    def _proxy(self, url: str | None) -> str | None:
+        """Check the URL of a proxy; it is not shown, since it may hold a password."""
+        if url is None:
+            return None
+        where = "[target] proxy"
+        try:
+            parts = urlsplit(url)
+            valid = parts.scheme.lower() in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            basic_authorization(url)
+        except ValueError:
+            valid = False
+        if not valid or parts.path not in ("", "/") or parts.query or parts.fragment:
+            self.wrong(where, "must be the address of an HTTP proxy: http://[NAME:PASSWORD@]host:port")
+        return url
+
+    def _authorization(self, text: str | None) -> str | None:
+        """Return the value of Authorization for `basic NAME:PASSWORD` or `bearer TOKEN`."""
+        if text is None:
+            return None
+        scheme, _, credentials = text.strip().partition(" ")
+        credentials = credentials.strip()
+        if scheme.lower() == "basic" and ":" in credentials:
+            return "Basic " + base64.b64encode(credentials.encode()).decode()
+        if scheme.lower() == "bearer" and re.fullmatch(r"[!-~]+", credentials):
+            return f"Bearer {credentials}"
+        return self.wrong("[target] auth", 'must be "basic ${NAME}:${PASSWORD}" or "bearer ${TOKEN}"')
+
+    def _auth_hook(self, text: str | None) -> tuple[Path, str] | None:
+        """Return the file and the function that sign requests."""
+        if text is None:
+            return None
+        where = "[target] auth_hook"
+        name, colon, function = text.rpartition(":")
+        if not colon or not name or not function.isidentifier():
+            self.wrong(where, f'must be "file.py:function", not {_described(text)}')
+        path = self.path.parent / Path(name).expanduser()
+        if not path.is_file():
+            self.wrong(where, f"there is no file {path}")
+        return path, function
 
     def _production(self, listed: str, where: str) -> None:
         """Check an entry of the list of production hosts."""

@@ -16,7 +16,7 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,6 +35,7 @@ __all__ = [
     "ResponseReader",
     "WireError",
     "decode_content",
+    "decoded",
     "first_response",
 ]
 
@@ -237,13 +238,7 @@ class ResponseReader:
             WireError: kind "oversize", if the body decodes to more than `MAX_RESPONSE_BYTES`.
 
         """
-        body = b"".join(self.body)
-        for name, value in reversed(self.headers):
-            if name.lower() == "content-encoding":
-                for coding in reversed(value.split(",")):
-                    body = decode_content(body, coding.strip().lower())
-        if len(body) > MAX_RETAINED_RAW_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
-            raise WireError("oversize", f"the response holds more than {MAX_JSON_VALUES:,} values")
+        body = decoded(b"".join(self.body), self.headers)
         return Response(self.status, tuple(self.headers), body, raw, f"HTTP/{self.version}")
 
     def at_end(self, raw: bytes) -> Response:
@@ -496,6 +491,22 @@ def _connect(address: Address, deadline: float) -> socket.socket:
     raise problem or OSError("the host has no address")
 
 
+def decoded(body: bytes, headers: Sequence[tuple[str, str]]) -> bytes:
+    """Return a body without the content codings that its headers name.
+
+    Raises:
+        WireError: kind "oversize", if it is too large to process.
+
+    """
+    for name, value in reversed(headers):
+        if name.lower() == "content-encoding":
+            for coding in reversed(value.split(",")):
+                body = decode_content(body, coding.strip().lower())
+    if len(body) > MAX_RETAINED_RAW_BYTES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+        raise WireError("oversize", f"the response holds more than {MAX_JSON_VALUES:,} values")
+    return body
+
+
 def decode_content(body: bytes, coding: str) -> bytes:
     """Decode gzip or deflate, up to `MAX_RESPONSE_BYTES`; a body that cannot be decoded is returned unchanged."""
     if coding not in ("gzip", "x-gzip", "deflate"):
@@ -526,4 +537,6 @@ def decode_content(body: bytes, coding: str) -> bytes:
 
 def _os_error(error: OSError | UnicodeError) -> str:
     """Return the message of an operating system error in lower case."""
+    if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in (error.reason or ""):
+        return "the target asks for a client certificate: give cert and key in [target]"
     return (getattr(error, "strerror", None) or str(error)).lower()

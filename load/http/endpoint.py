@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import _socket
-import os
 import ssl
+from pathlib import Path
 from typing import Any, cast
 
+from conformance.protocol.network import tls_context
 from conformance.protocol.reach import proxy_hint
 from conformance.protocol.wire import Address
 
@@ -39,8 +40,12 @@ class Endpoint:
         self.hint = ""
 
     @classmethod
-    def of(cls, url: str, *, ca: os.PathLike[str] | None = None) -> Endpoint:
+    def of(
+        cls, url: str, *, ca: Path | None = None, cert: Path | None = None, key: Path | None = None
+    ) -> Endpoint:
         """Return the endpoint of a URL; certificates are verified (against `ca`, where it is given).
+
+        `cert` and `key` are the files of the client certificate that is shown to the server.
 
         Raises:
             OSError: the host cannot be resolved.
@@ -49,7 +54,7 @@ class Endpoint:
         where = Address.of(url)
         tls = None
         if where.scheme == "https":
-            tls = ssl.create_default_context(cafile=os.fspath(ca) if ca else None)
+            tls = tls_context(ca, cert, key)
         hint = proxy_hint(where.scheme, where.host)
         try:
             found = _socket.getaddrinfo(where.host, where.port, type=_socket.SOCK_STREAM)

@@ -170,7 +170,9 @@ class Play:
             seed=plan.seed,
             functions=work.functions,
         )
-        pool = Pool(Endpoint.of(self.profile.url, ca=self.profile.target.ca), plan.connections)
+        target = self.profile.target
+        endpoint = Endpoint.of(self.profile.url, ca=target.ca, cert=target.cert, key=target.key)
+        pool = Pool(endpoint, plan.connections)
 
         def close() -> list[Event]:
             left = work.close()

@@ -40,6 +40,8 @@ class PatientClient(Client):
     """A client that sends a request again, until a moment, as long as the target puts it off."""
 
     throttle: _Throttle
+    #: The load itself connects directly, too.
+    environment_proxies = False
 
     def __init__(self, *arguments: Any, rate: float | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
