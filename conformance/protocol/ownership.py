@@ -147,10 +147,13 @@ class Ownership:
             return None
         understood = calls(target, body, self._addressed(target)) if not raw else None
         if understood is not None:
-            for method, sources in understood:
-                if (why := self._sources(method, sources)) is not None:
-                    return method.name, why
-            return None
+            return self._understood(understood)
+        # A reader that replaces bytes which are not UTF-8 may read a call without the member whose name has them.
+        replaced = body.decode("utf-8", "replace").encode()
+        if not raw and replaced != body:
+            refusal = self._understood(calls(target, replaced, self._addressed(target)) or [])
+            if refusal is not None:
+                return refusal
         scan = Scan(target, body)
         for method in self._guarded:
             names = {
@@ -160,6 +163,15 @@ class Ownership:
             for values in scan.values(method, names):
                 if (why := self._scanned(method, values)) is not None:
                     return method.name, why
+        return None
+
+    def _understood(
+        self, understood: Iterable[tuple[Method, list[Mapping[str, Any]]]]
+    ) -> tuple[str, str] | None:
+        """Return (function, reason) of the first call that must not be sent, or None."""
+        for method, sources in understood:
+            if (why := self._sources(method, sources)) is not None:
+                return method.name, why
         return None
 
     def _addressed(self, target: str) -> list[Method]:

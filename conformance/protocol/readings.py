@@ -345,6 +345,9 @@ def _beside(text: str, name: str) -> Iterator[Any]:
         except (ValueError, RecursionError):
             word = re.match(r"'[^']*'?|[^\s,}\]&;]*", rest)
             yield word[0].strip("'\"\\") if word else ""
+            if rest.startswith('"'):
+                # A reader that closes an open text itself reads all that follows as part of it.
+                yield rest[1:].replace('\\"', '"')
             continue
         yield value
         tail = re.match(r"[\w.+-]+", rest[end:])
