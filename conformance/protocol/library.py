@@ -219,7 +219,7 @@ class LibraryChannel:
     def refuse(self, what: str) -> UnsendableError:
         """Return the error for a request that no HTTP library sends."""
         return UnsendableError(
-            f"{what} cannot be sent {self._network.way}: an HTTP library sends those requests"
+            f"{what} cannot be sent {self._network.way}: an HTTP library sends the calls there, and none of these"
         )
 
     def perform(self, request: Request, deadline: float, *, fresh: bool) -> tuple[Request, Response]:
