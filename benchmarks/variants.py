@@ -106,7 +106,8 @@ def empty_method(host: Host) -> None:
     host.wrap("parse_body", parse_body)
 
 
-@variant("public-functions-refuse-unknown-tokens")
+# It knows the tokens of the service itself, not those that other variants make of them.
+@variant("public-functions-refuse-unknown-tokens", "token")
 def public_refuses(host: Host) -> None:
     known: set[bytes] = set()
 
