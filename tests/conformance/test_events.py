@@ -67,6 +67,7 @@ def test_the_recorded_logs_have_nearly_every_type_of_event() -> None:
     # These are rare, or not written to a log.
     rare = {
         events.CalibrationEvent,
+        events.ClientFindingEvent,
         events.CutEvent,
         events.InterruptedEvent,
         events.RefusedEvent,
