@@ -47,7 +47,7 @@ class Score:
     functions: Share = field(default_factory=Share)
     parameters: Share = field(default_factory=Share)
     no_other_parameters: Share = field(default_factory=Share)
-    #: What is required of what is required in truth, and the other way round.
+    #: How many of the truly required parameters are learnt as required, and how many learnt as required truly are.
     required: Share = field(default_factory=Share)
     required_is_true: Share = field(default_factory=Share)
     #: The types of the parameters' places, apart from null and from fractions, which few calls exclude.
@@ -169,7 +169,7 @@ def _raw(schema: Json, pointer: str) -> frozenset[str]:
 
 
 def lines(score: Score, shown: int) -> Iterator[str]:
-    """Yield a line for each figure, and some of what is wrong with it."""
+    """Yield a line for each figure, followed by some examples of its errors."""
     for each in fields(score):
         share: Share = getattr(score, each.name)
         yield f"  {each.name.replace('_', ' '):24} {share}"

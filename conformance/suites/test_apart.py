@@ -206,7 +206,7 @@ def test_first_read_changes_nothing(ctx: TestContext, kind: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A comparison of what is read of an object before and after its first read."""
+    """A comparison of an object, or of its row in a list, before and after its first read."""
 
     unchanged: bool
     kind: str

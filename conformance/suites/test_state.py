@@ -322,7 +322,7 @@ def test_reading_changes_nothing(ctx: TestContext, function: Method) -> None:
 
 
 def _eyes(ctx: TestContext, user: str, apart: Method) -> Iterator[tuple[bool, str, Any]]:
-    """Yield (shows what the tested function shows, function name, view) of other functions than the tested one."""
+    """Yield (is own, function name, view) of other functions; own ones show the objects that `apart` shows."""
     for kind in ctx.catalog.kinds:
         reader = ctx.catalog.read(kind)
         try:
