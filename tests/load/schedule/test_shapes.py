@@ -59,6 +59,7 @@ def test_a_wrong_file_is_refused_in_one_line(tmp_path: Path, text: str, why: str
     ("text", "why"),
     [
         ("def rate(t):\n    return 1 / 0\n", "mine.py:2: ZeroDivisionError"),
+        ("import sys\nsys.exit(0)\n", "mine.py:2: SystemExit"),
         ("def rate(t:\n", "mine.py:1: SyntaxError"),
         ("def other(t):\n    return 1\n", "has no function 'rate'"),
         ("def rate(t):\n    return 'fast'\n", "'fast' at 0 s is no rate"),
