@@ -31,7 +31,10 @@ def reveal(text: str, *, keep: str = "") -> str:
     A target may send what moves a cursor, hides text or turns it around (control characters, bidirectional
     overrides, zero-width characters), or half a surrogate pair, which no encoding writes.
     """
-    if text.isprintable():
+    others = text
+    for character in keep:
+        others = others.replace(character, "")
+    if others.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else _escape(c) for c in text)
 

@@ -21,7 +21,16 @@ from conformance.rulebook import own_rules
 if TYPE_CHECKING:
     from conformance.engine.runner import Run
 
-__all__ = ["SUITES", "SuiteTest", "collect", "describe", "functions_of_suites", "shares_of", "values_of"]
+__all__ = [
+    "SUITES",
+    "SuiteTest",
+    "collect",
+    "describe",
+    "functions_of_suites",
+    "may_judge",
+    "shares_of",
+    "values_of",
+]
 
 #: The modules of the suites, in the order of the areas. What may change a target until its restart comes last.
 SUITES = (
@@ -156,11 +165,20 @@ def functions_of_suites() -> Iterator[tuple[str, Callable[..., None], Facts]]:
                 yield module_name, function, facts
 
 
+def may_judge(facts: Facts, wanted: frozenset[str]) -> bool:
+    """Return whether a test function judges any of the wanted rules, with some value of its parameter."""
+    rules = _with_own_rules(facts).rules
+    return not rules or not wanted.isdisjoint(rules)
+
+
+def _with_own_rules(facts: Facts) -> Facts:
+    return replace(facts, rules=(*facts.rules, *own_rules.checked())) if facts.and_own else facts
+
+
 def _tests(run: Run, wanted: frozenset[str]) -> Iterator[SuiteTest]:
     for module_name, function, facts in functions_of_suites():
-        if facts.and_own:
-            facts = replace(facts, rules=(*facts.rules, *own_rules.checked()))
-        if facts.rules and wanted.isdisjoint(facts.rules):
+        facts = _with_own_rules(facts)
+        if not may_judge(facts, wanted):
             continue
         scope: Scope | None = getattr(function, "scope", None)
         for position, value in enumerate(values_of(run, scope) if scope else [None]):

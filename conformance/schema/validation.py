@@ -46,6 +46,10 @@ _NESTED_KEYWORDS = frozenset(
 ) - {"contains", "not", "propertyNames", "dependentSchemas"}
 #: For a value that takes more bytes (by `marshal`), only the first error is reported.
 MAX_BYTES_FOR_ALL_ERRORS = 1 << 18
+#: A run compiles each schema of a catalogue about six times: for the catalogue, its review, and each kind of data.
+_MAX_CACHED_SCHEMAS = 1024
+#: Later versions of the format write the same value in several ways.
+_MARSHAL_WITHOUT_REFERENCES = 2
 
 
 class Schema:
@@ -71,9 +75,7 @@ class Schema:
 
     def _compile(self, pointer: str) -> jsonschema_rs.Draft202012Validator | None:
         try:
-            return jsonschema_rs.Draft202012Validator(
-                self.document, validate_formats=True, formats=self._formats
-            )
+            return _fast_validator(self.document, self._formats is LENIENT_FORMATS)
         except (ValueError, jsonschema_rs.ValidationError) as error:
             message = _short(getattr(error, "message", str(error)))
         # Python may support a regular expression that the fast validator does not (back references).
@@ -302,9 +304,41 @@ def _clipped(value: Json, levels: int = 3) -> str:
     return json.dumps(value)
 
 
+def _fast_validator(document: Json, lenient: bool) -> jsonschema_rs.Draft202012Validator:
+    """Return the fast validator of a bundled schema; the same one for the same schema."""
+    dump = _dump(document)
+    return _compiled(document, lenient) if dump is None else _compiled_once(dump, lenient)
+
+
+def _compiled(document: Json, lenient: bool) -> jsonschema_rs.Draft202012Validator:
+    formats = LENIENT_FORMATS if lenient else STRICT_FORMATS
+    return jsonschema_rs.Draft202012Validator(document, validate_formats=True, formats=formats)
+
+
+@lru_cache(maxsize=_MAX_CACHED_SCHEMAS)
+def _compiled_once(dump: bytes, lenient: bool) -> jsonschema_rs.Draft202012Validator:
+    return _compiled(marshal.loads(dump), lenient)  # noqa: S302 - `_dump` made it in this process
+
+
+def _dump(schema: Json) -> bytes | None:
+    """Return bytes that differ for different schemas, also for 1, 1.0 and true; None where a schema has none."""
+    try:
+        return marshal.dumps(schema, _MARSHAL_WITHOUT_REFERENCES)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=_MAX_CACHED_SCHEMAS)
+def _conforms_to_meta(dump: bytes) -> bool:
+    return bool(_meta_schema().is_valid(translated(marshal.loads(dump))))  # noqa: S302 - as above
+
+
 def _check_meta(schema: Json, pointer: str) -> None:
     """Raise SchemaError if a schema does not conform to the meta-schema."""
     try:
+        dump = _dump(schema)
+        if dump is not None and _conforms_to_meta(dump):
+            return
         meta = _meta_schema()
         error = next(iter(meta.iter_errors(translated(schema))), None)
     except UnicodeEncodeError:

@@ -1,8 +1,9 @@
 """A process that has imported the project's modules, and forks to run one of them as a program.
 
 `tests.support.processes` starts it with a socket as standard input and asks it over that socket. A program that is run
-in this way differs from one that Python starts in two points: its imports take no time, and its hash seed is that of
-this process. It has its own working directory, environment, standard streams, signals and exit status.
+in this way differs from one that Python starts in two points: its imports and what `compile_once` compiles take no
+time, and its hash seed is that of this process. It has its own working directory, environment, standard streams,
+signals and exit status.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from conformance.catalog.model import Catalog
+from conformance.generation.catalog_review import mistakes
 from conformance.startup import leave_at_once
+from reports.render.html.frame import environment
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -56,8 +60,18 @@ def preload() -> None:
                 inner = path.relative_to(folder).with_suffix("").parts
                 if inner[-1] not in RUN_ONLY and path.parent.joinpath("__init__.py").is_file():
                     importlib.import_module(".".join([name, *inner]).removesuffix(".__init__"))
+    compile_once()
     gc.collect()
     gc.freeze()
+
+
+def compile_once() -> None:
+    """Compile what nearly every program would compile anew: the reference service's schemas, the pages' templates."""
+    catalog = Catalog.load(ROOT / "fixtures" / "service" / "coursio.openrpc.json")
+    list(mistakes(catalog))
+    pages = environment()
+    for name in pages.list_templates(extensions=["html"]):
+        pages.get_template(name)
 
 
 def open_streams() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from conformance.engine.collection import SuiteTest, describe, values_of
+from conformance.engine.collection import SuiteTest, describe, may_judge, values_of
 from conformance.engine.harness import Harness
-from conformance.engine.markers import Scope
+from conformance.engine.markers import Facts, Scope
 from conformance.engine.pytest_plugin.items import continuation, is_suite, key_of, names_suites
 from conformance.engine.pytest_plugin.options import add_options, request_of
 from conformance.engine.pytest_plugin.reported_run import ReportedRun
@@ -86,6 +86,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(scope.name, values, ids=[describe(value) for value in values])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, obj: object
+) -> list[pytest.Item] | None:
+    """Collect no test of a check that judges no wanted rule: that would take longer than many a run.
+
+    A run that pytest's own command line starts collects all, since that may name any of them.
+    """
+    if not is_suite(collector.path) or not callable(obj):
+        return None
+    facts = Facts.of(obj)
+    reported = _run_of(collector.config)
+    if facts is None or reported.alone or may_judge(facts, reported.harness.wanted):
+        return None
+    return []
+
+
 @pytest.fixture(scope="session")
 def ctx() -> None:
     """Stand for the test's context: the runner makes one for each attempt."""
@@ -105,7 +122,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     suites = {
         key_of(item): item for item in items if isinstance(item, pytest.Function) and is_suite(item.path)
     }
-    if not suites:
+    if not suites and config.stash.get(_RUN, None) is None:
         return
     reported = _run_of(config)
     harness, suite_run = reported.harness, reported.suite_run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from conformance.engine.runner import Run
 from conformance.engine.scheduling import USUAL_CALLS, Calls
 from conformance.rulebook import RULES
 from tests.support.judging import serving
-from tests.support.recording import MAX_SECONDS, PROFILE, ROOT
+from tests.support.recording import MAX_SECONDS, PROFILE, ROOT, ran
 
 
 def listed(*rules: str, budget: str = "standard") -> list[str]:
@@ -43,6 +44,30 @@ def test_pytest_runs_what_the_engine_lists(rules: tuple[str, ...], tmp_path: Pat
     names = [line.removeprefix("conformance/suites/").replace(".py::", ".") for line in lines]
     assert len(names) > 10, done.stdout + done.stderr
     assert names == listed(*rules)
+
+
+def test_a_check_runs_all_that_the_engine_lists(tmp_path: Path) -> None:
+    """It collects the tests of the wanted rules alone."""
+    rules = ("PAG-7", "AUT-12")
+    chosen = [option for rule in rules for option in ("--rule", rule)]
+    with serving() as url:
+        status, out, err = ran(
+            "check",
+            "--target",
+            url,
+            "--profile",
+            PROFILE,
+            "--budget",
+            "quick",
+            "--out",
+            "o",
+            *chosen,
+            cwd=tmp_path,
+        )
+    assert status == 0, out + err
+    records = map(json.loads, (tmp_path / "o" / "events.jsonl").read_text("utf-8").splitlines())
+    names = [record["name"] for record in records if record["event"] == "conversation"]
+    assert sorted(set(names)) == sorted(listed(*rules, budget="quick"))
 
 
 def test_cases_come_first_and_the_rules_of_every_exchange_last() -> None:

@@ -213,6 +213,19 @@ def test_what_is_no_schema_is_refused(schema: Any, pointer: Any) -> None:
     assert caught.value.pointer == pointer
 
 
+def test_schemas_that_are_nearly_the_same_are_compiled_apart() -> None:
+    """Compiled schemas are kept by their content, and Python takes 1, 1.0 and true for the same key."""
+    assert Schema({"enum": [1]}).valid(1)
+    assert not Schema({"enum": [True]}).valid(1)
+    assert Schema({"enum": [True]}).valid(True)
+    assert Schema({"minItems": 1.0}).valid([0])
+    assert Schema({"format": "email"}, lenient=True).valid("a@b")
+    assert not Schema({"format": "email"}).valid("a@b")
+    for _ in range(2):
+        with pytest.raises(SchemaError, match="true"):
+            Schema({"minItems": True})
+
+
 def test_a_bundle_stands_by_itself() -> None:
     root = {
         "components": {"a/b": {"properties": {"again": {"$ref": "#/components/a~1b"}, "c": {"$ref": "#/c"}}}},
