@@ -32,7 +32,7 @@ from reports.model.builder import build
 from reports.model.event_log import read_events
 from reports.model.files import validate
 from tests.support.judging import ROOT, broken, foreign, judge, profile_of, serving, serving_here, verdicts
-from tests.support.recording import command, ran, ran_here
+from tests.support.recording import command, ran, ran_bare_pytest, ran_here
 
 PROFILE = ROOT / "fixtures" / "service" / "conform.toml"
 
@@ -371,26 +371,27 @@ def test_killed_run_shows_what_was_found(tmp_path: Path) -> None:
 
 
 def test_bare_pytest_does_the_same(clean: str, tmp_path: Path) -> None:
-    common = ["--profile", str(PROFILE), "--budget", "quick", "-p", "no:cacheprovider"]
-    good = subprocess.run(
-        [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", clean, "--out", str(tmp_path / "a"),
-         "--rule", "NAM-2", "--rule", "COD-4", *common],
+    common = ["--profile", PROFILE, "--budget", "quick"]
+    good, out, err = ran_bare_pytest(
+        ROOT / "conformance", "--target", clean, "--out", tmp_path / "a", "--rule", "NAM-2", "--rule", "COD-4", *common,
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
     )  # fmt: skip
-    assert good.returncode == 0, good.stdout + good.stderr
-    assert "passes what was judged" in good.stdout
+    assert good == 0, out + err
+    assert "passes what was judged" in out
     with serving_here("paging.zero-is-all") as (url, _):
-        bad = subprocess.run(
-            [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", url, "--out", str(tmp_path / "b"),
-             "--rule", "PAG-7", *common],
+        bad, out, err = ran_bare_pytest(
+            ROOT / "conformance",
+            "--target",
+            url,
+            "--out",
+            tmp_path / "b",
+            "--rule",
+            "PAG-7",
+            *common,
             cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )  # fmt: skip
-    assert bad.returncode == 1, bad.stdout[-2000:]
-    assert "PAG-7 must" in bad.stdout
+        )
+    assert bad == 1, out[-2000:] + err
+    assert "PAG-7 must" in out
     assert report(tmp_path / "b")["verdict"] == "nonconformant"
 
 

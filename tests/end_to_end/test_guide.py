@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from conformance.protocol.profile_reader import load
 from reports.render.html.page import anchor_of
 from tests.support.captures import entry, write_har
 from tests.support.judging import serving
-from tests.support.recording import command, ran
+from tests.support.recording import command, ran, ran_bare_pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -213,9 +212,9 @@ def test_a_command_does_what_it_says(line: str, url: str, prepared: Path, tmp_pa
     if line.startswith("pytest"):
         options = [*given, "--out", str(folder / "out"), "--seed", "7"]
         options = [str(folder / each) if each == "conform.toml" else each for each in options]
-        given = [sys.executable, "-m", "pytest", *options]
-        done = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-        clean(folder, done, way.statuses)
+        clean(
+            folder, subprocess.CompletedProcess(options, *ran_bare_pytest(*options, cwd=ROOT)), way.statuses
+        )
         assert (folder / "out" / "report.json").exists()
         return
     before = {path for path in folder.rglob("*") if path.is_file()}

@@ -10,8 +10,6 @@ import contextlib
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,16 @@ from reports.model.builder import build
 from reports.model.event_log import read_events
 from reports.model.files import validate, write_report
 from tests.support.judging import serving
-from tests.support.recording import MAX_SECONDS, PROFILE, ROOT, command, ran, report_in, until
+from tests.support.recording import (
+    MAX_SECONDS,
+    PROFILE,
+    ROOT,
+    command,
+    ran,
+    ran_bare_pytest,
+    report_in,
+    until,
+)
 from tests.support.signalling import ignores_hangups, limits_file_size
 
 FAULT = "http.patch-says-success"
@@ -223,13 +230,11 @@ def test_a_log_that_ends_in_the_middle_of_anything(faulty: str, tmp_path: Path) 
 
 
 def test_bare_pytest_says_what_it_could_not_write(faulty: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", faulty, "--profile", str(PROFILE),
-         "--rule", "HTTP-2", "--budget", "quick", "--out", "o", "-p", "no:cacheprovider", "-q",
-         "--seed", "1"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=MAX_SECONDS, preexec_fn=limits_file_size(400_000),
+    status, out, err = ran_bare_pytest(
+        ROOT / "conformance", "--target", faulty, "--profile", PROFILE, "--rule", "HTTP-2", "--budget", "quick",
+        "--out", "o", "-q", "--seed", "1", cwd=tmp_path, preexec_fn=limits_file_size(400_000),
     )  # fmt: skip
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "cannot write o/events.jsonl: File too large" in done.stderr
+    assert status == 1, out + err
+    assert "cannot write o/events.jsonl: File too large" in err
     with contextlib.suppress(FileNotFoundError):
         assert findings(report_in(tmp_path / "o"))

@@ -17,8 +17,7 @@ import pytest
 
 from tests.support.judging import serving
 from tests.support.processes import Program
-from tests.support.recording import PROFILE, ROOT, Recorder, command, recording, report_in, until
-from tests.support.signalling import obeys_signals
+from tests.support.recording import PROFILE, ROOT, Recorder, bare_pytest, command, recording, report_in, until
 
 
 def call(url: str, entity: str, method: str, data: object = None, token: str = "") -> httpx.Response:
@@ -156,10 +155,9 @@ def test_plan_that_is_interrupted_shows_none(tmp_path: Path) -> None:
 
 def test_bare_pytest_is_interrupted_alike(tmp_path: Path) -> None:
     with serving() as url, recording(url) as recorder:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "--target", recorder.url, "--rule", "STA-5",
-             "--profile", str(PROFILE), "--out", "o", "-p", "no:cacheprovider"],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=obeys_signals(),
+        process = bare_pytest(
+            ROOT / "conformance", "--target", recorder.url, "--rule", "STA-5", "--profile", PROFILE, "--out", "o",
+            cwd=tmp_path, stderr=subprocess.STDOUT,
         )  # fmt: skip
         until(lambda: created(recorder) > 10)
         process.send_signal(signal.SIGTERM)

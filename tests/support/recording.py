@@ -102,6 +102,19 @@ def ran(*arguments: str | Path, cwd: Path, **options: Any) -> tuple[int, str, st
     return process.wait(), out, err
 
 
+def bare_pytest(*arguments: str | Path, cwd: Path, **options: Any) -> Program:
+    """Start pytest as a process of its own, which obeys signals, for runs of the suites without `conform check`."""
+    options["preexec_fn"] = obeys_signals(options.get("preexec_fn"))
+    return start("pytest", *arguments, "-p", "no:cacheprovider", cwd=cwd, **options)
+
+
+def ran_bare_pytest(*arguments: str | Path, cwd: Path, **options: Any) -> tuple[int, str, str]:
+    """Run pytest to its end; return status, standard output and standard error."""
+    process = bare_pytest(*arguments, cwd=cwd, **options)
+    out, err = process.communicate(timeout=MAX_SECONDS)
+    return process.wait(), out, err
+
+
 def ran_here(*arguments: str | Path, cwd: Path) -> tuple[int, str, str]:
     """Run `conform` in this process, as `ran` does in one of its own; for commands that run no suite tests.
 

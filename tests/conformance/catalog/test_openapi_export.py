@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,7 +19,7 @@ from conformance.catalog.openapi_export import describe
 from conformance.schema.bundle import places, resolve_pointer
 from tests.servers import library_catalog
 from tests.support.judging import ROOT, serving_here
-from tests.support.recording import MAX_SECONDS, ran_here
+from tests.support.recording import ran, ran_here
 
 EMBEDDED = ROOT / "fixtures" / "service" / "coursio.openrpc.json"
 STATUSES = {"200", "400", "401", "403", "404", "500"}
@@ -368,10 +367,9 @@ def export(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str
 
 
 def test_the_command_writes_the_embedded_catalogue(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "conform.py"), "catalog", "export", "--openapi", "api.json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=MAX_SECONDS)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "api.json: 33 functions of 9 endpoints\n"
+    status, out, err = ran("catalog", "export", "--openapi", "api.json", cwd=tmp_path)
+    assert (status, err) == (0, "")
+    assert out == "api.json: 33 functions of 9 endpoints\n"
     document = json.loads((tmp_path / "api.json").read_text("utf-8"))
     assert document == describe(Catalog.load(EMBEDDED))
     assert "servers" not in document
@@ -436,9 +434,8 @@ def test_mistakes_are_one_line(arguments: list[str], reported: str, tmp_path: Pa
 
 
 def test_a_verb_of_the_catalogue_is_needed() -> None:
-    command = [sys.executable, str(ROOT / "conform.py"), "catalog"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    status, out, err = ran("catalog", cwd=ROOT)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
 
 
 def test_a_catalogue_without_functions() -> None:

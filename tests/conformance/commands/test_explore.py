@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,6 +16,7 @@ from conformance.engine.harness import Harness, Request
 from conformance.rulebook import RULES
 from conformance.rulebook.records import FILE, text
 from tests.support.exploring import PROFILE, ROOT, Explore, Target, embedded, exploring, target
+from tests.support.recording import ran
 from tests.support.service_client import PASSWORDS
 
 FAULTS = ("envelope.blank-message", "security.no-nosniff-on-404")
@@ -352,36 +351,16 @@ def test_a_production_host_is_refused(tmp_path: Path) -> None:
     path.write_text(
         PLAIN.format(url="http://api.example.com/", more='production = ["api.example.com"]'), "utf-8"
     )
-    ended = subprocess.run(
-        [sys.executable, "conform.py", "explore", "--profile", str(path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert "production" in ended.stderr
+    status, _, err = ran("explore", "--profile", path, cwd=ROOT)
+    assert status == 2
+    assert err.count("\n") == 1
+    assert "production" in err
 
 
 def test_a_port_that_is_taken_is_reported(explore: Explore) -> None:
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "conform.py",
-            "explore",
-            "--target",
-            "http://127.0.0.1:1/",
-            "--port",
-            str(explore.port),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert ended.returncode == 2
-    assert ended.stderr.startswith(f"conform explore: --port {explore.port}: cannot listen there")
+    status, _, err = ran("explore", "--target", "http://127.0.0.1:1/", "--port", str(explore.port), cwd=ROOT)
+    assert status == 2
+    assert err.startswith(f"conform explore: --port {explore.port}: cannot listen there")
 
 
 # --- case files
@@ -405,24 +384,9 @@ def test_a_call_is_saved_as_a_case_and_plays(explore: Explore, service: str, tmp
         Case.from_json(each["case"])
         paths.append(tmp_path / each["name"])
         paths[-1].write_text(json.dumps(each["case"]), "utf-8")
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "conform.py",
-            "replay",
-            *map(str, paths),
-            "--target",
-            service,
-            "--profile",
-            str(PROFILE),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert ended.returncode == 1, ended.stdout + ended.stderr
-    assert ended.stdout.count("as expected now") >= 2, ended.stdout
+    status, out, err = ran("replay", *paths, "--target", service, "--profile", PROFILE, cwd=ROOT)
+    assert status == 1, out + err
+    assert out.count("as expected now") >= 2, out
 
 
 def test_a_case_holds_no_secret(explore: Explore) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from conformance.engine.runner import Run
 from conformance.engine.scheduling import USUAL_CALLS, Calls
 from conformance.rulebook import RULES
 from tests.support.judging import serving
-from tests.support.recording import MAX_SECONDS, PROFILE, ROOT, ran
+from tests.support.recording import PROFILE, ROOT, ran, ran_bare_pytest
 
 
 def listed(*rules: str, budget: str = "standard") -> list[str]:
@@ -35,14 +33,12 @@ def listed(*rules: str, budget: str = "standard") -> list[str]:
 @pytest.mark.parametrize("rules", [("PAG-2", "DAT-3", "AUT-8"), ("ENV-5",)])
 def test_pytest_runs_what_the_engine_lists(rules: tuple[str, ...], tmp_path: Path) -> None:
     chosen = [option for rule in rules for option in ("--rule", rule)]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "conformance", "--collect-only", "-q", "-p", "no:cacheprovider",
-         "--out", str(tmp_path / "o"), *chosen],
-        cwd=ROOT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False,
-    )  # fmt: skip
-    lines = [line for line in done.stdout.splitlines() if "::test_" in line]
+    _, out, err = ran_bare_pytest(
+        "conformance", "--collect-only", "-q", "--out", tmp_path / "o", *chosen, cwd=ROOT
+    )
+    lines = [line for line in out.splitlines() if "::test_" in line]
     names = [line.removeprefix("conformance/suites/").replace(".py::", ".") for line in lines]
-    assert len(names) > 10, done.stdout + done.stderr
+    assert len(names) > 10, out + err
     assert names == listed(*rules)
 
 

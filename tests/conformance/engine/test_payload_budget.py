@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from conformance.engine.runner import Run
 from conformance.rulebook import RULES
 from tests.support.budgeting import SHARES, budget_of
 from tests.support.judging import serving
-from tests.support.recording import MAX_SECONDS, PROFILE, ROOT
+from tests.support.recording import PROFILE, ROOT, ran_bare_pytest
 
 
 @dataclass
@@ -191,15 +189,14 @@ def test_they_run_twice_where_there_is_time_for_it(budget: str, seconds: float |
 
 
 def test_bare_pytest_runs_them_twice_too(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "conformance", "--collect-only", "-q", "--budget", "deep", "--rule", "STA-6",
-         "--rule", "DAT-3", "--rule", "ENV-1", "-p", "no:cacheprovider", "--out", str(tmp_path / "o")],
-        cwd=ROOT, capture_output=True, text=True, timeout=MAX_SECONDS, check=False,
+    _, out, err = ran_bare_pytest(
+        "conformance", "--collect-only", "-q", "--budget", "deep", "--rule", "STA-6",
+        "--rule", "DAT-3", "--rule", "ENV-1", "--out", tmp_path / "o", cwd=ROOT,
     )  # fmt: skip
-    listed = [line for line in done.stdout.splitlines() if "::test_" in line]
+    listed = [line for line in out.splitlines() if "::test_" in line]
     generated = [line for line in listed if "::test_any_json" in line or "::test_sequences" in line]
     further = [line.replace(FURTHER, "") for line in generated if FURTHER in line]
-    assert len(further) > 10, done.stdout + done.stderr
+    assert len(further) > 10, out + err
     assert [line for line in generated if FURTHER not in line] == further
     assert generated[len(further) :] == [line for line in generated if FURTHER in line]
     assert "::test_every_exchange" in listed[-1]

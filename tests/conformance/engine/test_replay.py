@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from reports.model.event_log import read_events
 from tests.support.case_files import BAD, OBJECT, a_case, invalid_data, opened
 from tests.support.events import record_of
 from tests.support.judging import ROOT, foreign, serving_here
-from tests.support.recording import MAX_SECONDS, PROFILE, ran, ran_here, recording, report_in
+from tests.support.recording import PROFILE, ran, ran_bare_pytest, ran_here, recording, report_in
 
 LESSON = {"$object": {"kind": "lesson", "of": "owner", "name": "lesson1"}}
 BLANK = "envelope.blank-message"
@@ -446,17 +444,16 @@ def test_the_clean_service_passes_its_corpus(clean: str, tmp_path: Path) -> None
 def test_bare_pytest_takes_the_same_options(tmp_path: Path) -> None:
     written(tmp_path / "corpus", REFUSED)
     with serving_here(BLANK) as (url, _):
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", str(ROOT / "conformance"), "-p", "no:cacheprovider",
-             "--target", url, "--profile", str(PROFILE), "--out", "o", "--budget", "quick", "--seed", "3",
-             "--cases", "corpus", "--for", "2s", "--rule", "ENV-5", "-k", "test_a_case or test_every_exchange"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=MAX_SECONDS,
+        status, out, err = ran_bare_pytest(
+            ROOT / "conformance", "--target", url, "--profile", PROFILE, "--out", "o", "--budget", "quick",
+            "--seed", "3", "--cases", "corpus", "--for", "2s", "--rule", "ENV-5",
+            "-k", "test_a_case or test_every_exchange", cwd=tmp_path,
         )  # fmt: skip
-    assert done.returncode == 1, done.stdout
+    assert status == 1, out + err
     report = report_in(tmp_path / "o")
     (finding,) = (f for rule in report["rules"] for f in rule["findings"] if f["function"] == "sys.stats")
     assert (tmp_path / "o" / finding["case"]).is_file()
-    assert f"  case       {finding['case']}" in done.stdout
+    assert f"  case       {finding['case']}" in out
     assert report["rerun"].count("--for 2s --cases corpus") == 1
 
 
