@@ -252,7 +252,7 @@ def serving_here(
     try:
         yield started["url"], started["catalogue"]
     finally:
-        started["server"].should_exit = True
+        started["server"].stop()
         thread.join(240)
 
 

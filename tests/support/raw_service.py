@@ -29,7 +29,7 @@ def serving(service: Service) -> Iterator[int]:
         assert started.wait(240)
         yield listener.getsockname()[1]
     finally:
-        running.should_exit = True
+        running.stop()
         thread.join(240)
         listener.close()
         service.close()
