@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,11 @@ from tests.support.run_events import (
     waiver,
 )
 
-SCHEMA = xmlschema.XMLSchema(str(Path(reports.__file__).with_name("render") / "junit.xsd"))
+
+@functools.cache
+def schema() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(str(Path(reports.__file__).with_name("render") / "junit.xsd"))
+
 
 RULES = [
     a_rule("ENV-1"),
@@ -40,7 +45,7 @@ RULES = [
 
 def document(*events: Event) -> ET.Element:
     data = junit.render(report_of(*events))
-    SCHEMA.validate(data.decode())
+    schema().validate(data.decode())
     return ET.fromstring(data)
 
 
@@ -187,7 +192,7 @@ def load_suite(*slos: dict[str, Any], **members: Any) -> ET.Element:
     report = loaded(seconds=30)
     report["load"] |= {"slos": list(slos), **members}
     data = junit.render(report)
-    SCHEMA.validate(data.decode())
+    schema().validate(data.decode())
     suite = next(suite for suite in ET.fromstring(data) if suite.get("name") == "LOAD Load")
     counts = [len(suite.findall(f"testcase/{tag}")) for tag in ("failure", "error", "skipped")]
     assert [int(str(suite.get(name))) for name in ("failures", "errors", "skipped")] == counts
