@@ -11,6 +11,7 @@ from typing import Any
 
 from fixtures.service import Service
 from fixtures.service.wire import Message, Scope
+from tests.support.event_loop import EventLoop
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -60,7 +61,7 @@ class Bench:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.runner = asyncio.Runner()
+        self.runner = EventLoop()
         self.seen: list[Any] = []
         self.tokens: dict[str, str] = {}
 

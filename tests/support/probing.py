@@ -9,6 +9,7 @@ from typing import Any
 
 from fixtures.faults import FAULTS
 from fixtures.service import Service
+from tests.support.event_loop import EventLoop
 from tests.support.service_client import PASSWORDS, Reply
 
 Ask = tuple[str, dict[str, Any], str | None]
@@ -21,7 +22,7 @@ class Desk:
 
     def __init__(self, fault: str | None = None) -> None:
         self.service = Service() if fault is None else FAULTS[fault](Service())
-        self.runner = asyncio.Runner()
+        self.runner = EventLoop()
         self.replies: list[Reply] = []
         self.tokens: dict[str, str] = {}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from fixtures.service import Service
+from tests.support.event_loop import EventLoop
 
 PASSWORDS = {
     "owner": "Correct-Horse-7-owner",
@@ -29,6 +30,11 @@ class Reply:
     @property
     def data(self) -> Any:
         return self.envelope["data"]
+
+
+@functools.cache
+def _loop() -> EventLoop:
+    return EventLoop()
 
 
 class Client:
@@ -71,7 +77,7 @@ class Client:
                 for name, value in (headers or {}).items()
             ],
         }
-        asyncio.run(self.service(scope, receive, send))
+        _loop().run(self.service(scope, receive, send))
         found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return Reply(sent[0]["status"], found, b"".join(part["body"] for part in sent[1:]))
 
