@@ -230,8 +230,10 @@ def tour_paging(bench: Bench, seed: dict[str, str]) -> None:
         {"pageStart": 1000}, {"pageStart": -1}, {"pageLength": -1}, {"pageStart": True}, {"pageStart": "1"},
         {"pageLength": ""}, {"pageLength": 1.5}, {"pageStart": 2**63},
     ]  # fmt: skip
-    for name, data in lists:
-        for page in pages:
+    ordinary = [*pages[:4], *pages[8:10], {"pageStart": -1}, {"pageLength": 1.5}]
+    for number, (name, data) in enumerate(lists):
+        # Lists page alike: one that is plain, one filtered, and the longest get all pages.
+        for page in pages if number in (0, 3, 6) else ordinary:
             bench.call(name, data, **page)
 
 
