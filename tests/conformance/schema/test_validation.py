@@ -214,7 +214,7 @@ def test_what_is_no_schema_is_refused(schema: Any, pointer: Any) -> None:
 
 
 def test_schemas_that_are_nearly_the_same_are_compiled_apart() -> None:
-    """Compiled schemas are kept by their content, and Python takes 1, 1.0 and true for the same key."""
+    """Compiled schemas are stored by their content, and Python takes 1, 1.0 and true for the same key."""
     assert Schema({"enum": [1]}).valid(1)
     assert not Schema({"enum": [True]}).valid(1)
     assert Schema({"enum": [True]}).valid(True)
