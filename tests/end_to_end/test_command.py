@@ -371,7 +371,7 @@ def test_killed_run_shows_what_was_found(tmp_path: Path) -> None:
 
 
 def test_bare_pytest_does_the_same(clean: str, tmp_path: Path) -> None:
-    common = ["--profile", PROFILE, "--budget", "quick"]
+    common = ["--profile", str(PROFILE), "--budget", "quick"]
     good, out, err = ran_bare_pytest(
         ROOT / "conformance", "--target", clean, "--out", tmp_path / "a", "--rule", "NAM-2", "--rule", "COD-4", *common,
         cwd=tmp_path,
