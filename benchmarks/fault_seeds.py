@@ -55,6 +55,7 @@ def main() -> None:
         name
         for name, fault in FAULTS.items()
         if getattr(fault.change, "__module__", "") in modules
+        and (fault.budget != "deep" or given.budget == "deep")
         and (not given.fault or any(part in name for part in given.fault))
     ]
     if not names:

@@ -18,9 +18,28 @@ def owned(view: View, *does: str) -> list[Function]:
     return [f for f in view.that(*does) if f.auth != "none"]
 
 
+def _parents(view: View, f: Function) -> list[str]:
+    """Return the required parameters that name a parent, whose owner is looked at as well."""
+    if "under_parents" not in view.profile.get("steps", ()):
+        return []
+    kinds = view.kinds()
+    return [n for n in f.required if n != f.object["id"] and f.params[n].get("x-ref") in kinds]
+
+
+def _refers_to_its_kind(f: Function) -> bool:
+    """Return whether other arguments than the identifier itself name objects of the function's own kind."""
+    return any(
+        part.get("x-ref") == f.kind and path[-1] != f.object["id"]
+        for path, part, _ in places({"properties": f.params, "required": f.required})
+    )
+
+
 @template("owner.unchecked", "ACC-2", areas=AREAS)
 def unchecked(view: View) -> Iterator[Spot]:
+    """The object's owner is not looked at; nobody sees that where the owner of a required parent is."""
     for f in owned(view, "read", "update", "delete"):
+        if _parents(view, f) and not _refers_to_its_kind(f):
+            continue
         yield (
             f.name,
             f.does,
@@ -28,11 +47,21 @@ def unchecked(view: View) -> Iterator[Spot]:
         )
 
 
+@template("owner.unchecked-of-child-and-parent", "ACC-2", areas=AREAS)
+def unchecked_of_both(view: View) -> Iterator[Spot]:
+    """Neither the owner of a child nor that of the parent that it is named with is looked at."""
+    for f in owned(view, "read", "update", "delete"):
+        if _parents(view, f):
+            yield f.name, f.does, lambda host, f=f: host.may_use(lambda call, kind: call.name == f.name)
+
+
 @template("owner.unchecked-for-a-role", "ACC-2", areas=AREAS)
 def unchecked_for_role(view: View) -> Iterator[Spot]:
     """Each role that can call a function sees the objects of all; not a role that a list of all asks for."""
     lists = {f.auth for f in view.functions.values() if f.rows is not None}
     for f in owned(view, "read", "update", "delete"):
+        if _parents(view, f) and not _refers_to_its_kind(f):
+            continue
         for role in sorted({role for user in view.users for role in user.get("roles", ())}):
             if f.auth in ("session", role) and role not in lists:
                 yield (f"{f.name} by {role}", f"{f.does}, by role",
@@ -106,13 +135,16 @@ def _skip_reference(host: Host, f: Function, path: tuple[str, ...], kind: str, *
 
 
 def mixed(view: View) -> list[Function]:
-    """Return the lists in which rows of several users could stand.
+    """Return the lists in which rows of several users could stand, of kinds that are read one by one as well.
 
-    A list that asks for an object of the caller's own holds the caller's rows alone: nobody else can refer to it.
+    A list that asks for an object of the caller's own holds the caller's rows alone: nobody else can refer to it. Where
+    nothing reads an object, no rule says that a list must not show it to others.
     """
     made = view.kinds()
     return [
-        f for f in owned(view, "list") if not any(f.params[name].get("x-ref") in made for name in f.required)
+        f
+        for f in owned(view, "list")
+        if view.of(f.kind, "read") and not any(f.params[name].get("x-ref") in made for name in f.required)
     ]
 
 

@@ -156,10 +156,19 @@ def _per_function(view: View) -> list[Function]:
     return [f for f in view.functions.values() if not f.beyond_schema and f.name not in view.signing]
 
 
+def _names_its_object(f: Function) -> bool:
+    """Return whether a function changes an object that the call names.
+
+    A check does not call it with data that has no names: a lax target could act on another object than the run's own.
+    """
+    named = any("x-ref" in f.params[name] for name in f.required)
+    return f.effect != "read" and f.does != "create" and named
+
+
 @template("data.array-in-order", "REQ-6", "DAT-2", areas=AREAS)
 def data_array(view: View) -> Iterator[Spot]:
     for f in _per_function(view):
-        if f.params:
+        if f.params and not _names_its_object(f):
 
             def change(given: dict[str, Any], _call: Any, f: Function = f) -> dict[str, Any]:
                 if isinstance(given.get("data"), list):
@@ -227,10 +236,18 @@ def unknown_members(view: View) -> Iterator[Spot]:
         yield f.name, f.does or "other", apply
 
 
-def _method_name(name: str, tells: tuple[str, ...], find: Callable[[View, str, str], str | None]) -> None:
-    """Register: a function's name is found in another spelling."""
+def _method_name(
+    name: str,
+    tells: tuple[str, ...],
+    find: Callable[[View, str, str], str | None],
+    spelt: Callable[[str], bool] = bool,
+) -> None:
+    """Register: a function's name is found in another spelling. `spelt` says which names have such a spelling."""
 
     def spots(view: View) -> Iterator[Spot]:
+        if not any(spelt(known.partition(".")[2]) for known in view.functions):
+            return
+
         def apply(host: Host) -> None:
             def parse_body(inner: Any, call: Any) -> Any:
                 message = inner(call)
@@ -278,7 +295,7 @@ def _inherited(view: View, entity: str, given: str) -> str | None:
 
 _method_name("in-any-case", ("SEC-1", "COD-3"), _spelt(str.lower))
 _method_name("trimmed", ("SEC-1", "COD-3"), _spelt(str.strip))
-_method_name("snake-case", ("NAM-3", "COD-3"), _snake)
+_method_name("snake-case", ("NAM-3", "COD-3"), _snake, lambda method: method != method.lower())
 _method_name("inherited-names", ("SEC-1", "COD-3"), _inherited)
 _method_name("beginning", ("COD-3", "SEC-1"), lambda view, entity, given: next(
     (str(n.partition(".")[2]) for n, f in view.functions.items()

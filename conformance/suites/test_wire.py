@@ -15,7 +15,7 @@ from conformance.engine.markers import each_function, each_kind, judges
 from conformance.engine.not_judged import NotJudgedError
 from conformance.engine.runner import Run
 from conformance.helpers.builtin_names import in_turn, rotated
-from conformance.helpers.comparison import canonical, equal, listers, pairs, read, same_answer
+from conformance.helpers.comparison import Lister, canonical, equal, listers, pairs, read, same_answer
 from conformance.helpers.list_views import key
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange, field_bytes
@@ -371,6 +371,14 @@ def _made(ctx: TestContext, create: Method, user: str, values: dict[str, Any]) -
     return replace(ctx.resources.resource(create.object.kind, identifier, user), sent=data)
 
 
+def _lists(lister: Lister, resource: Resource, text: str) -> bool:
+    """Return whether a list shows an object with its long text, or shows nothing at all of it, whole or cut."""
+    exchange = lister.exchange()
+    rows = lister.ctx.resources.rows(lister.function, exchange)
+    row = next((row for row in rows if key(lister, row) == canonical(resource.id)), None)
+    return row is None or any(value == text for value in (row.values() if isinstance(row, dict) else ()))
+
+
 @judges("HTTP-4", "STA-1", calls=80)
 def test_list_of_more_than_64_kilobytes(ctx: TestContext) -> None:
     """Create objects with long texts until their list has more than 64 kB: it must come back whole."""
@@ -380,16 +388,20 @@ def test_list_of_more_than_64_kilobytes(ctx: TestContext) -> None:
         ctx.give_up("no kind of object that can be listed and deleted takes long texts")
     if known[0][0] >= LONG_LIST_BYTES and ctx.quick:
         ctx.give_up("a single text of that size is sent instead, by the test of large answers")
-    length, kind, name = next((each for each in known if each[0] < LONG_LIST_BYTES), known[0])
-    create = ctx.catalog.create(kind)
-    assert create is not None
-    user = ctx.who(create)
-    assert user is not None
-    text = ("abc, " * length)[: length - 1] + "é"
-    first = _made(ctx, create, user, {name: text})
-    lister = next(listers(ctx, kind, user, first), None)
-    if lister is None:
-        ctx.give_up(f"no list shows every {kind}")
+    # A list that does not show the text does not grow with it: the next kind is tried.
+    for length, kind, name in [each for each in known if each[0] < LONG_LIST_BYTES] or known:
+        create = ctx.catalog.create(kind)
+        assert create is not None
+        user = ctx.who(create)
+        assert user is not None
+        text = ("abc, " * length)[: length - 1] + "é"
+        first = _made(ctx, create, user, {name: text})
+        lister = next((each for each in listers(ctx, kind, user, first) if _lists(each, first, text)), None)
+        if lister is not None:
+            break
+        ctx.resources.remove(first)
+    else:
+        ctx.give_up("no list that shows every object shows long texts")
     shared = {
         param.name: first.sent[param.name]
         for param in create.params

@@ -124,8 +124,8 @@ def tour_codes(bench: Bench, seed: dict[str, str]) -> None:
         bench.call("course.remove", {"courseId": 2})
     bench.raw(*bench.request("auth.login", {"identity": "owner@example.com", "credential": "wrong"}))
     for name in (
-        "sys.nothing", "course.nothing", "lesson.nothing", "course.findAll", "course.ping", "nothing.find",
-        "nothing/find.find", "courses.find",
+        "sys.nothing", "course.nothing", "lesson.nothing", "course.findAll", "course.fin", "course.ping",
+        "nothing.find", "nothing/find.find", "courses.find",
     ):  # fmt: skip
         bench.call(name)
     bench.call("course.find", {"status": 7})

@@ -16,7 +16,7 @@ def sign_in(bench: Bench, identity: Any = "owner@example.com", **more: Any) -> N
 
 def tour_passwords(bench: Bench) -> None:
     right = PASSWORDS["owner"]
-    near = (f"{right}\0x", accented(right), same_java_hash(right), [right], 0)
+    near = (f"{right}\0x", accented(right), same_java_hash(right), [right], 0, (right + "x" * 1000)[:1000])
     for credential in (right, right.upper(), right[:-1], right + "x", f" {right}", "", "wrong", *near):
         sign_in(bench, credential=credential)
     sign_in(bench, "constructor", credential="wrong")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fixtures.faults.steps import arguments
-from fixtures.service.service import Service
-from fixtures.service.wire import Call
+from conformance.suites import test_injected as suite
 from tests.support.one_test import findings_here
+
+FOLLOWS = ("DAT-8", "message.find", "the time follows a number in query")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +19,13 @@ from tests.support.one_test import findings_here
     [
         ("data.class-name-looked-up", "test_type_tags", "lesson.add", "DAT-3"),
         ("data.default-refused", "test_data_at_the_edges", "course.add", "DAT-1"),
+        pytest.param(
+            "data.slow-with-blanks",
+            "test_deep_wide_and_large_data",
+            "course.find",
+            "DAT-9",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_defect_is_found(fault: str, test: str, subject: str, rule: str) -> None:
@@ -27,24 +33,26 @@ def test_defect_is_found(fault: str, test: str, subject: str, rule: str) -> None
     assert (rule, subject) in {key[:2] for key in found}
 
 
-def sleeps(service: Service) -> Service:
-    """The number of seconds in SLEEP(…) is waited for, as a database does that takes a text as code."""
-
-    async def handle(inner: Callable[..., Any], call: Call) -> Any:
-        seconds = re.search(r"SLEEP\((\d)\)", str(arguments(call)))
-        if seconds is not None:
-            await asyncio.sleep(int(seconds[1]))
-        result = inner(call)
-        return await result if asyncio.iscoroutine(result) else result
-
-    service.wrap("handle", handle)
-    return service
-
-
+@pytest.mark.thorough
 def test_delay_is_found() -> None:
-    found = findings_here({"test_delays_in_texts"}, change=sleeps, budget="deep", subjects={"message.find"})
-    assert ("DAT-8", "message.find", "the time follows a number in query") in found
+    fault = "data.delay-in-query"
+    assert FOLLOWS in findings_here({"test_delays_in_texts"}, fault, budget="deep", subjects={"message.find"})
 
 
-def test_no_delay_is_found_in_the_clean_service() -> None:
-    assert not findings_here({"test_delays_in_texts"}, budget="deep", subjects={"message.find"})
+@pytest.mark.parametrize(("factor", "found"), [(1.0, True), (0.2, False)])
+def test_time_that_follows_a_number_is_found(
+    factor: float, found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inject = suite._inject
+
+    def later(ctx: Any, fuzz_target: Any, insertion: Any) -> Any:
+        exchange = inject(ctx, fuzz_target, insertion)
+        seconds = re.search(r"SLEEP\((\d)\)", str(insertion.item.value))
+        if exchange is None or seconds is None:
+            return exchange
+        return dataclasses.replace(exchange, seconds=exchange.seconds + factor * int(seconds[1]))
+
+    monkeypatch.setattr(suite, "_inject", later)
+    keys = findings_here({"test_delays_in_texts"}, budget="deep", subjects={"message.find"})
+    assert (FOLLOWS in keys) is found
+    assert bool(keys) is found
