@@ -55,15 +55,34 @@ def unchecked_of_both(view: View) -> Iterator[Spot]:
             yield f.name, f.does, lambda host, f=f: host.may_use(lambda call, kind: call.name == f.name)
 
 
+def _owns(view: View, f: Function, role: str) -> bool:
+    """Return whether a user with a role may make what another user, who has no other role, reads."""
+    create = view.of(f.kind, "create")
+    roles = [set(user.get("roles", ())) for user in view.users]
+    return create is not None and any(
+        role in stranger <= owner and create.auth in ("session", *owner)
+        for one, owner in enumerate(roles)
+        for other, stranger in enumerate(roles)
+        if one != other
+    )
+
+
 @template("owner.unchecked-for-a-role", "ACC-2", areas=AREAS)
 def unchecked_for_role(view: View) -> Iterator[Spot]:
-    """Each role that can call a function sees the objects of all; not a role that a list of all asks for."""
+    """Each role that can call a function sees the objects of all; not a role that a list of all asks for.
+
+    Which roles may read the objects of users without them is for the service to decide.
+    """
     lists = {f.auth for f in view.functions.values() if f.rows is not None}
     for f in owned(view, "read", "update", "delete"):
         if _parents(view, f) and not _refers_to_its_kind(f):
             continue
         for role in sorted({role for user in view.users for role in user.get("roles", ())}):
-            if f.auth in ("session", role) and role not in lists:
+            if (
+                f.auth in ("session", role)
+                and role not in lists
+                and (f.does != "read" or _owns(view, f, role))
+            ):
                 yield (f"{f.name} by {role}", f"{f.does}, by role",
                        lambda host, f=f, role=role: host.may_use(
                            lambda call, kind: call.name == f.name and kind == f.kind and role in call.roles))  # fmt: skip

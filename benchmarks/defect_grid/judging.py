@@ -60,7 +60,9 @@ def judged(key: str, server: str, budget: str, seed: int, *, full: bool, near: b
         tuple(rule for rule in rules if rule in RULES) for rules in (mechanism.tells, mechanism.areas)
     )
     stages = (
-        [((), named)] if full else [(rules, rules) for rules in (named, near_by if near else ()) if rules]
+        [((), named)]
+        if full or mechanism.whole
+        else [(rules, rules) for rules in (named, near_by if near else ()) if rules]
     )
     try:
         for rules, until in stages:

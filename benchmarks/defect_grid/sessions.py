@@ -205,8 +205,8 @@ def logged_out(view: View) -> Iterator[Spot]:
         yield f.name, _label(f), apply
 
 
-# Payloads call a function often enough; what they see is AUT-3's to say.
-@template("token.refused-by-one-function-after-calls", "AUT-3", "DAT-1", areas=(*AREAS, "PAG-2", "STA-1"))
+# All tests together call a function often enough; what they see is AUT-3's to say.
+@template("token.refused-by-one-function-after-calls", "AUT-3", areas=(*AREAS, "PAG-2", "STA-1"), whole=True)
 def refused_after_calls(view: View) -> Iterator[Spot]:
     for count in (10, 41):
         for f in view.protected:

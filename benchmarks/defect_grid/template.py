@@ -17,12 +17,16 @@ Spots = Callable[[View], Iterable[Spot]]
 
 @dataclass(frozen=True)
 class Template:
-    """One mechanism. `tells`: the rules that name it; `areas`: rules that would show it without naming it."""
+    """One mechanism. `tells`: the rules that name it; `areas`: rules that would show it without naming it.
+
+    `whole`: a check of those rules alone shows less than a whole one, since the number of all calls counts.
+    """
 
     name: str
     tells: tuple[str, ...]
     areas: tuple[str, ...]
     spots: Spots
+    whole: bool = False
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -52,14 +56,16 @@ TEMPLATES: dict[str, Template] = {}
 ALWAYS = ("COD-8", "COD-2", "STA-6", "ENV-10", "STA-1", "STA-2", "DAT-1")
 
 
-def template(name: str, *tells: str, areas: Iterable[str] = ALWAYS) -> Callable[[Spots], Spots]:
+def template(
+    name: str, *tells: str, areas: Iterable[str] = ALWAYS, whole: bool = False
+) -> Callable[[Spots], Spots]:
     """Register a template: a function from a catalogue's view to the places where it can be put."""
 
     def put(spots: Spots) -> Spots:
         if name in TEMPLATES:
             raise ValueError(f"{name}: there are two of that name")
         rest = tuple(rule for rule in areas if rule not in tells)
-        TEMPLATES[name] = Template(name, tells, rest, spots)
+        TEMPLATES[name] = Template(name, tells, rest, spots, whole)
         return spots
 
     return put
