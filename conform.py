@@ -16,10 +16,10 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from conformance import __version__
+from conformance.commands.making_options import add_import, add_init, add_learn
 from conformance.commands.output import (
     OutputError,
     discard_output,
@@ -234,50 +234,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--list-hostile", action="store_true", help="list the ways to misbehave")
     serve.set_defaults(run=_serve)
 
-    imports = deeds.add_parser("import", allow_abbrev=False, help="make a catalogue of a documentation page")
-    imports.add_argument("sources", nargs="+", metavar="URL|FILE", help="a documentation page, or several")
-    imports.add_argument(
-        "--out",
-        type=named_path,
-        default=Path("catalogue.openrpc.json"),
-        metavar="FILE",
-        help="default: catalogue.openrpc.json; - is the screen",
-    )
-    imports.add_argument(
-        "--guess", action="store_true", help="take find, read, get, list, status for reading"
-    )
-    renewed = imports.add_mutually_exclusive_group()
-    renewed.add_argument(
-        "--update", action="store_true", help="keep what was answered since; say what changed"
-    )
-    renewed.add_argument(
-        "--check", action="store_true", help="write nothing; status 1 if the page has moved on"
-    )
-    imports.set_defaults(run=_catalog_import)
-    _learn_options(deeds)
+    add_import(deeds).set_defaults(run=_catalog_import)
+    add_learn(deeds).set_defaults(run=_catalog_learn)
     validate = deeds.add_parser("validate", allow_abbrev=False, help="check a catalogue, with line numbers")
     validate.add_argument("catalog", type=named_path, metavar="FILE")
     validate.set_defaults(run=_catalog_validate)
 
-    init = verbs.add_parser("init", allow_abbrev=False, help="write a profile and a catalogue to begin with")
-    init.add_argument("--target", metavar="URL", help="the target's base URL")
-    init.add_argument("--page", metavar="URL|FILE", help="its documentation page, to make the catalogue of")
-    init.add_argument("--login", metavar="ENTITY.FUNCTION", help="default: auth.login")
-    init.add_argument(
-        "--user",
-        action="append",
-        default=[],
-        type=_init_user,
-        metavar="NAME[:VARIABLE:VARIABLE]",
-        help="a user, and the variables of the name and the secret (repeatable)",
-    )
-    init.add_argument("--environment", choices=("test", "production"))
-    init.add_argument(
-        "--dir", type=named_path, default=Path(), metavar="DIR", help="where to write (default: here)"
-    )
-    init.add_argument("--no-check", action="store_true", help="do not run the rules that only read")
-    init.add_argument("--no-color", action="store_true")
-    init.set_defaults(run=_init)
+    add_init(verbs, _init_user).set_defaults(run=_init)
 
     explore = verbs.add_parser(
         "explore",
@@ -308,41 +271,6 @@ def _parser() -> argparse.ArgumentParser:
 
     add_arguments(verbs, report=_report, compare=_compare)
     return parser
-
-
-def _learn_options(deeds: Any) -> None:
-    learn = deeds.add_parser("learn", allow_abbrev=False, help="make a catalogue of recorded traffic")
-    learn.add_argument(
-        "sources", nargs="+", type=named_path, metavar="FILE|RUN", help="HAR files, and folders of runs"
-    )
-    learn.add_argument(
-        "--out",
-        type=named_path,
-        default=Path("catalogue.openrpc.json"),
-        metavar="FILE",
-        help="default: catalogue.openrpc.json; - is the screen",
-    )
-    learn.add_argument(
-        "--target", metavar="URL", help="the target's base URL (default: that of most of the calls)"
-    )
-    learn.add_argument(
-        "--profile", metavar="FILE", type=named_path, help="default: conform.toml here, when there is one"
-    )
-    learn.add_argument(
-        "--min-samples", type=positive, default=10, metavar="N", help="calls that make a constraint (10)"
-    )
-    renewed = learn.add_mutually_exclusive_group()
-    renewed.add_argument(
-        "--update",
-        action="store_true",
-        help="keep what was written by hand; say what came and what contradicts it",
-    )
-    renewed.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing; status 1 if the traffic contradicts the catalogue",
-    )
-    learn.set_defaults(run=_catalog_learn)
 
 
 def _add_rules(parser: argparse.ArgumentParser) -> None:
@@ -471,11 +399,16 @@ def _call(options: argparse.Namespace) -> int:
 
 
 def _catalog_import(options: argparse.Namespace) -> int:
-    from conformance.commands.catalog import import_pages
+    from conformance.commands.catalog_import import import_documents
 
     with tolerate_closed_pipe():
-        return import_pages(
-            options.sources, options.out, update=options.update, check=options.check, guess=options.guess
+        return import_documents(
+            options.sources,
+            options.out,
+            update=options.update,
+            check=options.check,
+            guess=options.guess,
+            separator=options.entity_from,
         )
     return 0
 

@@ -1,16 +1,10 @@
-"""Import of a documentation page into a catalogue, and update of that catalogue when the page has changed.
+"""Import of a documentation page into a catalogue.
 
 The markup (protocol, section 1): `li.collection[data-url="/api/auth"]` > `li.procedure[data-method="login"]` with
 `.description`, and for each parameter a row `tr` (class `required` when it is) with the cells `td.name`, `td.type`,
 `td.description` and `td.parameter input[value]` (the default).
 
-A page does not contain everything that a catalogue needs. The missing values get cautious defaults: `x-auth` is
-"session", `x-effect` is "write", and `x-beyond-schema` is true for a function with parameters, because a page names
-types and no limits. These values are listed under `x-questions`. A person answers a question by writing the right value
-or by deleting the question.
-
-The content of the page is stored under `x-imported`. An update is therefore a three-way merge of the page as it was,
-the page as it is, and the changes that people have made in the catalogue.
+A page names types and no limits, and says nothing about results (`importing.entries` has what stands in).
 """
 
 from __future__ import annotations
@@ -19,21 +13,18 @@ import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from conformance.catalog.model import Catalog
+from conformance.catalog.importing.entries import entry_of
+from conformance.catalog.importing.names import Parameter, nested
 from conformance.schema.bundle import Json
 from conformance.schema.validation import Schema
 
-__all__ = ["Changes", "PageFunction", "PageParam", "build", "merge", "read", "schema_of", "text_of"]
-
-_READS = re.compile(r"(?:find|read|get|list|status)(?![a-z])")
-_LOGS_IN = re.compile(r"log[iI]n(?![a-z])|signIn(?![a-z])")
+__all__ = ["PageFunction", "PageParam", "read", "schema_of", "text_of"]
 
 _TYPES: Mapping[str, str] = {
     "int": "integer",
@@ -82,6 +73,22 @@ class PageFunction:
     name: str
     description: str = ""
     params: tuple[PageParam, ...] = ()
+
+    def entry(self, *, guess: bool = False, flat: bool = False) -> dict[str, Json]:
+        """Return the function as a method of a catalogue."""
+        params = self._parameters()
+        return entry_of(self.name, self.description, params if flat else nested(params)[0], guess=guess)
+
+    def _parameters(self) -> list[Parameter]:
+        return [
+            Parameter(param.name, schema_of(param)[0], param.required, param.description)
+            for param in self.params
+        ]
+
+    def notes(self) -> list[str]:
+        """Return one line for each type, default or name of a parameter that the page leaves open."""
+        notes = [f"{self.name} {param.name}: {note}" for param in self.params for note in schema_of(param)[1]]
+        return notes + [f"{self.name} {note}" for note in nested(self._parameters())[1]]
 
     def to_json(self) -> list[Any]:
         """Return the function as it is stored under `x-imported`."""
@@ -264,297 +271,3 @@ def _default(text: str, schema: dict[str, Json]) -> tuple[Json] | None:
         candidates.append(text)
     check = Schema(schema)
     return next(((value,) for value in candidates if check.valid(value)), None)
-
-
-# --- the catalogue ----------------------------------------------------------------------------------------
-
-
-def _entry(function: PageFunction, *, guess: bool = False) -> dict[str, Json]:
-    """Return a function as a method of a catalogue."""
-    params: list[Json] = []
-    for param in sorted(function.params, key=lambda each: not each.required):
-        schema, _ = schema_of(param)
-        entry: dict[str, Json] = {"name": param.name, "required": param.required, "schema": schema}
-        if param.description:
-            entry["description"] = param.description
-        params.append(entry)
-    entity, _, name = function.name.partition(".")
-    method: dict[str, Json] = {"name": function.name}
-    if function.description:
-        method["description"] = function.description
-    method |= {
-        "tags": [{"name": entity}],
-        "paramStructure": "by-name",
-        "params": params,
-        "x-auth": "none" if guess and _LOGS_IN.match(name) else "session",
-        "x-effect": "read" if guess and _READS.match(name) else "write",
-    }
-    limits = {"x-beyond-schema": True} if params else {}
-    return method | limits | {"x-questions": ["x-auth", "x-effect", *limits, "result"]}
-
-
-def notes_on(functions: Mapping[str, PageFunction]) -> list[str]:
-    """Return one line for each type or default that the page leaves open."""
-    return [
-        f"{function.name} {param.name}: {note}"
-        for function in functions.values()
-        for param in function.params
-        for note in schema_of(param)[1]
-    ]
-
-
-def build(
-    title: str, functions: Mapping[str, PageFunction], sources: Sequence[str], *, guess: bool = False
-) -> dict[str, Json]:
-    """Return the catalogue of a page that was not imported before."""
-    return {
-        "openrpc": "1.3.2",
-        "info": {"title": title, "version": "1"},
-        "methods": [_entry(function, guess=guess) for function in functions.values()],
-        "x-imported": _imported(functions, sources, {}, functions if guess else ()),
-    }
-
-
-def _imported(
-    functions: Mapping[str, PageFunction],
-    sources: Sequence[str],
-    gone: Mapping[str, Json],
-    guessed: Iterable[str],
-) -> dict[str, Json]:
-    record: dict[str, Json] = {
-        "from": list(sources),
-        "functions": {name: function.to_json() for name, function in functions.items()},
-    }
-    if gone:
-        record["gone"] = dict(gone)
-    # The guessed values of these functions do not answer their questions.
-    if names := [name for name in guessed if name in functions]:
-        record["guessed"] = names
-    return record
-
-
-@dataclass
-class Changes:
-    """The result of an update: one line for each function or parameter that was added, removed or changed."""
-
-    added: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    #: Changes on the page that were not applied, because a person has changed the same value.
-    conflicts: list[str] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed or self.conflicts)
-
-
-def questions(document: Mapping[str, Json]) -> dict[str, list[str]]:
-    """Return the unanswered questions, each with the functions for which it is open."""
-    found: dict[str, list[str]] = {}
-    for method in document.get("methods", []):
-        for question in method.get("x-questions", []) if isinstance(method, dict) else []:
-            if question != "result" or "result" not in method:
-                found.setdefault(str(question), []).append(method["name"])
-    return found
-
-
-def _import_record(
-    document: Mapping[str, Json],
-) -> tuple[dict[str, PageFunction], dict[str, Json], list[str]]:
-    """Return the record under `x-imported`.
-
-    It consists of the functions of the page at the last import, the edited entries of functions that the page no longer
-    has, and the names of the functions whose values were guessed.
-    """
-    record = document.get("x-imported")
-    if not isinstance(record, dict):
-        return {}, {}, []
-    functions = {}
-    try:
-        for name, (description, params) in record.get("functions", {}).items():
-            functions[name] = PageFunction(name, description, tuple(PageParam(*param) for param in params))
-    except (TypeError, ValueError, AttributeError):
-        return {}, {}, []
-    gone, guessed = record.get("gone"), record.get("guessed")
-    return functions, gone if isinstance(gone, dict) else {}, guessed if isinstance(guessed, list) else []
-
-
-def merge(
-    document: Mapping[str, Json],
-    functions: Mapping[str, PageFunction],
-    sources: Sequence[str],
-    *,
-    guess: bool = False,
-) -> tuple[dict[str, Json], Changes]:
-    """Return a catalogue updated to the page as it is now, and the changes.
-
-    The changes of people take precedence; where the page has changed the same value, a conflict is reported. A function
-    that the page no longer has is removed from the catalogue. If a person has edited it, its entry is stored under
-    `x-imported` and restored when the page has the function again.
-    """
-    before, gone, guessed = _import_record(document)
-    gone = dict(gone)
-    ours = {method["name"]: method for method in document.get("methods", [])}
-    changes = Changes()
-    merged: dict[str, Json] = {}
-    for name, mine in ours.items():
-        if name in functions and name in before:
-            merged[name] = _merged(mine, before[name], functions[name], changes, guessed=name in guessed)
-        elif name in functions:
-            merged[name] = mine
-            _compare(mine, functions[name], changes)
-        elif name in before:
-            changes.removed.append(name)
-            if mine != _entry(before[name], guess=name in guessed):
-                gone[name] = mine
-        else:
-            merged[name] = mine
-    for name, function in functions.items():
-        if name in ours:
-            continue
-        if name not in before:
-            changes.added.append(name)
-            if guess:
-                guessed.append(name)
-            back = gone.pop(name, None)
-            fresh = _entry(function, guess=guess)
-            merged[name] = (
-                {**back, "params": _restored_params(back, fresh)} if isinstance(back, dict) else fresh
-            )
-        elif before[name] != function:
-            changes.changed.append(f"{name} (struck out of the catalogue by hand: it stays out)")
-    out = {**deepcopy(dict(document)), "methods": list(merged.values())}
-    out["x-imported"] = _imported(functions, sources, gone, guessed)
-    return out, changes
-
-
-def _restored_params(back: Mapping[str, Json], fresh: Mapping[str, Json]) -> list[Json]:
-    """Return the parameters of a function that is on the page again, each with the earlier edits of people."""
-    known = {param["name"]: param for param in back.get("params", [])}
-    return [known.get(param["name"], param) for param in fresh["params"]]
-
-
-def differences(catalog: Catalog, functions: Mapping[str, PageFunction]) -> list[str]:
-    """Return one line for each difference between a catalogue and a page, whoever made it."""
-    found = [f"{name}: only on the page" for name in functions if name not in catalog]
-    found += [f"{method.name}: only in the catalogue" for method in catalog if method.name not in functions]
-    for name, function in functions.items():
-        if name not in catalog:
-            continue
-        method = catalog[name]
-        for param in function.params:
-            own = method.param(param.name)
-            if own is None:
-                found.append(f"{name} {param.name}: only on the page")
-                continue
-            sides = {True: "required", False: "not required"}
-            if own.required != param.required:
-                found.append(
-                    f"{name} {param.name}: {sides[param.required]} on the page, {sides[own.required]} in the catalogue"
-                )
-            types = [_type_of(schema_of(param)[0]), _type_of(own.schema)]
-            if None not in types and types[0] != types[1] and types != ["number", "integer"]:
-                found.append(f"{name} {param.name}: {types[0]} on the page, {types[1]} in the catalogue")
-        on_page = {param.name for param in function.params}
-        found += [
-            f"{name} {own.name}: only in the catalogue" for own in method.params if own.name not in on_page
-        ]
-    return found
-
-
-def _type_of(schema: Json) -> str | None:
-    name = schema.get("type") if isinstance(schema, dict) else None
-    return name if isinstance(name, str) else None
-
-
-def _compare(mine: Mapping[str, Json], function: PageFunction, changes: Changes) -> None:
-    """Record how a function that a person has added to the catalogue differs from the page."""
-    own = {param.get("name"): bool(param.get("required")) for param in mine.get("params", [])}
-    page = {param.name: param.required for param in function.params}
-    for name in page.keys() - own.keys():
-        changes.conflicts.append(f"{function.name}: the page has a parameter {name}, the catalogue has none")
-    for name in own.keys() - page.keys():
-        changes.conflicts.append(f"{function.name}: the page has no parameter {name}")
-    for name in own.keys() & page.keys():
-        if own[name] != page[name]:
-            state = "required" if page[name] else "not required"
-            changes.conflicts.append(f"{function.name} {name}: {state} on the page, not in the catalogue")
-
-
-def _merged(
-    mine: Mapping[str, Json], before: PageFunction, now: PageFunction, changes: Changes, *, guessed: bool
-) -> dict[str, Json]:
-    """Merge a function of the catalogue with its earlier and its present form on the page."""
-    name = before.name
-    was, becomes = _entry(before), _entry(now)
-    out = dict(mine)
-    _merge_member(out, mine, was, becomes, "description", name, changes)
-    own = {param["name"]: param for param in mine.get("params", [])}
-    then = {param["name"]: param for param in was["params"]}
-    params: list[Json] = []
-    for param in becomes["params"]:
-        key = param["name"]
-        where = f"{name} {key}"
-        if key not in then:
-            changes.added.append(where)
-            params.append(own.get(key, param))
-        elif key in own:
-            merged = dict(own[key])
-            for part in ("required", "schema", "description"):
-                _merge_member(merged, own[key], then[key], param, part, where, changes)
-            params.append(merged)
-        elif then[key] != param:
-            changes.changed.append(f"{where} (struck out of the catalogue by hand: it stays out)")
-    present = {param["name"] for param in becomes["params"]}
-    for key, param in own.items():
-        if key in present:
-            continue
-        if key in then:
-            changes.removed.append(f"{name} {key}")
-            if param == then[key]:
-                continue
-            changes.conflicts.append(f"{name} {key} went from the page, but was changed by hand: it stays")
-        params.append(param)
-    out["params"] = sorted(params, key=lambda param: not param.get("required"))
-    if now.params and not before.params and "x-beyond-schema" not in mine:
-        out["x-beyond-schema"] = True
-        out["x-questions"] = [*out.get("x-questions", []), "x-beyond-schema"]
-        return out
-    open_ = out.get("x-questions")
-    if isinstance(open_, list):
-        put_in = _entry(before, guess=guessed)
-        asked = ("x-auth", "x-effect", "x-beyond-schema")
-        answered = {key for key in asked if mine.get(key) != put_in.get(key)}
-        answered |= {"result"} & mine.keys()
-        out["x-questions"] = [question for question in open_ if question not in answered]
-        if not out["x-questions"]:
-            del out["x-questions"]
-    return out
-
-
-def _merge_member(
-    out: dict[str, Json],
-    mine: Mapping[str, Json],
-    was: Mapping[str, Json],
-    becomes: Mapping[str, Json],
-    key: str,
-    where: str,
-    changes: Changes,
-) -> None:
-    """Merge one member: take the new value of the page, unless a person has changed the old one."""
-    old, new, own = was.get(key), becomes.get(key), mine.get(key)
-    if old == new:
-        return
-    if own == old:
-        if new is None:
-            out.pop(key, None)
-        else:
-            out[key] = new
-    elif own != new:
-        changes.conflicts.append(f"{where}: the page has a new {key}, but it was changed by hand: it stays")
-    changes.changed.append(f"{where}: {key} {_short(old)} → {_short(new)}")
-
-
-def _short(value: Json) -> str:
-    """Return the beginning of a value as JSON."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -12,7 +12,7 @@ import yaml
 from conformance.errors import UsageError
 from conformance.schema.bundle import Json
 
-__all__ = ["is_json", "parse_document", "read_document", "read_text"]
+__all__ = ["is_json", "parse_document", "read_document", "read_lenient", "read_text"]
 
 
 class _NotJsonError(ValueError):
@@ -140,3 +140,42 @@ def parse_document(content: bytes, path: Path) -> Json:
     except (ValueError, TypeError) as error:
         why = f"holds what JSON cannot: {error}"
     raise UsageError(f"{path}: {why}")
+
+
+class _LenientLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads YAML as other tools write it: keys such as 200 are texts, the last of two equal keys counts."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Return the members of a mapping, each with its key as it is written."""
+        self.flatten_mapping(node)
+        members: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key is no text", problem_mark=key_node.start_mark)
+            members[key_node.value] = self.construct_object(value_node, deep=True)
+        return members
+
+
+_LenientLoader.yaml_implicit_resolvers = {
+    first: list(resolvers) for first, resolvers in _QuickLoader.yaml_implicit_resolvers.items()
+}
+_LenientLoader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"<<\Z"), ["<"])
+_LenientLoader.add_constructor("tag:yaml.org,2002:map", _construct_map)
+_LenientLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+_LenientLoader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+
+
+def read_lenient(text: str) -> Json:
+    """Return the value of a YAML text of another tool; raises ValueError, with one line, if it cannot be read."""
+    try:
+        document = yaml.load(text, _LenientLoader)  # noqa: S506  (built on SafeLoader)
+        json.dumps(document)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"{at}no YAML that can be read: {error.problem or error.context}") from None
+    except (yaml.YAMLError, TypeError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise ValueError("cannot be read: nested too deep") from None
+    return document

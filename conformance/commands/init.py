@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.catalog.model import Catalog
-from conformance.commands.catalog import import_pages
+from conformance.commands.catalog_import import import_documents as import_pages
 from conformance.engine.harness import Request
 from conformance.errors import UsageError
 from conformance.protocol.base_url import base_url
@@ -79,7 +79,7 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
     if not target:
         raise UsageError("no target: give --target URL")
     target, password = _without_password(base_url(target, "--target"))
-    page = options.page or _ask("The documentation page, an address or a file (empty: none)")
+    page = options.source or _ask("The documentation page, an address or a file (empty: none)")
     users: Sequence[User] = options.user or _asked_users()
     environment = options.environment
     if environment is None:

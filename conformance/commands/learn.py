@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.catalog import documentation_page
+from conformance.catalog.importing.merging import questions
 from conformance.catalog.model import Catalog
 from conformance.catalog.reader import read_document
 from conformance.commands.catalog import save_catalogue
@@ -136,7 +136,7 @@ def _shown(title: str, mark: str, entries: Sequence[str]) -> list[str]:
 
 def _questions(document: Mapping[str, Any]) -> list[str]:
     """Return the open questions, those of extensions first, each with its functions."""
-    open_ = documentation_page.questions(document)
+    open_ = questions(document)
     if not open_:
         return []
     lines = ["to answer, under x-questions of each function (x-evidence says why):"]

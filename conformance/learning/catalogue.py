@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from conformance.catalog.importing.entries import EVIDENCE, QUESTIONS
 from conformance.learning.calls import Call, Json
 from conformance.learning.evidence import Confidence, Evidence, Thresholds, counted
 from conformance.learning.identifiers import Flow
@@ -29,8 +30,6 @@ from conformance.schema.bundle import point
 from conformance.schema.dialect import SUGGESTED
 
 __all__ = ["EVIDENCE", "QUESTIONS", "Learned", "learn"]
-
-EVIDENCE, QUESTIONS = "x-evidence", "x-questions"
 
 #: The share of a function's calls in which a parameter is given. A target ignores members that it does not know, so one
 #: that was sent now and then may be none of its parameters.

@@ -6,13 +6,13 @@ digest was written by a person.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+from conformance.catalog.importing.merging import digest
 from conformance.catalog.model import Catalog, Method
 from conformance.learning.calls import Call, Json, is_masked, leaves
 from conformance.learning.catalogue import EVIDENCE, QUESTIONS
@@ -120,11 +120,6 @@ class Merged:
     preserved: list[str] = field(default_factory=list)
 
 
-def _digest(value: Json) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
 def _values(entry: Mapping[str, Json]) -> dict[str, Json]:
     """Return the learnt values of a method by the names under which their digests are recorded."""
     found = {member: entry[member] for member in _MEMBERS if member in entry}
@@ -138,7 +133,7 @@ def _values(entry: Mapping[str, Json]) -> dict[str, Json]:
 def recorded(document: Mapping[str, Json], sources: Sequence[str] = ()) -> dict[str, Json]:
     """Return a learnt catalogue with the digests of its values."""
     digests = {
-        entry["name"]: {name: _digest(value) for name, value in _values(entry).items()}
+        entry["name"]: {name: digest(value) for name, value in _values(entry).items()}
         for entry in document["methods"]
     }
     asked = {entry["name"]: list(entry[QUESTIONS]) for entry in document["methods"] if entry.get(QUESTIONS)}
@@ -167,7 +162,7 @@ def merge(mine: Mapping[str, Json], learned: Mapping[str, Json], sources: Sequen
         elif name not in ours:
             out.added.append(name)
             methods.append(deepcopy(entry))
-            digests[name] = {key: _digest(value) for key, value in _values(entry).items()}
+            digests[name] = {key: digest(value) for key, value in _values(entry).items()}
             asked[name] = list(entry.get(QUESTIONS, []))
     out.document["methods"] = methods
     seen = list(dict.fromkeys([*record.get("from", []), *sources]))
@@ -189,7 +184,7 @@ def _update(
     known = dict(digests)
     for key, value in fresh.items():
         subject = key.removeprefix("params/")
-        if key in old and digests.get(key) != _digest(old[key]):
+        if key in old and digests.get(key) != digest(old[key]):
             answered.add(subject)
             if old[key] != value:
                 out.preserved.append(f"{name} {subject}: was written by hand, so it stays")
@@ -202,7 +197,7 @@ def _update(
             elif old[key] != value:
                 out.changed.append(f"{name} {subject}")
             _put(entry, key, value, new)
-            known[key] = _digest(value)
+            known[key] = digest(value)
     entry["params"] = sorted(entry.get("params", []), key=lambda param: not param.get("required"))
     entry[EVIDENCE] = new[EVIDENCE]
     open_ = [question for question in entry.get(QUESTIONS, []) if question not in answered]

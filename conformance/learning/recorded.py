@@ -17,7 +17,7 @@ from conformance.learning.calls import (
 from conformance.protocol.redaction import MASK
 from conformance.traffic.recorded import Gap, Recorded, entity_of
 
-__all__ = ["calls_of"]
+__all__ = ["calls_of", "without_secrets"]
 
 #: The session of calls whose token the record hides, where it does not name the user either.
 _SOME_SESSION = "a session"
@@ -69,10 +69,10 @@ def _call(recorded: Recorded, base_url: str, tokens: dict[str, str], secrets: fr
     session = None
     if recorded.has_token:
         session = tokens.get(recorded.token or "") or recorded.exchange.user or _SOME_SESSION
-    cleaned = _without_secrets(result, secrets)
+    cleaned = without_secrets(result, secrets)
     return Call(
         function=f"{entity}.{method}",
-        arguments=_without_secrets(arguments, secrets),
+        arguments=without_secrets(arguments, secrets),
         status=response.status,
         succeeded=succeeded and response.status == 200,
         result=cleaned,
@@ -88,12 +88,12 @@ def _call(recorded: Recorded, base_url: str, tokens: dict[str, str], secrets: fr
     )
 
 
-def _without_secrets(value: Json, secrets: frozenset[str], name: str = "") -> Json:
+def without_secrets(value: Json, secrets: frozenset[str], name: str = "") -> Json:
     """Return a value with its secrets masked, at any depth; types remain."""
     if isinstance(value, dict):
-        return {key: _without_secrets(item, secrets, key) for key, item in value.items()}
+        return {key: without_secrets(item, secrets, key) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_secrets(item, secrets, name) for item in value]
+        return [without_secrets(item, secrets, name) for item in value]
     if isinstance(value, str) and value and (value in secrets or is_secret_name(name)):
         return MASK
     return value

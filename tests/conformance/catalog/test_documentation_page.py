@@ -14,7 +14,9 @@ import yaml
 
 import conform
 from conformance.catalog import documentation_page as docpage
-from conformance.catalog.documentation_page import PageParam, merge, read, schema_of, text_of
+from conformance.catalog.documentation_page import PageParam, read, schema_of, text_of
+from conformance.catalog.importing import merging
+from conformance.catalog.importing.merging import merge
 from conformance.catalog.model import Catalog
 from fixtures import explorer
 from fixtures.service import Service
@@ -48,7 +50,7 @@ def functions_of(html: str) -> dict[str, docpage.PageFunction]:
 
 
 def built(html: str, **options: bool) -> dict[str, Any]:
-    return docpage.build("Things", functions_of(html), ["page.html"], **options)
+    return merging.build("Things", functions_of(html), ["page.html"], **options)
 
 
 def method(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def test_what_a_page_cannot_say_is_asked() -> None:
     plain = built(html)
     assert {each["x-auth"] for each in plain["methods"]} == {"session"}
     assert {each["x-effect"] for each in plain["methods"]} == {"write"}
-    assert docpage.questions(plain)["x-auth"] == [each["name"] for each in plain["methods"]]
+    assert merging.questions(plain)["x-auth"] == [each["name"] for each in plain["methods"]]
     guessed = built(html, guess=True)
     assert method(guessed, "course.find")["x-effect"] == "read"
     assert method(guessed, "course.getter")["x-effect"] == "write"
@@ -198,7 +200,7 @@ def test_what_a_page_cannot_say_is_asked() -> None:
     limited = built(page(course={"find": [row("query")]}))
     assert Catalog.parse(limited)["course.find"].beyond_schema
     # A guess is no answer.
-    assert docpage.questions(guessed) == docpage.questions(plain)
+    assert merging.questions(guessed) == merging.questions(plain)
 
 
 # --- the page of our own
@@ -211,7 +213,7 @@ def test_our_own_page_is_read_back() -> None:
     assert reply.status == 200
     original = Catalog.parse(service.catalogue())
     title, functions, notes = read(reply.body.decode())
-    again = Catalog.parse(docpage.build(title, functions, ["docs"]))
+    again = Catalog.parse(merging.build(title, functions, ["docs"]))
     assert notes == []
     assert list(again.methods) == list(original.methods)
     for function in original:
