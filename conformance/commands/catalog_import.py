@@ -56,11 +56,13 @@ def import_documents(
     check: bool = False,
     guess: bool = False,
     separator: str | None = None,
+    read: Imported | None = None,
 ) -> int:
     """Import documents into the catalogue `out` (`-`: standard output), and print a summary.
 
-    With `update` an existing catalogue is updated to the documents. With `check` nothing is written, and 1 is returned
-    if the documents have changed or differ from the catalogue. Returns 3 if one cannot be downloaded, else 0.
+    `read` is what was read of them already. With `update` an existing catalogue is updated to the documents. With
+    `check` nothing is written, and 1 is returned if the documents have changed or differ from the catalogue. Returns 3
+    if one cannot be downloaded, else 0.
 
     Raises:
         UsageError: a document has no functions, the catalogue exists (or does not, for an update), or cannot be
@@ -75,7 +77,7 @@ def import_documents(
     if not existing and str(out) != "-" and out.exists():
         raise UsageError(f"--out {out}: is there already; --update brings it up to the document")
     try:
-        read = read_sources(sources, separator)
+        read = read or read_sources(sources, separator)
     except UnreachableError as error:
         print(f"conform catalog: {error}", file=sys.stderr)
         return 3

@@ -1,7 +1,8 @@
-"""`conform init`: write a first profile and catalogue, and print what to fill in next.
+"""`conform init`: write a first profile and catalogue, try the login, and print what to fill in next.
 
-In a terminal, missing options are asked for. Without a terminal they have their defaults, and the target is required.
-Existing files are never overwritten. Secrets are never asked for, since the profile names environment variables.
+In a terminal, missing options are asked for. Without a terminal, or with `--yes`, they have their defaults, and the
+target is required. Existing files are never overwritten. The profile names environment variables for secrets; a secret
+that is asked for is known to this process alone.
 """
 
 from __future__ import annotations
@@ -17,12 +18,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.catalog.importing.entries import Imported
+from conformance.catalog.importing.merging import build
 from conformance.catalog.model import Catalog
-from conformance.commands.catalog_import import import_documents as import_pages
+from conformance.commands.catalog_import import UnreachableError, import_documents, read_sources
+from conformance.commands.prompts import Prompts
+from conformance.commands.trial import Tried, try_login
 from conformance.engine.harness import Request
 from conformance.errors import UsageError
 from conformance.protocol.base_url import base_url
-from conformance.protocol.profile import Profile
+from conformance.protocol.client import Client
+from conformance.protocol.profile import Login, Profile, Whoami
+from conformance.protocol.reach import shown_source
+from conformance.schema.pointer import check_pointer
 
 __all__ = ["User", "begin", "user"]
 
@@ -45,6 +53,18 @@ class User:
     secret: str
 
 
+@dataclass(frozen=True)
+class _Auth:
+    """What the table `[auth]` gets; `login` is "" if no login function is known."""
+
+    login: str
+    user: str
+    secret: str
+    session: str | None = None
+    whoami: Whoami | None = None
+    logout: str | None = None
+
+
 def user(text: str) -> User:
     """Parse `NAME` or `NAME:VARIABLE:VARIABLE` from the command line."""
     name, *variables = text.split(":")
@@ -61,46 +81,57 @@ def user(text: str) -> User:
 
 
 def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tuple[int, Request | None]:
-    """Write the profile and the catalogue, and print the next steps.
+    """Write the profile and the catalogue, try the login, and print the next steps.
 
     Returns the exit status, and the read-only check to run next, or None if there is none. A temporary profile for that
     check is removed when `until_done` closes.
 
-    Raises UsageError: an option or an answer is wrong, or a file exists already.
+    Raises:
+        UsageError: an option or an answer is wrong, or a file exists already.
+
     """
+    prompts = Prompts(enabled=not options.yes)
     folder: Path = options.dir
     profile, catalogue = folder / PROFILE, folder / CATALOGUE
-    for path in (profile, catalogue):
-        if path.exists():
-            raise UsageError(f"{path}: is there already; nothing is written over")
-    if not folder.is_dir():
-        raise UsageError(f"--dir {folder}: there is no such folder")
-    target = options.target or _ask("The target's base URL, such as https://t-api.example.com/api/")
-    if not target:
-        raise UsageError("no target: give --target URL")
-    target, password = _without_password(base_url(target, "--target"))
-    page = options.source or _ask("The documentation page, an address or a file (empty: none)")
-    users: Sequence[User] = options.user or _asked_users()
-    environment = options.environment
-    if environment is None:
-        answer = _ask("Is it a test environment, which may be written to? (yes/no)")
-        environment = "test" if answer.lower() in ("y", "yes") else "production" if answer else None
+    _check(options, profile, catalogue)
+    read = None
+    try:
+        # Where the document is known, it may name the target.
+        read = read_sources([options.source], options.entity_from) if options.source else None
+        asked = options.target or prompts.ask(
+            "The target's base URL, such as https://t-api.example.com/api/", _server_of(read)
+        )
+        if not asked:
+            named = f"; {options.source} names {_server_of(read)}" if _server_of(read) else ""
+            raise UsageError(f"no target: give --target URL{named}")
+        plain = base_url(asked, "--target")
+        target, password = _without_password(plain)
+        source = options.source or prompts.ask(
+            "A documentation page, or an OpenAPI, Postman or OpenRPC document, an address or a file (empty: none)"
+        )
+        if source and read is None:
+            read = read_sources([source], options.entity_from)
+    except UnreachableError as error:
+        print(f"conform init: {error}", file=sys.stderr)
+        return 3, None
+    users: Sequence[User] = options.user or _asked_users(prompts)
+    environment = options.environment or _asked_environment(prompts)
     catalog: Catalog | None = None
-    if page:
-        status = import_pages([page], catalogue, guess=True)
-        if status:
-            return status, None
+    login = options.login or ""
+    if read is not None:
+        candidate = build(read.title, read.functions, [shown_source(source)], guess=True)
+        catalog = Catalog.parse(candidate, source)
+        if login and login not in catalog:
+            raise UsageError(f"--login {login}: {_the(read.kind)} has no such function")
+        import_documents([source], catalogue, guess=True, read=read)
         catalog = Catalog.load(catalogue)
-    login = options.login or _login(catalog)
-    if options.login and (not re.fullmatch(r"[^\s./]+\.[^\s./]+", login)):
-        raise UsageError(f"--login {login}: names no function: write it as entity.function")
-    if catalog is not None and login not in catalog:
-        if options.login:
-            catalogue.unlink()
-            raise UsageError(f"--login {login}: the page has no such function")
-        login = ""
-    text = _text(target, environment, catalog, login, users, catalogue=CATALOGUE)
-    _write(profile, text)
+    login = login or _login(catalog)
+    names = _parameters(catalog, login)
+    tried = Tried()
+    if login and not options.no_check:
+        tried = _tried(plain, catalog, Login(login, *names), users, options.session, prompts)
+    auth = _Auth(login, *names, options.session or tried.session, tried.whoami, tried.logout)
+    _write(profile, _text(target, environment, catalog, auth, users, catalogue=CATALOGUE))
     print(f"{profile}: written", flush=True)
     _say_password(profile, password)
     missing = [name for each in users for name in (each.identity, each.secret) if name not in os.environ]
@@ -118,8 +149,66 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
         # A profile cannot be loaded while its variables are not set, so this check runs without users.
         folder = Path(until_done.enter_context(tempfile.TemporaryDirectory(prefix="conform-init-")))
         profile = folder / PROFILE
-        _write(profile, _text(target, environment, catalog, login, (), catalogue=str(catalogue.resolve())))
+        _write(profile, _text(target, environment, catalog, auth, (), catalogue=str(catalogue.resolve())))
     return 0, Request(profile=profile, shown_profile=written, read_only=True, budget="quick", verb="check")
+
+
+def _check(options: argparse.Namespace, *paths: Path) -> None:
+    """Raise UsageError for a file that is there already, and for options that cannot be."""
+    for path in paths:
+        if path.exists():
+            raise UsageError(f"{path}: is there already; nothing is written over")
+    if not options.dir.is_dir():
+        raise UsageError(f"--dir {options.dir}: there is no such folder")
+    if options.login and not re.fullmatch(r"[^\s./]+\.[^\s./]+", options.login):
+        raise UsageError(f"--login {options.login}: names no function: write it as entity.function")
+    if options.session and (why := check_pointer(options.session)):
+        raise UsageError(f"--session {options.session}: {why}")
+
+
+def _server_of(read: Imported | None) -> str:
+    """Return the base URL that a document names, if it is one; "" else."""
+    server = read.server if read is not None else None
+    return server if server and re.match(r"https?://[^/{}]+/", server) else ""
+
+
+def _the(kind: str) -> str:
+    return "the page" if kind == "a documentation page" else "the document"
+
+
+def _asked_environment(prompts: Prompts) -> str | None:
+    answer = prompts.ask("Is it a test environment, which may be written to? (yes/no)")
+    return "test" if answer.lower() in ("y", "yes") else "production" if answer else None
+
+
+def _tried(
+    url: str,
+    catalog: Catalog | None,
+    login: Login,
+    users: Sequence[User],
+    session: str | None,
+    prompts: Prompts,
+) -> Tried:
+    """Try the login with the first user whose credentials are known, and print what was found."""
+    if users:
+        for each in users[:1]:
+            for variable, secret in ((each.identity, False), (each.secret, True)):
+                if variable not in os.environ and (value := prompts.ask(variable, secret=secret)):
+                    os.environ[variable] = value
+    known = next((each for each in users if {each.identity, each.secret} <= os.environ.keys()), None)
+    if known is None:
+        if users:
+            print(f"{login.function}: not tried, since the credentials of no user are set", flush=True)
+        return Tried()
+    client = Client.of(Profile.empty(url))
+    try:
+        tried = try_login(
+            client, catalog, login, os.environ[known.identity], os.environ[known.secret], session
+        )
+    finally:
+        client.close()
+    print(f"Tried with {known.name}:\n" + "\n".join(f"  {line}" for line in tried.lines), flush=True)
+    return tried
 
 
 def _without_password(url: str) -> tuple[str, str]:
@@ -141,18 +230,8 @@ def _say_password(profile: Path, password: str) -> None:
         )
 
 
-def _ask(question: str) -> str:
-    """Ask a question in a terminal and return the answer; return "" without a terminal."""
-    if not (sys.stdin and sys.stdin.isatty()):
-        return ""
-    try:
-        return input(f"{question}: ").strip()
-    except EOFError:
-        return ""
-
-
-def _asked_users() -> list[User]:
-    answer = _ask("Users of the profile, as in «owner peer admin» (empty: none)")
+def _asked_users(prompts: Prompts) -> list[User]:
+    answer = prompts.ask("Users of the profile, as in «owner peer admin» (empty: none)")
     try:
         return [user(word) for word in answer.split()]
     except argparse.ArgumentTypeError as error:
@@ -181,7 +260,7 @@ def _text(
     target: str,
     environment: str | None,
     catalog: Catalog | None,
-    login: str,
+    auth: _Auth,
     users: Sequence[User],
     *,
     catalogue: str,
@@ -196,18 +275,12 @@ def _text(
     else:
         lines.append(f'# catalog = "{CATALOGUE}"     # conform catalog import URL|FILE')
     lines += ["", "[auth]"]
-    if login:
-        name, secret = _parameters(catalog, login)
-        login_table = f'function = "{login}", user = {json.dumps(name)}, secret = {json.dumps(secret)}'
-        lines.append(f"login = {{ {login_table} }}")
-        for key, function in (("logout", "logout"), ("whoami", "status")):
-            full = f"{login.partition('.')[0]}.{function}"
-            if catalog is None or full in catalog:
-                value = (
-                    f'"{full}"' if key == "logout" else f'{{ function = "{full}", field = "/user/email" }}'
-                )
-                comment = "" if key == "logout" and catalog is not None else "# "
-                lines.append(f"{comment}{key} = {value}")
+    if auth.login:
+        table = (
+            f'function = "{auth.login}", user = {json.dumps(auth.user)}, secret = {json.dumps(auth.secret)}'
+        )
+        lines.append(f"login = {{ {table} }}")
+        lines += _session_lines(catalog, auth)
     else:
         lines.append('# login = { function = "auth.login", user = "identity", secret = "credential" }')
     for each in users:
@@ -219,6 +292,24 @@ def _text(
             'roles = ["user"]',
         ]
     return "\n".join(lines) + "\n"
+
+
+def _session_lines(catalog: Catalog | None, auth: _Auth) -> list[str]:
+    """Return the lines of `[auth]` beside the login: what was found by trying, else what is usual, as comments."""
+    lines = [f"session = {json.dumps(auth.session)}"] if auth.session else []
+    entity = auth.login.partition(".")[0]
+    logout = f"{entity}.logout"
+    if auth.logout is not None:
+        lines.append(f'logout = "{auth.logout}"')
+    elif catalog is None or logout in catalog:
+        lines.append(f'{"# " if catalog is None else ""}logout = "{logout}"')
+    whoami = f"{entity}.status"
+    if auth.whoami is not None:
+        field = json.dumps(auth.whoami.field)
+        lines.append(f'whoami = {{ function = "{auth.whoami.function}", field = {field} }}')
+    elif catalog is None or whoami in catalog:
+        lines.append(f'# whoami = {{ function = "{whoami}", field = "/user/email" }}')
+    return lines
 
 
 def _write(path: Path, text: str) -> None:

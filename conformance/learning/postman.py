@@ -55,7 +55,7 @@ class _Request:
     name: str
     node: Mapping[str, Json]
     auth: Json
-    examples: list[Mapping[str, Json]]
+    examples: list[dict[str, Json]]
 
 
 @dataclass

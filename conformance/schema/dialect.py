@@ -17,6 +17,7 @@ __all__ = [
     "NUMBER_FORMATS",
     "SHOWN",
     "SUGGESTED",
+    "ignored",
     "is_format_bound",
     "is_known_text",
     "original_path",
@@ -267,6 +268,11 @@ _PYTHON_PATTERNS = {
 def _remarks_here(schema: dict[str, Json]) -> Iterator[tuple[str, str]]:
     """Yield (keyword, remark) for each keyword of one schema that is from another dialect."""
     yield from _translations(schema)
+    yield from ignored(schema)
+
+
+def ignored(schema: dict[str, Json]) -> Iterator[tuple[str, str]]:
+    """Yield (keyword, remark) for each keyword of one schema that has no meaning in 2020-12."""
     if "additionalItems" in schema and not isinstance(schema.get("items"), list):
         yield (
             "additionalItems",

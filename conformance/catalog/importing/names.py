@@ -87,14 +87,15 @@ def nested(params: Sequence[Parameter]) -> tuple[tuple[Parameter, ...], list[str
     flat: list[Parameter] = []
     notes: list[str] = []
     # A parent that is described comes first, wherever it stands.
-    for param in sorted(params, key=lambda each: len(_parts(each.name) or ())):
+    for param in sorted(params, key=lambda each: _depth(each.name)):
         parts = _parts(param.name)
         if parts is None:
             flat.append(param)
             notes.append(f"{param.name}: names no member that can be made out, so it stays one parameter")
             continue
-        node = roots.setdefault(parts[0], _Node())
-        for part in parts[1:]:
+        first, below = parts
+        node = roots.setdefault(first, _Node())
+        for part in below:
             if part is None:
                 node.items = node.items or _Node()
                 node = node.items
@@ -109,12 +110,17 @@ def nested(params: Sequence[Parameter]) -> tuple[tuple[Parameter, ...], list[str
     return (*made, *flat), notes
 
 
-def _parts(name: str) -> list[str | None] | None:
-    """Return the parts of a name, None for an item of an array; None for a name that has no such parts."""
+def _depth(name: str) -> int:
+    parts = _parts(name)
+    return 0 if parts is None else len(parts[1])
+
+
+def _parts(name: str) -> tuple[str, list[str | None]] | None:
+    """Return the first part of a name and the others, None for an item of an array; None if it has no such parts."""
     first = _FIRST.match(name)
     if first is None:
         return None
-    parts: list[str | None] = [first[0]]
+    parts: list[str | None] = []
     at = first.end()
     while at < len(name):
         found = _PART.match(name, at)
@@ -123,7 +129,7 @@ def _parts(name: str) -> list[str | None] | None:
         key = found["member"] or found["key"]
         parts.append(None if not key or (found["member"] is None and key.isdigit()) else key)
         at = found.end()
-    return parts
+    return first[0], parts
 
 
 def _parameter(name: str | None, node: _Node, notes: list[str]) -> Parameter:
@@ -139,7 +145,7 @@ def _is_required(node: _Node) -> bool:
 
 
 def _schema(node: _Node, notes: list[str]) -> Json:
-    own = node.param.schema if node.param is not None else {}
+    own: Json = node.param.schema if node.param is not None else {}
     if not node.members and node.items is None:
         return own
     kind = "object" if node.members else "array"
@@ -148,7 +154,7 @@ def _schema(node: _Node, notes: list[str]) -> Json:
         shown = node.param.name if node.param is not None else ", ".join(node.members)
         notes.append(f"{shown}: is described as {types}, so its members are left out of the schema")
         return own
-    out = {**own, "type": types} if isinstance(own, dict) else {"type": types}
+    out: dict[str, Json] = {**own, "type": types} if isinstance(own, dict) else {"type": types}
     if node.items is not None:
         items = _schema(node.items, notes)
         return {**out, "items": items} if items else out

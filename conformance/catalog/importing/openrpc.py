@@ -77,7 +77,7 @@ def _function(name: str, method: Mapping[str, Json], reader: SchemaReader, notes
     tags = [reader.follow(tag)[0] for tag in method.get("tags", ()) if isinstance(tag, dict)]
     if tags:
         stated["tags"] = [tag for tag in tags if tag]
-    params = []
+    params: list[Parameter] = []
     for at, raw in enumerate(method.get("params") or ()):
         param, _ = reader.follow(raw)
         param_name = param.get("name")

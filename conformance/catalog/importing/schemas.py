@@ -7,13 +7,15 @@ schema. A reference to another document is not followed: any value stands in, an
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from urllib.parse import unquote
 
 from conformance.schema.bundle import LISTS, MAPS, SINGLE, Json, SchemaError, point, resolve_pointer
-from conformance.schema.dialect import translated_node
+from conformance.schema.dialect import ignored, translated_node
+from conformance.schema.ecma import matcher
 from conformance.schema.validation import Schema
 
 __all__ = ["SchemaReader", "mapping_of", "mapping_property"]
@@ -131,6 +133,8 @@ class SchemaReader:
         node = dict(node)
         if node.pop("x-nullable", None) is True:
             node["nullable"] = True
+        for key, why in ignored(node):
+            self.note(f"{self._where}: {key} {why}")
         node = translated_node(node)
         if "$ref" in node:
             return self._reference(node, raw=raw)
@@ -149,8 +153,20 @@ class SchemaReader:
                 out[key] = {name: self._converted(item) for name, item in value.items()}
             else:
                 out[key] = value
+        self._leave_out_patterns(out)
         self._leave_out_other_side(node, out)
         return self._tagged(node, out)
+
+    def _leave_out_patterns(self, out: dict[str, Json]) -> None:
+        """Leave out patterns that are no regular expressions."""
+        if isinstance(out.get("pattern"), str) and (why := _no_pattern(out["pattern"])):
+            self.note(f"{self._where}: pattern is left out: {why}")
+            del out["pattern"]
+        patterns = out.get("patternProperties")
+        for pattern in list(patterns) if isinstance(patterns, dict) else ():
+            if why := _no_pattern(pattern):
+                self.note(f"{self._where}: patternProperties {pattern!r} is left out: {why}")
+                del out["patternProperties"][pattern]
 
     def _leave_out_other_side(self, node: Mapping[str, Json], out: dict[str, Json]) -> None:
         """Leave out members that only answers have from what is sent, and the other way round."""
@@ -246,6 +262,15 @@ class SchemaReader:
                 return schema
         self.note(f"{where}: its schema cannot be used, so any value stands in")
         return {"$comment": "the schema of the document cannot be used"}
+
+
+def _no_pattern(pattern: str) -> str:
+    """Return why a pattern is no regular expression; "" if it is one."""
+    try:
+        matcher(pattern)
+    except (ValueError, re.error) as error:
+        return f"{pattern!r} is no pattern: {error}"
+    return ""
 
 
 def _extended(schema: Json) -> Iterator[str]:
