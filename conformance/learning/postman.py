@@ -27,6 +27,7 @@ from conformance.learning.calls import (
 from conformance.learning.catalogue import learn
 from conformance.learning.recorded import without_secrets
 from conformance.protocol.redaction import MASK
+from conformance.schema.bundle import point
 
 __all__ = ["read_postman"]
 
@@ -139,6 +140,11 @@ def read_postman(document: Mapping[str, Json], where: str) -> Imported:
             del method["result"]
             method[QUESTIONS] = [*method.get(QUESTIONS, []), "result"]
         method[EVIDENCE].pop("calls", None)
+        if "x-rows" not in method and any(
+            call.function == name and _is_paged(call) for call in collection.calls
+        ):
+            method |= _rows_of([call.result for call in collection.calls if call.function == name])
+            method[QUESTIONS] = [*method.get(QUESTIONS, []), "x-rows"]
         about = collection.descriptions.get(name)
         described = {
             "name": name,
@@ -147,6 +153,21 @@ def read_postman(document: Mapping[str, Json], where: str) -> Imported:
         }
         out.add(_LearnedFunction(name, {**described, **method}))
     return out
+
+
+def _is_paged(call: Call) -> bool:
+    return call.page_start is not None or call.page_length is not None
+
+
+def _rows_of(results: list[Json]) -> dict[str, Json]:
+    """Return the only array of results as `x-rows`; nothing if there is none, or more than one."""
+    places = {
+        "" if isinstance(result, list) else point("", name)
+        for result in results
+        for name, value in (result.items() if isinstance(result, dict) else [("", result)])
+        if isinstance(value, list)
+    }
+    return {"x-rows": places.pop()} if len(places) == 1 else {}
 
 
 def _variables(node: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

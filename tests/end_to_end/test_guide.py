@@ -96,7 +96,7 @@ WAYS = {
     "conform catalog validate catalogue.openrpc.json": Way(),
     "conform catalog learn reports/runs/20261123T135517Z-check --out learnt.openrpc.json": Way(),
     "conform catalog learn reports/runs/20261123T135517Z-check --out catalogue.openrpc.json --check": Way(),
-    "conform init --target URL --page DOCS --user owner --user peer": Way(
+    "conform init --target URL --from DOCS --user owner --user peer": Way(
         before=("conform.toml", "catalogue.openrpc.json")
     ),
     "conform replay cases/ENV-5-user.find-a9c96b4d.json --target URL --profile conform.toml": Way(),

@@ -63,7 +63,7 @@ components:
             - $ref: '#/components/schemas/FindCoursesRequest'
             - $ref: '#/components/schemas/ReadCourseRequest'
             - $ref: '#/components/schemas/AddCourseRequest'
-            - $ref: '#/components/schemas/DeleteCourseRequest'
+            - $ref: '#/components/schemas/RemoveCourseRequest'
   responses:
     Course:
       description: Done.
@@ -174,12 +174,12 @@ components:
       allOf:
       - $ref: '#/components/schemas/Envelope'
       - properties: {data: {$ref: '#/components/schemas/Course'}}
-    DeleteCourseRequest:
+    RemoveCourseRequest:
       type: object
       x-effect: delete
       x-object: {kind: course, does: delete, id: courseId}
       properties:
-        method: {enum: [delete]}
+        method: {enum: [remove]}
         data:
           type: object
           required: [courseId]
@@ -224,6 +224,7 @@ def openrpc() -> dict[str, Any]:
                 },
             },
             {"name": "auth_status", "params": [], "result": {"name": "user", "schema": {"type": "object"}}},
+            {"name": "auth_logout", "params": []},
             {
                 "name": "course_add",
                 "summary": "Create a course.",
@@ -242,7 +243,7 @@ def openrpc() -> dict[str, Any]:
                 "params": [_text("sort", enum=["created", "newest", "title", "price"])],
                 "result": {"name": "courses", "schema": rows},
             },
-            {"name": "course_delete", "params": [course_id], "x-effect": "delete"},
+            {"name": "course_remove", "params": [course_id], "x-effect": "delete"},
             {"name": "health", "params": []},
         ],
         "components": {
@@ -344,7 +345,7 @@ def postman() -> dict[str, Any]:
                         '{"method": "add", "data": {"title": "Course {{$guid}}", "status": "draft"}}',
                         _saved("added", _done(course)),
                     ),
-                    _request("Delete", "course", '{"method": "delete", "data": {"courseId": {{courseId}}}}'),
+                    _request("Delete", "course", '{"method": "remove", "data": {"courseId": {{courseId}}}}'),
                     {"name": "Health", "request": "http://127.0.0.1:8000/health"},
                     _request("Form", "course", "", body={"mode": "formdata", "formdata": []}),
                 ],

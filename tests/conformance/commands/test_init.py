@@ -13,8 +13,9 @@ import pytest
 import conform
 from conformance.catalog.model import Catalog
 from conformance.protocol import profile_reader
-from conformance.protocol.profile import Login
+from conformance.protocol.profile import Login, Whoami
 from fixtures.service.service import Service
+from tests.support import import_documents
 from tests.support.exploring import embedded
 from tests.support.judging import serving_here
 from tests.support.service_client import PASSWORDS
@@ -78,6 +79,7 @@ def test_a_target_alone_is_enough(service: str) -> None:
         (["--target", "http://127.0.0.1:1/", "--dir", "none"], "no such folder"),
         (["--target", "http://127.0.0.1:1/", "--page", "none.html"], "cannot be read"),
         (["--target", "http://127.0.0.1:1/", "--login", "nonsense"], "names no function"),
+        (["--target", "http://127.0.0.1:1/", "--session", "sessionId"], "--session sessionId: "),
     ],
 )
 def test_mistakes_are_one_line(
@@ -107,6 +109,56 @@ def test_answers_are_asked_for(service: str, monkeypatch: pytest.MonkeyPatch) ->
     assert 'environment = "production"' in text
 
 
+def test_credentials_are_asked_for_and_not_written(
+    service: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The document names the target, which is proposed; what is asked for is known to this process alone."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    Path("openapi.yaml").write_text(
+        import_documents.OPENAPI.replace("127.0.0.1:8000", service[7:].split("/")[0]), "utf-8"
+    )
+    monkeypatch.setattr("sys.stdin", Terminal("\nowner\nyes\nowner@example.com\n"))
+    monkeypatch.setattr("getpass.getpass", lambda *_, **__: PASSWORDS["owner"])
+    for name in ("COURSIO_OWNER_USER", "COURSIO_OWNER_SECRET"):
+        # What the command sets for its own check is removed with the test.
+        monkeypatch.setenv(name, "x")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("conformance.commands.check.run_check", lambda harness: 0)
+    assert run("--from", "openapi.yaml") == 0
+    text = Path("conform.toml").read_text("utf-8")
+    assert f'url = "{service}"' in text
+    assert 'session = "/sessionId"' in text
+    assert 'logout = "auth.logout"' in text
+    assert 'whoami = { function = "auth.status", field = "/user/email" }' in text
+    shown = capsys.readouterr()
+    assert PASSWORDS["owner"] not in text + shown.out + shown.err + Path("catalogue.openrpc.json").read_text(
+        "utf-8"
+    )
+
+
+def test_with_yes_nothing_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, *_: object) -> str:
+            raise AssertionError("it waits for an answer")
+
+    Path("openapi.yaml").write_text(import_documents.OPENAPI, "utf-8")
+    monkeypatch.setattr("sys.stdin", Terminal())
+    assert run("--from", "openapi.yaml", "--yes") == 2
+    error = capsys.readouterr().err
+    assert "no target: give --target URL; openapi.yaml names http://127.0.0.1:8000/api/" in error
+    assert [path.name for path in Path().iterdir()] == ["openapi.yaml"]
+    assert run("--from", "openapi.yaml", "--target", "http://127.0.0.1:1/", "--yes", "--no-check") == 0
+
+
 def of_courses(service: Service) -> Service:
     """Remove the functions of other entities: they would make the check of the new profile longer, and no other."""
     for name in list(service.functions):
@@ -130,6 +182,10 @@ def test_the_rules_that_only_read_are_run(
     users = ("--user", "owner:OWNER_NAME:OWNER_WORD")
     run("--target", small_service, "--page", page, *users, "--environment", "test")
     reported = capfd.readouterr().out
+    made = profile_reader.load("conform.toml")
+    assert (made.auth.session, made.auth.logout) == ("/sessionId", "auth.logout")
+    assert made.auth.whoami == Whoami("auth.status", "/user/email")
+    assert "Tried with owner:\n  the session is at /sessionId\n" in reported
     assert reported.index("Next:") < reported.index("The rules that only read:")
     assert re.search(r"rules? judged|must rules? failed", reported)
     (folder,) = Path("reports/runs").iterdir()

@@ -44,7 +44,7 @@ def test_requests_are_functions(courses: Imported) -> None:
     assert (courses.title, courses.server) == ("Courses", "http://127.0.0.1:8000/api/")
     assert list(catalog.methods) == [
         *("auth.login", "auth.status", "auth.logout"),
-        *("course.find", "course.read", "course.add", "course.delete"),
+        *("course.find", "course.read", "course.add", "course.remove"),
     ]
     assert courses.notes == ["operations that are no functions, left out: 1 (GET /health)"]
     login, find, add = catalog["auth.login"], catalog["course.find"], catalog["course.add"]
@@ -56,7 +56,7 @@ def test_requests_are_functions(courses: Imported) -> None:
     assert schema(add, "price")["exclusiveMaximum"] == 100000
     assert add.object is not None
     assert add.object.id == "/courseId"
-    assert [param.ref for param in catalog["course.delete"].params] == ["course"]
+    assert [param.ref for param in catalog["course.remove"].params] == ["course"]
     assert "readOnly" in str(add.result_schema)
 
 
@@ -66,7 +66,7 @@ def test_what_is_not_stated_is_asked(courses: Imported) -> None:
     assert open_["x-auth"] == ["auth.status", "auth.logout"]
     assert open_["x-effect"] == ["auth.login", "auth.logout", "course.add"]
     # Results that no schema of the answers belongs to by its name are not guessed.
-    assert open_["result"] == ["auth.logout", "course.delete"]
+    assert open_["result"] == ["auth.logout", "course.remove"]
 
 
 @pytest.mark.parametrize("per_function", [False, True])

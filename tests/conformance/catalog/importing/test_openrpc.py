@@ -26,7 +26,15 @@ def test_names_are_divided() -> None:
     read = read_openrpc(import_documents.openrpc(), "x.json", "_")
     catalog = catalog_of(read)
     assert list(catalog.methods) == [
-        *("auth.login", "auth.status", "course.add", "course.read", "course.find", "course.delete"),
+        *(
+            "auth.login",
+            "auth.status",
+            "auth.logout",
+            "course.add",
+            "course.read",
+            "course.find",
+            "course.remove",
+        ),
     ]
     assert read.notes == [
         "names without an entity, left out: health",
@@ -44,7 +52,7 @@ def test_without_a_separator_it_is_one_line() -> None:
     with pytest.raises(UsageError) as error:
         read_openrpc(import_documents.openrpc(), "x.json", None)
     message = str(error.value)
-    assert "7 of 7 functions are not named entity.function (auth_login, auth_status, " in message
+    assert "8 of 8 functions are not named entity.function (auth_login, auth_status, " in message
     assert message.endswith("as in --entity-from '_'")
 
 
