@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_with_yes_nothing_is_asked(
         def isatty(self) -> bool:
             return True
 
-        def readline(self, *_: object) -> str:
+        def readline(self, *_: object) -> Any:
             raise AssertionError("it waits for an answer")
 
     Path("openapi.yaml").write_text(import_documents.OPENAPI, "utf-8")
