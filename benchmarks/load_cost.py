@@ -139,7 +139,7 @@ def _free() -> int:
 
 
 @contextlib.contextmanager
-def _serving(folder: Path) -> Iterator[Served]:
+def serving(folder: Path) -> Iterator[Served]:
     """Run nginx on free ports of loopback, with a certificate made for it."""
     openssl = _needed("openssl", "the command openssl (Debian: apt-get install openssl)")
     nginx = _needed("nginx", "nginx (Debian: apt-get install nginx-light)")
@@ -200,8 +200,13 @@ secret = "Correct-Horse-7-owner"
 """
 
 
-def _whole(
-    url: str, options: argparse.Namespace, folder: Path, ca: Path | None, *arrivals: str
+def whole(
+    url: str,
+    seconds: float,
+    folder: Path,
+    ca: Path | None,
+    *arrivals: str,
+    calls: tuple[str, ...] = ("--mix", "course.find=1"),
 ) -> dict[str, Any]:
     """Run `conform load`, and return what its steady state cost."""
     (folder / "catalog.json").write_text(json.dumps(document()))
@@ -212,11 +217,11 @@ def _whole(
     out.unlink(missing_ok=True)
     command = [
         *(sys.executable, str(ROOT / "conform.py"), "load", "--target", url, "--profile", str(profile)),
-        *("--mix", "course.find=1", "--users", str(CONNECTIONS), *arrivals),
-        *("--duration", f"{options.seconds + 3:g}s", "--warmup", "1s", "--out", str(folder / "run")),
+        *(*calls, "--users", str(CONNECTIONS), *arrivals),
+        *("--duration", f"{seconds + 3:g}s", "--warmup", "1s", "--out", str(folder / "run")),
         *("--no-calibration", "--quiet", "--", "-f", str(ROOT / "benchmarks" / "load_cost_ours.py")),
     ]
-    environ = {**os.environ, "COST_OUT": str(out), "COST_SECONDS": str(options.seconds)}
+    environ = {**os.environ, "COST_OUT": str(out), "COST_SECONDS": str(seconds)}
     ended = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environ, cwd=folder, timeout=120
     )
@@ -325,7 +330,7 @@ def _contender(
     ca = served.ca if url.startswith("https") else None
     if role == "whole":
         arrivals = ("--rate", f"{rate:g}/s") if rate else ("--think", "0s")
-        return _whole(url, options, folder, ca, *arrivals)
+        return whole(url, options.seconds, folder, ca, *arrivals)
     return _ours_or_locust(role, url, options, ca, rate)
 
 
@@ -429,7 +434,7 @@ def main() -> None:
         options.open = [float(rate) for rate in options.open.split(",") if rate]
     except ValueError:
         parser.error(f"--open: {options.open}: rates per second, as in 1000,5000")
-    with tempfile.TemporaryDirectory() as text, _serving(Path(text)) as served:
+    with tempfile.TemporaryDirectory() as text, serving(Path(text)) as served:
         folder = Path(text)
         print(
             f"{CONNECTIONS} connections, answers of {len(_answer('1000'))} bytes, {options.seconds:g} s each"

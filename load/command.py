@@ -107,10 +107,13 @@ class Locust:
         if self.profile is not None:
             line.append(f"--profile={self.profile.resolve()}")
         # There is always a rate or a search: Locust always has users, and without either they would be closed ones.
-        ours = ("--users=", "--rate=", "--search=")
+        ours = ("--users=", "--rate=", "--search=", "--scenario-file=")
         line += [one for one in self.wish.arguments() if not one.startswith(ours)]
         if settings.wording is not None:
             line.append(f"--{'rate' if settings.search is None else 'search'}={settings.wording}")
+        if settings.scenario_file is not None:
+            # Locust runs in another folder.
+            line.append(f"--scenario-file={settings.scenario_file}")
         line += [
             f"--users={settings.users}",
             f"--spawn-rate={max(100, settings.users)}",

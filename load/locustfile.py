@@ -7,21 +7,18 @@ sent.
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from locust import events, task
+from locust import task
 
-from conformance.errors import UsageError
-from load.locust_plugin.bootstrap import RpcUser, bootstrap
+from load.locust_plugin import standalone
+from load.locust_plugin.bootstrap import PartUser, bootstrap
 from load.locust_plugin.users import Idle, Steady
-from load.options import add_arguments
 
 
-class Student(RpcUser):
+class Student(PartUser):
     """Looks through what there is, and opens some of it."""
 
     scenario = "student"
@@ -44,7 +41,7 @@ class Student(RpcUser):
         self.do("list")
 
 
-class Teacher(RpcUser):
+class Teacher(PartUser):
     """Changes what it has made, makes more now and then, and clears away what is not needed any more."""
 
     scenario = "teacher"
@@ -74,7 +71,7 @@ class Teacher(RpcUser):
         self.do("delete")
 
 
-class SignInStorm(RpcUser):
+class SignInStorm(PartUser):
     """Signs in again and again, each time with the first call of the new session."""
 
     scenario = "signin"
@@ -88,7 +85,7 @@ class SignInStorm(RpcUser):
             self.send(self.work.call(self.cast["whoami"], virtual_user))
 
 
-class Mix(Steady, RpcUser):
+class Mix(Steady, PartUser):
     """Sends the next call of the profile's mix."""
 
     scenario = "steady"
@@ -102,20 +99,10 @@ class Arrivals(Idle):
     """A user without tasks, for arrivals that follow a schedule: Locust needs a user class."""
 
 
-@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
-def options(parser: Any) -> None:
-    """Add the options of the load to Locust's."""
-    add_arguments(parser, under_locust=True)
-
-
-@events.init.add_listener  # type: ignore[untyped-decorator]
-def begin(environment: Any, **more: Any) -> None:
-    """Set the load up; report an error in one line."""
-    gc.freeze()
-    gc.enable()  # `load.locust_plugin.main` disables it for the imports
+def begin(environment: Any) -> None:
+    """Set the load up: a scenario of this file, or those of a team's own."""
     users = {each.scenario: each for each in (Student, Teacher, SignInStorm, Mix)}
-    try:
-        bootstrap(environment, dict(users), Arrivals)
-    except UsageError as error:
-        sys.stderr.write(f"locust: {error}\n")
-        raise SystemExit(2) from None
+    bootstrap(environment, dict(users), Arrivals)
+
+
+standalone.listen(begin)

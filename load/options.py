@@ -5,6 +5,7 @@ reports in one line what is wrong. Both commands use it, so that they read the o
 
     [load]                                      # option
     scenario = "steady"                         # --scenario
+    scenario_file = "checkout.py"               # --scenario-file: the team's own users, instead of a scenario
     rate = 200                                  # --rate: 200, "200/s", "ramp 10/s to 200/s", "poisson 50/s" …
     duration = "60s"                            # --duration
     users = 50                                  # --users: alone, closed; with a rate, so many sessions
@@ -38,6 +39,7 @@ from conformance.protocol.profile import Profile
 from conformance.protocol.profile_reader import load as load_profile
 from conformance.rulebook import own_rules
 from conformance.units import parse_duration
+from load.workload.scenario_file import read_scenario_file
 
 if TYPE_CHECKING:
     # They import numpy, which only a load needs: `settle` imports them.
@@ -88,6 +90,7 @@ class Wish:
     """The options of a command line, as they were written; None for those that were not given."""
 
     scenario: str | None = None
+    scenario_file: str | None = None
     rate: str | None = None
     duration: str | None = None
     users: int | None = None
@@ -137,6 +140,11 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
         group.add_argument(name, default=None, **more)
 
     add("--scenario", metavar="NAME", help=f"one of {', '.join(SCENARIOS)} (default: steady)")
+    add(
+        "--scenario-file",
+        metavar="FILE",
+        help="users of your own: a Python file with classes derived from load.RpcUser",
+    )
     add(
         "--rate",
         metavar="RATE",
@@ -236,6 +244,8 @@ class Settings:
     fail_fast: bool = False
     #: The rate, or the search, as it was written.
     wording: str | None = None
+    #: The team's own scenario file, in place of a scenario of ours.
+    scenario_file: Path | None = None
 
     @property
     def open(self) -> bool:
@@ -278,7 +288,8 @@ def settle(
     place = where or (f"{profile.path}: [load]" if profile.path else "[load]")
 
     pick = partial(_pick, load, place)
-    scenario = _scenario(*pick("scenario", wish.scenario, "steady"))
+    folder = Path(profile.path).parent if profile.path else Path.cwd()
+    scenario, scenario_file = _scenario_of(wish, load, place, folder)
     if wish.rate is not None and wish.search is not None:
         raise UsageError("--rate and --search: a search tries several rates by itself; give one of the two")
     users = _users(*pick("users", wish.users))
@@ -289,7 +300,6 @@ def settle(
         and (wish.users is not None or (users is not None and "rate" not in load and "search" not in load))
     )
     duration = _duration(*pick("duration", wish.duration), default=DURATION)
-    folder = Path(profile.path).parent if profile.path else Path.cwd()
     schedule, search, wording = (
         (None, None, None) if closed else _arrivals(wish, load, place, duration, folder)
     )
@@ -300,7 +310,7 @@ def settle(
     workers = _whole(*pick("workers", wish.workers, 1))
     if connections < workers:
         raise UsageError(f"{connections} connections are too few for {workers} workers: each needs one")
-    mix = _mix(*pick("mix", wish.mix), functions)
+    mix = None if scenario_file is not None else _mix(*pick("mix", wish.mix), functions)
     slos = _texts(*pick("slo", wish.slo), functions, slo.parse)
     _timed(slos, pick("slo", wish.slo)[1], schedule, search, seconds)
     if search is not None:
@@ -322,6 +332,7 @@ def settle(
         per_session=None if (many := load.get("per_session", 1)) == "any" else int(many),
         fail_fast=bool(pick("fail_fast", wish.fail_fast, False)[0]),
         wording=wording,
+        scenario_file=scenario_file,
     )
 
 
@@ -332,6 +343,29 @@ def _pick(
     if option is not None:
         return option, f"--{name.replace('_', '-')}"
     return load.get(name, default), f"{place} {name}"
+
+
+def _scenario_of(
+    wish: Wish, load: Mapping[str, Any], place: str, folder: Path
+) -> tuple[Scenario, Path | None]:
+    """Return the scenario, and the file where it is of the team's own. The command line goes before the profile."""
+    file: Any = wish.scenario_file
+    base, spot = Path.cwd(), "--scenario-file"
+    if file is None and wish.scenario is None and "scenario_file" in load:
+        file, base, spot = load["scenario_file"], folder, f"{place} scenario_file"
+        if "scenario" in load:
+            raise UsageError(f"{place} scenario and scenario_file: leave one out")
+    if file is None:
+        return _scenario(*_pick(load, place, "scenario", wish.scenario, "steady")), None
+    for option, value in (("--scenario", wish.scenario), ("--mix", wish.mix)):
+        if value is not None:
+            raise UsageError(
+                f"{spot} and {option}: a scenario file says itself what is called; leave one out"
+            )
+    path = (base / str(file)).resolve()
+    with _at(spot):
+        read_scenario_file(path)
+    return Scenario(path.name, "users of a scenario file of your own", tasks=True), path
 
 
 def _scenario(value: Any, spot: str) -> Scenario:

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from conformance.rulebook.verdicts import broken_verdict, fails_gate
 from load.command import LOG, Interrupts, Locust, calibrate, carry_out, plan_text, samples_short, work
 from load.options import Settings, Wish, settle, target_of
 from load.workload.mix import mix_of
+from load.workload.scenario_file import read_scenario_file
 from load.workload.scenarios import PARTS, cast
 from load.workload.workload import Work
 from reports.model.event_log import LogError
@@ -69,8 +71,11 @@ def load(options: argparse.Namespace) -> int:
 def shares_of(harness: Harness, settings: Settings) -> tuple[dict[str, float], list[tuple[str, str]]]:
     """Return the share of each function, and the omitted functions with the reason; nothing is sent."""
     profile, catalog, read_only = harness.profile, harness.catalog, harness.request.read_only
+    writable = profile.may_write and not read_only
+    if settings.scenario_file is not None:
+        read_scenario_file(settings.scenario_file).check(profile, catalog, writable=writable)
+        return {}, []
     if settings.scenario.name in PARTS:
-        writable = profile.may_write and not read_only
         cast(settings.scenario.name, profile, catalog, writable=writable)
         return {}, []
     work = Work(profile, catalog, seed=harness.seed, read_only=read_only)
@@ -85,6 +90,9 @@ def _load_worker(options: argparse.Namespace, wish: Wish) -> int:
     if options.master:
         raise UsageError("--worker and --master: a process is one of the two")
     profile, _ = target_of(options.profile, options.target)
+    if wish.scenario_file is not None:
+        # Locust runs in another folder.
+        wish = replace(wish, scenario_file=str(Path(wish.scenario_file).resolve()))
     path = options.profile or (Path("conform.toml") if Path("conform.toml").is_file() else None)
     host = options.master_host or "127.0.0.1"
     log = sys.stderr if not options.quiet else None

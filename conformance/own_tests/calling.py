@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.engine.runner import Run
+from conformance.protocol.answer import BaseAnswer
 from conformance.protocol.caller import OMIT
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
@@ -15,11 +16,12 @@ from conformance.protocol.session import SetUpFailedError
 __all__ = ["Answer", "Call"]
 
 
-@dataclass(frozen=True)
-class Answer:
+@dataclass(frozen=True, repr=False)
+class Answer(BaseAnswer):
     """The answer to a call."""
 
     exchange: Exchange
+    rows_at: str | None = None
 
     @property
     def status(self) -> int | None:
@@ -32,22 +34,28 @@ class Answer:
         return self.exchange.succeeded
 
     @property
-    def data(self) -> Any:
-        """The member `data`."""
-        return self.exchange.data
+    def envelope(self) -> dict[str, Any] | None:
+        """The body, where it is a JSON object; None otherwise."""
+        return self.exchange.envelope
 
     @property
-    def message(self) -> Any:
-        """The member `errMsg`."""
-        return self.exchange.message
+    def function(self) -> str | None:
+        """The name of the function that was called."""
+        return self.exchange.function
+
+    @property
+    def rows_pointer(self) -> str | None:
+        """The JSON pointer in `data` to the rows of a list, as the catalogue declares it."""
+        return self.rows_at
 
     @property
     def seconds(self) -> float:
         """The time from the request to the last byte of the answer."""
         return self.exchange.seconds
 
-    def __repr__(self) -> str:
-        return f"<{self.exchange.function or 'a call'}: {self.exchange.summary()}>"
+    def summary(self) -> str:
+        """Return the status and the message in a few words."""
+        return self.exchange.summary()
 
 
 class Call:
@@ -98,4 +106,5 @@ class _Function:
         )
         if exchange.withheld and exchange.failure is not None:
             pytest.fail(f"not sent: {exchange.failure.detail}", pytrace=False)
-        return Answer(exchange)
+        method = run.catalog.methods.get(self._name)
+        return Answer(exchange, None if method is None else method.rows)

@@ -44,6 +44,7 @@ _TYPES = {
 }
 _LOAD_KEYS = (
     "scenario",
+    "scenario_file",
     "rate",
     "duration",
     "mix",
@@ -422,6 +423,7 @@ class _Reader:
             ):
                 self.wrong(f"{where} {key}", f'unknown key; did you mean "{close[0]}"?')
         self.get(table, "scenario", str, where)
+        self.get(table, "scenario_file", str, where)
         if isinstance(table.get("rate"), str):
             # A schedule such as "ramp 10/s to 200/s" is parsed by the load generator.
             self.get(table, "rate", str, where, required=True)

@@ -79,6 +79,13 @@ class Sessions:
             raise SetUpFailedError("the profile names no login function ([auth] login)")
         return self.profile.auth.login
 
+    def add_user(self, user: User) -> None:
+        """Add a user that the profile does not name, to be signed in like the others."""
+        users = self.profile.users
+        assert isinstance(users, dict)
+        users[user.name] = user
+        self._locks[user.name] = threading.Lock()
+
     def credentials(self, user: str) -> dict[str, Any]:
         """Return the data of a correct login of a user."""
         who: User = self.profile.users[user]

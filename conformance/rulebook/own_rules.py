@@ -39,9 +39,11 @@ __all__ = [
     "areas",
     "checked",
     "events",
+    "execute",
     "files",
     "ids",
     "install",
+    "line_in",
     "located",
 ]
 
@@ -98,7 +100,7 @@ class _OwnRule:
                     return outcome
                 failure = f"{self.place}: {_NO_OUTCOME.format(outcome)}"
             except Exception as error:
-                line = _line_in(self.path, error.__traceback__) or self.line
+                line = line_in(self.path, error.__traceback__) or self.line
                 failure = f"{located(self.path)}:{line}: {type(error).__name__}: {error}"
             finally:
                 self.exchanges += 1
@@ -217,11 +219,11 @@ def _read(path: Path, where: str) -> list[_OwnRule]:
 
     try:
         with registering(take):
-            _execute(path)
+            execute(path)
     except SyntaxError as error:
         raise UsageError(f"{shown}:{error.lineno or 1}: {error.msg}") from error
     except Exception as error:
-        line = _line_in(path, error.__traceback__)
+        line = line_in(path, error.__traceback__)
         raise UsageError(f"{shown}:{line or 1}: {type(error).__name__}: {error}") from error
     if not found:
         raise UsageError(
@@ -232,12 +234,12 @@ def _read(path: Path, where: str) -> list[_OwnRule]:
     return found
 
 
-def _execute(path: Path) -> ModuleType:
-    """Execute a file as a module of its own; it may import what stands beside it."""
-    name = f"conform_own_rules_{abs(hash(path)):x}_{path.stem}"
+def execute(path: Path, purpose: str = "rules") -> ModuleType:
+    """Execute a file of a team's own as a module; it may import what stands beside it."""
+    name = f"conform_own_{purpose}_{abs(hash(path)):x}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ImportError("a file of rules is Python source, with the ending .py")
+        raise ImportError(f"a file of {purpose} is Python source, with the ending .py")
     folder = str(path.parent)
     if folder not in sys.path:
         # At the end: a folder of the team's with the name of one of ours hides none.
@@ -286,7 +288,7 @@ def _disagreement(own: _OwnRule, name: str, example: Exchange) -> str | None:
     try:
         outcome = own.record.check(example)
     except Exception as error:
-        line = _line_in(own.path, error.__traceback__) or own.line
+        line = line_in(own.path, error.__traceback__) or own.line
         return f"makes the check fail, at line {line}: {type(error).__name__}: {error}"
     if not isinstance(outcome, Outcome):
         return _NO_OUTCOME.format(outcome)
@@ -300,7 +302,7 @@ def _disagreement(own: _OwnRule, name: str, example: Exchange) -> str | None:
 # --- places
 
 
-def _line_in(path: Path, trace: TracebackType | None) -> int | None:
+def line_in(path: Path, trace: TracebackType | None) -> int | None:
     """Return the line of a file that an exception passed last; None if it passed none."""
     line = None
     while trace is not None:

@@ -226,6 +226,8 @@ class Run:
         collector.tick()
         if self._why is None and collector.stop is not None:
             self._why = f"{'fail-fast' if collector.failed_fast else 'abort'}: {collector.stop}"
+        if self._why is None:
+            self._why = collector.ending
         if self._why is None and not self.workers.alive():
             self._why = "no worker is left"
             collector.mark(self.now, "abort", self._why)

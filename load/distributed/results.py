@@ -93,6 +93,8 @@ class _Process:
         self.slowest: Sequence[Mapping[str, Any]] = ()
         #: Opened; the most at a time; found closed and reopened; on which more arrived than was requested.
         self.connections = (0, 0, 0, 0)
+        #: Why the run is to end before its time, as far as this process says.
+        self.ending: str | None = None
         self.final = False
         self.lost = False
 
@@ -181,6 +183,7 @@ class ResultsCollector:
             opened, most, reopened, strays = report["connections"]
             process.connections = (opened, most, reopened, strays)
             process.final = process.final or report["final"]
+            process.ending = report.get("ending") or process.ending
         for row in self.failures.take(report["failures"]) if report.get("failures") else ():
             self.events.write(row)
         for at, kind, text in report["marks"]:
@@ -223,6 +226,12 @@ class ResultsCollector:
         process.lost = True
         self.aggregator.lose(name)
         self.lost[name] = number
+
+    @property
+    def ending(self) -> str | None:
+        """Why the run is to end before its time: every process that is there has nothing left to send."""
+        reasons = [process.ending for process in self.processes.values() if not process.lost]
+        return next((why for why in reasons if why is not None), None) if all(reasons) else None
 
     # --- events and conditions ------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from load.engine.rate_limit import RateLimit
 from load.engine.sender import ClosedLoopUser, Reply, Sender
 from load.metrics import locust_stats as aggregate
 from load.metrics.aggregation import Aggregator, Row, table_of
+from load.metrics.endings import TASK_ERROR
 from load.metrics.failures import Failures
 from load.metrics.health import Meter
 from load.workload.occupancy import Occupancy
@@ -64,6 +65,34 @@ def _no_results() -> dict[str, Any]:
 
 class RequestFailedError(Exception):
     """The exception that listeners of Locust's event `request` receive for a request that failed."""
+
+
+class _Waiter:
+    """The greenlet that waits for the reply to a call: called with the reply, it lets the greenlet go on."""
+
+    __slots__ = ("_away", "_greenlet", "_replied", "_reply")
+
+    def __init__(self) -> None:
+        self._greenlet = getcurrent()
+        self._away = self._replied = False
+        self._reply: Reply | None = None
+
+    def __call__(self, reply: Reply | None) -> None:
+        if self._away:
+            self._greenlet.switch(reply)
+        else:  # before the greenlet waited, or after it was killed
+            self._reply, self._replied = reply, True
+
+    def wait(self) -> Reply | None:
+        """Let other greenlets run until the reply is there, and return it."""
+        if self._replied:
+            return self._reply
+        self._away = True
+        try:
+            reply: Reply | None = gevent.get_hub().switch()
+        finally:
+            self._away = False
+        return reply
 
 
 @dataclass
@@ -126,6 +155,11 @@ class Generator:
         self.listeners: Sequence[Callable[..., Any]] = ()
         #: The moments at which ended sessions were noticed.
         self.renewals: list[float] = []
+        #: Why the run is to end before its time, once this process has nothing left to send; None if it is not.
+        self.ending: str | None = None
+        #: The tasks of scenarios that are under way, with closed arrivals.
+        self.tasks = 0
+        self._ending_at = math.inf
         self._number = 0
         self._over = False
         self._closed = False
@@ -259,6 +293,7 @@ class Generator:
             "trouble": list(self.sender.trouble),
             "results": self.worker_resources.results() if with_results else None,
             "news": self.worker_resources.news() if far and self.worker_resources.news is not None else None,
+            "ending": self.ending if self._has_ended() else None,
             "final": final,
         }
 
@@ -288,6 +323,38 @@ class Generator:
     def _users(self) -> int:
         virtual_users = self.worker_resources.virtual_users
         return (virtual_users() if callable(virtual_users) else virtual_users) or self.users()
+
+    def end_early(self, why: str) -> None:
+        """Take up no more arrivals, and have the run end when what is under way has ended."""
+        if self.ending is None:
+            self.ending, self._ending_at = why, perf_counter()
+            self.revoke()
+
+    def _has_ended(self) -> bool:
+        """Return whether nothing is left to do after `end_early`; what takes too long is not waited for."""
+        if self.ending is None:
+            return False
+        busy = self.open or self.tasks
+        return not busy or perf_counter() - self._ending_at > self.plan.drain
+
+    def fail_task(self, name: str, place: str, message: str, due: float | None) -> None:
+        """Count an exception in a task of a scenario: a failed request of its own, under the task's name.
+
+        `due` is the moment of the task's arrival, where the task has sent nothing.
+        """
+        now = self.now
+        if due is None:
+            self.aggregator.starts.append((now, now))
+        resources = self.worker_resources
+        code = resources.judge.code_of(TASK_ERROR)
+        index = self.aggregator.functions.index(name)
+        self.aggregator.rows.append((index, now if due is None else due, now, now, code, 0))
+        if resources.failures is not None:
+            resources.failures.add(name, TASK_ERROR, place, message, now)
+
+    def idle(self, due: float) -> None:
+        """Record that the task of an arrival has sent nothing."""
+        self.aggregator.idle.append(due)
 
     def limit(self, connections: int, waiting: int, rate_limit: float | None) -> None:
         """Take a larger share of the limits of the whole run: another worker is lost."""
@@ -362,20 +429,6 @@ class Generator:
         """
         if self._over or (self.closing and self.turns is None):
             raise StopUser  # a task of an arrival is completed
-        waiting = getcurrent()
-        loop = gevent.get_hub()
-        replies: list[Reply | None] = []
-        waits = True
-
-        def then(reply: Reply | None) -> None:
-            replies.append(reply)
-            if waits:  # otherwise the greenlet was killed
-                waiting.switch()
-
-        self.sender.submit(call, self.now if due is None else due, then, begun=due is not None)
-        try:
-            while not replies:
-                loop.switch()
-        finally:
-            waits = False
-        return replies[0]
+        waiter = _Waiter()
+        self.sender.submit(call, self.now if due is None else due, waiter, begun=due is not None)
+        return waiter.wait()

@@ -93,6 +93,8 @@ class Reply:
     body: bytes
     failure: str | None
     renewed: bool = False
+    #: From the request to the last byte of the response.
+    seconds: float = 0.0
 
 
 #: Stands for any reply to a user of a closed loop, which only needs to know that there was one.
@@ -322,7 +324,14 @@ class Sender:
                 if then.__class__ is ClosedLoopUser:
                     reply = _RESPONDED
                 else:
-                    reply = Reply(code, line.status, line.head, line.body, line.failure)
+                    reply = Reply(
+                        code,
+                        line.status,
+                        line.head,
+                        line.body,
+                        line.failure,
+                        seconds=line.done_at - line.sent,
+                    )
             row = (call.index, due, line.sent - zero, done, code, line.bytes_in) if call.counted else None
             # An unexpected response has a code.
             if code and line.status == 401 and self._source is not None and _in_session(call):

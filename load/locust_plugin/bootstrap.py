@@ -9,7 +9,8 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ import msgspec
 from locust import User
 
 from conformance.catalog.model import Catalog
+from conformance.errors import UsageError
 from conformance.events import Event, LeftoverEvent, NoteEvent
 from conformance.protocol.profile import Profile
 from conformance.rulebook import own_rules
@@ -27,22 +29,25 @@ from load.engine.rate_limit import RateLimit
 from load.engine.sender import Reply
 from load.http.endpoint import Endpoint
 from load.http.pool import Pool
+from load.locust_plugin import own_scenarios
 from load.locust_plugin.hooks import Engine, install
+from load.locust_plugin.own_scenarios import OwnScenario
 from load.locust_plugin.users import LoadUser
 from load.metrics.failures import Failures
 from load.options import Settings, Wish, calibration_of, settle, target_of
 from load.validation.validator import AnswerValidator
+from load.workload import feeds
 from load.workload.calls import Call
 from load.workload.scenarios import PARTS, Cast, cast
 from load.workload.virtual_users import Mark
 from load.workload.workload import Work
 
-__all__ = ["Play", "RpcUser", "bootstrap"]
+__all__ = ["PartUser", "Play", "bootstrap", "bootstrap_scenario_file"]
 
 log = logging.getLogger(__name__)
 
 
-class RpcUser(LoadUser):
+class PartUser(LoadUser):
     """A user of a scenario, in a session of its own; `self.do` calls the function of a part of the scenario."""
 
     abstract = True
@@ -81,22 +86,30 @@ class RpcUser(LoadUser):
 
     def send(self, call: Call) -> Reply | None:
         """Send a call, and return the answer."""
-        reply: Reply | None = self.call(call)
-        return reply
+        return self.submit(call)
 
 
 class Play:
     """The load of one Locust process: target, settings, and the functions of the scenario's parts."""
 
     def __init__(
-        self, profile: Profile, catalog: Catalog, settings: Settings, *, seed: int, read_only: bool = False
+        self,
+        profile: Profile,
+        catalog: Catalog,
+        settings: Settings,
+        *,
+        seed: int,
+        read_only: bool = False,
+        own: OwnScenario | None = None,
     ) -> None:
-        self.profile, self.catalog, self.settings = profile, catalog, settings
+        self.profile, self.catalog, self.settings, self.own = profile, catalog, settings, own
         self.seed, self.read_only = seed, read_only
         name = settings.scenario.name
         writable = profile.may_write and not read_only
         self.cast = cast(name, profile, catalog, writable=writable) if name in PARTS else None
         self.calibration: tuple[float, float] | None = None
+        #: Ends the run before its time: a feed of the scenario file has no rows left.
+        self.end_early: Callable[[str], None] = log.info
         self._rate_limit: RateLimit | None = None
 
     def rate_limit(self, plan: Plan) -> RateLimit | None:
@@ -133,6 +146,7 @@ class Play:
             users=settings.users,
             per_session=settings.per_session,
             calibration=self.calibration,
+            more={} if self.own is None else {"scenario_file": self.own.file.digest},
         )
 
     def worker_resources(self, plan: Plan, index: int, of: int) -> WorkerResources:
@@ -143,6 +157,9 @@ class Play:
             SetUpFailedError: the target refuses a request of the preparation.
 
         """
+        self._same_scenario(plan)
+        if self.own is not None:
+            feeds.share(index, of, self.end_early)
         users = plan.users // of + (index < plan.users % of)
         rate_limit = self.rate_limit(plan)
         marks: list[Mark] = []
@@ -151,6 +168,7 @@ class Play:
             self.catalog,
             users=max(1, users),
             mix={} if self.cast else self.settings.mix,
+            needs=None if self.own is None else self.own.needs,
             also=tuple(dict.fromkeys(self.cast.functions.values())) if self.cast else (),
             seed=plan.seed,
             read_only=self.read_only,
@@ -194,6 +212,20 @@ class Play:
             failures=Failures(work.functions, show=judge.show, mask=work.secret_registry.mask),
             news=work.news,
             marks=marks,
+        )
+
+    def _same_scenario(self, plan: Plan) -> None:
+        """Raise UsageError if the process that leads the run has another scenario file than this one."""
+        led = plan.more.get("scenario_file")
+        if led == (None if self.own is None else self.own.file.digest):
+            return
+        if led is None:
+            raise UsageError(
+                "the master has no scenario file: leave --scenario-file out, or give it to the master"
+            )
+        raise UsageError(
+            f"this worker has {'another' if self.own else 'no'} scenario file: give each worker the master's by "
+            "--scenario-file"
         )
 
     def takeover(
@@ -249,22 +281,63 @@ def bootstrap(environment: Any, users: dict[str, type[User]], otherwise: type[Us
         UsageError: an option is wrong; one line says which and why.
 
     """
+    wish = Wish.of(environment.parsed_options)
+    profile, catalog, settings = _settled(environment, wish)
+    if settings.scenario_file is not None:
+        own = own_scenarios.execute(settings.scenario_file)
+        return _install(environment, wish, profile, catalog, settings, own.users, own)
+    name = settings.scenario.name
+    chosen = users[name] if name in users and (settings.scenario.tasks or not settings.open) else otherwise
+    return _install(environment, wish, profile, catalog, settings, [chosen], None)
+
+
+def bootstrap_scenario_file(environment: Any) -> Engine:
+    """Install the load of the scenario file that Locust has loaded (`locust -f checkout.py`).
+
+    Raises:
+        UsageError: an option or the file is wrong; one line says which and why.
+
+    """
+    own = own_scenarios.loaded(environment.user_classes)
+    wish = replace(Wish.of(environment.parsed_options), scenario_file=str(own.file.path))
+    profile, catalog, settings = _settled(environment, wish)
+    return _install(environment, wish, profile, catalog, settings, own.users, own)
+
+
+def _settled(environment: Any, wish: Wish) -> tuple[Profile, Catalog, Settings]:
     options = environment.parsed_options
     path = getattr(options, "profile", None)
     profile, catalog = target_of(
         Path(path) if path else None, options.target or options.host, [Path(file) for file in options.rules]
     )
-    settings = settle(Wish.of(options), profile, None if catalog.is_implicit else catalog.methods)
+    return profile, catalog, settle(wish, profile, None if catalog.is_implicit else catalog.methods)
+
+
+def _install(
+    environment: Any,
+    wish: Wish,
+    profile: Profile,
+    catalog: Catalog,
+    settings: Settings,
+    users: Sequence[type[User]],
+    own: OwnScenario | None,
+) -> Engine:
+    options = environment.parsed_options
+    if own is not None:
+        own.check(profile, catalog, writable=profile.may_write and not options.read_only)
     # Without a seed every run draws its own, and the master sends it to its workers.
     seed = options.seed if options.seed is not None else time.time_ns() & 0x7FFFFFFF
-    play = Play(profile, catalog, settings, seed=seed, read_only=options.read_only)
+    play = Play(profile, catalog, settings, seed=seed, read_only=options.read_only, own=own)
     play.calibration = calibration_of(options.calibration)
     setattr(environment, _PLAYS, play)
-    name = settings.scenario.name
-    chosen = users[name] if name in users and (settings.scenario.tasks or not settings.open) else otherwise
-    environment.user_classes = [chosen]
-    _think(chosen, settings.think)
-    return install(environment, play.plan, play.worker_resources, takeover=play.takeover)
+    environment.user_classes = list(users)
+    for each in users:
+        # What a scenario file says of its think time counts, unless the command line says otherwise.
+        if own is None or wish.think is not None or not own_scenarios.has_think_time(each):
+            _think(each, settings.think)
+    engine = install(environment, play.plan, play.worker_resources, takeover=play.takeover)
+    play.end_early = lambda why: engine.generator().end_early(why)
+    return engine
 
 
 def _think(users: type[User], between: tuple[float, float]) -> None:

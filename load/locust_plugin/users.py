@@ -27,7 +27,7 @@ SPREAD = 1.0
 
 
 class LoadUser(User):
-    """A user of a scenario; `self.call` sends."""
+    """A user of a scenario; `self.submit` sends."""
 
     abstract = True
     #: The seconds between two tasks of a closed user: what a scenario calls `wait_time`.
@@ -91,7 +91,7 @@ class LoadUser(User):
         """Return the seconds between two tasks; a scenario's `wait_time` takes this place."""
         return 0.0
 
-    def call(self, call: Any) -> Reply | None:
+    def submit(self, call: Any) -> Reply | None:
         """Send a call and wait for the answer; None when it was dropped."""
         due, self._due = self._due, None
         return self.generator.call(call, due)

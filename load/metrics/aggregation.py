@@ -80,6 +80,8 @@ class Aggregator:
         self.unbegun: list[float] = []
         self.starved: list[tuple[int, float, float]] = []
         self.renewals: list[tuple[int, float]] = []
+        #: The moments due of arrivals that were recorded in `starts`, and whose task then sent nothing.
+        self.idle: list[float] = []
         #: By code: how it ends a request, as far as it was needed (`load.metrics.endings`).
         self._endings: Ints = np.zeros(0, np.int64)
         #: The sum of everything; its `seconds` are those that are not returned yet.
@@ -244,6 +246,9 @@ class Aggregator:
         unbegun, self.unbegun = self.unbegun, []
         starved, self.starved = self.starved, []
         renewals, self.renewals = self.renewals, []
+        idle, self.idle = self.idle, []
+        for due in idle:
+            (delta.warmed if due < self.warmup else delta.nameless).arrivals -= 1
         for due in unbegun:
             (delta.warmed if due < self.warmup else delta.nameless).arrivals += 1
         for function, due, waited in starved:

@@ -12,6 +12,7 @@ __all__ = [
     "NO_ENVELOPE",
     "REFUSED",
     "SERVED",
+    "TASK_ERROR",
     "TIMED_OUT",
     "UNANSWERED",
     "ending",
@@ -22,6 +23,9 @@ ERROR_ON_200 = "isError on 200"
 NO_ENVELOPE = "no envelope on 200"
 #: The kind of error of an arrival that found no free connection while it waited.
 NO_CONNECTION = "no connection"
+
+#: The kind of error of a task of a team's own scenario that raised an exception.
+TASK_ERROR = "task error"
 
 SERVED, REFUSED, TIMED_OUT, UNANSWERED = range(4)
 

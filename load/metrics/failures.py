@@ -166,6 +166,15 @@ class Failures:
             return
         self._count(row, at)
 
+    def add(self, function: str, kind: str, place: str, message: str, at: float) -> None:
+        """Add a failure that is no answer's, at a moment of the run; `place` is where in a file it happened."""
+        text = normalize_message(self._mask(message))
+        key = (function, kind, f"{place}: {text}" if place else text)
+        row = self._rows.get(key)
+        if row is None and len(self._rows) < MAX_KINDS:
+            row = self._rows[key] = Row(*key, first=at)
+        self._count(row, at)
+
     def _count_pending(self) -> None:
         """Count the failed requests that wait for it."""
         pending, self._pending = self._pending, []

@@ -180,6 +180,10 @@ class AnswerValidator:
             return verdict.code
         return verdict.good if group.status in expects else verdict.bad
 
+    def code_of(self, error: str) -> int:
+        """Return the code of an error that is no answer's."""
+        return self._verdicts.code(Outcome(error))
+
     def rules(self) -> dict[str, dict[str, int]]:
         """Return, by rule, the number of responses that it judged and the number that broke it."""
         return self._verdicts.rules()

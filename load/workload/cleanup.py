@@ -64,7 +64,7 @@ class CleanUp:
                     continue
                 resource.gone = True
                 if self._remove(resource) is None:
-                    created.objects.pop(resource, None)
+                    created.drop(resource)
                 else:
                     resource.gone = False
                     break  # the clean-up at the end reports what is left

@@ -58,6 +58,7 @@ class Created:
         self.sweeping = False
         #: In the order of their creation.
         self.objects: dict[Resource, None] = {}
+        self._by_id: dict[tuple[str, str], Resource] = {}
         #: The tokens of sessions that logins of the load opened.
         self.opened: deque[str] = deque()
         #: By function and user: creates without a response; whether they created an object is not known.
@@ -98,6 +99,7 @@ class Created:
                 self.beyond[resource.kind] += 1
                 return
         self.objects[resource] = None
+        self._by_id[resource.kind, repr(resource.id)] = resource
         spares = self._stock.spares.get((resource.kind, resource.user))
         if spares is not None:
             spares.append(resource)
@@ -111,8 +113,19 @@ class Created:
         deletes = method.object is not None and method.object.does == "delete"
         if deletes and reply.failure is None and reply.status in (200, 404):
             call.about.gone = True
-            self.objects.pop(call.about, None)
+            self.drop(call.about)
             self._resources.forget(call.about.kind, call.about.id)
+
+    def find(self, kind: str, identifier: Any) -> Resource | None:
+        """Return the object with this identifier that the load created; None if there is none."""
+        return self._by_id.get((kind, repr(identifier)))
+
+    def drop(self, resource: Resource) -> None:
+        """Forget an object that is removed."""
+        self.objects.pop(resource, None)
+        key = (resource.kind, repr(resource.id))
+        if self._by_id.get(key) is resource:
+            del self._by_id[key]
 
     def learn_login(self, call: Call, reply: Reply) -> None:
         """Record the session that a login of the load opened, so that it is ended."""
@@ -126,6 +139,7 @@ class Created:
     def clear(self) -> None:
         """Forget the objects: the target was reset."""
         self.objects.clear()
+        self._by_id.clear()
         self.unanswered.clear()
 
     # -- for whoever removes the objects where this process no longer can --------------------------------------

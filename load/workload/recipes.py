@@ -61,7 +61,8 @@ class Recipes:
         method = self._catalog[name]
         lines = [("Content-Type", "application/json")]
         head = self._caller.client.head("POST", method.entity, lines)
-        recipe = Recipe(name, method, len(self.functions), head)
+        known = name in self.functions
+        recipe = Recipe(name, method, self.functions.index(name) if known else len(self.functions), head)
         recipe.login = name in self._caller.logins
         recipe.creates = not recipe.login and method.object is not None and method.object.does == "create"
         recipe.learn = self._learn(recipe)
@@ -81,7 +82,8 @@ class Recipes:
             # Functions start with different virtual users.
             recipe.at = random.Random(f"{self._seed}/{name}").randrange(len(recipe.virtual_users) or 1)
         self.build_templates(recipe)
-        self.functions.append(name)
+        if not known:
+            self.functions.append(name)
         self.by_name[name] = recipe
         return recipe
 

@@ -23,7 +23,7 @@ from conformance.events import FindingEvent, LeftoverEvent, NoteEvent
 from conformance.generation.errors import CannotGenerate
 from conformance.protocol.caller import Caller
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.profile import Profile
+from conformance.protocol.profile import Profile, User
 from conformance.protocol.session import Sessions, SetUpFailedError
 from conformance.resources.registry import Resource, Resources
 from load.engine.rate_limit import RateLimit
@@ -33,6 +33,7 @@ from load.workload.cleanup import CleanUp
 from load.workload.created import Created, token_of
 from load.workload.mix import WeightedCycle, creates, mix_of, unfit_reason
 from load.workload.occupancy import Occupancy
+from load.workload.own_calls import Needs, OwnCalls
 from load.workload.patient_client import PatientClient
 from load.workload.recipes import Recipes
 from load.workload.stock import Stock
@@ -113,6 +114,10 @@ class Work:
         self._checked: dict[str, float] = {}
         self._renewing = threading.Lock()
         self._joined: set[VirtualUser] = set()
+        #: By what they sign in with: the names of users.
+        self._names = {each.user: each.name for each in profile.users.values()}
+        #: The calls of a team's own scenario, where there is one.
+        self.own_calls: OwnCalls | None = None
 
     def _connect(self, rate_limit: RateLimit | None, texts: UniqueTexts, *, writable: bool) -> int:
         """Create the client, the sessions and the resources; return the largest number of objects at a time."""
@@ -176,13 +181,15 @@ class Work:
         mix: Mapping[str, float] | None = None,
         also: Sequence[str] = (),
         isolation: float | None = None,
+        needs: Needs | None = None,
         **options: Any,
     ) -> Work:
         """Sign virtual users in, create the objects that calls refer to, and build the request templates.
 
         `users` is the number of virtual users of this process. `mix` is the profile's, unless another is given ({}: no
         mix); `also` names functions that scenarios call besides. `isolation` is the share of calls that ask who a
-        session is. `options` are those of the constructor.
+        session is. With `needs`, a scenario file calls what it likes, and there is no mix. `options` are those of the
+        constructor.
 
         Raises:
             UsageError: the target must not be loaded, or the mix cannot be sent to it.
@@ -191,7 +198,10 @@ class Work:
         """
         work = cls(profile, catalog, **options)
         try:
-            work._prepare(users, mix, also, isolation)
+            if needs is not None:
+                work._prepare_own(users, needs, isolation)
+            else:
+                work._prepare(users, mix, also, isolation)
         except BaseException:
             work.close()
             raise
@@ -243,6 +253,37 @@ class Work:
                 list(shares.values()), random.Random(f"{self.seed}/{self.index}/deck")
             )
         if watched and isolation and whoami is not None and self.virtual_users.all:
+            self._whoami = self._set_up.prepare(whoami.function)
+            self._watching = round(isolation * 1_000_000)
+
+    def _prepare_own(self, users: int, needs: Needs, isolation: float | None) -> None:
+        """Prepare for a scenario file: its users' sessions, and objects for them; every function may be called."""
+        profile, catalog = self.profile, self.catalog
+        names = [*catalog.methods, *needs.functions] if catalog.is_implicit else list(catalog.methods)
+        self.functions += dict.fromkeys((*names, *needs.tasks))
+        whoami = profile.auth.whoami
+        if isolation is None:
+            isolation = float(profile.load.get("isolation", 0.02))
+        methods = [catalog[name] for name in needs.functions if name in catalog]
+        roles = {method.auth for method in methods if method.auth in catalog.roles}
+        roles |= {role for name in needs.users for role in profile.users[name].roles if role in catalog.roles}
+        leased = lease(profile, catalog.roles, sorted(r for r in roles if r), self.index, self.of)
+        self.virtual_users.shared = leased.shared
+        if profile.users and profile.auth.login is not None:
+            self.virtual_users.gather(tuple(dict.fromkeys((*leased.users, *needs.users))), users)
+        self.occupancy.sessions = len(self.virtual_users.all)
+        self.own_calls = OwnCalls(
+            profile,
+            catalog,
+            self.caller,
+            self.resources,
+            self.created,
+            self.functions,
+            self.virtual_users.watch,
+            self.resources.fresh,
+        )
+        self.own_calls.prepare_objects(needs.kinds, self.virtual_users.all)
+        if whoami is not None and whoami.function in catalog and isolation and self.virtual_users.all:
             self._whoami = self._set_up.prepare(whoami.function)
             self._watching = round(isolation * 1_000_000)
 
@@ -433,6 +474,8 @@ class Work:
         self.resources.reset()
         self.created.clear()
         self.stock.clear()
+        if self.own_calls is not None:
+            self.own_calls.begin_again()
         self._retained_calls = 0
         self.virtual_users.mark(
             "reset",
@@ -465,18 +508,22 @@ class Work:
 
     # -- scenarios ---------------------------------------------------------------------------------------------
 
-    def join(self, functions: Iterable[str] = ()) -> VirtualUser | None:
+    def join(self, functions: Iterable[str] = (), name: str | None = None) -> VirtualUser | None:
         """Return an unused virtual user that may call these functions; None where there are no sessions.
+
+        With `name`, it is this user of the profile.
 
         Raises:
             SetUpFailedError: no user may call them all, or the virtual user cannot be signed in.
 
         """
-        methods = [self.catalog[name] for name in functions]
+        methods = [self.catalog[each] for each in functions]
         if not self.virtual_users.all:
             return None
 
         def able(user: str) -> bool:
+            if name is not None and user != name:
+                return False
             return all(self.resources.may_call(user, method) for method in methods)
 
         for virtual_user in self.virtual_users.all:
@@ -485,7 +532,8 @@ class Work:
                 return virtual_user
         users = [user for user in dict.fromkeys(m.user for m in self.virtual_users.all) if able(user)]
         if not users:
-            raise SetUpFailedError(f"no user of the profile may call all of {', '.join(functions)}")
+            who = f"{name} may not" if name is not None else "no user of the profile may"
+            raise SetUpFailedError(f"{who} call all of {', '.join(method.name for method in methods)}")
         before = len(self.virtual_users.all)
         self.virtual_users.gather([users[before % len(users)]], 1)
         virtual_user = self.virtual_users.all[-1]
@@ -502,6 +550,14 @@ class Work:
         fresh = VirtualUser(virtual_user.number, virtual_user.user, ready=True)
         fresh.enter(token)
         return fresh
+
+    def add_user(self, user: str, secret: str) -> str:
+        """Add a user that the profile does not name, so that their session can be renewed; return their name."""
+        name = self._names.get(user)
+        if name is None:
+            name = self._names[user] = user
+            self.sessions.add_user(User(name, user, secret))
+        return name
 
     def leave(self, virtual_user: VirtualUser) -> None:
         """Release the virtual user that a user of a scenario was."""

@@ -135,8 +135,8 @@ if PLAN.get("tasks") or ("schedule" not in PLAN and "search" not in PLAN):
 
         @task
         def visit(self) -> None:
-            self.call(made(0))
-            self.call(made(1))
+            self.submit(made(0))
+            self.submit(made(1))
 
 else:
 
