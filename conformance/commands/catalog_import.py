@@ -211,10 +211,26 @@ def _summary(document: Mapping[str, Any], read: Imported, changes: Changes | Non
         lines += _listed("to settle by hand", "!", changes.conflicts)
     if read.notes:
         lines.append(f"the {_word(read)} left open: {len(read.notes)}")
-        lines += [f"  {note}" for note in read.notes[:_MAX_NOTES]]
-        more = len(read.notes) - _MAX_NOTES
+        notes = _grouped(read.notes)
+        lines += [f"  {note}" for note in notes[:_MAX_NOTES]]
+        more = len(notes) - _MAX_NOTES
         lines += [f"  … and {more} more"] if more > 0 else []
     return lines + _questions(document)
+
+
+def _grouped(notes: Sequence[str]) -> list[str]:
+    """Return notes with those that say the same of many functions or parameters in one line."""
+    subjects: dict[str, list[str]] = {}
+    for note in notes:
+        subject, colon, text = note.partition(": ")
+        subjects.setdefault(text if colon else note, []).append(subject)
+    lines = []
+    for text, same in subjects.items():
+        if len(same) > _MAX_NAMES:
+            lines.append(f"{', '.join(same[:_MAX_NAMES])}, … ({len(same)} in all): {text}")
+        else:
+            lines += [text if subject == text else f"{subject}: {text}" for subject in same]
+    return lines
 
 
 def _listed(title: str, mark: str, entries: Sequence[str]) -> list[str]:

@@ -128,7 +128,8 @@ def branches(reader: SchemaReader, schema: Json, visited: frozenset[str] = froze
         yield Branch(node, ref)
         return
     for option in options:
-        name = option["$ref"].rpartition("/")[2] if isinstance(option, dict) and "$ref" in option else ""
+        target = option.get("$ref") if isinstance(option, dict) else None
+        name = target.rpartition("/")[2] if isinstance(target, str) else ""
         for branch in branches(reader, option, below):
             yield Branch(branch.schema, branch.ref, branch.value or values.get(name, ""))
 

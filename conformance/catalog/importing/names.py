@@ -47,15 +47,18 @@ def function_name(name: str, separator: str | None) -> str | None:
     return name if FUNCTION_NAME.fullmatch(name) else None
 
 
-def without_separator(where: str, names: Sequence[str], total: int) -> UsageError:
+def without_separator(where: str, names: Sequence[str], total: int, separator: str | None) -> UsageError:
     """Return the error for a document whose functions name no entity."""
     shown = ", ".join(names[:_MAX_SHOWN]) + (", …" if len(names) > _MAX_SHOWN else "")
     signs = [sign for sign in ("_", "/", ":", "-") if any(sign in name[1:-1] for name in names)]
-    hint = f"--entity-from {signs[0]!r}" if signs else "--entity-from SEPARATOR"
-    return UsageError(
-        f"{where}: {len(names)} of {total} functions are not named entity.function ({shown}): give the text between "
-        f"entity and function, as in {hint}"
-    )
+    problem = f"{where}: {len(names)} of {total} functions are not named entity.function ({shown})"
+    if separator is not None:
+        problem += f", and {separator!r} divides none of them"
+    if signs and signs[0] != separator:
+        return UsageError(
+            f"{problem}: give the text between entity and function, as in --entity-from {signs[0]!r}"
+        )
+    return UsageError(f"{problem}: a call of this protocol needs an endpoint, so rename them in the document")
 
 
 # --- nested parameters ----------------------------------------------------------------------------------------

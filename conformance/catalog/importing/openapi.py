@@ -25,6 +25,7 @@ from conformance.catalog.importing.envelopes import (
 )
 from conformance.catalog.importing.names import FUNCTION_NAME, Parameter, function_name
 from conformance.catalog.importing.openrpc import server_of
+from conformance.catalog.importing.repair import repaired
 from conformance.catalog.importing.schemas import SchemaReader
 from conformance.errors import UsageError
 from conformance.schema.bundle import Json
@@ -115,7 +116,7 @@ class _Reader:
                     ]
                     found = [self.schemas.follow(each)[0] for each in listed]
                     # A parameter of the operation takes the place of the path's.
-                    unique = {(each.get("in"), each.get("name")): each for each in found}
+                    unique = {(str(each.get("in")), str(each.get("name"))): each for each in found}
                     yield _Operation(str(path), verb, node, list(unique.values()))
 
     def _server(self) -> str | None:
@@ -253,7 +254,9 @@ class _Reader:
         about = about or _text(operation.node, "description", "summary") or body.flat.description
         unique = {param.name: param for param in reversed(params)}
         params = [param for param in params if unique.get(param.name) is param]
-        self.out.add(Function(name, about, tuple(params), stated, tuple(questions)))
+        function = repaired(Function(name, about, tuple(params), stated, tuple(questions)), self.out.notes)
+        if function is not None:
+            self.out.add(function)
 
     # --- parameters ---------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from conformance.catalog.importing.entries import Function, Imported
 from conformance.catalog.importing.names import Parameter, function_name, without_separator
+from conformance.catalog.importing.repair import repaired
 from conformance.catalog.importing.schemas import SchemaReader
 from conformance.schema.bundle import Json
 
@@ -47,9 +48,11 @@ def read_openrpc(document: Mapping[str, Json], where: str, separator: str | None
             names.append(name)
             continue
         left.update(key for key in _LEFT_OUT if method.get(key))
-        out.add(_function(full, method, reader, out.notes))
+        function = repaired(_function(full, method, reader, out.notes), out.notes)
+        if function is not None:
+            out.add(function)
     if names and not out.functions:
-        raise without_separator(where, names, total)
+        raise without_separator(where, names, total, separator)
     if names:
         out.notes.append(f"names without an entity, left out: {', '.join(names)}")
     out.notes += [f"{key} of {number} functions are not part of a catalogue" for key, number in left.items()]
@@ -74,11 +77,13 @@ def _function(name: str, method: Mapping[str, Json], reader: SchemaReader, notes
     stated: dict[str, Json] = {key: method[key] for key in (*_EXTENSIONS, *_SIMPLE) if key in method}
     if method.get("paramStructure") == "by-position":
         notes.append(f"{name}: takes its parameters by position; they go by name here")
-    tags = [reader.follow(tag)[0] for tag in method.get("tags", ()) if isinstance(tag, dict)]
+    tagged = method["tags"] if isinstance(method.get("tags"), list) else []
+    tags = [reader.follow(tag)[0] for tag in tagged if isinstance(tag, dict)]
     if tags:
         stated["tags"] = [tag for tag in tags if tag]
     params: list[Parameter] = []
-    for at, raw in enumerate(method.get("params") or ()):
+    listed = method.get("params")
+    for at, raw in enumerate(listed if isinstance(listed, list) else ()):
         param, _ = reader.follow(raw)
         param_name = param.get("name")
         if not isinstance(param_name, str) or not param_name:

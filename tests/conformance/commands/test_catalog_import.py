@@ -143,7 +143,7 @@ def test_several_documents(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("openapi.yaml", "openrpc.json", "--entity-from", "_") == 0
     reported = capsys.readouterr().out
     assert "of an OpenAPI 3.0.3 document and an OpenRPC 1.2.6 document" in reported
-    assert "course.find is on several documents, and not alike: the first is taken" in reported
+    assert "course.find is on several documents, and not alike" in reported
     assert run("openapi.yaml", "openrpc.json", "--entity-from", "_", "--check") == 0
 
 
@@ -178,3 +178,44 @@ def test_what_no_value_passes_is_to_be_mended(capsys: pytest.CaptureFixture[str]
     Path("x.json").write_text(json.dumps(document), "utf-8")
     assert run("x.json") == 0
     assert "to mend by hand: 1\n  ! a.b: no value can pass this schema" in capsys.readouterr().out
+
+
+def test_what_is_said_of_many_functions_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    methods = [{"name": f"a.f{at}", "paramStructure": "by-position", "params": []} for at in range(60)]
+    methods.append({"name": "a.last", "params": [{"name": "x"}]})
+    Path("x.json").write_text(json.dumps({"openrpc": "1.3.2", "methods": methods}), "utf-8")
+    assert run("x.json") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:4] == [
+        "the document left open: 61",
+        "  a.f0, a.f1, a.f2, a.f3, … (60 in all): takes its parameters by position; they go by name here",
+        "  a.last x: has no schema, so any value stands in",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "note"),
+    [
+        ("x-effect", "reads", "a.b: x-effect is left out: must be"),
+        ("x-auth", {"a": 1}, "a.b: x-auth is left out: must be a string"),
+        ("x-rows", "rows", "a.b: x-rows is left out: "),
+        (
+            "x-object",
+            {"kind": "a", "does": "read", "id": "none"},
+            "a.b: x-object is left out: 'none' is no parameter",
+        ),
+        (
+            "params",
+            [{"name": "n", "schema": {"x-ref": 5}}],
+            "a.b n: any value stands in for its schema: x-ref must",
+        ),
+    ],
+)
+def test_what_a_catalogue_cannot_have_is_left_out(
+    member: str, value: Any, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method = {"name": "a.b", "params": [], member: value}
+    Path("x.json").write_text(json.dumps({"openrpc": "1.3.2", "methods": [method]}), "utf-8")
+    assert run("x.json") == 0
+    assert note in capsys.readouterr().out
+    assert conform.main(["catalog", "validate", "catalogue.openrpc.json"]) == 0

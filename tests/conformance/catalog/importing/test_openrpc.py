@@ -110,3 +110,17 @@ def test_a_name_that_stands_twice() -> None:
     assert list(read.functions) == ["a.b"]
     assert "a.b is described twice, and not alike: the first is taken" in read.notes
     assert "method 3 has no name: left out" in read.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "reported"),
+    [
+        ("list", None, "(list): a call of this protocol needs an endpoint"),
+        ("list", "_", "(list), and '_' divides none of them: a call of this protocol needs an endpoint"),
+        ("item/list", "_", "and '_' divides none of them: give the text between entity and function, as in"),
+    ],
+)
+def test_names_that_nothing_divides(name: str, separator: str | None, reported: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read_openrpc({"openrpc": "1.3.2", "methods": [{"name": name, "params": []}]}, "x.json", separator)
+    assert reported in str(error.value)
