@@ -143,7 +143,7 @@ def test_several_documents(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("openapi.yaml", "openrpc.json", "--entity-from", "_") == 0
     reported = capsys.readouterr().out
     assert "of an OpenAPI 3.0.3 document and an OpenRPC 1.2.6 document" in reported
-    assert "course.find is on several documents, and not alike" in reported
+    assert "course.add is on several documents, and not alike" in reported
     assert run("openapi.yaml", "openrpc.json", "--entity-from", "_", "--check") == 0
 
 
@@ -181,7 +181,9 @@ def test_what_no_value_passes_is_to_be_mended(capsys: pytest.CaptureFixture[str]
 
 
 def test_what_is_said_of_many_functions_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    methods = [{"name": f"a.f{at}", "paramStructure": "by-position", "params": []} for at in range(60)]
+    methods: list[Any] = [
+        {"name": f"a.f{at}", "paramStructure": "by-position", "params": []} for at in range(60)
+    ]
     methods.append({"name": "a.last", "params": [{"name": "x"}]})
     Path("x.json").write_text(json.dumps({"openrpc": "1.3.2", "methods": methods}), "utf-8")
     assert run("x.json") == 0
