@@ -134,7 +134,7 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
 
     Locust's `--host` is the target, its `--users` the users and its `--profile` the profile's file.
     """
-    group = parser.add_argument_group("Load", "What is not given is taken from [load] of the profile.")
+    group = parser.add_argument_group("load", "What is not given is taken from [load] of the profile.")
 
     def add(name: str, **more: Any) -> None:
         group.add_argument(name, default=None, **more)

@@ -35,11 +35,9 @@ def _effect(text: str) -> float:
     return share
 
 
-def add_arguments(
-    verbs: Any, *, report: Callable[[argparse.Namespace], int], compare: Callable[[argparse.Namespace], int]
-) -> None:
-    """Add the two verbs to the command, with the functions that run them."""
-    parser = verbs.add_parser("report", allow_abbrev=False, help="render a run again, or an index of many")
+def add_arguments(verbs: Any) -> None:
+    """Add the two verbs to the command; `verbs` has the method `add_parser` of argparse."""
+    parser = verbs.add_parser("report", help="render a run again, or an index of many")
     parser.add_argument(
         "path", nargs="?", type=_path, metavar="RUN", help="the folder of a run, or its report.json"
     )
@@ -56,9 +54,9 @@ def add_arguments(
     parser.add_argument(
         "--index", type=_path, metavar="DIR", help="write index.html over the runs in this folder"
     )
-    parser.set_defaults(run=report)
+    parser.set_defaults(command="report")
 
-    parser = verbs.add_parser("compare", allow_abbrev=False, help="compare a run with an earlier one")
+    parser = verbs.add_parser("compare", help="compare a run with an earlier one")
     parser.add_argument("base", nargs="?", type=_path, metavar="A", help="the earlier run")
     parser.add_argument("new", type=_path, metavar="B", help="the newer run")
     parser.add_argument(
@@ -85,7 +83,7 @@ def add_arguments(
             f"--{name}", type=_path, metavar="FILE", help=f"write it as {what}, too; - is the screen"
         )
     parser.add_argument("--quiet", action="store_true", help="print the verdict only")
-    parser.set_defaults(run=compare)
+    parser.set_defaults(command="compare")
 
 
 _FORMATS = {"html": "report.html", "markdown": "report.md", "junit": "junit.xml", "sarif": "report.sarif"}

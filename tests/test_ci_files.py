@@ -21,7 +21,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-import conform
+from conformance.commands.parser import command_parser
 from tests.support.judging import serving_here
 from tests.support.lacking import lacking
 from tests.support.recording import PROFILE, report_in
@@ -260,7 +260,7 @@ def test_cluster_hangs_together() -> None:
     assert service["selector"] != workers["template"]["metadata"]["labels"]
     (leads,) = master["template"]["spec"]["containers"]
     (sends,) = workers["template"]["spec"]["containers"]
-    parser = conform._parser()
+    parser = command_parser()
     lead, send = (parser.parse_args(one["args"]) for one in (leads, sends))
     assert lead.master
     assert lead.workers == workers["parallelism"] == workers["completions"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.engine import budgets
-from conformance.engine.harness import Request, duration, named_path, per_second, positive, requirement
+from conformance.engine import run_options
+from conformance.engine.harness import Request
 from conformance.errors import UsageError
 from reports.model.event_log import LogError
 from reports.model.store import known_findings, read_run
@@ -18,62 +18,11 @@ __all__ = ["add_options", "request_of"]
 def add_options(parser: pytest.Parser) -> None:
     """Add the options of `conform check`; --strict and --quiet are pytest's own."""
     group = parser.getgroup("conform", "conformance of a target")
-    group.addoption("--target", metavar="URL", help="the target's base URL (default: the embedded service)")
-    group.addoption(
-        "--profile",
-        metavar="FILE",
-        type=named_path,
-        help="the profile (default: conform.toml, when there is one)",
-    )
-    group.addoption(
-        "--out",
-        metavar="DIR",
-        type=named_path,
-        help="where the run is written (default: reports/runs/<time>-check)",
-    )
-    group.addoption("--read-only", action="store_true", help="call only functions that read")
-    group.addoption("--seed", type=int, metavar="N", help="the same seed sends the same requests")
-    group.addoption("--budget", choices=budgets.BUDGETS, default="standard")
-    group.addoption(
-        "--for",
-        dest="generate_for",
-        type=duration,
-        metavar="DURATION",
-        help="time for generated payloads, as in 90s, 10m, 1h30m",
-    )
-    group.addoption(
-        "--cases", type=named_path, metavar="DIR", help="play the case files of this folder first"
-    )
-    group.addoption("--jobs", type=positive, default=1, metavar="N", help="calls at the same time")
-    group.addoption("--rate-limit", type=per_second, metavar="RATE", help="requests per second at most")
-    group.addoption("--rule", action="append", default=[], metavar="ID", help="judge this rule (repeatable)")
-    group.addoption(
-        "--area", action="append", default=[], metavar="AREA", help="judge this area (repeatable)"
-    )
-    group.addoption(
-        "--rules",
-        action="append",
-        default=[],
-        type=named_path,
-        metavar="FILE",
-        help="judge the rules of your own in this Python file, too (repeatable)",
-    )
-    group.addoption(
-        "--require",
-        action="append",
-        default=[],
-        type=requirement,
-        metavar="WHAT",
-        help="fail unless this was judged: an area, a rule, or 'judged >= N' (repeatable)",
-    )
-    group.addoption(
-        "--baseline-findings",
-        type=named_path,
-        metavar="RUN",
-        help="what this earlier run found is known: fail on new findings only",
-    )
-    group.addoption("--plan", action="store_true", help="send nothing; print what would be sent")
-    group.addoption("--all", action="store_true", dest="every", help="show every finding, not the causes")
+    run_options.add_target(group.addoption, out="reports/runs/<UTC time>-check")
+    run_options.add_budget(group.addoption)
+    run_options.add_selection(group.addoption)
+    run_options.add_rules(group.addoption)
+    run_options.add_plan(group.addoption)
     group.addoption("--no-color", action="store_true", help="the same as --color=no")
 
 
