@@ -195,11 +195,11 @@ def _add_call(verbs: _Verbs, common: argparse.ArgumentParser) -> None:
     call.add_argument("function", nargs="?", metavar="ENTITY.FUNCTION")
     call.add_argument("data", nargs="?", metavar="JSON", help="the data, a JSON object")
     call.add_argument("--as", dest="user", metavar="USER", help="in a session of this user of the profile")
-    call.add_argument("--page-start", type=int, metavar="N")
-    call.add_argument("--page-length", type=int, metavar="N")
+    call.add_argument("--page-start", type=int, metavar="N", help="the first row of the page, from 0")
+    call.add_argument("--page-length", type=int, metavar="N", help="the most rows of the page")
     call.add_argument("--raw", metavar="BODY", help="send this body as it is, with --endpoint")
-    call.add_argument("--verb", dest="http_verb", metavar="VERB", default="POST")
-    call.add_argument("--endpoint", metavar="ENTITY")
+    call.add_argument("--verb", dest="http_verb", metavar="VERB", default="POST", help="default: POST")
+    call.add_argument("--endpoint", metavar="ENTITY", help="the endpoint of --raw")
     call.set_defaults(command="call")
 
 
