@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from conformance import __version__
@@ -25,6 +26,40 @@ class RefusedError(Exception):
         self.status = status
 
 
+@dataclass(frozen=True)
+class _Judgement:
+    """What a case says of an exchange: the rule, what its answer has to be, and the texts of the finding."""
+
+    rule: str
+    expect: Expect
+    message: str
+    expected: str
+    actual: str
+    kind: str
+
+
+def _judgement(exchange: Exchange, rule: str | None, status: tuple[int, ...]) -> _Judgement:
+    """Return the judgement of a rule that expects one of the statuses, of the first broken rule, or of the status."""
+    body = exchange.request.body.decode("utf-8", "replace")[:200]
+    kind = f"status {exchange.status} to {body}"
+    if rule is not None:
+        expected = f"status {' or '.join(map(str, status))}"
+        expect = Expect(status=status)
+        return _Judgement(rule, expect, RULES[rule].title, expected, exchange.summary(), kind)
+    for record in RULES.values():
+        if record.check is not None and (outcome := record.check(exchange)).broken:
+            expect = Expect(rule=record.id)
+            return _Judgement(record.id, expect, record.title, outcome.expected, outcome.actual, outcome.kind)
+    return _Judgement(
+        "COD-2",
+        Expect(status=(exchange.status,) if exchange.status else (200,)),
+        "The answer is as it was",
+        f"status {exchange.status}",
+        exchange.summary(),
+        kind,
+    )
+
+
 class CaseWriter:
     """Makes case files of exchanges, without any secret."""
 
@@ -44,11 +79,6 @@ class CaseWriter:
             RefusedError: the exchange contains a secret, or the session of a user who is not in the profile.
 
         """
-        broken = [
-            (each, outcome)
-            for each in RULES.values()
-            if each.check is not None and (outcome := each.check(exchange)).broken
-        ]
         request = exchange.request
         user = exchange.user if exchange.in_session else None
         if exchange.in_session and user is None:
@@ -59,37 +89,23 @@ class CaseWriter:
         if any(_shown(exchange, name) == MASK for name, value in headers if value):
             raise RefusedError("A header of this call is secret: case files hold no secrets.")
         kind = next((value for name, value in headers if name.lower() == "content-type"), None)
-        record = RULES["COD-2"]
-        if rule is not None:
-            record = RULES[rule]
-            expect, message, actual = Expect(status=status), record.title, exchange.summary()
-            expected = f"status {' or '.join(map(str, status))}"
-            violation = f"status {exchange.status} to {request.body.decode('utf-8', 'replace')[:200]}"
-        elif broken:
-            record, outcome = broken[0]
-            expect, message, expected = Expect(rule=record.id), record.title, outcome.expected
-            actual, violation = outcome.actual, outcome.kind
-        else:
-            expected = f"status {exchange.status}"
-            expect = Expect(status=(exchange.status,) if exchange.status else (200,))
-            message, actual = "The answer is as it was", exchange.summary()
-            violation = f"status {exchange.status} to {request.body.decode('utf-8', 'replace')[:200]}"
+        judged = _judgement(exchange, rule, status)
         step = Step(
             user=user,
             function=exchange.function if exchange.function and "." in exchange.function else None,
             verb=request.verb,
             headers=tuple((name, value) for name, value in headers if name.lower() != "content-type"),
             content_type=kind,
-            expect=expect,
+            expect=judged.expect,
             **self._sent(exchange),
         )
         case = Case(
-            rule=record.id,
+            rule=judged.rule,
             function=exchange.function,
-            kind=self._secret_registry.mask(violation),
-            message=message,
-            expected=self._secret_registry.mask(expected),
-            actual=self._secret_registry.mask(actual),
+            kind=self._secret_registry.mask(judged.kind),
+            message=judged.message,
+            expected=self._secret_registry.mask(judged.expected),
+            actual=self._secret_registry.mask(judged.actual),
             steps=(step,),
             suite=__version__,
             users={user: self._profile.users[user].roles} if user else {},

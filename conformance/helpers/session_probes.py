@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from conformance.catalog.model import Method
 from conformance.engine.context import TestContext
 from conformance.engine.not_judged import LINES, NotJudgedError
 from conformance.protocol.exchange import Exchange
-from conformance.protocol.session import SetUpFailedError
+from conformance.protocol.profile import Whoami
+from conformance.protocol.session import Session, SetUpFailedError
+from conformance.schema.pointer import MISSING, resolve
 
-__all__ = ["alive", "checker", "checkers", "protected", "shared_out", "use"]
+__all__ = ["alive", "checker", "checkers", "identities_of", "protected", "shared_out", "use"]
 
 
 def protected(method: Method) -> bool:
@@ -77,3 +80,27 @@ def use(ctx: TestContext, method: Method, user: str, token: str | None, **option
 def alive(exchange: Exchange) -> bool:
     """Return whether the target accepted the token."""
     return exchange.status is not None and exchange.status != 401
+
+
+def identities_of(
+    ctx: TestContext, users: Sequence[str], whoami: Whoami, sessions: list[Session]
+) -> dict[str, Any]:
+    """Sign each user in and ask who the session is; return the identities by user, append the sessions.
+
+    Raises:
+        SetUpFailedError: an answer does not say it.
+
+    """
+    identities: dict[str, Any] = {}
+    for user in users:
+        session = ctx.session(user)
+        sessions.append(session)
+        answer = ctx.call(whoami.function, as_=user, token=session.token)
+        found = resolve(answer.data, whoami.field) if answer.status == 200 else MISSING
+        if found is MISSING:
+            raise SetUpFailedError(
+                f"{whoami.function} does not say who the session is at {whoami.field}: {answer.summary()}",
+                answer,
+            )
+        identities[user] = found
+    return identities

@@ -99,13 +99,8 @@ def learn(
     vocabularies = _vocabularies(seen)
     for name, about in seen.items():
         refs = {place: reference.kind for place, reference in flow.references.get(name, {}).items()}
-        refusals = refusals_of(about.node, about.refused)
-        if name in logins:
-            # What is denied as a wrong credential is no mistake of form, even if some values like it are refused.
-            denied = refusals_of(about.node, about.denied)
-            refusals = Counter({way: number for way, number in refusals.items() if way not in denied})
         about.schemas = ParameterSchemas(
-            refusals,
+            _refusals(about, signs_in=name in logins),
             refs,
             limits,
             with_values=name not in logins,
@@ -141,6 +136,16 @@ def learn(
     if sources:
         document["x-learned"] = {"from": list(sources)}
     return Learned(document, notes)
+
+
+def _refusals(about: _Seen, *, signs_in: bool) -> Counter[tuple[str, str]]:
+    """Return how often each way to be wrong was refused."""
+    refusals = refusals_of(about.node, about.refused)
+    if not signs_in:
+        return refusals
+    # What is denied as a wrong credential is no mistake of form, even if some values like it are refused.
+    denied = refusals_of(about.node, about.denied)
+    return Counter({way: number for way, number in refusals.items() if way not in denied})
 
 
 def _sorted_out(calls: Sequence[Call]) -> tuple[dict[str, _Seen], list[str]]:

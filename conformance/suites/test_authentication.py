@@ -19,7 +19,15 @@ from conformance.helpers.comparison import equal
 from conformance.helpers.credentials import coerced_logins, near_misses, send_forged_tokens, unlike
 from conformance.helpers.other_texts import another
 from conformance.helpers.randomness import LOGINS, judge_identifiers
-from conformance.helpers.session_probes import alive, checker, checkers, protected, shared_out, use
+from conformance.helpers.session_probes import (
+    alive,
+    checker,
+    checkers,
+    identities_of,
+    protected,
+    shared_out,
+    use,
+)
 from conformance.helpers.together import Headers, packed, refused_together
 from conformance.protocol.exchange import Exchange, field_bytes
 from conformance.protocol.reach import authorization_hint
@@ -399,19 +407,8 @@ def test_sessions_do_not_mix(ctx: TestContext) -> None:
     whoami = ctx.profile.auth.whoami
     if whoami is None:
         ctx.give_up("the profile does not say which function tells who a session is", LINES["whoami"])
-    identities: dict[str, Any] = {}
     sessions: list[Session] = []
-    for user in users:
-        session = ctx.session(user)
-        sessions.append(session)
-        answer = ctx.call(whoami.function, as_=user, token=session.token)
-        found = resolve(answer.data, whoami.field) if answer.status == 200 else MISSING
-        if found is MISSING:
-            raise SetUpFailedError(
-                f"{whoami.function} does not say who the session is at {whoami.field}: {answer.summary()}",
-                answer,
-            )
-        identities[user] = found
+    identities = identities_of(ctx, users, whoami, sessions)
     for one in users:
         for other in users:
             if one < other and ctx.profile.users[one].user != ctx.profile.users[other].user:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from conformance.catalog.model import Method
@@ -171,27 +171,7 @@ def test_what_was_deleted(ctx: TestContext, kind: str) -> None:
                     otherwise=f"a {kind} that was deleted is refused with another status ({function.object.does})",
                 )
         for lister in lists:
-            identifiers = lister.ids()
-            ctx.judge(
-                "STA-3",
-                resource.id not in identifiers,
-                kind=f"a {kind} that was deleted is still in the list",
-                expected=f"no row of it in {lister.function.name}",
-                actual="it is there",
-                exchange=gone,
-                witness=lister.last,
-                function=lister.function.name,
-            )
-            ctx.judge(
-                "STA-3",
-                neighbour.id in identifiers,
-                kind=f"deleting one {kind} takes another out of the list",
-                expected="only the deleted one is gone",
-                actual="another one is gone too",
-                exchange=gone,
-                witness=lister.last,
-                function=lister.function.name,
-            )
+            _judge_list_after_delete(ctx, lister, resource, neighbour, gone)
         for what, lister, paging in views:
             found = lister.ids(**paging)
             ctx.judge(
@@ -257,6 +237,33 @@ def _ids(function: Method, resource: Any) -> dict[str, Any]:
         if p.required and p.ref and p.name in resource.sent
     }
     return {**shared, function.object.id: resource.id}
+
+
+def _judge_list_after_delete(
+    ctx: TestContext, lister: Lister, resource: Resource, neighbour: Resource, gone: Exchange
+) -> None:
+    """Judge that a list has lost the deleted object, and no other; `gone` is the exchange that deleted it."""
+    identifiers = lister.ids()
+    ctx.judge(
+        "STA-3",
+        resource.id not in identifiers,
+        kind=f"a {resource.kind} that was deleted is still in the list",
+        expected=f"no row of it in {lister.function.name}",
+        actual="it is there",
+        exchange=gone,
+        witness=lister.last,
+        function=lister.function.name,
+    )
+    ctx.judge(
+        "STA-3",
+        neighbour.id in identifiers,
+        kind=f"deleting one {resource.kind} takes another out of the list",
+        expected="only the deleted one is gone",
+        actual="another one is gone too",
+        exchange=gone,
+        witness=lister.last,
+        function=lister.function.name,
+    )
 
 
 @judges("STA-4")
@@ -458,22 +465,7 @@ def test_concurrent_creates(ctx: TestContext, kind: str) -> None:
     exchanges = ctx.together(
         [functools.partial(ctx.call, create, data, as_=user, token=token) for data in datas], at_once=8
     )
-    resource_list = []
-    for data, exchange in zip(datas, exchanges, strict=True):
-        assert create.object is not None
-        good = exchange.status == 200
-        if not good and exchange.status in (400, 403, 404) and create.beyond_schema:
-            continue
-        ctx.judge(
-            "STA-5",
-            good,
-            kind=f"concurrent creates of a {kind} are not all accepted",
-            expected="status 200, as one alone",
-            actual=exchange.summary(),
-            exchange=exchange,
-        )
-        if good:
-            resource_list.append((data, resolve(exchange.data, create.object.id), exchange))
+    resource_list = _created_at_once(ctx, create, kind, datas, exchanges)
     identifiers = [repr(identifier) for _, identifier, _ in resource_list]
     for _, identifier, exchange in resource_list:
         ctx.judge(
@@ -505,6 +497,29 @@ def test_concurrent_creates(ctx: TestContext, kind: str) -> None:
     if ctx.catalog.delete(kind) is not None:
         for _, identifier, _ in resource_list:
             ctx.resources.remove(ctx.resources.resource(kind, identifier, user))
+
+
+def _created_at_once(
+    ctx: TestContext, create: Method, kind: str, datas: Sequence[Any], exchanges: Sequence[Exchange]
+) -> list[tuple[Any, Any, Exchange]]:
+    """Judge the answers of creates that were sent at once; return data, identifier and exchange of each success."""
+    created = []
+    for data, exchange in zip(datas, exchanges, strict=True):
+        assert create.object is not None
+        good = exchange.status == 200
+        if not good and exchange.status in (400, 403, 404) and create.beyond_schema:
+            continue
+        ctx.judge(
+            "STA-5",
+            good,
+            kind=f"concurrent creates of a {kind} are not all accepted",
+            expected="status 200, as one alone",
+            actual=exchange.summary(),
+            exchange=exchange,
+        )
+        if good:
+            created.append((data, resolve(exchange.data, create.object.id), exchange))
+    return created
 
 
 def judge_created(

@@ -88,6 +88,74 @@ def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
     return "".join(parts)
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """Where values are on the picture, in pixels; `across` and `up` are the first and the last value of each axis."""
+
+    across: tuple[float, float]
+    up: tuple[float, float]
+    logarithmic: bool
+
+    def x(self, value: float) -> float:
+        """Return the distance from the left edge."""
+        left, right = self.across
+        share = (value - left) / (right - left) if right > left else 0.5
+        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+
+    def y(self, value: float) -> float:
+        """Return the distance from the upper edge."""
+        bottom, top = self.up
+        if self.logarithmic:
+            share = math.log(max(value, bottom) / bottom) / math.log(top / bottom)
+        else:
+            share = (value - bottom) / (top - bottom)
+        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
+
+    def shows(self, value: float) -> bool:
+        """Return whether a value of the x axis is on the picture."""
+        return self.across[0] <= value <= self.across[1]
+
+
+def _known(series: Sequence[Series]) -> list[float]:
+    """Return the values that can be drawn."""
+    return [value for each in series for value in each.values if value is not None and math.isfinite(value)]
+
+
+def _scale(
+    xs: Sequence[float], known: Sequence[float], *, log: bool, floor: float | None, limit: float | None
+) -> tuple[_Scale, Sequence[float]]:
+    """Return the scale of a chart and the ticks of its y axis."""
+    low, high = min(known), max(known)
+    if limit is not None and limit <= 3 * high:
+        high = max(high, limit)
+    positive = [value for value in known if value > 0]
+    logarithmic = log and bool(positive) and high > 12 * max(min(positive), 1e-9)
+    if logarithmic:
+        low = min(positive)
+        ticks = log_ticks(low, max(high, low * 1.01))
+    else:
+        low = min(floor, low) if floor is not None else low
+        ticks = nice_ticks(low, high if high > low else low + 1)
+    return _Scale((xs[0], xs[-1]), (ticks[0], ticks[-1]), logarithmic), ticks
+
+
+def _lines(series: Sequence[Series], places: Sequence[float], scale: _Scale) -> list[dict[str, Any]]:
+    """Return the lines of a chart, as its template draws them; `places` are the x of their points."""
+    lines = []
+    for number, each in enumerate(series):
+        ys = [None if value is None or not math.isfinite(value) else scale.y(value) for value in each.values]
+        lines.append(
+            {
+                "name": each.name,
+                "path": _path(places, ys),
+                "n": number % 6 + 1,
+                "dash": _DASHES[number % len(_DASHES)],
+                "end": next((y for y in reversed(ys) if y is not None), None),
+            }
+        )
+    return lines
+
+
 def chart(
     title: str,
     note: str,
@@ -109,52 +177,14 @@ def chart(
     `log` allows a logarithmic y axis if the values are far apart. `x_ticks` are the ticks of the x axis, by default
     round values. `limit` is a value to draw as a line, with its name.
     """
-    known = [value for each in series for value in each.values if value is not None and math.isfinite(value)]
-    if not xs or not known:
+    if not xs or not (known := _known(series)):
         return Markup("")
-    low, high = min(known), max(known)
-    if limit is not None and limit[0] <= 3 * high:
-        high = max(high, limit[0])
-    positive = [value for value in known if value > 0]
-    logarithmic = log and bool(positive) and high > 12 * max(min(positive), 1e-9)
-    if logarithmic:
-        low = min(positive)
-        ticks = log_ticks(low, max(high, low * 1.01))
-    else:
-        low = min(floor, low) if floor is not None else low
-        ticks = nice_ticks(low, high if high > low else low + 1)
-    bottom, top = ticks[0], ticks[-1]
-    left, right = xs[0], xs[-1]
-
-    def px(value: float) -> float:
-        share = (value - left) / (right - left) if right > left else 0.5
-        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
-
-    def py(value: float) -> float:
-        if logarithmic:
-            value = max(value, bottom)
-            share = math.log(value / bottom) / math.log(top / bottom)
-        else:
-            share = (value - bottom) / (top - bottom)
-        return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
-
-    places = [px(value) for value in xs]
-    lines: list[dict[str, Any]] = []
-    for number, each in enumerate(series):
-        ys = [None if value is None or not math.isfinite(value) else py(value) for value in each.values]
-        last = next((y for y in reversed(ys) if y is not None), None)
-        lines.append(
-            {
-                "name": each.name,
-                "path": _path(places, ys),
-                "n": number % 6 + 1,
-                "dash": _DASHES[number % len(_DASHES)],
-                "end": last,
-            }
-        )
+    scale, ticks = _scale(xs, known, log=log, floor=floor, limit=None if limit is None else limit[0])
+    places = [scale.x(value) for value in xs]
+    lines = _lines(series, places, scale)
     _part_names(lines)
     if x_ticks is None:
-        x_ticks = [(value, format_x(value)) for value in nice_ticks(left, right, 6) if left <= value <= right]
+        x_ticks = [(value, format_x(value)) for value in nice_ticks(*scale.across, 6) if scale.shows(value)]
     texts = [["–" if value is None else each.format_value(value) for value in each.values] for each in series]
     at = [format_x(value) for value in xs]
     data = {
@@ -178,15 +208,15 @@ def chart(
             top=_TOP,
             bottom=HEIGHT - _BOTTOM,
             lines=lines,
-            x_ticks=[(round(px(value), 1), text) for value, text in x_ticks],
-            y_ticks=[(round(py(value), 1), format_y(value)) for value in ticks],
+            x_ticks=[(round(scale.x(value), 1), text) for value, text in x_ticks],
+            y_ticks=[(round(scale.y(value), 1), format_y(value)) for value in ticks],
             marks=[
-                (round(px(mark.at), 1), mark.label, mark.text) for mark in marks if left <= mark.at <= right
+                (round(scale.x(mark.at), 1), mark.label, mark.text) for mark in marks if scale.shows(mark.at)
             ],
-            warm=round(px(min(warmup, right)), 1) if warmup > left else None,
+            warm=round(scale.x(min(warmup, xs[-1])), 1) if warmup > xs[0] else None,
             limit=None
-            if limit is None or not bottom <= limit[0] <= top
-            else (round(py(limit[0]), 1), limit[1]),
+            if limit is None or not ticks[0] <= limit[0] <= ticks[-1]
+            else (round(scale.y(limit[0]), 1), limit[1]),
             data=json.dumps(data, ensure_ascii=False, separators=(",", ":")),
             heads=[head, *(each.name for each in series)],
             rows=rows,

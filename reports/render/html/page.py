@@ -62,18 +62,7 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
     """Return the page of a report; with a comparison (of `reports.compare.rules`) it also shows what changed."""
     rules = _rules(report)
     found = sum(len(group["findings"]) for rule in rules for group in rule["groups"])
-    areas: dict[str, list[dict[str, Any]]] = {}
-    for rule in rules:
-        areas.setdefault(rule["area"], []).append(rule)
-    table = [
-        {
-            "id": area,
-            "name": AREAS.get(area, area),
-            "rules": members,
-            "counts": Counter(rule["verdict"] for rule in members),
-        }
-        for area, members in areas.items()
-    ]
+    table = _areas(rules)
     # Broken rules come before rules that hold.
     by_verdict = {str(verdict): number for number, verdict in enumerate(_VERDICTS)}
     for_reading = [
@@ -114,15 +103,7 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
             sorted_areas=for_reading,
             verdicts=[str(verdict) for verdict in _VERDICTS],
             totals=Counter(rule["verdict"] for rule in rules),
-            functions=sorted(
-                {
-                    f["function"]
-                    for rule in rules
-                    for g in rule["groups"]
-                    for f in g["findings"]
-                    if f["function"]
-                }
-            ),
+            functions=_functions(rules),
             findings_summary=_findings_summary(found, rules),
             coverage=coverage,
             leftovers=_leftovers(report),
@@ -132,6 +113,28 @@ def render(report: Mapping[str, Any], *, comparison: Mapping[str, Any] | None = 
         )
     )
     return page.encode("utf-8", "backslashreplace")
+
+
+def _areas(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rules by area, each with how often it has each verdict."""
+    areas: dict[str, list[dict[str, Any]]] = {}
+    for rule in rules:
+        areas.setdefault(rule["area"], []).append(rule)
+    return [
+        {
+            "id": area,
+            "name": AREAS.get(area, area),
+            "rules": members,
+            "counts": Counter(rule["verdict"] for rule in members),
+        }
+        for area, members in areas.items()
+    ]
+
+
+def _functions(rules: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names of the functions that findings are about."""
+    findings = [each for rule in rules for group in rule["groups"] for each in group["findings"]]
+    return sorted({each["function"] for each in findings if each["function"]})
 
 
 def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
