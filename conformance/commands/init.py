@@ -25,7 +25,7 @@ from conformance.commands.catalog_import import UnreachableError, import_documen
 from conformance.commands.prompts import Prompts
 from conformance.commands.trial import Tried, try_login
 from conformance.engine.harness import Request
-from conformance.errors import UsageError
+from conformance.errors import UsageError, suggestion
 from conformance.protocol.base_url import base_url
 from conformance.protocol.client import Client
 from conformance.protocol.profile import Login, Profile, Whoami
@@ -39,7 +39,8 @@ CATALOGUE = "catalogue.openrpc.json"
 #: The environment variable from which a written profile takes the password of the target's URL.
 PASSWORD_VARIABLE = "COURSIO_TARGET_PASSWORD"  # noqa: S105  (its name)
 
-_SECRET = re.compile(r"credential|passw|secret|pwd", re.IGNORECASE)
+_SECRET = re.compile(r"credential|pass(?:w|phrase|code|\b)|secret|pwd|\bpin\b", re.IGNORECASE)
+_SIGNS_IN = re.compile(r"(?:log|sign)_?(?:in|on)|authenticate|authorize", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -123,9 +124,9 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
         catalog = Catalog.parse(candidate, source)
         if login and login not in catalog:
             raise UsageError(f"--login {login}: {_the(read.kind)} has no such function")
+    login = login or _login(catalog, prompts)
+    if read is not None:
         import_documents([source], catalogue, guess=True, read=read)
-        catalog = Catalog.load(catalogue)
-    login = login or _login(catalog)
     names = _parameters(catalog, login)
     tried = Tried()
     if login and not options.no_check:
@@ -190,11 +191,10 @@ def _tried(
     prompts: Prompts,
 ) -> Tried:
     """Try the login with the first user whose credentials are known, and print what was found."""
-    if users:
-        for each in users[:1]:
-            for variable, secret in ((each.identity, False), (each.secret, True)):
-                if variable not in os.environ and (value := prompts.ask(variable, secret=secret)):
-                    os.environ[variable] = value
+    for each in users[:1]:
+        for variable, secret in ((each.identity, False), (each.secret, True)):
+            if variable not in os.environ and (value := prompts.ask(variable, secret=secret)):
+                os.environ[variable] = value
     known = next((each for each in users if {each.identity, each.secret} <= os.environ.keys()), None)
     if known is None:
         if users:
@@ -208,6 +208,9 @@ def _tried(
     finally:
         client.close()
     print(f"Tried with {known.name}:\n" + "\n".join(f"  {line}" for line in tried.lines), flush=True)
+    if tried.signed_in and tried.session is None and session is None:
+        pointer = prompts.ask("The JSON pointer to the session in the login's data", "/sessionId")
+        tried.session = pointer if pointer and not check_pointer(pointer) else None
     return tried
 
 
@@ -238,22 +241,30 @@ def _asked_users(prompts: Prompts) -> list[User]:
         raise UsageError(str(error)) from None
 
 
-def _login(catalog: Catalog | None) -> str:
+def _login(catalog: Catalog | None, prompts: Prompts) -> str:
     """Return the name of the login function: auth.login, or one of the catalogue with a similar name."""
     if catalog is None or "auth.login" in catalog:
         return "auth.login"
-    return next((method.name for method in catalog if method.function.lower() in ("login", "signin")), "")
+    similar = [method for method in catalog if _SIGNS_IN.fullmatch(method.function)]
+    # Whoever signs in gives a name and a secret, and has no session yet.
+    similar.sort(key=lambda method: (len(method.params) < 2, method.auth != "none"))
+    if similar:
+        return similar[0].name
+    answer = prompts.ask("The function that signs in, as entity.function (empty: none)")
+    if answer and answer not in catalog:
+        raise UsageError(f"{answer}: the document has no such function{suggestion(answer, catalog.methods)}")
+    return answer
 
 
 def _parameters(catalog: Catalog | None, login: str) -> tuple[str, str]:
     """Return the names of the two parameters of a login function: user name and secret."""
     method = catalog.methods.get(login) if catalog is not None else None
-    if method is not None and len(method.params) >= 2:
-        secret = next((param.name for param in method.params if _SECRET.search(param.name)), None)
-        name = next((param.name for param in method.params if param.name != secret), None)
-        if secret and name:
-            return name, secret
-    return "identity", "credential"
+    if method is None or len(method.params) < 2:
+        return "identity", "credential"
+    secret = next(
+        (param.name for param in method.params if _SECRET.search(param.name)), method.params[1].name
+    )
+    return next(param.name for param in method.params if param.name != secret), secret
 
 
 def _text(

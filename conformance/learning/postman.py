@@ -306,8 +306,7 @@ def _place(url: Json, collection: _Collection) -> tuple[str | None, str | None]:
     """Return the base URL of an address, and its endpoint; None for what is not known."""
     raw = url.get("raw") if isinstance(url, dict) else url
     if not isinstance(raw, str):
-        parts = [*_texts(url, "host", "."), *_texts(url, "path", "/")] if isinstance(url, dict) else []
-        raw = "/".join(parts)
+        raw = _written(url) if isinstance(url, dict) else ""
     variables = dict(_variables(url)) if isinstance(url, dict) else {}
     text = collection.filled(raw).partition("?")[0].partition("#")[0].rstrip("/")
     base, slash, last = text.rpartition("/")
@@ -321,11 +320,22 @@ def _place(url: Json, collection: _Collection) -> tuple[str | None, str | None]:
     return f"{server}/" if server and known else None, unquote(last)
 
 
+def _written(url: Mapping[str, Json]) -> str:
+    """Return an address that is given in parts."""
+    host = "".join(_texts(url, "host", "."))
+    if isinstance(url.get("protocol"), str):
+        host = f"{url['protocol']}://{host}"
+    if isinstance(url.get("port"), str | int) and url["port"]:
+        host = f"{host}:{url['port']}"
+    return "/".join([host, *_texts(url, "path", "/")])
+
+
 def _texts(url: Mapping[str, Json], key: str, separator: str) -> list[str]:
     value = url.get(key)
     if isinstance(value, str):
         return [value]
-    parts = [each.get("value") if isinstance(each, dict) else each for each in value or ()]
+    listed = value if isinstance(value, list) else []
+    parts = [each.get("value") if isinstance(each, dict) else each for each in listed]
     text = separator.join(str(part) for part in parts)
     return [text] if text else []
 

@@ -337,7 +337,7 @@ class _Reader:
         """Return the data of an operation's successes; the second value is the answer if it is no envelope."""
         responses = operation.node.get("responses")
         responses = responses if isinstance(responses, dict) else {}
-        status = next((each for each in _SUCCESSES if each in responses), None)
+        status = next((each for each in (*_SUCCESSES, "default") if each in responses), None)
         if status is None:
             return [], None
         answer, _ = self.schemas.follow(responses[status])
@@ -347,7 +347,7 @@ class _Reader:
         if schema is None:
             return [], None
         found, is_envelope = data_of_answers(self.schemas, schema)
-        return found, None if is_envelope else schema
+        return found, None if is_envelope or status == "default" else schema
 
     def _result(self, body: Body, answers: tuple[list[tuple[Branch, Json]], Json], siblings: int) -> Json:
         """Return the schema of a function's data among those of its operation; None if it is not known."""
@@ -414,10 +414,13 @@ def _json_content(content: Json) -> Mapping[str, Json]:
     """Return the media type object of JSON, or of any type."""
     if not isinstance(content, dict):
         return {}
-    for name, about in content.items():
-        if isinstance(about, dict) and (_JSON_TYPE.match(str(name)) or name == "*/*"):
+    found = {str(name): about for name, about in content.items() if isinstance(about, dict)}
+    for name, about in found.items():
+        if _JSON_TYPE.match(name) or name == "*/*":
             return about
-    return {}
+    # The body is JSON whatever its type is called; forms and multipart have schemas, too.
+    plain = [about for name, about in found.items() if name.startswith(("text/", "application/octet"))]
+    return plain[0] if len(plain) == 1 else {}
 
 
 def _text(node: Mapping[str, Json], *keys: str) -> str:

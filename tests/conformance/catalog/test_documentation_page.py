@@ -246,6 +246,28 @@ def test_hostile_names_are_text_on_the_page() -> None:
     assert len(functions) <= 1
 
 
+def test_names_of_members_become_objects_and_arrays() -> None:
+    html = page(course={"add": [row("flag.name", required=True), row("file[].size", "int"), row("title")]})
+    params = {param.name: param for param in Catalog.parse(built(html))["course.add"].params}
+    assert list(params) == ["flag", "file", "title"]
+    assert params["flag"].required
+    assert params["flag"].schema["required"] == ["name"]
+    assert params["file"].schema["items"]["properties"] == {"size": {"type": "integer"}}
+
+
+def test_names_of_members_stay_as_they_are_in_a_catalogue_that_has_them() -> None:
+    """Earlier releases wrote them as parameters of their own; a person may have edited these."""
+    html = page(course={"add": [row("flag.name"), row("title")]})
+    document = built(html)
+    add = method(document, "course.add")
+    add["params"] = [
+        {"name": name, "required": False, "schema": {"type": "string"}} for name in ("flag.name", "title")
+    ]
+    merged, changes = merge(document, functions_of(html), ["page.html"])
+    assert not changes
+    assert merged == document
+
+
 # --- reading again
 
 

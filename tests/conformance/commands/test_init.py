@@ -141,6 +141,47 @@ def test_credentials_are_asked_for_and_not_written(
     )
 
 
+def with_methods(*methods: tuple[str, list[str]]) -> None:
+    entries = [
+        {"name": name, "params": [{"name": param, "required": True, "schema": {}} for param in params]}
+        for name, params in methods
+    ]
+    Path("rpc.json").write_text(json.dumps({"openrpc": "1.3.2", "methods": entries}), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("methods", "login"),
+    [
+        ([("session.signIn", ["email", "pin"])], Login("session.signIn", "email", "pin")),
+        ([("door.log_in", ["passphrase", "name"])], Login("door.log_in", "name", "passphrase")),
+        ([("a.login", []), ("b.authenticate", ["who", "what"])], Login("b.authenticate", "who", "what")),
+        ([("course.find", [])], None),
+    ],
+)
+def test_the_login_is_found_by_its_name(methods: list[tuple[str, list[str]]], login: Login | None) -> None:
+    with_methods(*methods)
+    assert run("--target", "http://127.0.0.1:1/", "--from", "rpc.json", "--no-check") == 0
+    assert profile_reader.load("conform.toml", {}).auth.login == login
+
+
+def test_a_login_of_another_name_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    with_methods(("door.open", ["name", "word"]))
+    for answer, status in (("door.opens", 2), ("door.open", 0)):
+        monkeypatch.setattr("sys.stdin", Terminal(f"http://127.0.0.1:1/\n\nno\n{answer}\n"))
+        assert run("--from", "rpc.json", "--no-check") == status
+        assert status == 0 or [path.name for path in Path().iterdir()] == ["rpc.json"]
+    assert (
+        'door.opens: the document has no such function; did you mean "door.open"?' in capsys.readouterr().err
+    )
+    assert profile_reader.load("conform.toml", {}).auth.login == Login("door.open", "name", "word")
+
+
 def test_with_yes_nothing_is_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,6 +95,10 @@ FIND = '{"method": "find", "data": {}}'
         ),
         ({"host": ["h", "example"], "path": ["api", "course"]}, "http://h.example/api/"),
         ({"host": "{{baseUrl}}", "path": "{{name}}"}, "http://127.0.0.1:1/api/"),
+        (
+            {"protocol": "https", "host": ["localhost"], "port": "5000", "path": ["api", "course"]},
+            "https://localhost:5000/api/",
+        ),
     ],
 )
 def test_addresses(url: Any, server: str | None) -> None:

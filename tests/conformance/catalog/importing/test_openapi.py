@@ -280,3 +280,27 @@ def test_documents_without_functions_are_one_line(given: Any) -> None:
 def test_the_document_of_the_tests_is_yaml_of_other_tools() -> None:
     """Other readers take its keys for numbers; here they are texts."""
     assert 200 in yaml.safe_load(import_documents.OPENAPI)["paths"]["/auth"]["post"]["responses"]
+
+
+ENVELOPE = {
+    "properties": {"isError": {}, "errMsg": {}, "data": {"type": "array", "items": {"type": "string"}}}
+}
+
+
+@pytest.mark.parametrize(
+    ("responses", "is_known"),
+    [
+        ({"200": {"content": {"application/json": {"schema": ENVELOPE}}}}, True),
+        ({"2XX": {"content": {"*/*": {"schema": ENVELOPE}}}}, True),
+        ({"200": {"content": {"application/vnd.api+json": {"schema": ENVELOPE}}}}, True),
+        ({"200": {"content": {"text/plain": {"schema": ENVELOPE}}}}, True),
+        ({"default": {"content": {"application/json": {"schema": ENVELOPE}}}}, True),
+        ({"default": {"content": {"application/json": {"schema": {"type": "object"}}}}}, False),
+        ({"400": {"content": {"application/json": {"schema": ENVELOPE}}}}, False),
+        ({"200": {"content": {"application/xml": {"schema": ENVELOPE}}}}, False),
+    ],
+)
+def test_answers(responses: Any, is_known: bool) -> None:
+    entry = read(document(x=body(CALL, responses=responses))).functions["x.find"].entry()
+    assert ("result" in entry) == is_known
+    assert ("result" in entry["x-questions"]) != is_known
