@@ -85,8 +85,12 @@ class _Collection:
     calls: list[Call] = field(default_factory=list)
     descriptions: dict[str, str] = field(default_factory=dict)
     servers: Counter[str] = field(default_factory=Counter)
+    #: Requests of which only refusals are saved.
+    refused: list[Call] = field(default_factory=list)
     left: Counter[str] = field(default_factory=Counter)
     left_names: dict[str, str] = field(default_factory=dict)
+    #: Names of sessions by their tokens, which are secrets.
+    sessions: dict[str, str] = field(default_factory=dict)
 
     def value(self, name: str) -> str | None:
         """Return the value of a variable; None if it is unknown, or secret."""
@@ -115,9 +119,11 @@ def read_postman(document: Mapping[str, Json], where: str) -> Imported:
     title = info.get("name") if isinstance(info, dict) else None
     collection = _Collection(dict(_variables(document)))
     requests = list(_requests(document.get("item"), document.get("auth")))
-    is_token_shown = any(_session_of(request, request.node) for request in requests)
+    is_token_shown = any(_session_of(request, request.node, collection) for request in requests)
     for request in requests:
         _read(request, collection, is_token_shown=is_token_shown)
+    succeeded = {call.function for call in collection.calls if call.succeeded}
+    collection.calls += [call for call in collection.refused if call.function not in succeeded]
     out = Imported("a Postman collection", title if isinstance(title, str) and title else "API")
     out.server = next((server for server, _ in collection.servers.most_common(1)), None)
     out.notes += [
@@ -201,14 +207,15 @@ def _requests(items: Json, auth: Json, folder: str = "") -> Iterator[_Request]:
             yield _Request(name, request, request.get("auth", own), found)
 
 
-def _session_of(request: _Request, node: Mapping[str, Json]) -> str | None:
+def _session_of(request: _Request, node: Mapping[str, Json], collection: _Collection) -> str | None:
     """Return the session of a request, by its header or its authorization; None without one."""
     headers = node.get("header")
     for header in headers if isinstance(headers, list) else ():
         if isinstance(header, dict) and not header.get("disabled"):
             key, value = header.get("key"), header.get("value")
             if isinstance(key, str) and key.lower() == "token" and value:
-                return f"session {value}"
+                known = collection.sessions
+                return known.setdefault(str(value), f"session {len(known) + 1}")
     if isinstance(headers, str) and re.search(r"^token\s*:\s*\S", headers, re.IGNORECASE | re.MULTILINE):
         return _SOME_SESSION
     auth = request.auth
@@ -230,7 +237,7 @@ def _read(request: _Request, collection: _Collection, *, is_token_shown: bool) -
     about = about.get("content") if isinstance(about, dict) else about
     text = about if isinstance(about, str) and about.strip() else request.name.rpartition(" / ")[2]
     collection.descriptions.setdefault(asked.function, " ".join(text.split()))
-    answered = False
+    answers = []
     for example in request.examples:
         original = example.get("originalRequest")
         try:
@@ -241,11 +248,13 @@ def _read(request: _Request, collection: _Collection, *, is_token_shown: bool) -
         except NotACallError as error:
             collection.pass_over(f"{error} (example)", request.name)
             continue
-        answered |= found.succeeded
-        collection.calls.append(found)
-    if not answered:
-        # Without an example of a success the request itself is taken for one.
+        answers.append(found)
+    collection.calls += answers
+    if not answers:
+        # Without an answer the request is taken to succeed.
         collection.calls.append(asked)
+    elif not any(answer.succeeded for answer in answers):
+        collection.refused.append(asked)
 
 
 def _asked(
@@ -267,7 +276,7 @@ def _asked(
         raise NotACallError("the path is that of no endpoint")
     if base is not None:
         collection.servers[base] += 1
-    session = _session_of(request, node)
+    session = _session_of(request, node, collection)
     if not is_token_shown and not _SIGNS_IN.match(method):
         session = _SOME_SESSION
     start, length, invalid_page, has_more = page_of(others)

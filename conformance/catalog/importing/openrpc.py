@@ -31,7 +31,7 @@ def read_openrpc(document: Mapping[str, Json], where: str, separator: str | None
     kind = f"an OpenRPC {document.get('openrpc')} document"
     out = Imported(kind, title if isinstance(title, str) and title else "API")
     out.server = server_of(document.get("servers"))
-    reader = SchemaReader(document, out.notes, siblings=True)
+    reader = SchemaReader(document, out.notes, siblings=True, directions=False)
     methods = document.get("methods")
     names: list[str] = []
     left: Counter[str] = Counter()

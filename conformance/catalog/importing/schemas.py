@@ -32,13 +32,15 @@ _MAX_REPAIRS = 40
 class SchemaReader:
     """Reads the schemas of one document; `notes` collects what was left out.
 
-    `siblings` says whether keywords beside `$ref` count, as they do since OpenAPI 3.1.
+    `siblings` says whether keywords beside `$ref` count, as they do since OpenAPI 3.1. `directions` says whether
+    members that are `readOnly` are in answers alone, and `writeOnly` ones in what is sent, as OpenAPI defines it.
     """
 
-    def __init__(self, document: Json, notes: list[str], *, siblings: bool) -> None:
+    def __init__(self, document: Json, notes: list[str], *, siblings: bool, directions: bool = True) -> None:
         self.document = document
         self.notes = notes
         self.siblings = siblings
+        self.directions = directions
         self._children: dict[str, dict[str, str]] | None = None
         self._scope: Json = None
         self._where = ""
@@ -52,7 +54,8 @@ class SchemaReader:
         """Return what a reference leads to in the document, or in the schema that is being read; None if nothing."""
         if not isinstance(ref, str) or not ref.startswith("#"):
             return None
-        for start in (self.document, self._scope):
+        # "#" alone is the schema itself, as tools write it that make schemas one by one.
+        for start in (self._scope,) if ref == "#" else (self.document, self._scope):
             try:
                 return resolve_pointer(start, unquote(ref[1:]))
             except LookupError:
@@ -171,7 +174,7 @@ class SchemaReader:
     def _leave_out_other_side(self, node: Mapping[str, Json], out: dict[str, Json]) -> None:
         """Leave out members that only answers have from what is sent, and the other way round."""
         properties = node.get("properties")
-        if not isinstance(properties, dict):
+        if not self.directions or not isinstance(properties, dict):
             return
         other = "writeOnly" if self._is_result else "readOnly"
         for name, schema in properties.items():

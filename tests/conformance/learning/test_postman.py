@@ -68,6 +68,18 @@ def test_secrets_stay_out(courses: Imported) -> None:
     assert "ann@example.com" not in text
 
 
+def test_tokens_stay_out_of_the_evidence() -> None:
+    def call(token: str, code: int) -> dict[str, Any]:
+        found = request('{"method": "purge"}', header=[{"key": "Token", "value": token}])
+        body: Any = {"isError": code != 200, "errMsg": None if code == 200 else "no", "data": {}}
+        return {**found, "response": [{"code": code, "body": json.dumps(body)}]}
+
+    read = collection(call("Oak-Leaf-2291", 200), call("Fir-Cone-5580", 403))
+    entry = read.functions["course.purge"].entry()
+    assert "session 2" in entry["x-evidence"]["x-auth"]["because"]
+    assert not [token for token in ("Oak-Leaf-2291", "Fir-Cone-5580") if token in json.dumps(entry)]
+
+
 def collection(*items: Any, **more: Any) -> Imported:
     return read_postman({"info": {"name": "t"}, "item": list(items), **more}, "x.json")
 

@@ -124,3 +124,15 @@ def test_names_that_nothing_divides(name: str, separator: str | None, reported: 
     with pytest.raises(UsageError) as error:
         read_openrpc({"openrpc": "1.3.2", "methods": [{"name": name, "params": []}]}, "x.json", separator)
     assert reported in str(error.value)
+
+
+def test_members_of_one_direction_stay() -> None:
+    """In OpenRPC the words are annotations."""
+    schema = {
+        "type": "object",
+        "properties": {"id": {"type": "integer", "readOnly": True}},
+        "required": ["id"],
+    }
+    methods = [{"name": "a.b", "params": [{"name": "x", "schema": schema}]}]
+    read = read_openrpc({"openrpc": "1.3.2", "methods": methods}, "x.json", None)
+    assert catalog_of(read)["a.b"].params[0].schema == schema

@@ -94,6 +94,18 @@ def test_recursive_schemas_survive() -> None:
     assert not Schema(mutual).valid({"b": {"a": {"b": {"n": "x"}}}})
 
 
+def test_references_into_the_schema_itself() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"below": {"$ref": "#"}, "id": {"$ref": "#/definitions/Id"}},
+        "definitions": {"Id": {"type": "integer"}},
+    }
+    found, notes = read(schema)
+    assert notes == []
+    assert Schema(found).valid({"below": {"id": 1}})
+    assert not Schema(found).valid({"below": {"id": "x"}})
+
+
 @pytest.mark.parametrize(
     ("given", "note"),
     [
