@@ -1,6 +1,6 @@
 """The rulebook as a Markdown table.
 
-`python -m conformance.rulebook.table` writes it into the README.md of the current folder.
+`python -m conformance.rulebook.table` writes it into docs/rulebook.md in the current folder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from conformance.rulebook import RULES
 from conformance.rulebook.model import AREAS
 from conformance.rulebook.pages import path_of
 
-__all__ = ["BEGIN", "END", "inserted", "table"]
+__all__ = ["BEGIN", "END", "PAGE", "inserted", "table"]
+
+PAGE = Path("docs/rulebook.md")
 
 BEGIN = "<!-- rulebook -->"
 END = "<!-- /rulebook -->"
@@ -26,7 +28,8 @@ def table() -> str:
         if rule.area != area:
             area = rule.area
             lines.append(f"| **{AREAS[area]}** | | | |")
-        cells = (f"[{rule.id}]({path_of(rule.id)})", str(rule.level), rule.title, rule.clause)
+        page = Path(path_of(rule.id)).relative_to(PAGE.parent).as_posix()
+        cells = (f"[{rule.id}]({page})", str(rule.level), rule.title, rule.clause)
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -46,9 +49,8 @@ def inserted(text: str) -> str:
 
 
 def main() -> int:
-    """Update README.md in the current folder."""
-    path = Path("README.md")
-    path.write_text(inserted(path.read_text(encoding="utf-8")), encoding="utf-8")
+    """Update the page in the current folder."""
+    PAGE.write_text(inserted(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Every command that the README shows is run as it stands there, on servers of this machine.
+"""Every command that the README and the guide show is run as it stands there, on servers of this machine.
 
-Only what cannot stand in a README is put in its place: addresses, and what makes a run short.
+Only what cannot stand in a text is put in its place: addresses, and what makes a run short.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ import pytest
 from conformance.protocol.profile_reader import load
 from reports.render.html.page import anchor_of
 from tests.support.captures import entry, write_har
+from tests.support.guide import ROOT, RUN_HERE
 from tests.support.judging import serving
 from tests.support.recording import command, ran, ran_bare_pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 SERVICE = ROOT / "fixtures" / "service"
 LINES = {
-    *re.findall(r"^    ((?:conform|pytest) .*?)(?: {2,}.*)?$", README, re.M),
-    *re.findall(r"(?<!`)`(conform \w+ [^`\n]*-[^`\n]+)`(?!`)", README),
+    *re.findall(r"^    ((?:conform|pytest) .*?)(?: {2,}.*)?$", RUN_HERE, re.M),
+    *re.findall(r"(?<!`)`(conform \w+ [^`\n]*-[^`\n]+)`(?!`)", RUN_HERE),
 }
 
-#: What keeps a run short; the options that the README shows stay.
+#: What keeps a run short; the options that the guide shows stay.
 CHECK = "--rule COD-4 --rule NAM-2 --for 1s"
 LOAD = "--duration 2s --no-calibration"
 #: A load of seconds has too few samples for its SLOs: that is no pass, and no mistake.
@@ -43,7 +42,7 @@ SHORT = frozenset({0, 3})
 
 @dataclass(frozen=True)
 class Way:
-    """How a line of the README is run here: with `more` options, to end with one of `statuses`.
+    """How a line of the guide is run here: with `more` options, to end with one of `statuses`.
 
     A line that goes on until it is ended `stays`; one that is `beside` another is run with it. What it makes is not
     there `before`; a `thorough` one shows little that the others do not.
@@ -60,6 +59,8 @@ class Way:
 MASTER = "conform load --master --workers 8 --target URL --profile conform.toml"
 WORKER = "conform load --worker --master-host HOST --target URL --profile conform.toml"
 WAYS = {
+    "conform check": Way(CHECK),
+    "conform check --plan": Way(),
     "conform check --target URL": Way("--budget quick", before=("conform.toml",)),
     "conform check --target URL --profile fixtures/service/conform.toml": Way(CHECK),
     "conform check --target URL --profile fixtures/service/conform.toml --rule PAG-2": Way(),
@@ -119,7 +120,7 @@ WAYS = {
 
 
 def named(line: str) -> str:
-    """Return a line with the addresses that the README uses as names."""
+    """Return a line with the addresses that the guide uses as names."""
     line = re.sub(r"https://t-api\.example\.com/api/|http://127\.0\.0\.1:8765/api/", "URL", line)
     return line.replace("https://t-api.example.com/docs/", "DOCS")
 
@@ -141,7 +142,7 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def prepared(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that the README's lines name: a profile, catalogues, earlier runs, a case file."""
+    """A folder with all that the guide's lines name: a profile, catalogues, earlier runs, a case file."""
     folder = tmp_path_factory.mktemp("guide")
     for name in ("conform.toml", "coursio.openrpc.json", "seed.toml"):
         target = folder / "fixtures" / "service" / name

@@ -18,7 +18,8 @@ def test_the_guide_the_plan_and_the_run_agree(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = re.search(
-        r"judged: (\d+) of them, with about (\d+)\s+requests", (ROOT / "README.md").read_text("utf-8")
+        r"judged: (\d+) of them, with about (\d+)\s+requests",
+        (ROOT / "docs" / "profile.md").read_text("utf-8"),
     )
     assert said is not None
     monkeypatch.chdir(ROOT / "tests")
