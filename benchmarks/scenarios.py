@@ -51,6 +51,7 @@ def main() -> None:
         rates = [float(rate) for rate in options.rates.split(",") if rate]
         for rate in (None, *rates):
             costs: dict[str, list[float]] = {}
+            kernel: dict[str, list[float]] = {}
             for _ in range(options.rounds):
                 for name, calls in (
                     ("mix", 0),
@@ -65,15 +66,14 @@ def main() -> None:
                     )
                     assert not found["wrong"], found
                     costs.setdefault(name, []).append(1e6 * found["cpu"] / found["requests"])
+                    kernel.setdefault(name, []).append(1e6 * found["kernel"] / found["requests"])
             print(
                 f"{'closed loop' if rate is None else f'open, {rate:g} requests/s'}, µs of CPU for a request"
             )
             for name, each in costs.items():
                 ratios = [cost / mix for cost, mix in zip(each, costs["mix"], strict=True)]
-                print(
-                    f"  {name:<26} {statistics.median(each):7.1f}   x {statistics.median(ratios):.2f} of the mix "
-                    f"(aim {AIM:g})"
-                )
+                mine = f"{statistics.median(each):7.1f} (kernel {statistics.median(kernel[name]):5.1f})"
+                print(f"  {name:<26} {mine}   x {statistics.median(ratios):.2f} of the mix (aim {AIM:g})")
 
 
 if __name__ == "__main__":

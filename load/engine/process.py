@@ -70,29 +70,19 @@ class RequestFailedError(Exception):
 class _Waiter:
     """The greenlet that waits for the reply to a call: called with the reply, it lets the greenlet go on."""
 
-    __slots__ = ("_away", "_greenlet", "_replied", "_reply")
+    __slots__ = ("away", "replied", "reply", "switch")
 
     def __init__(self) -> None:
-        self._greenlet = getcurrent()
-        self._away = self._replied = False
-        self._reply: Reply | None = None
+        self.switch = getcurrent().switch
+        #: Whether the greenlet has let others run.
+        self.away = self.replied = False
+        self.reply: Reply | None = None
 
     def __call__(self, reply: Reply | None) -> None:
-        if self._away:
-            self._greenlet.switch(reply)
+        if self.away:
+            self.switch(reply)
         else:  # before the greenlet waited, or after it was killed
-            self._reply, self._replied = reply, True
-
-    def wait(self) -> Reply | None:
-        """Let other greenlets run until the reply is there, and return it."""
-        if self._replied:
-            return self._reply
-        self._away = True
-        try:
-            reply: Reply | None = gevent.get_hub().switch()
-        finally:
-            self._away = False
-        return reply
+            self.reply, self.replied = reply, True
 
 
 @dataclass
@@ -430,5 +420,15 @@ class Generator:
         if self._over or (self.closing and self.turns is None):
             raise StopUser  # a task of an arrival is completed
         waiter = _Waiter()
-        self.sender.submit(call, self.now if due is None else due, waiter, begun=due is not None)
-        return waiter.wait()
+        if due is None:
+            self.sender.submit(call, perf_counter() - self.zero, waiter)
+        else:
+            self.sender.submit(call, due, waiter, begun=True)
+        if waiter.replied:
+            return waiter.reply
+        waiter.away = True
+        try:
+            reply: Reply | None = gevent.get_hub().switch()
+        finally:
+            waiter.away = False
+        return reply

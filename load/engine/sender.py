@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Protocol
 
+import gevent  # type: ignore[import-untyped]
+from gevent import getcurrent
+
 from load.engine.open_loop import OpenLoopScheduler
 from load.engine.rate_limit import RateLimit
 from load.engine.timers import LoopTimer
@@ -149,7 +152,8 @@ def _in_session(call: Any) -> bool:
 class Sender:
     """Sends calls over the connections of a pool, has the responses validated, and appends rows.
 
-    `then`, where it is given, is called once from the event loop: with the reply, or with None for a dropped call.
+    `then`, where it is given, is called once from the event loop, after `submit` has returned: with the reply, or with
+    None for a dropped call.
     """
 
     def __init__(
@@ -396,7 +400,7 @@ class Sender:
             if then is not None:
                 if reply is not None and reply is not _RESPONDED:
                     reply.renewed = renewed
-                then(reply)
+                self._from_loop(then, reply)
 
         assert self._source is not None
         try:
@@ -420,7 +424,15 @@ class Sender:
             else:
                 self._starve(function, waits.due, now - waits.due)
         if waits.then is not None:
-            waits.then(None)
+            self._from_loop(waits.then, None)
+
+    def _from_loop(self, then: Callable[[Reply | None], None], reply: Reply | None) -> None:
+        """Call `then` from the event loop: a greenlet that switched to another would never go on."""
+        hub = gevent.get_hub()
+        if getcurrent() is hub or then.__class__ is ClosedLoopUser:
+            then(reply)
+        else:
+            hub.loop.run_callback(then, reply)
 
     def note(self, error: Exception) -> None:
         """Record an internal error."""

@@ -12,13 +12,14 @@ import linecache
 import logging
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import gevent  # type: ignore[import-untyped]
 from gevent import Greenlet, GreenletExit
 from gevent.pool import Group  # type: ignore[import-untyped]
+from locust import TaskSet
 from locust.exception import InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, LOCUST_STATE_WAITING
 
@@ -27,8 +28,10 @@ from conformance.protocol.caller import OMIT
 from conformance.resources.registry import Resource
 from conformance.rulebook.own_rules import line_in, located
 from conformance.schema.pointer import resolve
+from load.engine.sender import Reply
 from load.locust_plugin.users import SPREAD, LoadUser
 from load.workload import feeds
+from load.workload.calls import Call
 from load.workload.own_calls import Answer, OwnCalls
 from load.workload.virtual_users import VirtualUser
 from load.workload.workload import Work
@@ -62,6 +65,8 @@ class RpcUser(LoadUser):
         self._joined: VirtualUser | None = None
         self._work: Work
         self._calls: OwnCalls
+        self._send: Callable[..., Reply | None]
+        self._watch: Callable[[VirtualUser | None], Call | None]
         self._lent: dict[str, tuple[int, Resource]] = {}
         self._task = ""
         self._has_called = False
@@ -87,30 +92,20 @@ class RpcUser(LoadUser):
             UsageError: the catalogue has no such function, or this run may not call it.
 
         """
-        target = self._calls.function(function)
+        calls, virtual_user = self._calls, self.virtual_user
+        target = calls.function(function)
         payload = members if members or data is OMIT else data
-        work, virtual_user = self._work, self.virtual_user
-        build = self._calls.build
         self._has_called = True
-        reply = self.submit(build(target, payload, virtual_user, page_start, page_length, expected_status))
+        due, self._due = self._due, None
+        call = calls.build(target, payload, virtual_user, page_start, page_length, expected_status)
+        reply = self._send(call, due)
         if reply is not None and reply.renewed:
             # The session had ended, and there is a new one.
-            reply = self.submit(
-                build(target, payload, virtual_user, page_start, page_length, expected_status)
-            )
-        if virtual_user is self._joined and (asking := work.watch(virtual_user)) is not None:
-            self.submit(asking)
-        if reply is None:
-            return Answer(target.name, target.rows, 0, b"", "dropped")
-        return Answer(
-            target.name,
-            target.rows,
-            reply.status,
-            reply.body,
-            reply.failure,
-            reply.seconds,
-            good=reply.code == 0,
-        )
+            call = calls.build(target, payload, virtual_user, page_start, page_length, expected_status)
+            reply = self._send(call)
+        if virtual_user is self._joined and (asking := self._watch(virtual_user)) is not None:
+            self._send(asking)
+        return Answer(target, reply)
 
     def resource(self, kind: str, *, new: bool = False) -> Resource:
         """Return an object of the run for this user alone, the same one each time; `resource.id` is its identifier.
@@ -184,6 +179,7 @@ class RpcUser(LoadUser):
         assert isinstance(work, Work)
         assert work.own_calls is not None
         self._work, self._calls = work, work.own_calls
+        self._send, self._watch = generator.call, work.watch
         self._state = LOCUST_STATE_RUNNING
         try:
             known = [name for name in self.called if name in work.catalog]
@@ -225,19 +221,24 @@ class RpcUser(LoadUser):
         work = self._work
         RpcUser._number -= 1
         rng = random.Random(f"{work.seed}/{work.index}/{type(self).__name__}/{RpcUser._number}")
-        return rng, [(self.task_name(_name(each)), each) for each in self.tasks]
+        return rng, [(self.task_name(_name(each)), _runner(each)) for each in self.tasks]
 
     def _play_open(self) -> NoReturn:
         """Run a task for each arrival that this user takes up."""
         rng, tasks = self._chosen()
         draw, count = rng.random, len(tasks)
+        turns = self.generator.turns
+        assert turns is not None
         while True:
             self._state = LOCUST_STATE_WAITING
-            self._next()
-            if self._state == LOCUST_STATE_STOPPING:
-                raise StopUser
+            self._due = turns.next()
+            self._turn = True
             self._state = LOCUST_STATE_RUNNING
             self._run(*tasks[int(draw() * count)])
+            self._turn = False
+            turns.done()
+            if self._due is not None:
+                self._send_nothing()
             if self._state == LOCUST_STATE_STOPPING:
                 raise StopUser
 
@@ -270,25 +271,25 @@ class RpcUser(LoadUser):
         self._state = LOCUST_STATE_RUNNING
 
     def _next(self) -> None:
+        """Wait for the next arrival; a nested set of tasks does so between two of them."""
+        self._send_nothing()
+        super()._next()
+
+    def _send_nothing(self) -> None:
+        """Record that the task of an arrival has ended without a call, where it has."""
         if self._due is not None:
             due, self._due = self._due, None
             self.generator.idle(due)
-        super()._next()
 
     def _run(self, name: str, task: Any) -> None:
         """Run a task; an exception in it is counted, and the user goes on."""
         self._task = name
         try:
-            if isinstance(task, type):
-                task(self).run()
-            else:
-                task(self)
+            task(self)
         except _GOES_ON:
             pass
         except _ENDS:
-            if self._due is not None:
-                due, self._due = self._due, None
-                self.generator.idle(due)
+            self._send_nothing()
             raise
         except Exception as error:
             self.failed(error)
@@ -314,6 +315,36 @@ class RpcUser(LoadUser):
 
 #: The errors that are in the log: each place and kind once.
 _logged: set[tuple[str, type[Exception]]] = set()
+
+
+_sets: Any = TaskSet
+_execute: Callable[[Any], None] = _sets.execute_next_task
+
+
+def _execute_guarded(tasks: Any) -> None:
+    """Run the next task of a nested set; an exception in it is counted as one in any task, and without secrets."""
+    user = tasks.user
+    try:
+        _execute(tasks)
+    except feeds.NoRowsLeft as none_left:
+        raise StopUser from none_left
+    except (*_ENDS, *_GOES_ON):
+        raise
+    except Exception as error:
+        if not isinstance(user, RpcUser):
+            raise
+        user.failed(error)
+
+
+_sets.execute_next_task = _execute_guarded
+
+
+def _runner(task: Any) -> Callable[[Any], None]:
+    """Return what runs a task: the function itself, or what runs a nested set of tasks."""
+    if not isinstance(task, type):
+        runner: Callable[[Any], None] = task
+        return runner
+    return lambda user: task(user).run()
 
 
 def _name(task: Any) -> str:

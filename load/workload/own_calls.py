@@ -49,59 +49,54 @@ class Needs:
 class Answer(BaseAnswer):
     """The answer to a call of a scenario."""
 
-    __slots__ = (
-        "_envelope",
-        "_function",
-        "_good",
-        "_rows_pointer",
-        "body",
-        "failure",
-        "seconds",
-        "status_code",
-    )
+    __slots__ = ("_envelope", "_function", "_reply")
 
-    def __init__(
-        self,
-        function: str,
-        rows_pointer: str | None,
-        status: int,
-        body: bytes,
-        failure: str | None,
-        seconds: float = 0.0,
-        *,
-        good: bool = False,
-    ) -> None:
-        """`good` says that the rules found it to be what was expected, so that its envelope need not be read."""
-        self._good = good
+    def __init__(self, function: _Function, reply: Any) -> None:
+        """`reply` is None for a call that was dropped; its code is 0 where the rules found what was expected."""
         self._function = function
-        self._rows_pointer = rows_pointer
-        self.status_code = status
-        self.body = body
-        #: Why there is no answer: `timeout`, `dropped` …; None where there is one.
-        self.failure = failure
-        #: The time from the request to the last byte of the answer.
-        self.seconds = seconds
+        self._reply = reply
         self._envelope: Any = OMIT
-
-    @property
-    def status(self) -> int | None:
-        """The status; None where there was no answer."""
-        return None if self.failure is not None else self.status_code
 
     @property
     def ok(self) -> bool:
         """Whether the call succeeded: a 2xx status, and no `isError: true`."""
-        return (self._good and self.status_code == 200) or super().ok
+        reply = self._reply
+        # Then the rules have read the envelope.
+        return (reply is not None and reply.status == 200 and reply.code == 0) or super().ok
+
+    @property
+    def status(self) -> int | None:
+        """The status; None where there was no answer."""
+        return None if self.failure is not None else int(self._reply.status)
+
+    @property
+    def failure(self) -> str | None:
+        """Why there is no answer: `timeout`, `dropped` …; None where there is one."""
+        reply = self._reply
+        if reply is None:
+            return "dropped"
+        failure: str | None = reply.failure
+        return failure
+
+    @property
+    def seconds(self) -> float:
+        """The time from the request to the last byte of the answer; 0 for a call that was dropped."""
+        return 0.0 if self._reply is None else float(self._reply.seconds)
+
+    @property
+    def body(self) -> bytes:
+        """The body as it came; empty where there was no answer."""
+        return b"" if self._reply is None else bytes(self._reply.body)
 
     @property
     def function(self) -> str | None:
         """The name of the function that was called."""
-        return self._function
+        return self._function.name
 
     @property
     def rows_pointer(self) -> str | None:
         """The JSON pointer in `data` to the rows of a list, as the catalogue declares it."""
-        return self._rows_pointer
+        return self._function.rows
 
     @property
     def envelope(self) -> dict[str, Any] | None:
@@ -127,8 +122,8 @@ class _Function:
     name: str
     index: int
     head: bytes
-    #: The body before the data.
-    begin: bytes
+    #: The members of the body that come before the data.
+    members: dict[str, Any]
     method: Method | None
     learn: Learn | None
     in_session: bool
@@ -206,7 +201,7 @@ class OwnCalls:
             name,
             index,
             head,
-            b'{"method":' + _encode(short),
+            {"method": short},
             method,
             learn,
             not login and (method is None or method.auth != "none"),
@@ -248,17 +243,17 @@ class OwnCalls:
             UsageError: the data is no JSON.
 
         """
-        body = function.begin
+        members = function.members.copy()
+        if data is not OMIT:
+            members["data"] = data
+        if page_start is not OMIT:
+            members["pageStart"] = page_start
+        if page_length is not OMIT:
+            members["pageLength"] = page_length
         try:
-            if data is not OMIT:
-                body += b',"data":' + _encoded(data)
-            if page_start is not OMIT:
-                body += b',"pageStart":' + _encoded(page_start)
-            if page_length is not OMIT:
-                body += b',"pageLength":' + _encoded(page_length)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{function.name}: the data is no JSON: {error}") from error
-        body += b"}"
+            body = _encode(members)
+        except (TypeError, ValueError, msgspec.MsgspecError):
+            body = _compact(function.name, members)
         if virtual_user is not None and function.in_session:
             raw = function.head + b"%d\r\n" % len(body) + virtual_user.line + body
             signed, epoch = virtual_user, virtual_user.epoch
@@ -344,9 +339,14 @@ class OwnCalls:
         self._spare.clear()
 
 
-def _encoded(value: Any) -> bytes:
-    """Return a value as compact JSON."""
+def _compact(name: str, members: dict[str, Any]) -> bytes:
+    """Return a body that the fast encoder cannot write.
+
+    Raises:
+        UsageError: it is no JSON.
+
+    """
     try:
-        return _encode(value)
-    except (UnicodeEncodeError, msgspec.MsgspecError, ValueError):
-        return compact(value)
+        return compact(members)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name}: the data is no JSON: {error}") from error

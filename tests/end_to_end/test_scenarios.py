@@ -153,11 +153,16 @@ def test_an_exception_in_a_task_is_an_error_of_that_task(folder: Path, url: str)
         "\n\nclass Leaky(RpcUser):\n    @task\n    def leak(self) -> None:\n"
         "        row = members.next()\n        raise KeyError(row['credential'])\n"
         "\n    @task\n    def idle(self) -> None:\n        pass\n"
+        "\n    @task\n    class Cart(TaskSet):\n        @task\n        def empty(self) -> None:\n"
+        "            raise ValueError('empty')\n"
     )
-    text = text.replace(
-        "import RpcUser, csv_feed, task", "import RpcUser, csv_feed, json_feed, task"
-    ).replace(
-        "\n\nclass Visitor", '\nmembers = json_feed("members.jsonl", at_end="circulate")\n\n\nclass Visitor'
+    text = (
+        text.replace("import between", "import TaskSet, between")
+        .replace("import RpcUser, csv_feed, task", "import RpcUser, csv_feed, json_feed, task")
+        .replace(
+            "\n\nclass Visitor",
+            '\nmembers = json_feed("members.jsonl", at_end="circulate")\n\n\nclass Visitor',
+        )
     )
     (folder / "checkout.py").write_text(text, "utf-8")
     (folder / "members.jsonl").write_text('{"credential": "Plain-Pepper-3"}\n', "utf-8")
@@ -171,6 +176,7 @@ def test_an_exception_in_a_task_is_an_error_of_that_task(folder: Path, url: str)
     failures = {(row["function"], row["kind"]): row["message"] for row in report["load"]["failures"]["rows"]}
     assert failures["task Author.publish", "task error"] == place
     assert failures["task Leaky.leak", "task error"].endswith("KeyError: '***'")
+    assert failures["task Leaky.Cart", "task error"].endswith("ValueError: empty")
     assert total["errors"]["task error"] > 0
     assert "task Author.publish: task error, checkout.py" in out
     everything = (

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from load.engine.sender import Reply
 from load.workload.own_calls import Answer
 
 
-def answer(body: str, status: int = 200, rows: str | None = None, **more: Any) -> Answer:
-    return Answer("course.find", rows, status, body.encode(), more.pop("failure", None), **more)
+def answer(
+    body: str, status: int = 200, rows: str | None = None, *, good: bool = False, failure: str | None = None
+) -> Answer:
+    function: Any = SimpleNamespace(name="course.find", rows=rows)
+    return Answer(function, Reply(0 if good else 1, status, b"", body.encode(), failure, seconds=0.25))
 
 
 def test_a_success_has_its_result_and_rows() -> None:
@@ -57,3 +62,10 @@ def test_without_an_answer_there_is_no_status() -> None:
     got = answer("", 0, failure="timeout")
     assert (got.status, got.ok, got.data, got.message, got.rows) == (None, False, None, None, [])
     assert repr(got) == "<course.find: no answer: timeout>"
+    assert (got.seconds, got.body) == (0.25, b"")
+
+
+def test_a_dropped_call_has_no_answer_either() -> None:
+    function: Any = SimpleNamespace(name="course.find", rows=None)
+    got = Answer(function, None)
+    assert (got.status, got.ok, got.failure, got.seconds, got.body) == (None, False, "dropped", 0.0, b"")

@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 import pytest
+from gevent import getcurrent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -254,6 +255,36 @@ def test_a_session_that_had_ended_is_renewed_and_is_no_failure() -> None:
     office.source.settle[1](False)
     assert [row[4] for row in office.aggregator.rows] == [1]
     assert office.sender.open == 0
+
+
+def test_a_greenlet_that_settles_or_drops_the_call_of_another_goes_on() -> None:
+    office = Office(limit=1, virtual_user="kim", more={"patience": 0.0})
+    got: list[Reply | None] = []
+
+    def user() -> None:
+        switch = getcurrent().switch
+        office.sender.submit(Call(virtual_user="kim"), office.now, switch)
+        got.append(gevent.get_hub().switch())
+        gevent.sleep(60)
+
+    users = [gevent.spawn(user)]
+    gevent.sleep(0.01)
+    office.lines.used[0].answer(401)
+    # A renewal is done in a greenlet of its own.
+    renewal = gevent.spawn(lambda: office.source.settle[0](True))
+    until(lambda: renewal.dead and got)
+    assert got[0] is not None
+    assert got[0].renewed
+
+    taken = office.lines.take()
+    assert taken is not None
+    users.append(gevent.spawn(user))
+    gevent.sleep(0.01)
+    office.sender.pump()  # as the greenlet does that reports
+    until(lambda: len(got) == 2)
+    assert got[1] is None
+    office.lines.give(taken)
+    gevent.killall(users)
 
 
 @pytest.mark.parametrize(("virtual_user", "expects"), [(None, None), ("kim", frozenset({401}))])

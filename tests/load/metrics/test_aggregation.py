@@ -290,6 +290,16 @@ def test_lag_and_drops_of_the_warm_up_are_apart() -> None:
     assert [(second.sent, second.dropped) for second in seconds] == [(1, 2), (2, 3), (0, 0)]
 
 
+def test_an_arrival_whose_task_sends_nothing_is_no_request() -> None:
+    aggregator = Aggregator(["one.find"], warmup=1.0)
+    aggregator.starts += [(0.5, 0.5), (1.5, 1.5), (1.6, 1.6)]
+    aggregator.rows.append((0, 1.6, 1.6, 1.7, 0, 9))
+    aggregator.idle += [0.5, 1.5]
+    aggregator.aggregate(2.0)
+    assert (aggregator.total.arrivals, aggregator.sum.warmed.arrivals) == (1, 0)
+    assert aggregator.idle == []
+
+
 def test_a_clock_that_is_a_grain_off_makes_no_negative_latency() -> None:
     mine = aggregator()
     mine.rows.append((0, 2.0, 2.0000001, 1.9999999, 0, 0))

@@ -58,6 +58,21 @@ def test_messages_that_differ_in_identifiers_alone_are_one(message: str, normali
     assert normalize_message(message) == normalized
 
 
+def test_a_failure_that_is_no_answers_keeps_its_place() -> None:
+    failures = Failures(["course.find", "task Buyer.buy"], mask=lambda text: text.replace("pepper", "***"))
+    for number in range(3):
+        failures.add(
+            "task Buyer.buy", "task error", "checkout.py:14", f"KeyError: pepper {number}", 1.0 + number
+        )
+    table = FailureTable()
+    news = failures.news()
+    assert news is not None
+    (event,) = table.take(news)
+    assert (event.function, event.message) == ("task Buyer.buy", "checkout.py:14: KeyError: *** #")
+    (row,) = table.to_json()["rows"]
+    assert (row["count"], row["first"], row["last"], row["exchange"]) == (3, 1.0, 3.0, None)
+
+
 @pytest.mark.parametrize("unit", ["a", "a.", "a-", "a+", "é_", "1", "1:", "@", "a@", "a@."])
 def test_a_message_takes_time_in_proportion_to_its_length(unit: str) -> None:
     """A search that begins again at each character of a word would take thousands of times as long."""
