@@ -48,6 +48,8 @@ def try_login(
 
     `session` is the pointer to the session where it is known. Two logins are sent at most.
     """
+    # A target may repeat in its message what it was sent.
+    client.secret_registry.add(secret)
     trial = _Trial(client, catalog, login, user, secret)
     try:
         trial.run(session)

@@ -72,7 +72,7 @@ def page_hint(html: str) -> str:
 def _value(text: str, where: str) -> Json:
     if text[0] in "{[":
         try:
-            return json.loads(text)
+            return json.loads(text, parse_constant=_no_constant)
         except json.JSONDecodeError as error:
             as_json = f"line {error.lineno}, column {error.colno}: is no JSON: {error.msg}"
         except (ValueError, RecursionError) as error:
@@ -83,6 +83,10 @@ def _value(text: str, where: str) -> Json:
         return read_lenient(text)
     except ValueError as error:
         raise UsageError(f"{where}: {as_json or error}") from None
+
+
+def _no_constant(word: str) -> Json:
+    raise ValueError(f"{word} is not JSON")
 
 
 def _format(document: Mapping[str, Json], where: str) -> str:

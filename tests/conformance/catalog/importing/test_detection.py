@@ -63,7 +63,7 @@ def test_other_documents(text: str, seen: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"openapi": ', "a: [", "a: b: c", '{"a": 1', "? [a]\n: b\n", "a: !!python/none x"]
+    "text", ['{"openapi": ', "a: [", "a: b: c", '{"a": 1', "? [a]\n: b\n", "a: !!python/none x", '{"a": NaN}']
 )
 def test_broken_documents(text: str) -> None:
     with pytest.raises(UsageError, match=r"^x: ") as error:
