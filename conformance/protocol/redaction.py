@@ -149,19 +149,26 @@ class SecretForm:
     pattern: bytes | None = None
     longest: int = 0
     parts: tuple[bytes, ...] = ()
+    #: The spelling that needs no search by the pattern; empty where the pattern may match more than it.
+    plain: bytes = b""
 
     def matches(self, data: bytes) -> bool:
         """Return whether data that contains `text` contains the form."""
-        if self.pattern is None:
+        if self.pattern is None or (self.plain and self.plain in data):
             return True
         # Few patterns are ever needed, so each is compiled (and cached by `re`) only when all its parts occur.
         return all(part in data for part in self.parts) and re.search(self.pattern, data) is not None
 
     def replace(self, data: bytes) -> bytes:
         """Return the data with this form masked."""
-        if self.pattern is not None:
-            return re.sub(self.pattern, _MASK, data)
-        return data.replace(self.text, _MASK)
+        if self.pattern is None:
+            return data.replace(self.text, _MASK)
+        if self.plain:
+            # Most data has no other spelling. To compile a pattern takes longer than all else that a call needs.
+            data = data.replace(self.plain, _MASK)
+            if not all(part in data for part in (self.text, *self.parts)):
+                return data
+        return re.sub(self.pattern, _MASK, data)
 
 
 #: Most forms of a secret are long and consist of these bytes alone. They occur only within a run of such bytes.
@@ -281,7 +288,9 @@ def _forms(secret: str) -> tuple[SecretForm, ...]:
     else:
         pattern = b"".join(_spellings(part) for part in _PARTS.findall(secret))
         parts = sorted((part.encode() for part in alphanumeric), key=len, reverse=True)
-        mixed = [SecretForm(parts[0] if parts else b"", pattern, 16 * len(plain), tuple(parts[1:]))]
+        # Backslashes before the first character, or after a last one that is a backslash, belong to its spelling.
+        direct = plain if _ALPHANUMERIC.match(secret) and "\\" not in secret else b""
+        mixed = [SecretForm(parts[0] if parts else b"", pattern, 16 * len(plain), tuple(parts[1:]), direct)]
     return (*(SecretForm(text, None, len(text)) for text in texts), *mixed)
 
 

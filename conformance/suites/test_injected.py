@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import statistics
@@ -352,6 +353,7 @@ def _is_free_text(param: Param | None) -> bool:
     return schema.get("type") in ("string", ["string", "null"]) and "enum" not in schema
 
 
+@functools.cache
 def _monsters(part: int = 1) -> dict[str, str]:
     """Return large data as JSON, by name; `part` scales its size."""
     levels, members, letters = _LEVELS // part, _MEMBERS // part, (_LETTERS - 2_000) // part

@@ -247,6 +247,23 @@ def test_mixed_spellings() -> None:
         assert secret_registry.mask(f"[{text}]") == "[***]"
 
 
+@pytest.mark.parametrize("secret", ["a-b c", "a-b\\", "-ab", "a\\b-c"])
+def test_plain_and_other_spellings_in_one_text(secret: str) -> None:
+    """The plain spelling is masked without the pattern of the others."""
+    known = SecretRegistry()
+    known.add(secret)
+    others = [
+        secret,
+        json.dumps(secret)[1:-1],
+        quote(secret),
+        re.sub(r"\W", lambda found: f"&#{ord(found[0])};", secret),
+    ]
+    masked = known.mask(json.dumps(others))
+    assert json.loads(masked) == [MASK] * len(others)
+    assert known.mask(f"<{secret}>") == f"<{MASK}>"
+    assert known.mask(secret[:-1]) == secret[:-1]
+
+
 def test_the_longest_goes_first() -> None:
     secret_registry = secret_registry_with("abcdef", "abcdef/ghijkl", "ghijkl")
     assert secret_registry.mask("1 abcdef/ghijkl 2 abcdef 3 ghijkl 4") == "1 *** 2 *** 3 *** 4"
