@@ -44,6 +44,8 @@ __all__ = ["Schema", "item_schemas", "member_schemas"]
 _NESTED_KEYWORDS = frozenset(
     [*SINGLE, *MAPS, "allOf", "prefixItems", "$ref", "$defs", "minContains", "maxContains"]
 ) - {"contains", "not", "propertyNames", "dependentSchemas"}
+#: Keywords by which a value decides which schemas apply to it.
+_CONDITIONS = frozenset({"anyOf", "oneOf", "if", "dependentSchemas"})
 #: For a value that takes more bytes (by `marshal`), only the first error is reported.
 MAX_BYTES_FOR_ALL_ERRORS = 1 << 18
 #: A run compiles each schema of a catalogue about six times: for the catalogue, its review, and each kind of data.
@@ -66,6 +68,8 @@ class Schema:
         self._formats = LENIENT_FORMATS if lenient else STRICT_FORMATS
         self._branches: dict[int, Schema] = {}
         self._branch_nodes: list[Json] = []
+        #: For schemas without conditions: the schemas, and what applies to any value.
+        self._parts_of_any: dict[tuple[int, ...], tuple[tuple[Json, ...], list[dict[str, Json]]]] = {}
         if not isinstance(schema, dict | bool):
             raise SchemaError(pointer, f"a schema must be an object or a boolean, not {schema!r}"[:160])
         if not lenient:
@@ -200,6 +204,20 @@ class Schema:
 
         Of `anyOf` and `oneOf` the branches that the value matches apply, or all of them if it matches none.
         """
+        # Identities are compared as long as the nodes are retained here, so no other node has one of them.
+        key = tuple(map(id, nodes))
+        retained = self._parts_of_any.get(key)
+        if retained is not None:
+            return list(retained[1])
+        found, depends = self._parts(nodes, value)
+        if not depends:
+            self._parts_of_any[key] = (tuple(nodes), found)
+            return list(found)
+        return found
+
+    def _parts(self, nodes: list[Json], value: Json) -> tuple[list[dict[str, Json]], bool]:
+        """Return the schemas that apply to a value, and whether others would apply to another value."""
+        depends = False
         found: list[dict[str, Json]] = []
         seen: set[int] = set()
         stack = list(reversed(nodes))
@@ -213,6 +231,7 @@ class Schema:
             if "$ref" in node:
                 below.append(resolve_pointer(self.document, node["$ref"][1:]))
             below += node.get("allOf", ())
+            depends = depends or not _CONDITIONS.isdisjoint(node)
             for key in ("anyOf", "oneOf"):
                 if key in node:
                     branches = node[key]
@@ -223,7 +242,7 @@ class Schema:
             if "dependentSchemas" in node and isinstance(value, dict):
                 below += [child for name, child in node["dependentSchemas"].items() if name in value]
             stack += reversed(below)
-        return found
+        return found, depends
 
     def branch(self, node: Json) -> Schema:
         """Return a subschema of this schema, compiled."""
