@@ -82,6 +82,35 @@ def test_tiny_pieces(sent: bytes) -> None:
     assert response.status == 200
 
 
+def test_the_beginning_of_an_answer_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target may send the next piece only then."""
+    acknowledged = threading.Event()
+    monkeypatch.setattr(Connection, "_acknowledge", lambda connection: acknowledged.set())
+    with serving(replying(answer(b"{}"))) as served:
+        assert ask(served).status == 200
+    assert not acknowledged.is_set()
+
+    def in_two_pieces(taken: socket.socket) -> None:
+        take(taken)
+        taken.sendall(answer(b"{}")[:-2])
+        if acknowledged.wait(20):
+            taken.sendall(b"{}")
+
+    with serving(in_two_pieces) as served:
+        assert ask(served).body == b"{}"
+
+
+def test_a_real_acknowledgement_breaks_nothing() -> None:
+    def in_two_pieces(taken: socket.socket) -> None:
+        for _ in range(3):
+            take(taken)
+            taken.sendall(answer(b"{}")[:-2])
+            taken.sendall(b"{}")
+
+    with serving(in_two_pieces) as served:
+        assert ask(served).body == b"{}"
+
+
 FOLDED = (
     b"HTTP/1.1 103 Early Hints\r\nLink: </x>;\r\n rel=y\r\n\r\n"
     b"HTTP/1.1 200 OK\r\nX-Long: one \r\n \t two\r\n three\r\nX-Empty:\r\n \r\nContent-Length: %d\r\n\r\n"
