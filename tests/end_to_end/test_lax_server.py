@@ -46,6 +46,7 @@ def test_the_proof_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swi
             rules=["REQ-7", "REQ-8", "REQ-9"],
             budget="standard",
             generated=0,
+            until=lambda: server.dump() != server.before,
         )
         assert server.dump() != server.before
 

@@ -17,7 +17,7 @@ from fixtures.faults.state import around
 from fixtures.faults.steps import arguments, refuse_instead
 from fixtures.service.service import Service
 from fixtures.service.wire import ApiError, Call
-from tests.support.judging import broken, judge, profile_of, serving_here
+from tests.support.judging import FEW_ENTITIES, broken, judge, profile_of, serving_here
 
 Change = Callable[[Service], Service]
 
@@ -103,7 +103,7 @@ def test_it_is_no_finding(
     monkeypatch.setitem(FAULTS, "allowed.change", change)
     with serving_here("allowed.change") as (url, catalogue):
         report = judge(
-            profile=profile_of(catalogue, tmp_path),
+            profile=profile_of(catalogue, tmp_path, entities=FEW_ENTITIES),
             target=url,
             rules=rules,
             seed=5,
