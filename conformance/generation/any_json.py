@@ -56,6 +56,7 @@ TELLING_JSON: tuple[Json, ...] = (
     *({name: {}} for name in ("", "__proto__", "constructor", "$where", "a.b", "a[b]", "\x00")),
     {f"a{number}": number for number in range(1_001)},
     {"a": [0] * 1_001},
+    [{"a": 1}],
 )
 
 

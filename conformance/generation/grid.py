@@ -26,6 +26,7 @@ from conformance.generation.telling_values import (
     INSIDE_UNUSUAL,
     NUMBER_FAMILIES,
     PART_FAMILIES,
+    RARE_CHARACTERS,
     SIZE_FAMILIES,
     WHOLE_FAMILIES,
     is_long,
@@ -42,6 +43,7 @@ __all__ = [
     "carrying",
     "grid_cells",
     "grid_rounds",
+    "rare_rounds",
 ]
 
 T = TypeVar("T")
@@ -178,7 +180,9 @@ def _families(
                 yield some(family, texts, in_turn=True)
         for family, texts in SIZE_FAMILIES.items():
             yield some(family, texts, in_turn=True)
-        yield "format", _texts_of_formats(located), False
+        for name, texts_of_format in _texts_of_formats(located):
+            # Addresses are tested with plain forms alone, which no target may refuse.
+            yield "format", texts_of_format, name == "email"
         yield "maxLength", _wide_texts(method, located), True
     elif isinstance(value, int | float) and not isinstance(value, bool):
         for family, numbers in NUMBER_FAMILIES.items():
@@ -204,14 +208,14 @@ def _mixtures(method: Method, located: LocatedValue, texts: Sequence[str]) -> tu
     return mixtures, carried == len(texts)
 
 
-def _texts_of_formats(located: LocatedValue) -> Sequence[Json]:
-    """Return texts of the place's format that are altered as other texts are."""
+def _texts_of_formats(located: LocatedValue) -> Iterator[tuple[str, Sequence[Json]]]:
+    """Yield the place's formats, and texts of them that are altered as other texts are."""
     strings = [shape for shape in located.place.shapes if "string" in shape.types]
     if not strings or any(shape.patterns or shape.values is not None for shape in strings):
-        return ()
-    names = {name for shape in strings for name in shape.formats}
+        return
     longest = min((shape.longest or _MAX_BYTES for shape in strings), default=0)
-    return [text for name in sorted(names) for text in FORMAT_TEXTS.get(name, ()) if len(text) <= longest]
+    for name in sorted({name for shape in strings for name in shape.formats}):
+        yield name, [text for text in FORMAT_TEXTS.get(name, ()) if len(text) <= longest]
 
 
 def _wide_texts(method: Method, located: LocatedValue) -> Sequence[Json]:
@@ -292,6 +296,23 @@ def _interleaved(groups: Sequence[Sequence[T]]) -> Iterator[T]:
         for group in groups:
             if number < len(group):
                 yield group[number]
+
+
+def rare_rounds(method: Method, example: dict[str, Json]) -> Iterator[GridRound]:
+    """Yield calls that carry one rare character at all places of texts, since most targets refuse it everywhere."""
+    places = [
+        each
+        for each in located_values(method, example)
+        if isinstance(each.value, str) and each.place.ref is None
+    ]
+    for family, value in RARE_CHARACTERS.items():
+        cells = [
+            Cell(each.path, each.place.label, each.place.pointer, family, value, False, each.place.node)
+            for each in places
+            if _admits(method, each, value)
+        ]
+        if cells:
+            yield cells
 
 
 def grid_rounds(cells: Sequence[Sequence[Cell]]) -> Iterator[GridRound]:

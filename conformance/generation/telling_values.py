@@ -19,6 +19,7 @@ __all__ = [
     "NUMBER_FAMILIES",
     "ORDINARY_NUMBERS",
     "PART_FAMILIES",
+    "RARE_CHARACTERS",
     "SIZE_FAMILIES",
     "TEXT_FAMILIES",
     "WHOLE_FAMILIES",
@@ -121,6 +122,9 @@ INSIDE_UNUSUAL: Sequence[str] = (
     "a\u00adb\u200bc",
     "a\ufeffb\u202ec",
 )
+
+#: Texts with a character at which libraries end a text or break, and that many targets refuse.
+RARE_CHARACTERS: Mapping[str, str] = {"U+0000": "a\x00b", "an unpaired surrogate": "a\ud800b"}
 
 #: Texts of formats that are altered as other texts are.
 FORMAT_TEXTS: Mapping[str, Sequence[str]] = {

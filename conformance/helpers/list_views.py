@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,12 +101,20 @@ def filtered(
     """Yield the list with filters that are known to leave at least two rows."""
     sample = Lister(ctx, function, user, data).rows()
     optional = [param for param in function.params if not param.required]
-    for param in ctx.some(optional, budgets.FILTERS):
-        if param.required:
-            continue
+    chosen = ctx.some(optional, budgets.FILTERS)
+    if len(chosen) < len(optional):
+        # A filter that the rows show to leave some of them, but not all, is a better test than others.
+        dividing = [param for param in optional if _dividing(param.name, sample)]
+        better = {param.name: param for param in (*ctx.some(dividing, budgets.FILTERS), *chosen)}
+        chosen = list(better.values())[: len(chosen)]
+    for param in chosen:
         found: list[tuple[int, Any]] = []
         candidates = _candidates(ctx, param.name, param.schema, sample)
-        for value in ctx.some(candidates, budgets.FILTER_VALUES):
+        values = ctx.some(candidates, budgets.FILTER_VALUES)
+        if len(values) < len(candidates):
+            first = _dividing(param.name, sample)[:1]
+            values = [*first, *(value for value in values if value not in first)][: len(values)]
+        for value in values:
             filled = {**data, param.name: value}
             if not function.data.valid(filled):
                 continue
@@ -120,6 +129,15 @@ def filtered(
         found.sort(key=lambda pair: (pair[0] == len(sample), -pair[0]))
         for _, value in ctx.first(found, budgets.FILTERED_LISTS):
             yield param.name, Lister(ctx, function, user, {**data, param.name: value})
+
+
+def _dividing(name: str, rows: list[Any]) -> list[Any]:
+    """Return values of a member that two rows or more show, but not all."""
+    shown = [row.get(name) for row in rows if isinstance(row, dict)]
+    single = [value for value in shown if value is not None and not isinstance(value, (dict, list))]
+    counts = Counter(repr(canonical(value)) for value in single)
+    values = {repr(canonical(value)): value for value in single}
+    return [value for text, value in values.items() if 2 <= counts[text] < len(rows)]
 
 
 def _candidates(ctx: TestContext, name: str, schema: dict[str, Any], rows: list[Any]) -> list[Any]:

@@ -23,6 +23,7 @@ from conformance.generation.grid import (
     carrying,
     grid_cells,
     grid_rounds,
+    rare_rounds,
 )
 from conformance.generation.grid_edges import edge_values
 from conformance.generation.telling_values import ORDINARY_NUMBERS
@@ -93,6 +94,10 @@ def test_telling_values_alone(ctx: TestContext, function: Method) -> None:
             if not test.may_go_on:
                 break
             test.send(cells_of_call)
+        # Larger budgets send these characters by the test of texts and numbers, to each place alone.
+        for rare in rare_rounds(function, example) if ctx.quick and fuzz_target.stores else ():
+            if test.may_go_on:
+                test.send_rare([cell for cell in rare if _sent(fuzz_target, cell)])
         test.compare_lists()
         for resource in (each for made in objects.values() for each in made):
             ctx.resources.remove(resource)
@@ -249,6 +254,20 @@ class _Grid:
             if sent and self._calls_apart < 2 * most:
                 self._calls_apart += 1
                 self.send(sent)
+
+    def send_rare(self, cells: GridRound) -> None:
+        """Send one call with values that a target may refuse; which of them it refuses is not asked."""
+        data, carried = carrying(self.function, self.example, cells)
+        if not carried:
+            return
+        exchange = self.fuzz_target.send(data)
+        self.fuzz_target.count("telling values", exchange, valid=True)
+        if exchange.status == 200:
+            self._keep(data, carried, exchange)
+        elif exchange.status == 400 or len(carried) == 1:
+            self._judge_refusal(carried[0], data, exchange)
+        else:
+            self.send(carried)
 
     def _parts(self, cells: GridRound) -> tuple[GridRound, GridRound]:
         """Divide the cells of a refused call: at places that refused a value before, and others; else in halves."""

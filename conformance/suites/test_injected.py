@@ -37,6 +37,9 @@ _WIDENING = ("SQL", "glob", "regular expression", "NoSQL", "ORM")
 #: Signs of many languages in one text, so that one search shows at each place whether any of them fails.
 _SIGNS = Injection("signs of many languages", "a'\"\\%_*($[{`;|&<?^")
 
+#: The places of injections in the order of their declaration.
+_DECLARED = {item.name: number for number, item in enumerate((*payloads.INJECTIONS, *payloads.OPERATORS))}
+
 
 # -- injections ----------------------------------------------------------------------------------------------
 
@@ -98,15 +101,18 @@ def _in_order(insertions: list[Insertion], baseline: Collection[str]) -> tuple[l
     operators in place of texts, and those that may find too much come before the others.
     """
     seen: Counter[tuple[str, str]] = Counter()
+    ranks: dict[int, int] = {}
+    # Of a category, the one that most targets would fall for is declared first.
+    for insertion in sorted(insertions, key=lambda each: _DECLARED.get(each.item.name, 0)):
+        assert isinstance(insertion.item, Injection)
+        group = (insertion.pointer, _sort_of(insertion.item))
+        ranks[id(insertion)] = -1 if insertion.item is _SIGNS else seen[group]
+        seen[group] += 1
     ranked: list[tuple[tuple[bool, int, bool], Insertion]] = []
     for insertion in insertions:
-        assert isinstance(insertion.item, Injection)
         passes = insertion.allowed or insertion.pointer in baseline
         widens = insertion.item.name.startswith(_WIDENING)
-        group = (insertion.pointer, _sort_of(insertion.item))
-        rank = -1 if insertion.item is _SIGNS else seen[group]
-        ranked.append(((not passes, rank, not widens), insertion))
-        seen[group] += 1
+        ranked.append(((not passes, ranks[id(insertion)], not widens), insertion))
     ranked.sort(key=lambda pair: pair[0])
     return [insertion for _, insertion in ranked], sum(
         rank == (False, 0, False) or rank[:2] == (False, -1) for rank, _ in ranked

@@ -136,7 +136,7 @@ def test_required_members_under_another_name(ctx: TestContext, function: Method)
 
 
 #: Spellings of a name that are read by different mechanisms, by the words that distinguish them.
-_SPELLING_WORDS = ("case", "capital", "underscores", "hyphens", "brackets")
+_SPELLING_WORDS = ("case", "capital", "underscores", "hyphens", "brackets", "zero-width")
 
 
 def _spelling_group(family: str) -> str:
@@ -223,11 +223,18 @@ def test_operators_as_identifiers(ctx: TestContext, function: Method) -> None:
 def _operators(ctx: TestContext, identifier: Any) -> list[tuple[str, Any]]:
     """Return (name, value): operators that match any object, and those that match the object itself."""
     every: list[tuple[str, Any]] = [(item.name, item.value) for item in OPERATORS]
-    own: list[tuple[str, Any]] = [
-        ("NoSQL, equal", {"$eq": identifier}),
-        ("NoSQL, in", {"$in": [identifier]}),
+    # Those of document databases are taken by one mechanism, and the others by others.
+    of_databases = [item for item in every if item[0].startswith("NoSQL")]
+    others = [item for item in every if item not in of_databases]
+    own: list[tuple[str, Any]] = [("NoSQL, equal", {"$eq": identifier}), ("NoSQL, in", {"$in": [identifier]})]
+    own_others: list[tuple[str, Any]] = [
         ("list of one", [identifier]),
         ("object with an identifier", {"id": identifier}),
     ]
     choose = functools.partial(rotated, ctx)
-    return [*choose(every, budgets.OPERATORS_OF_ANY), *choose(own, budgets.OPERATORS_OF_ONE)]
+    return [
+        *choose(of_databases, budgets.OPERATORS_OF_ANY),
+        *choose(others, budgets.OTHER_OPERATORS_OF_ANY),
+        *own,
+        *choose(own_others, budgets.OPERATORS_OF_ONE),
+    ]

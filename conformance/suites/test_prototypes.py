@@ -21,6 +21,8 @@ def _claims(ctx: TestContext, function: Method, data: dict[str, Any]) -> list[di
     """Return data that reaches for the prototype: at the top level, and in nested objects and items."""
     asked = rights(ctx)
     reaching = [{"__proto__": asked}, {"constructor": {"prototype": asked}}]
+    if ctx.quick and ctx.only is None:
+        reaching = [{name: value for claim in reaching for name, value in claim.items()}]
     found = [{**data, **claim} for claim in reaching]
     return [*found, *(inside for claim in reaching for inside in nested(function, data, claim))]
 

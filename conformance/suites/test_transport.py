@@ -10,7 +10,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import NotJudgedError
-from conformance.helpers.builtin_names import in_turn, rotated
+from conformance.helpers.builtin_names import in_turn, position_of, rotated
 from conformance.helpers.comparison import same_answer
 
 #: Packets that a request is cut into at most.
@@ -171,6 +171,10 @@ _TOGETHER: tuple[tuple[str | None, bool, tuple[tuple[str, str], ...]], ...] = (
 )
 
 
+#: Values of Accept-Language, of which each function gets another one.
+_LANGUAGES = ("tr", "sv-SE, sv;q=0.9, *;q=0.1", "en-US, en;q=0.5")
+
+
 @judges("HTTP-6", "HTTP-4", "COD-1", "COD-2", "COD-8", "DAT-1")
 @each_function()
 def test_usual_headers_together(ctx: TestContext, function: Method) -> None:
@@ -179,8 +183,12 @@ def test_usual_headers_together(ctx: TestContext, function: Method) -> None:
     plain = ctx.call(function, ctx.valid(function, user), as_=user)
     if plain.status != 200:
         raise NotJudgedError(f"the plain call does not succeed: {function.name} gave {plain.summary()}")
+    language = _LANGUAGES[position_of(ctx) % len(_LANGUAGES)]
     for content_type, accept, headers in _TOGETHER:
-        parts = [_header(*header) for header in headers]
+        parts = [
+            _header(name, language if (name, value) == ("Accept-Language", "tr") else value)
+            for name, value in headers
+        ]
         parts.append((f"Content-Type {content_type}", "HTTP-6", {"content_type": content_type}))
         if not accept:
             parts.append(("Accept: left out", "DAT-1", {"accept": False}))
