@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from conformance.events import CoverageEvent
 
-__all__ = ["Coverage"]
+__all__ = ["Coverage", "Gap", "GridSize"]
+
+
+class Gap(StrEnum):
+    """Why a family of values was not tried at a place."""
+
+    TYPE = "the type of the place does not admit it"
+    BUDGET = "a larger budget sends it"
+    OBJECT = "it could name what is not the run's own"
+    NOTHING_STORED = "the function stores nothing that could come back"
+    NO_CALL = "no valid call of the function succeeded"
+
+
+@dataclass(frozen=True)
+class GridSize:
+    """How large the grid of a run is: places, families, the cells that were tried, and the others by reason."""
+
+    places: int
+    families: int
+    tried: int
+    gaps: Mapping[Gap, int]
+
+    @property
+    def admitted(self) -> int:
+        """The cells whose place admits the family."""
+        return self.tried + sum(count for gap, count in self.gaps.items() if gap is not Gap.TYPE)
 
 
 @dataclass
@@ -23,6 +50,27 @@ class _Answers:
     keywords: dict[str, list[int]] = field(default_factory=dict)
     #: By place and family of values: how often the target answered in each way.
     grid: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
+    #: By place and family of values that the place admits: why it is not tried, if it is not.
+    planned: dict[str, dict[str, Gap]] = field(default_factory=dict)
+
+    @property
+    def families(self) -> set[str]:
+        """The families that were tried at any place, or that any place admits."""
+        tables: tuple[Mapping[str, Mapping[str, object]], ...] = (self.grid, self.planned)
+        return {family for table in tables for cells in table.values() for family in cells}
+
+    def gaps(self) -> dict[Gap, dict[str, list[str]]]:
+        """Return, by reason and place, the families that were not tried."""
+        families = self.families
+        found: dict[Gap, dict[str, list[str]]] = {}
+        for pointer in sorted(self.grid.keys() | self.planned.keys()):
+            planned = self.planned.get(pointer, {})
+            for family in sorted(families - self.grid.get(pointer, {}).keys()):
+                gap = planned.get(family, Gap.TYPE)
+                if not self.accepted and gap in (Gap.TYPE, Gap.BUDGET):
+                    gap = Gap.NO_CALL
+                found.setdefault(gap, {}).setdefault(pointer, []).append(family)
+        return found
 
 
 class Coverage:
@@ -79,6 +127,26 @@ class Coverage:
         with self._lock:
             _count_cell(self._functions.setdefault(function, _Answers()), pointer, family, outcome)
 
+    def add_planned(self, function: str, pointer: str, family: str, gap: Gap = Gap.BUDGET) -> None:
+        """Note that a place admits a family of values, and why it is not tried there, if it is not."""
+        with self._lock:
+            answers = self._functions.setdefault(function, _Answers())
+            answers.planned.setdefault(pointer, {}).setdefault(family, gap)
+
+    def grid_size(self) -> GridSize:
+        """Return how large the grid is, and how much of it was tried."""
+        with self._lock:
+            gaps: Counter[Gap] = Counter()
+            families: set[str] = set()
+            places = tried = 0
+            for answers in self._functions.values():
+                families |= answers.families
+                places += len(answers.grid.keys() | answers.planned.keys())
+                tried += sum(map(len, answers.grid.values()))
+                for gap, found in answers.gaps().items():
+                    gaps[gap] += sum(map(len, found.values()))
+            return GridSize(places, len(families), tried, gaps)
+
     def never_accepted(self) -> list[str]:
         """Return the functions that refused whatever valid data they were sent."""
         with self._lock:
@@ -104,6 +172,7 @@ class Coverage:
                             pointer: {family: dict(counts) for family, counts in families.items()}
                             for pointer, families in answers.grid.items()
                         },
+                        "not_tried": {gap.value: places for gap, places in answers.gaps().items()},
                     }
                     for name, answers in self._functions.items()
                 }

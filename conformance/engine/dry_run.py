@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.catalog.model import DOCUMENTED, Catalog, Method
+from conformance.engine.coverage import Gap, GridSize
 from conformance.generation.catalog_review import summary
 from conformance.generation.errors import CannotGenerate
 from conformance.generation.sampler import Sampler
@@ -265,12 +266,41 @@ def _place(value: Any, pointer: str, new: Any) -> Any:
     return assign(value, pointer, new)
 
 
-def render(catalog: Catalog, aggregator: Aggregator, *, url: str, budget: str, endless: bool = False) -> str:
+#: Seconds of a request, with all that the suite does for it, where a target on the same machine answers at once.
+SECONDS_PER_REQUEST = 0.007
+
+
+def _size(grid: GridSize) -> list[str]:
+    """Return the lines about the grid: places × families, how many cells are tried, and why others are not."""
+    if not grid.places:
+        return []
+    lines = [
+        f"The grid of values has {grid.places} places × {grid.families} families; "
+        f"{grid.admitted} cells fit, and {grid.tried} of them would be tried."
+    ]
+    others = [(count, gap) for gap, count in grid.gaps.items() if gap is not Gap.TYPE]
+    lines += [f"  {count:>6} would not: {gap}" for count, gap in sorted(others, reverse=True)]
+    return lines
+
+
+def render(
+    catalog: Catalog,
+    aggregator: Aggregator,
+    *,
+    url: str,
+    budget: str,
+    endless: bool = False,
+    grid: GridSize | None = None,
+) -> str:
     """Return the plan as a table: each function, how often it would be called, how many calls would write."""
     calls = sum(aggregator.calls.values()) + aggregator.others
     about = "at least" if endless else "about"
+    seconds = calls * SECONDS_PER_REQUEST
+    takes = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     lines = [
         f"A {budget} check of {url} would send {about} {calls} requests; nothing was sent.",
+        f"On a machine of its own, with a target that answers at once, that takes {about} {takes}.",
+        *(_size(grid) if grid is not None else []),
         *(
             ["Generated payloads go on for as long as their time lasts; this is how they begin."]
             if endless

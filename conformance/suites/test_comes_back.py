@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
+from conformance.engine.coverage import Gap
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import NotJudgedError
 from conformance.generation.choices import OptionalMembers
@@ -78,14 +80,17 @@ def test_telling_values_alone(ctx: TestContext, function: Method) -> None:
     with fuzz_target:
         example = _example(fuzz_target)
         objects = _referred(fuzz_target, example)
-        cells = grid_cells(
+        cells_of = functools.partial(
+            grid_cells,
             function,
             example,
             turn=position_of(ctx),
-            every=not ctx.quick,
             edges=edge_values(function, fuzz_target.identify),
             identifiers={kind: [each.id for each in made] for kind, made in objects.items()},
         )
+        admitted = cells_of(every=True)
+        _plan(fuzz_target, admitted)
+        cells = cells_of(every=False) if ctx.quick else admitted
         cells = [wanted for row in cells if (wanted := [cell for cell in row if _sent(fuzz_target, cell)])]
         if not cells:
             ctx.give_up("no member takes any of the values")
@@ -117,6 +122,17 @@ def _referred(fuzz_target: FuzzTarget, example: dict[str, Any]) -> dict[str, lis
         with contextlib.suppress(SetUpFailedError):
             found[kind] = [ctx.resources.new(kind, user) for _ in range(_REFERRED_OBJECTS)]
     return found
+
+
+def _plan(fuzz_target: FuzzTarget, admitted: list[list[Cell]]) -> None:
+    """Note the families that each place admits, for the coverage."""
+    for cell in (cell for row in admitted for cell in row):
+        gap = Gap.BUDGET
+        if cell.parameter == fuzz_target.own or fuzz_target.hands_off(cell.parameter):
+            gap = Gap.OBJECT
+        elif not fuzz_target.stores and not cell.edge and cell.family not in _OF_ANY_FUNCTION:
+            gap = Gap.NOTHING_STORED
+        fuzz_target.ctx.run.coverage.add_planned(fuzz_target.function.name, cell.pointer, cell.family, gap)
 
 
 def _sent(fuzz_target: FuzzTarget, cell: Cell) -> bool:

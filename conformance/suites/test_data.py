@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext, as_answered
+from conformance.engine.coverage import Gap
 from conformance.engine.markers import each_function, judges
 from conformance.engine.not_judged import ANSWERED
 from conformance.engine.payload_budget import BudgetSlice, Share
@@ -167,6 +168,10 @@ def _among_others(ctx: TestContext, fuzz_target: FuzzTarget, case: Case, data: A
 def _chosen(ctx: TestContext, fuzz_target: FuzzTarget, budget_slice: BudgetSlice) -> list[Case]:
     """Return as many boundary cases as there are calls for, the plainest and most effective first."""
     plain, *rest = payloads.boundaries(fuzz_target.function)
+    for case in rest:
+        gap = Gap.OBJECT if fuzz_target.hands_off(case.parameter) else Gap.BUDGET
+        pointer = case.pointer or f"/{case.parameter or 'data'}"
+        ctx.run.coverage.add_planned(fuzz_target.function.name, pointer, case.keyword, gap)
     elsewhere = _places_of_the_grid(ctx, fuzz_target)
     rest = [
         case

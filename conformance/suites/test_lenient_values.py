@@ -9,6 +9,7 @@ from typing import Any
 from conformance.catalog.model import Method
 from conformance.engine import budgets
 from conformance.engine.context import TestContext
+from conformance.engine.coverage import Gap
 from conformance.engine.markers import each_endpoint, each_function, judges
 from conformance.engine.not_judged import NotJudgedError
 from conformance.generation.lenient_values import (
@@ -68,7 +69,12 @@ def test_values_that_lenient_readers_convert(ctx: TestContext, function: Method)
         data = _works(fuzz_target)
         # What is consumed by the control call is not there any more.
         data = data if fuzz_target.cost == 1 else fuzz_target.fit(ctx.valid(function, fuzz_target.user))
-        every = _sendable(fuzz_target, lenient_values(function, data))
+        found = list(lenient_values(function, data))
+        every = _sendable(fuzz_target, iter(found))
+        sendable = set(map(id, every))
+        for each in found:
+            gap = Gap.BUDGET if id(each) in sendable else Gap.OBJECT
+            ctx.run.coverage.add_planned(function.name, each.pointer, each.group, gap)
         for each in _spread(ctx, every):
             _judge_refused(fuzz_target, each, "the schema allows no such value")
 

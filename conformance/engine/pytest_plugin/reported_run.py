@@ -145,6 +145,7 @@ class ReportedRun:
                     url=self.harness.shown_url,
                     budget=self.harness.request.budget,
                     endless=self.run.payload_budget.requests is None,
+                    grid=self.run.coverage.grid_size(),
                 )
             if self.lost is not None:
                 self._save_what_there_is(self.lost)

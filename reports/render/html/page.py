@@ -320,7 +320,7 @@ def _coverage(coverage: Mapping[str, Any] | None) -> dict[str, Any] | None:
                 "never": bool(counts["refused"] and not counts["accepted"]),
                 "parameters": parameters,
                 "both": sum(bool(p["accepted"] and p["refused"]) for p in parameters),
-                "grid": _grid(counts.get("grid") or {}),
+                "grid": _grid(counts.get("grid") or {}, counts.get("not_tried") or {}),
             }
         )
     every = [parameter for row in rows for parameter in row["parameters"]]
@@ -333,7 +333,10 @@ def _coverage(coverage: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-#: What a cell of the grid shows for an outcome, the most important first; an empty cell was not tried.
+#: What a cell of the grid shows where nothing was tried, one letter for each reason.
+_GAP_LETTERS = "abcdefgh"
+
+#: What a cell of the grid shows for an outcome, the most important first.
 _OUTCOMES = (
     (frozenset({"altered", "not_refused"}), "✗"),
     (frozenset({"refused_as_due", "came_back", "accepted"}), "✓"),
@@ -341,17 +344,45 @@ _OUTCOMES = (
 )
 
 
-def _grid(grid: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, Any] | None:
-    """Return the matrix of places and families of values of one function; None where nothing was counted."""
+def _grid(
+    grid: Mapping[str, Mapping[str, Mapping[str, int]]],
+    not_tried: Mapping[str, Mapping[str, Sequence[str]]],
+) -> dict[str, Any] | None:
+    """Return the matrix of places and families of values of one function; None where nothing was counted.
+
+    A cell that was not tried has a letter for the reason; the legend says what it stands for.
+    """
     if not grid:
         return None
-    families = sorted({family for cells in grid.values() for family in cells})
+    gaps = {
+        (place, family): _GAP_LETTERS[number % len(_GAP_LETTERS)]
+        for number, reason in enumerate(sorted(not_tried))
+        for place, families in not_tried[reason].items()
+        for family in families
+    }
+    names = {family for cells in grid.values() for family in cells} | {family for _, family in gaps}
+    families, places = sorted(names), sorted(grid.keys() | {place for place, _ in gaps})
     rows = [
-        {"place": place, "cells": [_symbol(cells.get(family, {})) for family in families]}
-        for place, cells in sorted(grid.items())
+        {
+            "place": place,
+            "cells": [
+                _symbol(grid.get(place, {}).get(family, {})) or gaps.get((place, family), "")
+                for family in families
+            ],
+        }
+        for place in places
     ]
-    tried = sum(bool(cell) for row in rows for cell in row["cells"])
-    return {"families": families, "rows": rows, "tried": f"{tried:,} of {len(rows) * len(families):,}"}
+    tried = sum(bool(family) for cells in grid.values() for family in cells)
+    legend = [
+        f"{_GAP_LETTERS[number % len(_GAP_LETTERS)]} not tried: {reason}"
+        for number, reason in enumerate(sorted(not_tried))
+    ]
+    return {
+        "families": families,
+        "rows": rows,
+        "tried": f"{tried:,} of {len(rows) * len(families):,}",
+        "legend": legend,
+    }
 
 
 def _symbol(counts: Mapping[str, int]) -> str:

@@ -26,7 +26,7 @@ TESTS = {
         (
             "request.names-trimmed",
             "payment.add",
-            ("REQ-7", "payment.add", "method: its name with a blank behind is not refused"),
+            ("REQ-7", "payment.add", "courseId: its name with a blank behind is not refused"),
         ),
         (
             "data.operator-as-identifier",

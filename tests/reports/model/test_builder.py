@@ -415,6 +415,7 @@ COVERAGE: Event = {
             "parameters": {"title": {"accepted": 4, "refused": 2}, "price": {"accepted": 1, "refused": 0}},
             "keywords": {"/title minLength": {"accepted": 1, "refused": 1}},
             "grid": {"/title": {"minLength": {"accepted": 1, "refused_as_due": 1}, "blanks": {"altered": 2}}},
+            "not_tried": {"a larger budget sends it": {"/title": ["long"]}},
         },
         "payment.add": {
             "examples": {"valid": 7},
