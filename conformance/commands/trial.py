@@ -21,6 +21,8 @@ from conformance.schema.pointer import resolve
 __all__ = ["Tried", "try_login"]
 
 _LOGOUT = re.compile(r"(?:log|sign)_?(?:out|off)(?![a-z])", re.IGNORECASE)
+_SESSIONS = re.compile(r"auth|(?:user_?)?sessions?", re.IGNORECASE)
+_ENDS = re.compile(r"close|end|leave|quit", re.IGNORECASE)
 _WHOAMI = re.compile(r"status|who_?am_?i|\bme\b|self|current|profile|session|account|user", re.IGNORECASE)
 _SESSION = re.compile(r"session_?id|sid\b", re.IGNORECASE)
 _TOKEN = re.compile(r"token|session|ticket|jwt|key", re.IGNORECASE)
@@ -161,7 +163,7 @@ class _Trial:
 
     def _find_logout(self, reader: str) -> None:
         """Find the function that ends a session, with a session that is begun for it."""
-        names = [method.name for method in self.catalog if _LOGOUT.search(method.function)]
+        names = [method.name for method in self.catalog if _is_logout(method)]
         entity = self.login.function.partition(".")[0]
         names.sort(key=lambda name: name.partition(".")[0] != entity)
         for name in names:
@@ -186,6 +188,12 @@ class _Trial:
         if self.found.logout is not None:
             for token in self._open:
                 self.caller.call(self.found.logout, token=token)
+
+
+def _is_logout(method: Method) -> bool:
+    """Return whether a function is named as a logout: auth.logout, session.close."""
+    of_sessions = _SESSIONS.fullmatch(method.entity) and _ENDS.fullmatch(method.function)
+    return bool(_LOGOUT.search(method.function) or of_sessions)
 
 
 def _is_success(exchange: Exchange) -> bool:

@@ -14,6 +14,7 @@ from conformance.commands.trial import Tried, try_login
 from conformance.protocol.client import Client
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.profile import Login, Whoami
+from tests.servers import library
 from tests.support.judging import serving_here
 from tests.support.service_client import PASSWORDS
 
@@ -92,3 +93,16 @@ def test_a_target_that_does_not_answer() -> None:
     found = try_login(client, None, LOGIN, "a", "b")
     client.close()
     assert "got no answer" in found.lines[0]
+
+
+def test_a_service_of_another_domain(tmp_path: Path) -> None:
+    """Its session, whoami and logout have other names and places."""
+    with library.serving(tmp_path, None) as ready:
+        assert ready.catalog is not None
+        client = Client(ready.url)
+        login = Login("session.open", "userName", "passPhrase")
+        catalog = Catalog.load(ready.catalog)
+        found = try_login(client, catalog, login, "marian", "Quiet Please, 1957")
+        client.close()
+    assert (found.session, found.logout) == ("/ticket/id", "session.close")
+    assert found.whoami == Whoami("session.whoAmI", "/reader/handle")
