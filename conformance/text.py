@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TextIO
 
-__all__ = ["cut", "cut_middle", "plural", "reveal", "wants_color", "writable"]
+__all__ = [
+    "FOLDER_VARIABLE",
+    "cut",
+    "cut_middle",
+    "located",
+    "plural",
+    "reveal",
+    "wants_color",
+    "writable",
+]
+
+#: Names the folder of the command, from which files are shown, in processes that run in another folder.
+FOLDER_VARIABLE = "CONFORM_FOLDER"
 
 #: What stands in for a mark that the output's encoding does not have.
 _PLAIN = str.maketrans(
     {"✗": "x", "✓": "+", "·": "-", "…": "...", "«": '"', "»": '"', "–": "-", "—": "-", "→": "->", "’": "'"}
 )
+
+
+def located(path: Path) -> str:
+    """Return a path as it is shown: from the folder of the command, if the file lies below it."""
+    try:
+        return str(path.relative_to(os.environ.get(FOLDER_VARIABLE) or Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

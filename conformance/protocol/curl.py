@@ -3,22 +3,54 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from conformance.events import RequestRecord
 
-__all__ = ["curl_line", "netcat_line"]
+__all__ = ["Route", "curl_line", "netcat_line"]
 
 #: Headers that curl adds by itself, so the line does not repeat them.
 _ADDED_BY_CURL = frozenset({"host", "content-length", "connection", "accept", "user-agent"})
 
 
-def curl_line(request: RequestRecord, body: bytes) -> str:
+@dataclass(frozen=True)
+class Route:
+    """How the profile leads to the target: files as they are shown, and a proxy without its password."""
+
+    proxy: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    ca: str | None = None
+    uds: str | None = None
+
+    def curl(self) -> list[str]:
+        """Return the options of curl."""
+        named = (
+            ("--proxy", self.proxy),
+            ("--cacert", self.ca),
+            ("--cert", self.cert),
+            ("--key", self.key),
+            ("--unix-socket", self.uds),
+        )
+        return [part for option, value in named if value for part in (option, shlex.quote(value))]
+
+    def openssl(self) -> list[str]:
+        """Return the options of `openssl s_client`."""
+        named = (("-CAfile", self.ca), ("-cert", self.cert), ("-key", self.key))
+        return [part for option, value in named if value for part in (option, shlex.quote(value))]
+
+
+#: The way to a target of which the profile says nothing.
+DIRECT = Route()
+
+
+def curl_line(request: RequestRecord, body: bytes, route: Route = DIRECT) -> str:
     """Return a curl line that sends a recorded (masked) request again."""
     names = {name.lower() for name in request.headers}
     verb, url = request.verb, request.url
     has_body = bool(body) or "content-length" in names or "transfer-encoding" in names
-    parts = ["curl", "-sS"]
+    parts = ["curl", "-sS", *route.curl()]
     if verb == "HEAD" and not has_body:
         parts.append("--head")
     elif verb == "HEAD":
@@ -50,7 +82,7 @@ def curl_line(request: RequestRecord, body: bytes) -> str:
     return " ".join([*parts, "--data-raw", shlex.quote(text)])
 
 
-def netcat_line(url: str, raw: bytes, *, apart: bool = False) -> str:
+def netcat_line(url: str, raw: bytes, *, apart: bool = False, route: Route = DIRECT) -> str:
     """Return a line that sends the exact (masked) bytes of a request and prints the response.
 
     With `apart` the head and the body are sent one after the other.
@@ -63,7 +95,9 @@ def netcat_line(url: str, raw: bytes, *, apart: bool = False) -> str:
     host = parts.hostname or ""
     if parts.scheme == "https":
         address = shlex.quote(f"{f'[{host}]' if ':' in host else host}:{parts.port or 443}")
-        return f"{sent} | openssl s_client -quiet -connect {address}"
+        return f"{sent} | {' '.join(['openssl s_client -quiet', *route.openssl(), '-connect', address])}"
+    if route.uds:
+        return f"{sent} | nc -U {shlex.quote(route.uds)}"
     return f"{sent} | nc {shlex.quote(host)} {parts.port or 80}"
 
 

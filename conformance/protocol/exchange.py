@@ -332,9 +332,9 @@ class Exchange:
             reason = f"{failure.kind}: {_readable(redactor.mask(_text_bytes(failure.detail)))}"
         if request.exact or request.packets is not None:
             raw = redactor.body(hide_secret_fields(request.raw, registry.headers), members)
-            line = netcat_line(request.url, raw, apart=request.packets is not None)
+            line = netcat_line(request.url, raw, apart=request.packets is not None, route=registry.route)
         else:
-            line = curl_line(recorded, body)
+            line = curl_line(recorded, body, registry.route)
         return ExchangeRecord(
             number=self.number,
             function=self.function,

@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from conformance.errors import UsageError
 from conformance.protocol.base_url import base_url, host_and_port, is_loopback_host, plain_host
+from conformance.protocol.curl import Route
 from conformance.protocol.reach import basic_authorization
-from conformance.protocol.redaction import SecretRegistry
+from conformance.protocol.redaction import MASK, SecretRegistry
+from conformance.text import located
 
 __all__ = ["Auth", "KeyLogin", "Login", "Profile", "Target", "User", "Waiver", "Whoami"]
 
@@ -94,6 +96,14 @@ class Target:
     auth: str | None = field(default=None, repr=False)
     #: The file and the name of the function that returns an `httpx.Auth`.
     auth_hook: tuple[Path, str] | None = None
+
+    @property
+    def route(self) -> Route:
+        """How the lines that send a request again reach the target: files as they are shown, and no secrets."""
+        cert, key, ca, uds = (
+            None if file is None else located(file) for file in (self.cert, self.key, self.ca, self.uds)
+        )
+        return Route(None if self.proxy is None else _without_password(self.proxy), cert, key, ca, uds)
 
 
 @dataclass(frozen=True)
@@ -301,7 +311,15 @@ class Profile:
             # In every login and its response, these members are masked whatever their value.
             secret_registry.member(self.auth.login.secret)
             secret_registry.member(self.auth.session.rpartition("/")[2])
+        secret_registry.route = self.target.route
         return secret_registry
+
+
+def _without_password(url: str) -> str:
+    """Return a URL with a mask in place of the name and the password in it."""
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{MASK}@{host}" if at else host).geturl()
 
 
 def _authorization_secrets(value: str) -> list[str]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from html.entities import codepoint2name
 
+from conformance.protocol.curl import DIRECT
+
 __all__ = [
     "MASK",
     "MAX_TYPED_CHARACTERS",
@@ -66,6 +68,8 @@ class SecretRegistry:
         self.members: frozenset[bytes] = frozenset()
         #: Names, in lower case, of request headers whose values are never shown: those that the profile configures.
         self.headers: frozenset[str] = frozenset()
+        #: How the lines that send a request again reach the target, without secrets.
+        self.route = DIRECT
         #: Incremented by every change of the passwords and sessions that SEC-3 looks for.
         self.changes = 0
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +29,7 @@ from conformance.rulebook.model import (
     not_applicable,
     registering,
 )
-from conformance.text import plural
+from conformance.text import FOLDER_VARIABLE, located, plural
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -60,9 +59,6 @@ MAX_USUAL_SECONDS_UNDER_LOAD = 0.0002
 
 #: Time that a rule must have taken in all to be named as slow.
 MIN_NOTED_SECONDS = 0.5
-
-#: Names the folder of the command, from which files are shown, in processes that run in another folder.
-FOLDER_VARIABLE = "CONFORM_FOLDER"
 
 #: Different failures of one rule that are reported.
 MAX_REPORTED_FAILURES = 5
@@ -194,14 +190,6 @@ def events(mask: Callable[[str], str] = str, *, under_load: bool = False) -> Ite
                 f"the rule {identifier} ({own.place}) took {1000 * mean:.2g} ms for each exchange, "
                 f"{own.seconds:.1f} s in all: it slows the {'load generator' if under_load else 'run'}"
             )
-
-
-def located(path: Path) -> str:
-    """Return a path as it is shown: from the current folder, if the file lies below it."""
-    try:
-        return str(path.relative_to(os.environ.get(FOLDER_VARIABLE) or Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 # --- reading

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -29,7 +30,8 @@ REFUSED = b'{"isError":true,"errMsg":"Log in","data":null}'
 class _Served(abc.ABC):
     """A server on an event loop in a thread of its own; `_serve` is what becomes of each connection."""
 
-    def __init__(self, host: str, path: str) -> None:
+    def __init__(self, host: str, path: str, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._host = host
         self._path = path
         self._loop = asyncio.new_event_loop()
@@ -47,9 +49,11 @@ class _Served(abc.ABC):
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, self._host, 0))
+        self._server = self._loop.run_until_complete(
+            asyncio.start_server(self._serve, self._host, 0, ssl=self._tls)
+        )
         self.port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://{self._host}:{self.port}{self._path}"
+        self.url = f"http{'s' if self._tls else ''}://{self._host}:{self.port}{self._path}"
         self._up.set()
         self._watch(self._loop.time())
         self._loop.run_forever()
@@ -126,12 +130,12 @@ class Target(_Served):
 class Relay(_Served):
     """Stands before a target, and notes when each request comes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
         parts = urllib.parse.urlsplit(url)
         assert parts.port is not None
         self.moments: list[float] = []
         self._port = parts.port
-        super().__init__("127.0.0.1", parts.path)
+        super().__init__("127.0.0.1", parts.path, tls)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._port)

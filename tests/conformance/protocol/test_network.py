@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,50 +12,27 @@ from typing import Any
 
 import httpx
 import pytest
-import trustme
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from conformance.errors import UsageError
 from conformance.protocol.client import Client
+from conformance.protocol.curl import Route, netcat_line
+from conformance.protocol.exchange import Exchange, Request
 from conformance.protocol.network import UnsendableError
 from conformance.protocol.profile_reader import load
 from conformance.protocol.transport import WireTransport
+from tests.conformance.protocol.test_exchange import needs_curl
 from tests.servers.proxy import proxying
+from tests.support.certificates import Certificates
 from tests.support.scripted_server import always, answer, replying, serving
 
 RAW = b"POST /y HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"
 
 
-class _Certificates:
-    """A certificate authority, a certificate of the server, one of a client, and a key of another."""
-
-    def __init__(self, folder: Path) -> None:
-        self.authority = trustme.CA()
-        self.server = self.authority.issue_cert("127.0.0.1", "localhost")
-        client, other = (self.authority.issue_cert(f"{name}@example.com") for name in ("ann", "bo"))
-        self.ca, self.cert, self.key, self.other = (
-            folder / f"{name}.pem" for name in ("ca", "cert", "key", "other")
-        )
-        self.authority.cert_pem.write_to_path(str(self.ca))
-        self.cert.write_bytes(b"".join(blob.bytes() for blob in client.cert_chain_pems))
-        client.private_key_pem.write_to_path(str(self.key))
-        other.private_key_pem.write_to_path(str(self.other))
-        self.server.private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
-        self.server_file = folder / "server.pem"
-
-    def context(self, *, asks: bool = False) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.server.configure_cert(context)
-        if asks:
-            self.authority.configure_trust(context)
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> _Certificates:
-    return _Certificates(tmp_path_factory.mktemp("certificates"))
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(name="client")
@@ -101,7 +78,7 @@ def test_a_proxy_with_a_password(client: Callable[..., Client], monkeypatch: pyt
     assert b"ord@" not in repr(sending.address).encode()
 
 
-def test_a_tunnel_of_a_proxy(client: Callable[..., Client], certificates: _Certificates) -> None:
+def test_a_tunnel_of_a_proxy(client: Callable[..., Client], certificates: Certificates) -> None:
     trusted = f'ca = "{certificates.ca}"'
     with serving(always(answer()), tls=certificates.context()) as served, proxying() as proxy:
         sending = client(served.url, trusted, f'proxy = "{proxy.url}"')
@@ -116,13 +93,46 @@ def test_a_tunnel_of_a_proxy(client: Callable[..., Client], certificates: _Certi
     assert (failure.kind, failure.detail) == ("unreachable", "the proxy refused: 403 Forbidden")
 
 
-def test_client_certificates(client: Callable[..., Client], certificates: _Certificates) -> None:
+def test_client_certificates(client: Callable[..., Client], certificates: Certificates) -> None:
     lines = [f'ca = "{certificates.ca}"', f'cert = "{certificates.cert}"', f'key = "{certificates.key}"']
     with serving(always(answer()), tls=certificates.context(asks=True)) as served:
         assert client(served.url, *lines).send("x", b"{}").status == 200
         failure = client(served.url, lines[0]).send("x", b"{}").failure
     assert failure is not None
     assert "certificate" in failure.detail or failure.kind in ("closed", "unreachable")
+
+
+@needs_curl
+def test_the_line_of_curl_goes_the_way_of_the_profile(
+    client: Callable[..., Client], certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(certificates.ca.parent)
+    lines = [f'{name} = "{getattr(certificates, name)}"' for name in ("ca", "cert", "key")]
+    with serving(always(answer()), tls=certificates.context(asks=True)) as served:
+        line = client(served.url, *lines).send("x", b"{}").record().curl
+        assert line.startswith("curl -sS --cacert ca.pem --cert cert.pem --key key.pem https://127.0.0.1:")
+        done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=20, check=True)
+    assert done.stdout == answer().partition(b"\r\n\r\n")[2]
+    assert len(served.requests) == 2
+
+
+def test_the_line_of_curl_has_the_proxy_and_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = "http://api.example.com/api/"
+    through = profile_of(tmp_path, url, 'proxy = "http://ann:w0rd-17@proxy.example.com:3128"')
+    registry = through.secret_registry()
+    curl = Exchange(Request("POST", url, (), b"{}"), secret_registry=registry).record().curl
+    assert curl.startswith("curl -sS --proxy 'http://***@proxy.example.com:3128' http://api")
+    assert "ann" not in curl
+    by_socket = profile_of(tmp_path, url, 'uds = "run/api.sock"').secret_registry()
+    assert by_socket.route.curl() == ["--unix-socket", "run/api.sock"]
+    assert netcat_line(url, b"x", route=by_socket.route) == "printf 'x' | nc -U run/api.sock"
+    signed = Route(cert="a b.pem", key="k.pem", ca="c.pem")
+    assert netcat_line("https://h/", b"x", route=signed) == (
+        "printf 'x' | openssl s_client -quiet -CAfile c.pem -cert 'a b.pem' -key k.pem -connect h:443"
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +150,7 @@ def test_client_certificates(client: Callable[..., Client], certificates: _Certi
     ],
 )
 def test_mistakes_in_the_profile(
-    lines: list[str], message: str, tmp_path: Path, certificates: _Certificates
+    lines: list[str], message: str, tmp_path: Path, certificates: Certificates
 ) -> None:
     filled = [line.format(**{k: str(v) for k, v in vars(certificates).items()}) for line in lines]
     with pytest.raises(UsageError, match=message) as caught:
@@ -204,7 +214,7 @@ async def _application(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def test_http2(client: Callable[..., Client], certificates: _Certificates) -> None:
+def test_http2(client: Callable[..., Client], certificates: Certificates) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     config = Config()
