@@ -308,7 +308,7 @@ _LETTERS = 1_000_000
 _EXPENSIVE = 50_000
 
 
-#: The texts of `_monsters` that are not large.
+#: The texts of `large_data` that are not large.
 _EXPENSIVE_TEXTS = ("50 kB of blanks", "50 kB that is almost an address", "50 kB of brackets")
 
 
@@ -337,9 +337,9 @@ def test_deep_wide_and_large_data(ctx: TestContext, function: Method) -> None:
         budget_slice.at_least(12 + 8 * len(chosen))
         for what, name in chosen:
             if ctx.seeks("DAT-9", f"{what} is not answered in time"):
-                _monster(ctx, fuzz_target, plain, name, what, small)
+                _judge_large(ctx, fuzz_target, plain, name, what, small)
         for number, name in enumerate(["", "undeclaredMember", *places]):
-            for what in _monsters(part=1000):
+            for what in large_data(part=1000):
                 if what in _EXPENSIVE_TEXTS and number != 1:
                     continue
                 if number > 1 and left_out and ctx.rng.random() < left_out:
@@ -350,7 +350,7 @@ def test_deep_wide_and_large_data(ctx: TestContext, function: Method) -> None:
                     return
                 kind = f"{what} is not answered in time"
                 if ctx.seeks("DAT-9", kind) or ctx.seeks("DAT-9", f"{what} gets no documented answer"):
-                    _monster(ctx, fuzz_target, plain, name, what, small)
+                    _judge_large(ctx, fuzz_target, plain, name, what, small)
 
 
 def _is_free_text(param: Param | None) -> bool:
@@ -360,8 +360,8 @@ def _is_free_text(param: Param | None) -> bool:
 
 
 @functools.cache
-def _monsters(part: int = 1) -> dict[str, str]:
-    """Return large data as JSON, by name; `part` scales its size."""
+def large_data(part: int = 1) -> dict[str, str]:
+    """Return large data as JSON, by name; with `part`, of a size divided by it."""
     levels, members, letters = _LEVELS // part, _MEMBERS // part, (_LETTERS - 2_000) // part
     return {
         "10,000 levels of arrays": "[" * levels + "]" * levels,
@@ -377,7 +377,7 @@ def _monsters(part: int = 1) -> dict[str, str]:
     }
 
 
-def _monster(
+def _judge_large(
     ctx: TestContext, fuzz_target: FuzzTarget, plain: dict[str, Any], name: str, what: str, small: list[float]
 ) -> None:
     mark = "\ue000here\ue001"
@@ -394,7 +394,7 @@ def _monster(
         return exchange
 
     where = f"as {name}" if name else "in data itself"
-    text = _monsters()[what]
+    text = large_data()[what]
     exchange = send(text)
     fuzz_target.count("large data", exchange, valid=None)
     accepted = ANSWERED | {413}
@@ -415,7 +415,7 @@ def _monster(
         # of the same moment. Where those take next to nothing, a cost in proportion to the size is no fault.
         small.append(send(None).seconds)
         took = min(took, send(text).seconds)
-        less = min(less, send(_monsters(part=10)[what]).seconds)
+        less = min(less, send(large_data(part=10)[what]).seconds)
         usual = statistics.median(small)
         slow = took > _SLOWER * usual and (took > 25 * less or took > _SLOWER * max(usual, _LEAST))
         rounds += 1
