@@ -70,12 +70,7 @@ def import_documents(
 
     """
     existing = update or check
-    if existing and str(out) == "-":
-        raise UsageError("--out -: only a file can be brought up to a document")
-    if existing and not out.is_file():
-        raise UsageError(f"--out {out}: there is no such catalogue to bring up to the document")
-    if not existing and str(out) != "-" and out.exists():
-        raise UsageError(f"--out {out}: is there already; --update brings it up to the document")
+    _check_out(out, existing=existing)
     try:
         read = read or read_sources(sources, separator)
     except UnreachableError as error:
@@ -97,14 +92,8 @@ def import_documents(
     if check and catalog is not None:
         differ = merging.differences(catalog, read.functions, word)
         lines += _listed(f"the {word} and the catalogue differ", "≠", differ)
-        verdict = (
-            f"the {word} has moved on"
-            if changes
-            else f"not as the {word} has it"
-            if differ
-            else f"as the {word} has it"
-        )
-        print("\n".join([*lines, f"{out}: {verdict}"]), file=stream, flush=True)
+        lines.append(f"{out}: {_verdict(word, changes, differ)}")
+        print("\n".join(lines), file=stream, flush=True)
         return 1 if changes or differ else 0
     lines += _listed("to mend by hand", "!", [f"{each.function}: {each.text}" for each in mistakes(made)])
     lines += save_catalogue(document, out, former)
@@ -114,6 +103,23 @@ def import_documents(
         "\n".join([first + ("" if word == "page" else f", of {read.kind}"), *lines]), file=stream, flush=True
     )
     return 0
+
+
+def _check_out(out: Path, *, existing: bool) -> None:
+    """Raise UsageError unless the catalogue exists where it has to, and does not where it is made."""
+    if existing and str(out) == "-":
+        raise UsageError("--out -: only a file can be brought up to a document")
+    if existing and not out.is_file():
+        raise UsageError(f"--out {out}: there is no such catalogue to bring up to the document")
+    if not existing and str(out) != "-" and out.exists():
+        raise UsageError(f"--out {out}: is there already; --update brings it up to the document")
+
+
+def _verdict(word: str, changes: Changes | None, differ: Sequence[str]) -> str:
+    """Return the result of `--check` in a few words."""
+    if changes:
+        return f"the {word} has moved on"
+    return f"not as the {word} has it" if differ else f"as the {word} has it"
 
 
 def _word(read: Imported) -> str:

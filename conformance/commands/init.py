@@ -95,33 +95,19 @@ def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tupl
     folder: Path = options.dir
     profile, catalogue = folder / PROFILE, folder / CATALOGUE
     _check(options, profile, catalogue)
-    read = None
     try:
-        # Where the document is known, it may name the target.
-        read = read_sources([options.source], options.entity_from) if options.source else None
-        asked = options.target or prompts.ask(
-            "The target's base URL, such as https://t-api.example.com/api/", _server_of(read)
-        )
-        if not asked:
-            named = f"; {options.source} names {_server_of(read)}" if _server_of(read) else ""
-            raise UsageError(f"no target: give --target URL{named}")
-        plain = base_url(asked, "--target")
-        target, password = _without_password(plain)
-        source = options.source or prompts.ask(
-            "A documentation page, or an OpenAPI, Postman or OpenRPC document, an address or a file (empty: none)"
-        )
-        if source and read is None:
-            read = read_sources([source], options.entity_from)
+        plain, source, read = _asked_sources(options, prompts)
     except UnreachableError as error:
         print(f"conform init: {error}", file=sys.stderr)
         return 3, None
+    target, password = _without_password(plain)
     users: Sequence[User] = options.user or _asked_users(prompts)
     environment = options.environment or _asked_environment(prompts)
     catalog: Catalog | None = None
     login = options.login or ""
     if read is not None:
         candidate = build(read.title, read.functions, [shown_source(source)], guess=True)
-        catalog = Catalog.parse(candidate, source)
+        catalog = Catalog.parse(candidate, shown_source(source))
         if login and login not in catalog:
             raise UsageError(f"--login {login}: {_the(read.kind)} has no such function")
     login = login or _login(catalog, prompts)
@@ -165,6 +151,31 @@ def _check(options: argparse.Namespace, *paths: Path) -> None:
         raise UsageError(f"--login {options.login}: names no function: write it as entity.function")
     if options.session and (why := check_pointer(options.session)):
         raise UsageError(f"--session {options.session}: {why}")
+
+
+def _asked_sources(options: argparse.Namespace, prompts: Prompts) -> tuple[str, str, Imported | None]:
+    """Return the target's base URL, the document to start from, and what it says; "" and None without a document.
+
+    Raises:
+        UsageError: there is no target, or the document cannot be read.
+        UnreachableError: the document cannot be downloaded.
+
+    """
+    # Where the document is known, it may name the target.
+    read = read_sources([options.source], options.entity_from) if options.source else None
+    target = options.target or prompts.ask(
+        "The target's base URL, such as https://t-api.example.com/api/", _server_of(read)
+    )
+    if not target:
+        named = f"; {options.source} names {_server_of(read)}" if _server_of(read) else ""
+        raise UsageError(f"no target: give --target URL{named}")
+    url = base_url(target, "--target")
+    source = options.source or prompts.ask(
+        "A documentation page, or an OpenAPI, Postman or OpenRPC document, an address or a file (empty: none)"
+    )
+    if source and read is None:
+        read = read_sources([source], options.entity_from)
+    return url, source, read
 
 
 def _server_of(read: Imported | None) -> str:

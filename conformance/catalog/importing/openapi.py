@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from conformance.catalog.importing.entries import Function, Imported
@@ -19,42 +18,19 @@ from conformance.catalog.importing.envelopes import (
     Flat,
     bodies,
     branches,
-    data_of_answers,
     flat,
     names_of,
 )
 from conformance.catalog.importing.names import FUNCTION_NAME, Parameter, function_name
-from conformance.catalog.importing.openrpc import server_of
+from conformance.catalog.importing.operations import Operation, Operations
 from conformance.catalog.importing.repair import repaired
-from conformance.catalog.importing.schemas import SchemaReader
 from conformance.errors import UsageError
 from conformance.schema.bundle import Json
 
 __all__ = ["read_openapi"]
 
-VERBS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _EXTENSIONS = ("x-auth", "x-effect", "x-rows", "x-object", "x-beyond-schema", "x-suggested")
-_SUCCESSES = ("200", "201", "2XX", "2xx", "202")
-_JSON_TYPE = re.compile(r"(?:application|text)/(?:[\w.+-]*\+)?json\b", re.IGNORECASE)
-#: Members of a Swagger parameter that are no keywords of its schema.
-_NO_KEYWORDS = frozenset(
-    {"name", "in", "required", "description", "collectionFormat", "allowEmptyValue", "x-example"}
-)
 _MAX_SHOWN = 3
-
-
-@dataclass
-class _Operation:
-    """An operation of a path."""
-
-    path: str
-    verb: str
-    node: Mapping[str, Json]
-    parameters: Sequence[Mapping[str, Json]]
-
-    @property
-    def label(self) -> str:
-        return f"{self.verb.upper()} {self.path}"
 
 
 def read_openapi(document: Mapping[str, Json], where: str, separator: str | None) -> Imported:
@@ -69,22 +45,19 @@ def read_openapi(document: Mapping[str, Json], where: str, separator: str | None
 
 class _Reader:
     def __init__(self, document: Mapping[str, Json], separator: str | None) -> None:
-        self.document = document
         self.separator = separator
-        version = str(document.get("openapi") or document.get("swagger"))
-        self.is_swagger = "openapi" not in document
         info = document.get("info")
         title = info.get("title") if isinstance(info, dict) else None
-        kind = f"{'a Swagger' if self.is_swagger else 'an OpenAPI'} {version} document"
-        self.out = Imported(kind, title if isinstance(title, str) and title else "API")
-        newer = not self.is_swagger and not version.startswith("3.0")
-        self.schemas = SchemaReader(document, self.out.notes, siblings=newer)
+        self.out = Imported("", title if isinstance(title, str) and title else "API")
+        self.source = Operations(document, self.out.notes)
+        self.out.kind = self.source.kind
+        self.schemas = self.source.schemas
         self.prefixes: set[str] = set()
 
     def read(self, where: str) -> Imported:
         others: list[str] = []
         total = 0
-        for operation in self._operations():
+        for operation in self.source.operations():
             total += 1
             before = len(self.out.functions)
             if not self._functions(operation) and len(self.out.functions) == before:
@@ -98,43 +71,14 @@ class _Reader:
             )
         if others:
             self.out.notes.append(f"operations that are no functions, left out: {len(others)} ({shown})")
-        self.out.server = self._server()
+        self.out.server = self.source.server(self.prefixes)
         return self.out
-
-    def _operations(self) -> Iterator[_Operation]:
-        paths = self.document.get("paths")
-        for path, raw in paths.items() if isinstance(paths, dict) else ():
-            item, _ = self.schemas.follow(raw)
-            shared = item.get("parameters")
-            for verb in VERBS:
-                node = item.get(verb)
-                if isinstance(node, dict):
-                    own = node.get("parameters")
-                    listed = [
-                        *(shared if isinstance(shared, list) else ()),
-                        *(own if isinstance(own, list) else ()),
-                    ]
-                    found = [self.schemas.follow(each)[0] for each in listed]
-                    # A parameter of the operation takes the place of the path's.
-                    unique = {(str(each.get("in")), str(each.get("name"))): each for each in found}
-                    yield _Operation(str(path), verb, node, list(unique.values()))
-
-    def _server(self) -> str | None:
-        if self.is_swagger:
-            host, base = self.document.get("host"), self.document.get("basePath", "/")
-            schemes = self.document.get("schemes")
-            scheme = schemes[0] if isinstance(schemes, list) and schemes else "https"
-            url = f"{scheme}://{host}{base}" if isinstance(host, str) else None
-        else:
-            url = server_of(self.document.get("servers"))
-        prefix = self.prefixes.pop() if len(self.prefixes) == 1 else ""
-        return None if url is None else f"{url.rstrip('/')}{prefix}/"
 
     # --- functions ----------------------------------------------------------------------------------------------
 
-    def _functions(self, operation: _Operation) -> bool:
+    def _functions(self, operation: Operation) -> bool:
         """Add the functions of an operation; return whether it is, or claims to be, one."""
-        schema = self._body(operation)
+        schema = self.source.body(operation)
         given = operation.node.get("x-rpc")
         if given is None and operation.verb != "post":
             return False
@@ -146,7 +90,7 @@ class _Reader:
         entities = self._entities(operation)
         if not entities:
             self.out.notes.append(f"{operation.label}: names no endpoint, so it is left out")
-        answers = self._answers(operation)
+        answers = self.source.answers(operation)
         for body in found:
             names = self._names(body, operation, len(found))
             if not names and entities:
@@ -156,7 +100,7 @@ class _Reader:
                     self._add(f"{entity}.{name}", body, operation, answers, len(found) * len(names))
         return True
 
-    def _names(self, body: Body, operation: _Operation, number: int) -> list[str]:
+    def _names(self, body: Body, operation: Operation, number: int) -> list[str]:
         """Return the functions of a request: those of its `method`, else of the path's fragment or the operationId."""
         if body.names:
             return body.names
@@ -164,7 +108,7 @@ class _Reader:
         if fragment:
             return [unquote(fragment)]
         # Examples of the body are of its functions.
-        content = self._content(operation)
+        content = self.source.content(operation)
         examples = content.get("examples")
         values = [each.get("value") for each in examples.values()] if isinstance(examples, dict) else []
         values.append(content.get("example"))
@@ -179,7 +123,7 @@ class _Reader:
         full = function_name(name, self.separator) if isinstance(name, str) and number == 1 else None
         return [full.partition(".")[2]] if full is not None else []
 
-    def _entities(self, operation: _Operation) -> list[str]:
+    def _entities(self, operation: Operation) -> list[str]:
         """Return the endpoints of a path: its last part, or the values of a parameter that stands for it."""
         path = urlsplit(operation.path).path.rstrip("/")
         prefix, _, last = path.rpartition("/")
@@ -190,10 +134,10 @@ class _Reader:
             return [name] if re.fullmatch(r"[^\s./{}]+", name) else []
         for param in operation.parameters:
             if param.get("name") == variable[1]:
-                return names_of(self.schemas, self._schema_of(param))
+                return names_of(self.schemas, self.source.schema_of(param))
         return []
 
-    def _named(self, operation: _Operation, given: Json, found: list[Body], schema: Json) -> bool:
+    def _named(self, operation: Operation, given: Json, found: list[Body], schema: Json) -> bool:
         """Add the function that `x-rpc` names."""
         name = given if isinstance(given, str) else None
         extensions: dict[str, Json] = {}
@@ -220,14 +164,14 @@ class _Reader:
         if not found:
             body.flat.extensions = {}
         body.flat.extensions = {**body.flat.extensions, **extensions}
-        self._add(full, body, operation, self._answers(operation), 1, is_bare=not found)
+        self._add(full, body, operation, self.source.answers(operation), 1, is_bare=not found)
         return True
 
     def _add(
         self,
         name: str,
         body: Body,
-        operation: _Operation,
+        operation: Operation,
         answers: tuple[list[tuple[Branch, Json]], Json],
         siblings: int,
         *,
@@ -295,7 +239,7 @@ class _Reader:
                 read = {key: value for key, value in read.items() if key != "description"}
             yield Parameter(member, read, member in required, about if isinstance(about, str) else "")
 
-    def _listed(self, name: str, operation: _Operation) -> Iterator[Parameter]:
+    def _listed(self, name: str, operation: Operation) -> Iterator[Parameter]:
         """Yield the parameters of the query, the path and the form of an operation."""
         for param in operation.parameters:
             own = param.get("name")
@@ -305,49 +249,11 @@ class _Reader:
                 or _is_page(own)
             ):
                 continue
-            schema = self.schemas.read(self._schema_of(param), f"{name} {own}")
+            schema = self.schemas.read(self.source.schema_of(param), f"{name} {own}")
             about = param.get("description")
             yield Parameter(
                 own, schema, param.get("required") is True, about if isinstance(about, str) else ""
             )
-
-    def _schema_of(self, param: Mapping[str, Json]) -> Json:
-        if "schema" in param:
-            return param["schema"]
-        content = param.get("content")
-        if isinstance(content, dict):
-            return next((each.get("schema", {}) for each in content.values() if isinstance(each, dict)), {})
-        return {key: value for key, value in param.items() if key not in _NO_KEYWORDS}
-
-    # --- bodies and answers -------------------------------------------------------------------------------------
-
-    def _content(self, operation: _Operation) -> Mapping[str, Json]:
-        """Return the media type object of an operation's body."""
-        request, _ = self.schemas.follow(operation.node.get("requestBody"))
-        return _json_content(request.get("content"))
-
-    def _body(self, operation: _Operation) -> Json:
-        if self.is_swagger:
-            return next(
-                (each.get("schema") for each in operation.parameters if each.get("in") == "body"), None
-            )
-        return self._content(operation).get("schema")
-
-    def _answers(self, operation: _Operation) -> tuple[list[tuple[Branch, Json]], Json]:
-        """Return the data of an operation's successes; the second value is the answer if it is no envelope."""
-        responses = operation.node.get("responses")
-        responses = responses if isinstance(responses, dict) else {}
-        status = next((each for each in (*_SUCCESSES, "default") if each in responses), None)
-        if status is None:
-            return [], None
-        answer, _ = self.schemas.follow(responses[status])
-        schema = (
-            answer.get("schema") if self.is_swagger else _json_content(answer.get("content")).get("schema")
-        )
-        if schema is None:
-            return [], None
-        found, is_envelope = data_of_answers(self.schemas, schema)
-        return found, None if is_envelope or status == "default" else schema
 
     def _result(self, body: Body, answers: tuple[list[tuple[Branch, Json]], Json], siblings: int) -> Json:
         """Return the schema of a function's data among those of its operation; None if it is not known."""
@@ -362,65 +268,17 @@ class _Reader:
 
     # --- what else is stated ------------------------------------------------------------------------------------
 
-    def _stated(self, operation: _Operation, body: Body) -> dict[str, Json]:
+    def _stated(self, operation: Operation, body: Body) -> dict[str, Json]:
         stated: dict[str, Json] = {}
         for extensions in (operation.node, body.flat.extensions):
             stated |= {key: extensions[key] for key in _EXTENSIONS if key in extensions}
-        if "x-auth" not in stated and (auth := self._auth(operation)) is not None:
+        if "x-auth" not in stated and (auth := self.source.auth(operation)) is not None:
             stated["x-auth"] = auth
         if "x-effect" not in stated and operation.verb in ("get", "head", "delete"):
             stated["x-effect"] = "delete" if operation.verb == "delete" else "read"
         if operation.node.get("deprecated") is True:
             stated["deprecated"] = True
         return stated
-
-    def _auth(self, operation: _Operation) -> str | None:
-        """Return who may call an operation, by its security; None if that is not stated."""
-        security = operation.node.get("security", self.document.get("security"))
-        if not isinstance(security, list):
-            return None
-        if not security:
-            return "none"
-        if any(not each for each in security):
-            # Some callers have a session and others not, which may be a matter of the function.
-            return None
-        named = [
-            (name, scopes) for each in security if isinstance(each, dict) for name, scopes in each.items()
-        ]
-        if any(
-            self._scheme(name).get("type") in ("oauth2", "openIdConnect") and scopes for name, scopes in named
-        ):
-            # Scopes of tokens are not roles of users.
-            return None
-        roles = [scope for _, scopes in named if isinstance(scopes, list) for scope in scopes]
-        if not roles:
-            return "session"
-        return roles[0] if len(roles) == 1 and isinstance(roles[0], str) else None
-
-    def _scheme(self, name: str) -> Mapping[str, Json]:
-        """Return the security scheme of a name."""
-        components = self.document.get("components")
-        schemes = (
-            self.document.get("securityDefinitions")
-            if self.is_swagger
-            else components.get("securitySchemes")
-            if isinstance(components, dict)
-            else None
-        )
-        return self.schemas.follow(schemes.get(name))[0] if isinstance(schemes, dict) else {}
-
-
-def _json_content(content: Json) -> Mapping[str, Json]:
-    """Return the media type object of JSON, or of any type."""
-    if not isinstance(content, dict):
-        return {}
-    found = {str(name): about for name, about in content.items() if isinstance(about, dict)}
-    for name, about in found.items():
-        if _JSON_TYPE.match(name) or name == "*/*":
-            return about
-    # The body is JSON whatever its type is called; forms and multipart have schemas, too.
-    plain = [about for name, about in found.items() if name.startswith(("text/", "application/octet"))]
-    return plain[0] if len(plain) == 1 else {}
 
 
 def _text(node: Mapping[str, Json], *keys: str) -> str:
@@ -431,7 +289,7 @@ def _is_page(name: str) -> bool:
     return name in ("pageStart", "pageLength")
 
 
-def _pages(operation: _Operation) -> bool:
+def _pages(operation: Operation) -> bool:
     return any(_is_page(str(each.get("name"))) for each in operation.parameters)
 
 
