@@ -154,6 +154,8 @@ class ArrivalQueue:
         self.aggregator = aggregator
         #: The number of arrivals that greenlets have taken and not finished.
         self.busy = 0
+        #: The number of arrivals, and of those for which no greenlet was free.
+        self.arrivals = self.waited = 0
         self._bound = bound
         self._patience = patience
         self._queue: deque[float] = deque()
@@ -180,11 +182,13 @@ class ArrivalQueue:
             return
         self.aggregator.starts.append((due, now))
         self._queue.append(due)
-        if self._takers:
-            if getcurrent() is self._hub:
-                self._give()
-            else:
-                self._hub.loop.run_callback(self._give)
+        self.arrivals += 1
+        if not self._takers:
+            self.waited += 1
+        elif getcurrent() is self._hub:
+            self._give()
+        else:
+            self._hub.loop.run_callback(self._give)
 
     def _give(self) -> None:
         """Switch to waiting greenlets, each with an arrival; call it from the event loop."""

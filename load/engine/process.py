@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 PERIOD = 0.25
 #: The number of new objects before a garbage collection, which then takes less than a millisecond.
 _GC_THRESHOLD = 10_000
+#: The share of arrivals that may wait for a free user before the report says so.
+MAX_WAITING_SHARE = 0.05
 #: The longest time by which a worker may start later than the master.
 MAX_START_DELAY_SECONDS = 2.0
 
@@ -400,7 +402,16 @@ class Generator:
             gc.set_threshold(*self._thresholds)
             gc.unfreeze()
         self.worker_resources.pool.close()
-        return self.worker_resources.close()
+        return [*self.worker_resources.close(), *self._notes()]
+
+    def _notes(self) -> Iterator[typed_events.NoteEvent]:
+        """Yield a note if arrivals waited for a user that was free."""
+        turns = self.turns
+        if turns is not None and turns.waited > MAX_WAITING_SHARE * turns.arrivals:
+            yield typed_events.NoteEvent(
+                f"{turns.waited:,} of {turns.arrivals:,} arrivals waited for a user that was free, which is in their "
+                "latencies: give more --users"
+            )
 
     # --- for users, in greenlets ----------------------------------------------------------------------------
 

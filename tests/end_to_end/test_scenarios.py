@@ -72,6 +72,12 @@ def test_a_scenario_file_is_a_load_like_any_other(folder: Path, url: str) -> Non
         "    return broken(expected='none', actual='some') if 'knots' in (exchange.data or {}) else holds\n",
         "utf-8",
     )
+    leaver = (
+        "\n\nclass Leaver(RpcUser):\n    @task\n    def leave(self) -> None:\n"
+        "        self.call('auth.logout')\n        assert self.call('course.find', query='x').ok\n"
+    )
+    file = folder / "checkout.py"
+    file.write_text(file.read_text("utf-8") + leaver, "utf-8")
     outsider = Outsider(*embedded(url))
     before = outsider.call("course.find")
     slos = ("--slo", "errors < 1%", "--rules", "rules.py")
@@ -86,6 +92,8 @@ def test_a_scenario_file_is_a_load_like_any_other(folder: Path, url: str) -> Non
     found = report["load"]
     assert (found["scenario"], found["arrivals"], found["executor"]) == ("checkout.py", "open", "tasks")
     assert found["total"]["arrivals"] == ended(found["total"])
+    # More than there are threads that renew.
+    assert found["total"]["renewed"] > 8
     used = {name for name, counts in found["functions"].items() if counts["requests"]}
     assert {"course.find", "course.read", "course.add", "course.remove", "course.update"} <= used
     assert not [name for name in used if name.startswith("task ")]

@@ -460,6 +460,7 @@ def test_greenlets_take_turns_at_arrivals() -> None:
     until(lambda: len(got) == 3)
     assert sorted(got) == [-3.0, -2.0, -0.5]
     assert turns.open == 0
+    assert (turns.arrivals, turns.waited) == (3, 2)
     gevent.killall(users)
     turns.arrive(-0.4, 0.0)
     turns.abandon()
