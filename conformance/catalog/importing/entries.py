@@ -15,9 +15,20 @@ from typing import Protocol
 from conformance.catalog.importing.names import Parameter, nested
 from conformance.schema.bundle import Json
 
-__all__ = ["EVIDENCE", "QUESTIONS", "Function", "Importable", "Imported", "entry_of"]
+__all__ = [
+    "EVIDENCE",
+    "EXTENSIONS",
+    "QUESTIONS",
+    "Function",
+    "Importable",
+    "Imported",
+    "entry_of",
+    "extensions_of",
+]
 
 QUESTIONS, EVIDENCE = "x-questions", "x-evidence"
+#: Members of a catalogue that other documents may have, too.
+EXTENSIONS = ("x-auth", "x-effect", "x-rows", "x-object", "x-beyond-schema", "x-suggested")
 _READS = re.compile(r"(?:find|read|get|list|status)(?![a-z])")
 _LOGS_IN = re.compile(r"log[iI]n(?![a-z])|signIn(?![a-z])")
 #: The order of the members of an entry.
@@ -97,6 +108,18 @@ class Imported:
             self.notes.append(f"{function.name} is described twice, and not alike: the first is taken")
 
 
+def extensions_of(node: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the extensions of a function's description.
+
+    A document with both `x-auth` and `x-effect` knows the extensions, so it says by leaving `x-beyond-schema` out that
+    there are no such rules.
+    """
+    found = {key: node[key] for key in EXTENSIONS if key in node}
+    if {"x-auth", "x-effect"} <= found.keys():
+        found.setdefault("x-beyond-schema", False)
+    return found
+
+
 def entry_of(
     name: str,
     description: str,
@@ -125,6 +148,8 @@ def entry_of(
     for key in _STATED:
         if key in stated or key in usual:
             method[key] = stated.get(key, usual.get(key))
+    if method.get("x-beyond-schema") is False:
+        del method["x-beyond-schema"]
     open_ = [key for key in usual if key not in stated]
     open_ += [each for each in questions if each not in stated]
     if "result" not in stated:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
-from conformance.catalog.importing.entries import Function, Imported
+from conformance.catalog.importing.entries import Function, Imported, extensions_of
 from conformance.catalog.importing.envelopes import (
     Body,
     Branch,
@@ -29,7 +29,6 @@ from conformance.schema.bundle import Json
 
 __all__ = ["read_openapi"]
 
-_EXTENSIONS = ("x-auth", "x-effect", "x-rows", "x-object", "x-beyond-schema", "x-suggested")
 _MAX_SHOWN = 3
 
 
@@ -271,7 +270,7 @@ class _Reader:
     def _stated(self, operation: Operation, body: Body) -> dict[str, Json]:
         stated: dict[str, Json] = {}
         for extensions in (operation.node, body.flat.extensions):
-            stated |= {key: extensions[key] for key in _EXTENSIONS if key in extensions}
+            stated |= extensions_of(extensions)
         if "x-auth" not in stated and (auth := self.source.auth(operation)) is not None:
             stated["x-auth"] = auth
         if "x-effect" not in stated and operation.verb in ("get", "head", "delete"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from conformance.catalog.importing.entries import Function, Imported
+from conformance.catalog.importing.entries import Function, Imported, extensions_of
 from conformance.catalog.importing.names import Parameter, function_name, without_separator
 from conformance.catalog.importing.repair import repaired
 from conformance.catalog.importing.schemas import SchemaReader
@@ -13,7 +13,6 @@ from conformance.schema.bundle import Json
 
 __all__ = ["read_openrpc", "server_of"]
 
-_EXTENSIONS = ("x-auth", "x-effect", "x-rows", "x-object", "x-beyond-schema", "x-suggested")
 #: Members of a method that the catalogue has no use for.
 _LEFT_OUT = ("errors", "examples", "links", "servers")
 _SIMPLE = ("summary", "deprecated", "externalDocs")
@@ -74,7 +73,7 @@ def server_of(servers: Json) -> str | None:
 
 
 def _function(name: str, method: Mapping[str, Json], reader: SchemaReader, notes: list[str]) -> Function:
-    stated: dict[str, Json] = {key: method[key] for key in (*_EXTENSIONS, *_SIMPLE) if key in method}
+    stated = {**extensions_of(method), **{key: method[key] for key in _SIMPLE if key in method}}
     if method.get("paramStructure") == "by-position":
         notes.append(f"{name}: takes its parameters by position; they go by name here")
     tagged = method["tags"] if isinstance(method.get("tags"), list) else []

@@ -78,8 +78,8 @@ def test_the_export_of_a_catalogue_is_read_back(per_function: bool) -> None:
     assert list(again.methods) == list(original.methods)
     for method in original:
         back = again[method.name]
-        assert (back.auth, back.effect, back.rows, back.object) == (
-            method.auth, method.effect, method.rows, method.object,
+        assert (back.auth, back.effect, back.rows, back.object, back.beyond_schema) == (
+            method.auth, method.effect, method.rows, method.object, method.beyond_schema,
         )  # fmt: skip
         assert {param.name: (param.required, param.schema) for param in back.params} == {
             param.name: (param.required, param.schema) for param in method.params

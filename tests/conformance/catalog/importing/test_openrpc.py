@@ -64,8 +64,8 @@ def test_a_catalogue_is_read_as_it_is() -> None:
     again = catalog_of(read)
     for method in original:
         back = again[method.name]
-        assert (back.auth, back.effect, back.rows, back.object) == (
-            method.auth, method.effect, method.rows, method.object,
+        assert (back.auth, back.effect, back.rows, back.object, back.beyond_schema) == (
+            method.auth, method.effect, method.rows, method.object, method.beyond_schema,
         )  # fmt: skip
         assert back.params == method.params
         assert back.result_schema == method.result_schema
