@@ -232,8 +232,10 @@ def _dealt(explorer: Explorer, actions: list[Action], rare: list[Action]) -> Ite
         due = domain.rare[focus] = [action.__name__ for action in rare]
         explorer.rng.shuffle(due)
     due = domain.rare[focus]
+    # In a quick run a kind has too few calls for all of them in turn with the others.
+    at_once = 2 if explorer.ctx.quick else 1
     while True:
-        if due:
+        for _ in range(min(at_once, len(due))):
             # The name is removed afterwards, so that an action cut short by the limit comes again next time.
             yield by_name[due[-1]]
             due.pop()

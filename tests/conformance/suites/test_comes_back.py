@@ -53,6 +53,34 @@ def test_alteration_is_located(fault: str, subject: str, expected: tuple[str, st
     assert any(each[:2] == (rule, function) and each[2].startswith(kind) for each in found)
 
 
+@pytest.mark.parametrize(
+    ("fault", "subject", "kind"),
+    [
+        ("data.text-ends-at-nul", "payment.add", "note does not come back as it went in (U+0000)"),
+        ("data.plus-in-address-refused", "invitation.add", "valid data is refused: email (format)"),
+    ],
+)
+def test_quick_check_sends_rare_characters_and_plain_addresses(fault: str, subject: str, kind: str) -> None:
+    assert kind in {key[2] for key in findings_here(TEST, fault, subjects={subject})}
+
+
+def refuses_rare_characters(service: Service) -> Service:
+    """Texts with U+0000 or an unpaired surrogate are refused with 400, as DAT-5 allows."""
+
+    def validate(inner: Callable[..., None], call: Call) -> None:
+        text = json.dumps(call.message.get("data"))
+        if "\\u0000" in text or "\\ud8" in text:
+            raise ApiError(400, "Invalid data: a character is not allowed")
+        inner(call)
+
+    service.wrap("validate", validate)
+    return service
+
+
+def test_rare_characters_may_be_refused() -> None:
+    assert not findings_here(TEST, change=refuses_rare_characters, subjects={"course.add", "lesson.add"})
+
+
 def refuses_what_looks_like_code(service: Service) -> Service:
     """Unusual texts are refused with 400, as DAT-5 allows."""
 

@@ -24,6 +24,12 @@ def test_cap_is_found() -> None:
     assert ("PAG-2", "invitation.find", "a long page does not show every row") in found
 
 
+def test_page_that_is_cut_before_it_is_filtered_is_found() -> None:
+    test = {"test_pages_laid_end_to_end_are_the_list"}
+    found = findings_here(test, "paging.filter-after-paging", subjects={"course.find"})
+    assert any(key[:2] == ("PAG-2", "course.find") for key in found)
+
+
 def test_more_than_a_million_rows_may_be_refused() -> None:
     assert not findings_here(
         TEST, change=refuses_more_than_a_million, budget="standard", subjects={"invitation.find"}
