@@ -181,13 +181,14 @@ class ArrivalQueue:
             self.aggregator.drops.append((-1, due))
             return
         self.aggregator.starts.append((due, now))
-        self._queue.append(due)
         self.arrivals += 1
         if not self._takers:
             self.waited += 1
-        elif getcurrent() is self._hub:
-            self._give()
+            self._queue.append(due)
+        elif not self._queue and getcurrent() is self._hub:
+            self._takers.popleft().switch(due)
         else:
+            self._queue.append(due)
             self._hub.loop.run_callback(self._give)
 
     def _give(self) -> None:
@@ -198,23 +199,21 @@ class ArrivalQueue:
     def next(self) -> float:
         """Wait for an arrival, and return the moment at which it was due; call `done` at its end."""
         while True:
-            due = self._queue.popleft() if self._queue else self._taken()
+            if self._queue:
+                due: float = self._queue.popleft()
+            else:
+                current = getcurrent()
+                self._takers.append(current)
+                try:
+                    due = self._hub.switch()
+                except BaseException:  # the greenlet was killed
+                    if current in self._takers:
+                        self._takers.remove(current)
+                    raise
             if perf_counter() - self.zero - due <= self._patience:
                 self.busy += 1
                 return due
             self.aggregator.drops.append((-1, due))
-
-    def _taken(self) -> float:
-        """Wait for an arrival."""
-        current = getcurrent()
-        self._takers.append(current)
-        try:
-            due: float = self._hub.switch()
-        except BaseException:  # the greenlet was killed
-            if current in self._takers:
-                self._takers.remove(current)
-            raise
-        return due
 
     def done(self) -> None:
         """Record that an arrival has ended."""

@@ -93,7 +93,9 @@ class RpcUser(LoadUser):
 
         """
         calls, virtual_user = self._calls, self.virtual_user
-        target = calls.function(function)
+        target = calls.known.get(function)
+        if target is None:
+            target = calls.function(function)
         payload = members if members or data is OMIT else data
         self._has_called = True
         due, self._due = self._due, None

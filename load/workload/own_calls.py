@@ -130,8 +130,6 @@ class _Function:
     creates: bool
     deletes: bool
     rows: str | None
-    #: Why it cannot be called; None if it can.
-    refused: str | None = None
     expects: dict[Any, frozenset[int]] = field(default_factory=dict)
 
 
@@ -167,13 +165,22 @@ class OwnCalls:
         self._resources = resources
         self._created = created
         self._learn_whoami = learn_whoami
-        self._known: dict[str, _Function] = {}
+        #: The functions that may be called, by name.
+        self.known: dict[str, _Function] = {}
+        self._refused: dict[str, str] = {}
         self._spare: dict[tuple[str, str], deque[Resource]] = {}
         self._making = threading.Lock()
         logins = caller.logins
         for index, name in enumerate(functions):
             if name in catalog or (catalog.is_implicit and "." in name and " " not in name):
-                self._known[name] = self._prepared(name, index, logins)
+                function = self._prepared(name, index, logins)
+                reads = function.method is not None and function.method.effect == "read"
+                if resources.writable or name in logins or reads:
+                    self.known[name] = function
+                else:
+                    self._refused[name] = (
+                        f"{name} is not called: it does not only read, and this run is read-only"
+                    )
 
     def _prepared(self, name: str, index: int, logins: Collection[str]) -> _Function:
         method = self._catalog.methods.get(name)
@@ -194,9 +201,6 @@ class OwnCalls:
             learn = self._created.learn_consumed
         elif whoami is not None and name == whoami.function:
             learn = self._learn_whoami
-        refused = None
-        if not self._resources.writable and not login and (method is None or method.effect != "read"):
-            refused = f"{name} is not called: it does not only read, and this run is read-only"
         return _Function(
             name,
             index,
@@ -208,7 +212,6 @@ class OwnCalls:
             creates,
             deletes,
             method.rows if method is not None else None,
-            refused,
         )
 
     # -- calls -------------------------------------------------------------------------------------------------
@@ -220,13 +223,12 @@ class OwnCalls:
             UsageError: the catalogue has no such function, or this run may not call it.
 
         """
-        found = self._known.get(name)
-        if found is None:
-            near = suggestion(str(name), self._known)
-            raise UsageError(f"the catalogue has no function {name}{near}")
-        if found.refused is not None:
-            raise UsageError(found.refused)
-        return found
+        found = self.known.get(name)
+        if found is not None:
+            return found
+        if name in self._refused:
+            raise UsageError(self._refused[name])
+        raise UsageError(f"the catalogue has no function {name}{suggestion(str(name), self.known)}")
 
     def build(
         self,
