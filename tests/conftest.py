@@ -6,6 +6,7 @@ Hypothesis draws the same values in each run, Ctrl-C is handled, and the tempora
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import os
@@ -28,6 +29,13 @@ settings.load_profile("tests")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell ignores it for background jobs, and processes that the tests start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+#: The option of glibc's `mallopt` for the number of heaps.
+_M_ARENA_MAX = -8
+# Servers run in threads here. Each thread would get a heap of its own, and what it frees there no other thread uses: a
+# process would grow to twice the size.
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 # A request that the suite must not send is a crash here, and "not judged" elsewhere.
 os.environ["CONFORM_UNOWNED_IS_A_CRASH"] = "1"

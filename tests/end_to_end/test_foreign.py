@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conformance.rulebook import RULES
 from tests.servers.library_defects import DEFECTS
 from tests.servers.tickets import BREAKS
 from tests.support.judging import broken, findings_of, foreign, judge, verdicts
@@ -86,7 +87,9 @@ def test_tickets_breaks_what_it_says_and_no_more(seed: int, budget: str) -> None
 
 def test_server_without_json_is_judged_by_what_it_says() -> None:
     with foreign("nojson") as server:
-        report = judge(target=server["url"], budget="quick")
+        # SEC-6 waits for a second answer on hundreds of connections.
+        rules = sorted(RULES.keys() - {"SEC-6"})
+        report = judge(target=server["url"], rules=rules, budget="quick")
     assert report["verdict"] == "nonconformant"
     assert {"HTTP-4", "ENV-1"} <= set(broken(report))
     lines = [rule["lines"] for rule in report["rules"] if rule["verdict"] == "not judged" and rule["lines"]]
