@@ -281,7 +281,10 @@ def test_what_was_found_before_the_silence_is_separate() -> None:
 def test_an_outage_is_waited_for_and_breaks_no_rule() -> None:
     with serving("connection.outages", every=150) as server:
         report = judge(
-            target=server.url, profile=ROOT / "fixtures/service/conform.toml", rules=["HTTP-2", "HTTP-3"]
+            target=server.url,
+            profile=ROOT / "fixtures/service/conform.toml",
+            rules=["HTTP-2", "HTTP-3"],
+            budget="quick",
         )
     assert {verdicts(report)[rule] for rule in ("HTTP-2", "HTTP-3")} == {"pass"}
     assert report["gate"] == "pass"
