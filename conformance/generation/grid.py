@@ -71,7 +71,7 @@ _MOST_OF_A_FAMILY = 6
 _MAX_LONG_TEXTS = 4
 
 #: Bytes of a text that no target may refuse for its size.
-_MAX_BYTES = 63_000
+_MAX_BYTES = 60_000
 
 #: Values at the edges of one place.
 _MAX_EDGES = 12
