@@ -31,6 +31,7 @@ from load import calibration as null
 from load.metrics import slo
 from load.metrics.health import Calibration, cores
 from load.options import Settings, Wish
+from load.workload.seen import MIX_FILE
 
 __all__ = [
     "EVENTS",
@@ -107,13 +108,16 @@ class Locust:
         if self.profile is not None:
             line.append(f"--profile={self.profile.resolve()}")
         # There is always a rate or a search: Locust always has users, and without either they would be closed ones.
-        ours = ("--users=", "--rate=", "--search=", "--scenario-file=")
+        ours = ("--users=", "--rate=", "--search=", "--scenario-file=", "--mix-from=")
         line += [one for one in self.wish.arguments() if not one.startswith(ours)]
         if settings.wording is not None:
             line.append(f"--{'rate' if settings.search is None else 'search'}={settings.wording}")
         if settings.scenario_file is not None:
             # Locust runs in another folder.
             line.append(f"--scenario-file={settings.scenario_file}")
+        if settings.seen is not None:
+            # It reads what was taken from the capture, and never the capture.
+            line.append(f"--mix-from={self.log.resolve().with_name(MIX_FILE)}")
         line += [
             f"--users={settings.users}",
             f"--spawn-rate={max(100, settings.users)}",
@@ -134,6 +138,8 @@ class Locust:
 
     def start(self) -> None:
         """Start Locust; raises OSError if that fails."""
+        if self.settings.seen is not None:
+            self.settings.seen.mix.write(self.log.with_name(MIX_FILE))
         self._pipe, end = os.pipe()
         try:
             with self.log.open("wb") as log:

@@ -14,8 +14,9 @@ from typing import Any
 from locust import task
 
 from load.locust_plugin import standalone
-from load.locust_plugin.bootstrap import PartUser, bootstrap
+from load.locust_plugin.bootstrap import PartUser, bootstrap, play_of
 from load.locust_plugin.users import Idle, Steady
+from load.workload.visits import Visit
 
 
 class Student(PartUser):
@@ -86,13 +87,23 @@ class SignInStorm(PartUser):
 
 
 class Mix(Steady, PartUser):
-    """Sends the next call of the profile's mix."""
+    """Sends the next call of the profile's mix; with the mix of a capture, what followed there in a session."""
 
     scenario = "steady"
 
     def supply(self) -> Callable[[], Any]:
         """Return what returns the next call, in this user's session."""
-        return partial(self.work.next, self.virtual_user)
+        seen = play_of(self.environment).settings.seen
+        if seen is None:
+            return partial(self.work.next, self.virtual_user)
+        self._visit = Visit(self.work, seen, self.virtual_user, self.think)
+        return self._visit.next
+
+    def pause(self) -> Callable[[], float]:
+        """Return what returns the time before the next call."""
+        return self.think if self._visit is None else self._visit.wait
+
+    _visit: Visit | None = None
 
 
 class Arrivals(Idle):

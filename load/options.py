@@ -11,6 +11,8 @@ reports in one line what is wrong. Both commands use it, so that they read the o
     users = 50                                  # --users: alone, closed; with a rate, so many sessions
     think = "1s..3s"                            # --think, of closed users
     mix = { "course.find" = 6 }                 # --mix course.find=6,course.read=3
+    mix_from = "monday.har"                     # --mix-from, repeatable; then rate = "as-seen" is its own rate
+    speed = "4x"                                # --speed
     slo = ["p95 < 300ms"]                       # --slo, repeatable
     abort_when = ["errors > 50% over 5s"]       # --abort-when, repeatable
     fail_fast = true                            # --fail-fast
@@ -39,7 +41,9 @@ from conformance.protocol.profile import Profile
 from conformance.protocol.profile_reader import load as load_profile
 from conformance.rulebook import own_rules
 from conformance.units import parse_duration
+from load.as_seen import AsSeen, as_seen, check_speed, is_as_seen
 from load.workload.scenario_file import read_scenario_file
+from load.workload.seen import SeenMix
 
 if TYPE_CHECKING:
     # They import numpy, which only a load needs: `settle` imports them.
@@ -96,6 +100,8 @@ class Wish:
     users: int | None = None
     think: str | None = None
     mix: str | None = None
+    mix_from: tuple[str, ...] | None = None
+    speed: str | None = None
     slo: tuple[str, ...] | None = None
     abort_when: tuple[str, ...] | None = None
     warmup: str | None = None
@@ -110,7 +116,7 @@ class Wish:
         given: dict[str, Any] = {each.name: getattr(options, each.name, None) for each in fields(cls)}
         if given["users"] is None:
             given["users"] = getattr(options, "num_users", None)
-        for name in ("slo", "abort_when"):
+        for name in ("mix_from", "slo", "abort_when"):
             given[name] = tuple(given[name]) if given[name] else None
         return cls(**given)
 
@@ -148,8 +154,8 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
     add(
         "--rate",
         metavar="RATE",
-        help="open arrivals, as in 200/s, 'poisson 50/s', 'ramp 10/s to 200/s', FILE.csv, FILE.py:FUNCTION "
-        "(default: 10/s)",
+        help="open arrivals, as in 200/s, 'poisson 50/s', 'ramp 10/s to 200/s', FILE.csv, FILE.py:FUNCTION, "
+        "'as-seen' with --mix-from (default: 10/s)",
     )
     add("--duration", metavar="DURATION", help="as in 90s, 10m, 1h30m (default: 60s)")
     if not under_locust:
@@ -165,6 +171,13 @@ def add_arguments(parser: Any, *, under_locust: bool = False) -> None:
         help="what closed users wait between tasks, as in 2s or 1s..3s (default: 1s)",
     )
     add("--mix", metavar="SHARES", help="functions and their shares, as in course.find=6,course.read=3")
+    add(
+        "--mix-from",
+        action="append",
+        metavar="FILE|RUN",
+        help="the mix of recorded traffic: a HAR file, or the folder of a run (repeatable)",
+    )
+    add("--speed", metavar="FACTOR", help="with --mix-from: faster than recorded, as in 4x")
     _add_conditions(add)
     if under_locust:
         add("--target", metavar="URL", help="the same as --host")
@@ -246,6 +259,8 @@ class Settings:
     wording: str | None = None
     #: The team's own scenario file, in place of a scenario of ours.
     scenario_file: Path | None = None
+    #: The mix of recorded traffic, where the load follows it.
+    seen: AsSeen | None = None
 
     @property
     def open(self) -> bool:
@@ -272,11 +287,17 @@ class Settings:
 
 
 def settle(
-    wish: Wish, profile: Profile, functions: Collection[str] | None = None, *, where: str | None = None
+    wish: Wish,
+    profile: Profile,
+    functions: Collection[str] | None = None,
+    *,
+    where: str | None = None,
+    mix_seen: SeenMix | None = None,
 ) -> Settings:
     """Return the settings from the command line, the profile and the defaults.
 
-    `functions` are those of the catalogue, if there is one.
+    `functions` are those of the catalogue, if there is one. `mix_seen` is the mix of the capture that the options name;
+    without it, it is read from the file of a run.
 
     Raises:
         UsageError: an option is wrong; one line says which and why.
@@ -289,7 +310,10 @@ def settle(
 
     pick = partial(_pick, load, place)
     folder = Path(profile.path).parent if profile.path else Path.cwd()
-    scenario, scenario_file = _scenario_of(wish, load, place, folder)
+    seen = as_seen(wish, load, folder, mix_seen)
+    scenario, scenario_file = (
+        _scenario_of(wish, load, place, folder) if seen is None else (SCENARIOS["steady"], None)
+    )
     if wish.rate is not None and wish.search is not None:
         raise UsageError("--rate and --search: a search tries several rates by itself; give one of the two")
     users = _users(*pick("users", wish.users))
@@ -301,8 +325,9 @@ def settle(
     )
     duration = _duration(*pick("duration", wish.duration), default=DURATION)
     schedule, search, wording = (
-        (None, None, None) if closed else _arrivals(wish, load, place, duration, folder)
+        (None, None, None) if closed else _arrivals(wish, load, place, duration, folder, seen)
     )
+    check_speed(wish, wording)
     seconds = duration if schedule is None else schedule.duration
     rate_limit = _number(load.get("ceiling"), f"{place} ceiling")
     _check_rate_limit(rate_limit, schedule, search, place)
@@ -311,6 +336,8 @@ def settle(
     if connections < workers:
         raise UsageError(f"{connections} connections are too few for {workers} workers: each needs one")
     mix = None if scenario_file is not None else _mix(*pick("mix", wish.mix), functions)
+    if seen is not None:
+        mix = _mix(seen.mix.functions, f"the mix of {seen.mix.source}", functions)
     slos = _texts(*pick("slo", wish.slo), functions, slo.parse)
     _timed(slos, pick("slo", wish.slo)[1], schedule, search, seconds)
     if search is not None:
@@ -333,6 +360,7 @@ def settle(
         fail_fast=bool(pick("fail_fast", wish.fail_fast, False)[0]),
         wording=wording,
         scenario_file=scenario_file,
+        seen=seen,
     )
 
 
@@ -424,7 +452,7 @@ def _samples(slos: Sequence[str], mix: Mapping[str, float] | None) -> int:
 
 
 def _arrivals(
-    wish: Wish, load: Mapping[str, Any], place: str, duration: float, folder: Path
+    wish: Wish, load: Mapping[str, Any], place: str, duration: float, folder: Path, seen: AsSeen | None = None
 ) -> tuple[Schedule | None, Search | None, str]:
     """Return the schedule or the search, and its text: from the command line, or else from the profile.
 
@@ -443,7 +471,11 @@ def _arrivals(
     rate, spot = (wish.rate, "--rate") if wish.rate is not None else (load.get("rate", RATE), f"{place} rate")
     with _at(spot):
         wording = rate if isinstance(rate, str) else f"{_number(rate, spot):.10g}/s"
-        if shapes.is_shape(wording):
+        if is_as_seen(wording):
+            if seen is None:
+                raise UsageError(f"{wording!r} is the rate of a capture: give one with --mix-from")
+            schedule = seen.schedule(wording)
+        elif shapes.is_shape(wording):
             # Locust runs in another folder.
             wording = shapes.resolve_shape(wording, Path.cwd() if wish.rate is not None else folder)
             schedule = shapes.parse_shape(wording, duration)

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from conformance import __version__
 from conformance.commands.check import close
+from conformance.commands.load_mix import seen_mix
 from conformance.commands.output import tolerate_closed_pipe
 from conformance.commands.request import request_of
 from conformance.engine.harness import Harness, Request
@@ -33,6 +35,7 @@ from load.options import Settings, Wish, settle, target_of
 from load.workload.mix import mix_of
 from load.workload.scenario_file import read_scenario_file
 from load.workload.scenarios import PARTS, cast
+from load.workload.seen import MIX_FILE
 from load.workload.workload import Work
 from reports.model.event_log import LogError
 from reports.model.files import begin, exit_status, write_report
@@ -56,7 +59,9 @@ def load(options: argparse.Namespace) -> int:
             raise UsageError(
                 "--master: its workers need a target that they reach, too: give --target or --profile"
             )
-        settings = settle(wish, profile, None if catalog.is_implicit else catalog.methods)
+        functions = None if catalog.is_implicit else catalog.methods
+        mix_seen = seen_mix(wish, profile, catalog, read_only=harness.request.read_only)
+        settings = settle(wish, profile, functions, mix_seen=mix_seen)
         harness.connect()
         shares, left_out = shares_of(harness, settings)
         if options.plan:
@@ -83,20 +88,32 @@ def shares_of(harness: Harness, settings: Settings) -> tuple[dict[str, float], l
         shares, left_out = mix_of(profile, catalog, work.resources, settings.mix)
     finally:
         work.client.close()
+    if settings.seen is not None:
+        left_out += [
+            (each.function, f"{each.reason} ({each.share:.1%})") for each in settings.seen.mix.left_out
+        ]
     return {name: float(share) for name, share in shares.items()}, left_out
 
 
 def _load_worker(options: argparse.Namespace, wish: Wish) -> int:
     if options.master:
         raise UsageError("--worker and --master: a process is one of the two")
-    profile, _ = target_of(options.profile, options.target)
+    profile, catalog = target_of(options.profile, options.target)
     if wish.scenario_file is not None:
         # Locust runs in another folder.
         wish = replace(wish, scenario_file=str(Path(wish.scenario_file).resolve()))
     path = options.profile or (Path("conform.toml") if Path("conform.toml").is_file() else None)
     host = options.master_host or "127.0.0.1"
     log = sys.stderr if not options.quiet else None
-    return work(wish, path, profile.url, host, options.master_port, options.workers or 1, log, options.rules)
+    mix_seen = seen_mix(wish, profile, catalog, read_only=options.read_only)
+    with TemporaryDirectory() as folder:
+        if mix_seen is not None:
+            file = Path(folder) / MIX_FILE
+            mix_seen.write(file)
+            wish = replace(wish, mix_from=(str(file),))
+        return work(
+            wish, path, profile.url, host, options.master_port, options.workers or 1, log, options.rules
+        )
 
 
 def _load_run(
@@ -159,7 +176,10 @@ def lenient_rules(request: Request) -> frozenset[str]:
 def load_options(settings: Settings, request: Request) -> LoadOptionsRecord:
     """Return the options of a load for the first event of the log."""
     mix = dict(settings.mix) if settings.mix is not None else None
-    return LoadOptionsRecord(mix, list(settings.think), request.read_only)
+    record = LoadOptionsRecord(mix, list(settings.think), request.read_only)
+    if settings.seen is not None:
+        record.mix_from = settings.seen.mix.record()
+    return record
 
 
 def put_load(

@@ -128,6 +128,8 @@ class LoadOptionsRecord(Struct):
     mix: Maybe[dict[str, float]] = UNSET
     think: Maybe[list[float]] = UNSET
     read_only: Maybe[bool] = UNSET
+    #: The mix of recorded traffic: its source, the shares asked for, and what is left out.
+    mix_from: Maybe[dict[str, Any]] = UNSET
 
 
 class RunEvent(Event, tag="run", rename={"generate_for": "for"}):
@@ -397,6 +399,7 @@ class LoadFields(Event):
     mix: Maybe[dict[str, float]] = UNSET
     think: Maybe[list[float]] = UNSET
     read_only: Maybe[bool] = UNSET
+    mix_from: Maybe[dict[str, Any]] = UNSET
     abort_when: Maybe[list[Any]] = UNSET
 
     def filled_from(self, other: LoadFields | LoadOptionsRecord) -> LoadFields:

@@ -48,6 +48,8 @@ _LOAD_KEYS = (
     "rate",
     "duration",
     "mix",
+    "mix_from",
+    "speed",
     "slo",
     "abort_when",
     "fail_fast",
@@ -438,6 +440,12 @@ class _Reader:
                     f"{where} {key}", f'must be a string such as "{example}", not {_described(table[key])}'
                 )
         self.get(table, "search", str, where)
+        if isinstance(table.get("mix_from"), list):
+            self.strings(table, "mix_from", where)
+        else:
+            self.get(table, "mix_from", str, where)
+        if not isinstance(table.get("speed"), int | float):
+            self.get(table, "speed", str, where)
         for key in ("users", "connections", "workers"):
             count = self.get(table, key, int, where)
             if count is not None and count < 1:

@@ -31,6 +31,9 @@ LEAD_SECONDS = 0.2
 #: The time to remove what the run created on the target, including what lost workers created.
 MAX_CLEAN_UP_SECONDS = 150.0
 
+#: The largest number of changes of the rate that each have a mark on the time axis.
+MAX_STEP_MARKS = 50
+
 
 class Workers(Protocol):
     """The processes that send: this one, or workers."""
@@ -196,7 +199,9 @@ class Run:
             self._try()
         elif plan.schedule is not None:
             self._order(Order(plan.schedule, plan.seed, until=plan.duration))
-            for at, rate in plan.schedule.changes[1:]:
+            changes = plan.schedule.changes[1:]
+            # Where the rate changes all the time, as in a capture, the seconds show it.
+            for at, rate in changes if len(changes) <= MAX_STEP_MARKS else ():
                 if at < plan.duration:
                     collector.mark(at, "step", f"{rate:.6g}/s asked for from here on")
             self._until(plan.duration)

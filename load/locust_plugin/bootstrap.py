@@ -42,7 +42,7 @@ from load.workload.scenarios import PARTS, Cast, cast
 from load.workload.virtual_users import Mark
 from load.workload.workload import Work
 
-__all__ = ["PartUser", "Play", "bootstrap", "bootstrap_scenario_file"]
+__all__ = ["PartUser", "Play", "bootstrap", "bootstrap_scenario_file", "play_of"]
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,8 @@ class Play:
             users=settings.users,
             per_session=settings.per_session,
             calibration=self.calibration,
-            more={} if self.own is None else {"scenario_file": self.own.file.digest},
+            more=({} if self.own is None else {"scenario_file": self.own.file.digest})
+            | ({} if settings.seen is None else {"mix_from": settings.seen.mix.digest}),
         )
 
     def worker_resources(self, plan: Plan, index: int, of: int) -> WorkerResources:
@@ -177,6 +178,7 @@ class Play:
             rate_limit=rate_limit,
             per_session=plan.per_session,
             mark=marks.append,
+            seen=None if self.settings.seen is None else self.settings.seen.mix,
         )
         for name, why in work.left_out:
             log.info("left out of the mix: %s: %s", name, why)
@@ -216,6 +218,11 @@ class Play:
 
     def _same_scenario(self, plan: Plan) -> None:
         """Raise UsageError if the process that leads the run has another scenario file than this one."""
+        seen = self.settings.seen
+        if plan.more.get("mix_from") != (None if seen is None else seen.mix.digest):
+            raise UsageError(
+                "this worker has another mix than the master: give both the same --mix-from, or give it to neither"
+            )
         led = plan.more.get("scenario_file")
         if led == (None if self.own is None else self.own.file.digest):
             return

@@ -106,13 +106,17 @@ class Steady(LoadUser):
         """Return a function that returns the next call."""
         raise NotImplementedError
 
+    def pause(self) -> Callable[[], float]:
+        """Return a function that returns the seconds before the next call; it is asked for after `supply`."""
+        return self.think
+
     def start(self, group: Group) -> Greenlet:
         """Begin in a greenlet of the group, not in step with others. The greenlet only waits for the end of the run."""
 
         def run(user: Steady) -> None:
             user._begin()
             user.on_start()
-            closed_loop_user = user.generator.closed_loop_user(user.supply(), user.think)
+            closed_loop_user = user.generator.closed_loop_user(user.supply(), user.pause())
             try:
                 closed_loop_user.go()
                 gevent.get_hub().switch()

@@ -20,6 +20,8 @@ from conformance.protocol.session import Sessions, SetUpFailedError
 from conformance.resources.registry import Resource, Resources
 from load.workload.calls import Call, Learn
 from load.workload.occupancy import Seats
+from load.workload.seen import Shape
+from load.workload.shapes_as_seen import data_as_seen
 from load.workload.stock import Stock
 from load.workload.virtual_users import VirtualUser
 
@@ -158,6 +160,8 @@ class TemplateBuilder:
         self._texts = texts
         self._seed, self._index = seed, index
         self._drawn_data: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+        #: By function: the shapes of calls in recorded traffic, where the load follows it.
+        self.shapes: Mapping[str, Sequence[Shape]] = {}
 
     def build(self, recipe: Recipe, user: str) -> list[RequestTemplate]:
         """Return templates of a function for one user; "" stands for no user.
@@ -219,6 +223,8 @@ class TemplateBuilder:
     ) -> list[RequestTemplate]:
         method, role = recipe.method, recipe.method.object
         templates: list[RequestTemplate] = []
+        if shapes := self.shapes.get(method.name):
+            return self._templates_as_seen(recipe, user, targets, shapes)
         for number in range(_TEMPLATES):
             resource = targets[number % len(targets)]
             # Every other call has required arguments only, since most clients give few.
@@ -232,6 +238,25 @@ class TemplateBuilder:
                 data = self._data(method, user, resource, None)
             templates.append(self.template(recipe, data, page))
             if not method.params and page is None:
+                break
+        return templates
+
+    def _templates_as_seen(
+        self, recipe: Recipe, user: str | None, targets: Sequence[Resource | None], shapes: Sequence[Shape]
+    ) -> list[RequestTemplate]:
+        """Return a template for each shape of a call that was seen, with data of the run's own."""
+        method = recipe.method
+        templates: list[RequestTemplate] = []
+        # Each object that the function acts on has a turn, and each shape as many templates as another.
+        for number in range(len(shapes) * max(1, -(-_TEMPLATES // len(shapes)))):
+            resource, shape = targets[number % len(targets)], shapes[number % len(shapes)]
+            plain = self._data(method, user, resource, None)
+            data = data_as_seen(method, self._resources, user, plain, shape, _NUMBER)
+            if self._resources.ownership.data(method, data) is not None:
+                self._resources.ownership.count(method.name)
+                data = plain
+            templates.append(self.template(recipe, data, shape.page if method.rows is not None else None))
+            if not method.params and len({each.page for each in shapes}) == 1:
                 break
         return templates
 

@@ -36,6 +36,7 @@ from load.workload.occupancy import Occupancy
 from load.workload.own_calls import Needs, OwnCalls
 from load.workload.patient_client import PatientClient
 from load.workload.recipes import Recipes
+from load.workload.seen import SeenMix
 from load.workload.stock import Stock
 from load.workload.templates import Recipe, TemplateBuilder, UniqueTexts
 from load.workload.virtual_users import Mark, VirtualUser, VirtualUsers, lease
@@ -67,8 +68,12 @@ class Work:
         per_session: int | None = 1,
         mark: Callable[[Mark], None] = lambda mark: None,
         found: Callable[[FindingEvent], None] = lambda event: None,
+        seen: SeenMix | None = None,
     ) -> None:
-        """Set up worker `index` of `of` without sending anything; later requests respect the rate limit."""
+        """Set up worker `index` of `of` without sending anything; later requests respect the rate limit.
+
+        `seen` is the mix of recorded traffic, where the load follows it: its calls have the shapes that were seen.
+        """
         profile.refuse_load()
         self.profile, self.catalog = profile, catalog
         self.seed, self.index, self.of = seed, index, of
@@ -88,6 +93,9 @@ class Work:
         self._builder = TemplateBuilder(
             profile, self.caller, self.sessions, self.resources, self.stock, texts, seed=seed, index=index
         )
+        self._follows_capture = seen is not None
+        if seen is not None:
+            self._builder.shapes = seen.shapes
         self._set_up = Recipes(
             profile,
             catalog,
@@ -238,7 +246,7 @@ class Work:
             try:
                 self._set_up.prepare(name)
             except (SetUpFailedError, CannotGenerate) as error:
-                if asked is not None or name in also:
+                if (asked is not None and not self._follows_capture) or name in also:
                     raise SetUpFailedError(f"no call of {name} can be prepared: {error}") from error
                 self.left_out.append((name, str(error)))
                 shares.pop(name, None)
@@ -330,6 +338,17 @@ class Work:
             return None
         self._watched -= 1_000_000
         return self._call(self._whoami, virtual_user)
+
+    @property
+    def in_mix(self) -> list[str]:
+        """The functions of the mix."""
+        return [recipe.name for recipe in self._mix]
+
+    def call_by(self, function: str, virtual_user: VirtualUser | None) -> Call:
+        """Return a call of a prepared function by this virtual user, or by another where that one may not call it."""
+        recipe = self._recipes[function]
+        able = virtual_user is not None and virtual_user.user in recipe.template_sets
+        return self._call(recipe, virtual_user if able else None)
 
     def call(self, function: str, virtual_user: VirtualUser | None = None) -> Call:
         """Return a call of a function that was prepared, by this virtual user or by the next in rotation.

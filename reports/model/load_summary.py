@@ -139,32 +139,36 @@ class LoadPart:
         schedule, search = given(plan.schedule), given(end.search) or given(plan.search)
         if schedule and schedule.get("kind") == "search":
             schedule, search = None, search or schedule
-        return _planned(end.filled_from(plan)) | {
-            "schedule": schedule,
-            "search": search,
-            "scenario": given(plan.scenario) or "",
-            "arrivals": "closed" if plan.arrivals == "closed" else "open",
-            "warmup": self._warmup,
-            "seconds": _number(seconds),
-            "complete": given(end.total) is not None,
-            "users": given(end.users) or given(plan.users) or 0,
-            "workers": given(end.workers) or given(plan.workers) or 1,
-            "connections": _connections(end, plan, series),
-            "marks": sorted(marks, key=lambda mark: mark["at"]),
-            "total": _counts(total),
-            "functions": {name: _counts(counts) for name, counts in sorted(functions.items())},
-            "warmed": _counts(warmed),
-            "series": series,
-            "rules": msgspec.to_builtins(end.rules),
-            "schema": end.schema,
-            "renewed": end.renewed or 0,
-            "sessions": end.sessions,
-            # A run that was cut short has reported each cause once.
-            "failures": end.failures or {"rows": self.failures, "beyond": 0},
-            "slowest": list(end.slowest or ()),
-            "slos": self._slos(end),
-            "health": self._health(end, series),
-        }
+        return (
+            _planned(end.filled_from(plan))
+            | {
+                "schedule": schedule,
+                "search": search,
+                "scenario": given(plan.scenario) or "",
+                "arrivals": "closed" if plan.arrivals == "closed" else "open",
+                "warmup": self._warmup,
+                "seconds": _number(seconds),
+                "complete": given(end.total) is not None,
+                "users": given(end.users) or given(plan.users) or 0,
+                "workers": given(end.workers) or given(plan.workers) or 1,
+                "connections": _connections(end, plan, series),
+                "marks": sorted(marks, key=lambda mark: mark["at"]),
+                "total": _counts(total),
+                "functions": {name: _counts(counts) for name, counts in sorted(functions.items())},
+                "warmed": _counts(warmed),
+                "series": series,
+                "rules": msgspec.to_builtins(end.rules),
+                "schema": end.schema,
+                "renewed": end.renewed or 0,
+                "sessions": end.sessions,
+                # A run that was cut short has reported each cause once.
+                "failures": end.failures or {"rows": self.failures, "beyond": 0},
+                "slowest": list(end.slowest or ()),
+                "slos": self._slos(end),
+                "health": self._health(end, series),
+            }
+            | _mix_from(given(plan.mix_from), functions)
+        )
 
     def _slos(self, end: LoadEndEvent) -> list[dict[str, Any]]:
         if end.slos is not None:
@@ -220,6 +224,29 @@ class LoadPart:
             for name, counts in self.functions.items()
         }
         return _summed(rest), functions, _summed(warm)
+
+
+def _mix_from(mix: Mapping[str, Any] | None, functions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the mix of recorded traffic beside the one that was reached; nothing where the load followed none."""
+    if mix is None:
+        return {}
+    asked: Mapping[str, float] = mix.get("asked") or {}
+    whole = sum(counts["requests"] for counts in functions.values())
+    shares = {
+        name: {
+            "asked": asked.get(name, 0.0),
+            "reached": functions[name]["requests"] / whole if whole and name in functions else 0.0,
+        }
+        for name in sorted({*asked, *functions}, key=lambda name: (-asked.get(name, 0.0), name))
+    }
+    return {
+        "mix_from": {
+            "source": str(mix.get("source") or ""),
+            "calls": int(mix.get("calls") or 0),
+            "functions": shares,
+            "left_out": list(mix.get("left_out") or ()),
+        }
+    }
 
 
 def _planned(plan: LoadFields) -> dict[str, Any]:

@@ -20,6 +20,7 @@ MAX_FUNCTIONS = 20
 MAX_ERROR_KINDS = 4
 MAX_MARKS = 6
 MAX_CAUSES = 5
+MAX_MIX_FUNCTIONS = 10
 
 _HEADS = ("requests", "rate", "p50", "p95", "p99", "max", "errors", "broken")
 #: Column heads of the table of steps, in the order of `step_cells`.
@@ -58,6 +59,7 @@ def show(page: Page, load: Mapping[str, Any]) -> None:
     _asked(page, load)
     page.gap()
     _table(page, load)
+    _mix_from(page, load)
     _steps(page, load)
     _slos(page, load)
     _causes(page, load)
@@ -149,6 +151,26 @@ def _table(page: Page, load: Mapping[str, Any]) -> None:
             "each arrival is a task of a user; its first latency runs from the moment the arrival was due"
         )
     page.line((description, "dim"), indent=2)
+
+
+def _mix_from(page: Page, load: Mapping[str, Any]) -> None:
+    """Write the mix of recorded traffic that was asked for, and the one that was reached."""
+    mix = load.get("mix_from")
+    if mix is None:
+        return
+    functions = list(mix["functions"].items())
+    shown = [
+        f"{cut(name, 40)} {share(each['asked'], 1)} → {share(each['reached'], 1)}"
+        for name, each in functions[:MAX_MIX_FUNCTIONS]
+    ]
+    more = len(functions) - len(shown)
+    rest = f" and {plural(more, 'more function')} in report.json" if more else ""
+    page.field("mix", f"asked for, as in {cut(mix['source'], 60)}, and reached: {', '.join(shown)}{rest}")
+    for each in mix["left_out"][:MAX_MIX_FUNCTIONS]:
+        page.field(
+            "left out",
+            f"{cut(each['function'], 40)}, {share(each['share'], 1)} of the capture's calls: {each['reason']}",
+        )
 
 
 def _ended(load: Mapping[str, Any]) -> str:
