@@ -286,6 +286,7 @@ class Settings:
         return f"{self.users} closed users, {wait} between tasks, for {self.seconds:g} s"
 
 
+# One function, though it is long: an option may depend on any of those before it.
 def settle(
     wish: Wish,
     profile: Profile,

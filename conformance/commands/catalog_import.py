@@ -48,6 +48,7 @@ class UnreachableError(Exception):
     """A document cannot be downloaded, which is not an error in the catalogue."""
 
 
+# One function, though it is long: each step needs what the one before read.
 def import_documents(
     sources: Sequence[str],
     out: Path,

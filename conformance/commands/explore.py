@@ -22,6 +22,7 @@ from conformance.errors import UsageError
 __all__ = ["explore"]
 
 
+# One function, though it is long: the parts of the page live as long as this function.
 def explore(request: Request, options: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C, then log out every session.
 

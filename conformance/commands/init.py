@@ -81,6 +81,7 @@ def user(text: str) -> User:
     return User(name, *variables)
 
 
+# One function, though it is long: one question after the other, each with what was answered before.
 def begin(options: argparse.Namespace, until_done: contextlib.ExitStack) -> tuple[int, Request | None]:
     """Write the profile and the catalogue, try the login, and print the next steps.
 

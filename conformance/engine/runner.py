@@ -57,6 +57,7 @@ UNOWNED = "a lax target could have acted on an object that the run did not make"
 class Run:
     """One run of the suites against one target: everything that its tests share."""
 
+    # One function, though it is long: the parts of a run, each with what it is for.
     def __init__(
         self,
         profile: Profile,

@@ -74,6 +74,7 @@ class _Seen:
     schemas: ParameterSchemas = field(default_factory=ParameterSchemas)
 
 
+# One function, though it is long: each step of the inference needs the results of those before.
 def learn(
     calls: Sequence[Call],
     *,

@@ -158,6 +158,7 @@ class Client:
         if self._channel is not None:
             self._channel.close()
 
+    # One function, though it is long: half of it lists and explains what of a request can be chosen.
     def send(
         self,
         target: str,

@@ -64,6 +64,7 @@ def test_right_credentials(ctx: TestContext, user: str) -> None:
         ctx.sessions.end(Session(user, found))
 
 
+# One function, though it is long: one list of wrong credentials.
 @judges("AUT-2", "AUT-12", calls=27, logins=27)
 @each_user()
 def test_wrong_credentials(ctx: TestContext, user: str) -> None:

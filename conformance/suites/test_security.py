@@ -105,6 +105,7 @@ def test_published_names_spelt_otherwise(ctx: TestContext, function: Method) -> 
             data = ctx.valid(function, user)
 
 
+# One function, though it is long: one list of spellings.
 @judges("SEC-4")
 @each_function(
     lambda method: method.effect == "read",

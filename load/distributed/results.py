@@ -109,6 +109,7 @@ class _Process:
         return True
 
 
+# One class, though it is long: one method for each message of a worker.
 class ResultsCollector:
     """The results of the run so far."""
 

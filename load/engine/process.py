@@ -129,6 +129,7 @@ def moments(order: Order) -> Iterator[float]:
     return times
 
 
+# One class, though it is long: its methods run in turn on the state of one process.
 @dataclass
 class Generator:
     """Sends what it is ordered to, and reports the results."""

@@ -149,6 +149,7 @@ def _in_session(call: Any) -> bool:
     return call.virtual_user is not None and not (call.expects is not None and 401 in call.expects)
 
 
+# One class, though it is long: what sends and what ends a request share its connections.
 class Sender:
     """Sends calls over the connections of a pool, has the responses validated, and appends rows.
 

@@ -150,6 +150,7 @@ class Play:
             | ({} if settings.seen is None else {"mix_from": settings.seen.mix.digest}),
         )
 
+    # One function, though it is long: the resources are closed in the reverse order of this one list.
     def worker_resources(self, plan: Plan, index: int, of: int) -> WorkerResources:
         """Sign in, and prepare the requests and the validator of worker `index` of `of`.
 

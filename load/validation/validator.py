@@ -93,6 +93,7 @@ class _Reading:
         self.first = True
 
 
+# One class, though it is long: the paths of the hot loop share its caches.
 class AnswerValidator:
     """Validates the responses to the calls of one process.
 

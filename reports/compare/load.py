@@ -242,6 +242,7 @@ def _percentile_test(before: _Windows, now: _Windows, percentile: float) -> tupl
 # --- the comparison
 
 
+# One function, though it is long: the claims depend on all rows.
 def compare(
     base: Mapping[str, Any],
     new: Mapping[str, Any],

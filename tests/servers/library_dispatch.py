@@ -27,6 +27,7 @@ from tests.servers.library_model import (
 )
 
 
+# One class, though it is long: one server, with a switch for each defect where it acts.
 class Dispatch(Declared):
     """From a request to a reply, and from a body to a function."""
 

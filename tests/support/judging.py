@@ -60,6 +60,7 @@ def _load_once(path: Path | str) -> Catalog:
     return dataclasses.replace(_catalogs[digest], path=path)
 
 
+# One function, though it is long: half of it lists and explains the parameters.
 def judge(
     *,
     target: str | None = None,

@@ -42,6 +42,7 @@ def read_openapi(document: Mapping[str, Json], where: str, separator: str | None
     return _Reader(document, separator).read(where)
 
 
+# One class, though it is long: one method for each construct of a document, which all resolve references in it.
 class _Reader:
     def __init__(self, document: Mapping[str, Json], separator: str | None) -> None:
         self.separator = separator

@@ -156,6 +156,7 @@ def _lines(series: Sequence[Series], places: Sequence[float], scale: _Scale) -> 
     return lines
 
 
+# One function, though it is long: half of it are the parameters of a chart and of its template.
 def chart(
     title: str,
     note: str,

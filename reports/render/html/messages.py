@@ -52,6 +52,7 @@ class Shown:
     note: str | None
 
 
+# One function, though it is long: one branch for each token of JSON.
 def indent_json(text: str) -> list[tuple[str, str]] | None:
     """Return indented JSON as lines, each with the JSON pointer of its first value; None if it is not JSON."""
     try:
