@@ -15,6 +15,7 @@ from conformance.units import format_duration
 from load.command import expected, samples_short
 from load.metrics import slo
 from load.options import DURATION, Settings, Wish, settle
+from load.workload.seen import SeenMix
 
 __all__ = ["SECONDS_AROUND_LOAD", "fit"]
 
@@ -23,18 +24,24 @@ SECONDS_AROUND_LOAD = 20.0
 
 
 def fit(
-    wish: Wish, profile: Profile, budget: str, functions: Collection[str] | None = None
+    wish: Wish,
+    profile: Profile,
+    budget: str,
+    functions: Collection[str] | None = None,
+    mix_seen: SeenMix | None = None,
 ) -> tuple[Wish, Settings, list[str]]:
     """Return a load that fits the budget: the options, the settings that they give, and notes for the user.
+
+    `mix_seen` is the mix of recorded traffic that the options name.
 
     Raises:
         UsageError: an option is wrong, or the load takes longer than the budget has and cannot be shortened.
 
     """
-    settings = settle(wish, profile, functions)
+    settings = settle(wish, profile, functions, mix_seen=mix_seen)
     most = budgets.MAX_LOAD_SECONDS.of(budget)
     if settings.seconds <= most:
-        return *(_usual(wish, settings, profile, budget, functions) or (wish, settings)), []
+        return *(_usual(wish, settings, profile, budget, functions, mix_seen) or (wish, settings)), []
     allowed = format_duration(most, decimals=3)
     if settings.search is not None:
         return (
@@ -48,7 +55,7 @@ def fit(
         raise UsageError(f"--duration {wish.duration}: {too_long}; ask for less, or for another --budget")
     shorter = replace(wish, duration=f"{most:.10g}s")
     try:
-        settled = settle(shorter, profile, functions)
+        settled = settle(shorter, profile, functions, mix_seen=mix_seen)
     except UsageError as error:
         raise UsageError(
             f"{too_long}, and it cannot be shortened; give another --rate, or another --budget"
@@ -61,7 +68,12 @@ def fit(
 
 
 def _usual(
-    wish: Wish, settings: Settings, profile: Profile, budget: str, functions: Collection[str] | None
+    wish: Wish,
+    settings: Settings,
+    profile: Profile,
+    budget: str,
+    functions: Collection[str] | None,
+    mix_seen: SeenMix | None,
 ) -> tuple[Wish, Settings] | None:
     """Return the load with the usual duration of the budget; None if its own duration is to stay.
 
@@ -72,7 +84,7 @@ def _usual(
         return None
     shorter = replace(wish, duration=f"{usual:.10g}s")
     try:
-        settled = settle(shorter, profile, functions)
+        settled = settle(shorter, profile, functions, mix_seen=mix_seen)
     except UsageError:
         return None
     # The number of samples is not known for closed-loop users, for tasks, and for a single function.

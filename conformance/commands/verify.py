@@ -14,6 +14,7 @@ from typing import Any
 
 from conformance.commands.check import close, report_problem, run_suites
 from conformance.commands.load import lenient_rules, load_options, put_load, report_of_broken_log, shares_of
+from conformance.commands.load_mix import seen_mix
 from conformance.commands.load_time import SECONDS_AROUND_LOAD, fit
 from conformance.commands.output import tolerate_closed_pipe
 from conformance.commands.request import request_of, stored_run
@@ -57,7 +58,9 @@ def verify(options: argparse.Namespace) -> int:
                 "--master: its workers need a target that they reach, too: give --target or --profile"
             )
         functions = None if catalog.is_implicit else catalog.methods
-        wish, settings, notes = fit(Wish.of(options), profile, options.budget, functions)
+        asked = Wish.of(options)
+        mix_seen = seen_mix(asked, profile, catalog, read_only=request.read_only)
+        wish, settings, notes = fit(asked, profile, options.budget, functions, mix_seen)
         load_seconds = min(settings.seconds, budgets.MAX_LOAD_SECONDS.of(options.budget))
         total = budgets.VERIFY_SECONDS.of(options.budget)
         harness.deadline = total - load_seconds - SECONDS_AROUND_LOAD

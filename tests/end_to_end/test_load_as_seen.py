@@ -227,3 +227,21 @@ def test_the_plan_shows_shares_and_what_is_left_out(tmp_path: Path) -> None:
     )
     assert status == 0, err
     assert "course.add: it does not only read, and this run is read-only (18.2%)" in out
+
+
+def test_a_verification_takes_it_too(tmp_path: Path) -> None:
+    capture(tmp_path / "monday.har")
+    asked = (
+        "verify",
+        "--target",
+        NOBODY,
+        "--profile",
+        PROFILE,
+        "--rule",
+        "NAM-2",
+        "--mix-from",
+        "monday.har",
+    )
+    status, out, err = ran_here(*asked, "--plan", cwd=tmp_path)
+    assert status == 0, err
+    assert "ghost.walk: the catalogue does not have it (4.5%)" in out
