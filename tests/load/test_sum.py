@@ -77,5 +77,7 @@ def test_what_came_due_is_what_ended(kind: str, tmp_path: Path) -> None:
     if kind in ("condition", "fail fast"):
         assert end["seconds"] < 20
     if kind != "cut short":
-        # What was dropped was never sent, and everything that was sent is known.
-        assert sent == target.total
+        # What was dropped was never sent, and everything that was sent is known. A busy target may close before it
+        # reads a request that was not answered in time.
+        unanswered = sum(counts["unanswered"] for counts in (total, warmed))
+        assert sent - unanswered <= target.total <= sent
