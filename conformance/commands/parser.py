@@ -80,7 +80,7 @@ def command_parser() -> argparse.ArgumentParser:
     catalog = verbs.add_parser(
         "catalog", help="make a catalogue of a page or of traffic, check it, write it in another form"
     )
-    catalog_parser.add_verbs(_Verbs(catalog, "deed"))
+    catalog_parser.add_verbs(_Verbs(catalog, "catalog_verb"))
     _add_serve(verbs)
     _add_reports(verbs)
     return parser

@@ -1,7 +1,7 @@
 """Import of a Postman collection: its requests are calls, and the answers that are saved as examples are their results.
 
-A collection has few samples of each call, so most of what is learnt from it is a suggestion. Who may call a function is
-seen from the header Token, or from the authorization that a request inherits.
+A collection has few samples of each call, and few samples give suggestions rather than constraints. The header Token,
+or the authorization that a request inherits, shows who may call a function.
 """
 
 from __future__ import annotations

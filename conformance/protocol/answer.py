@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from conformance.schema.pointer import MISSING, resolve
@@ -9,25 +10,25 @@ from conformance.schema.pointer import MISSING, resolve
 __all__ = ["BaseAnswer"]
 
 
-class BaseAnswer:
+class BaseAnswer(ABC):
     """What an answer says; subclasses know where its envelope comes from."""
 
     __slots__ = ()
 
     @property
+    @abstractmethod
     def status(self) -> int | None:
         """The status; None where there was no answer."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def envelope(self) -> dict[str, Any] | None:
         """The body, where it is a JSON object; None otherwise."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def function(self) -> str | None:
         """The name of the function that was called."""
-        raise NotImplementedError
 
     @property
     def rows_pointer(self) -> str | None:

@@ -13,6 +13,7 @@ from conformance.engine import budgets
 from conformance.engine.context import TestContext
 from conformance.engine.markers import each_function, each_kind, judges
 from conformance.generation.choices import OptionalMembers
+from conformance.helpers.at_once import accepted_at_once
 from conformance.helpers.comparison import Lister, bound, equal, listers, pairs, read, seen
 from conformance.protocol.exchange import Exchange
 from conformance.protocol.session import SetUpFailedError
@@ -506,18 +507,7 @@ def _created_at_once(
     created = []
     for data, exchange in zip(datas, exchanges, strict=True):
         assert create.object is not None
-        good = exchange.status == 200
-        if not good and exchange.status in (400, 403, 404) and create.beyond_schema:
-            continue
-        ctx.judge(
-            "STA-5",
-            good,
-            kind=f"concurrent creates of a {kind} are not all accepted",
-            expected="status 200, as one alone",
-            actual=exchange.summary(),
-            exchange=exchange,
-        )
-        if good:
+        if accepted_at_once(ctx, create, kind, exchange):
             created.append((data, resolve(exchange.data, create.object.id), exchange))
     return created
 

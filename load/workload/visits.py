@@ -28,12 +28,13 @@ class Visit:
         rng = random.Random(f"{work.seed}/{work.index}/visit/{next(_numbers)}")
         self._walk = Walk(seen.mix, work.in_mix, rng, pause, seen.speed)
         self._function = self._walk.next()
+        #: Whether the last call was one that asks who the session is, which is not part of the walk.
+        self._asked = False
 
     def next(self) -> Call:
         """Return the next call, or occasionally one that asks who the session is (AUT-11)."""
         asking = self._work.watch(self._virtual_user)
         if asking is not None:
-            self._walk.wait = 0.0
             self._asked = True
             return asking
         self._asked = False
@@ -47,5 +48,3 @@ class Visit:
             return 0.0
         self._function = self._walk.next()
         return self._walk.wait
-
-    _asked = False

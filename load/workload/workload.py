@@ -231,15 +231,12 @@ class Work:
             if why is not None:
                 raise UsageError(f"{name} cannot be called: {why}")
         wanted = list(dict.fromkeys([*shares, *also]))
-        whoami = self.profile.auth.whoami
-        if isolation is None:
-            isolation = float(self.profile.load.get("isolation", 0.02))
-        watched = whoami is not None and whoami.function in self.catalog and bool(self.profile.users)
+        share = self._asking_share(isolation) if self.profile.users else 0.0
         methods = [self.catalog[name] for name in wanted]
         roles = {method.auth for method in methods if method.auth in self.catalog.roles}
         leased = lease(self.profile, self.catalog.roles, sorted(r for r in roles if r), self.index, self.of)
         self.virtual_users.shared = leased.shared
-        if any(method.auth != "none" for method in methods) or (watched and isolation):
+        if any(method.auth != "none" for method in methods) or share:
             self.virtual_users.gather(leased.users, users)
         self.occupancy.sessions = len(self.virtual_users.all)
         for name in wanted:
@@ -260,18 +257,13 @@ class Work:
             self._weighted_cycle = WeightedCycle(
                 list(shares.values()), random.Random(f"{self.seed}/{self.index}/deck")
             )
-        if watched and isolation and whoami is not None and self.virtual_users.all:
-            self._whoami = self._set_up.prepare(whoami.function)
-            self._watching = round(isolation * 1_000_000)
+        self._prepare_asking(share)
 
     def _prepare_own(self, users: int, needs: Needs, isolation: float | None) -> None:
         """Prepare for a scenario file: its users' sessions, and objects for them; every function may be called."""
         profile, catalog = self.profile, self.catalog
         names = [*catalog.methods, *needs.functions] if catalog.is_implicit else list(catalog.methods)
         self.functions += dict.fromkeys((*names, *needs.tasks))
-        whoami = profile.auth.whoami
-        if isolation is None:
-            isolation = float(profile.load.get("isolation", 0.02))
         methods = [catalog[name] for name in needs.functions if name in catalog]
         roles = {method.auth for method in methods if method.auth in catalog.roles}
         roles |= {role for name in needs.users for role in profile.users[name].roles if role in catalog.roles}
@@ -291,9 +283,21 @@ class Work:
             self.resources.fresh,
         )
         self.own_calls.prepare_objects(needs.kinds, self.virtual_users.all)
-        if whoami is not None and whoami.function in catalog and isolation and self.virtual_users.all:
+        self._prepare_asking(self._asking_share(isolation))
+
+    def _asking_share(self, isolation: float | None) -> float:
+        """Return the share of calls that ask who a session is; 0 if no function says it."""
+        whoami = self.profile.auth.whoami
+        if whoami is None or whoami.function not in self.catalog:
+            return 0.0
+        return float(self.profile.load.get("isolation", 0.02)) if isolation is None else isolation
+
+    def _prepare_asking(self, share: float) -> None:
+        """Prepare the calls that ask who a session is."""
+        whoami = self.profile.auth.whoami
+        if share and whoami is not None and self.virtual_users.all:
             self._whoami = self._set_up.prepare(whoami.function)
-            self._watching = round(isolation * 1_000_000)
+            self._watching = round(share * 1_000_000)
 
     def _balanced(self, shares: dict[str, Fraction], *, paired: bool) -> dict[str, Fraction]:
         """Leave out functions that consume objects that no other creates; `paired`: creates without a delete, too."""

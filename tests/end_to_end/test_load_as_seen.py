@@ -71,6 +71,22 @@ def load(folder: Path, url: str, *more: str) -> tuple[int, str, str]:
     return ran(*arguments, "--no-calibration", "--no-color", "--out", "out", *more, cwd=folder)
 
 
+def planned(folder: Path, *more: str, verb: str = "load", source: str = "monday.har") -> tuple[int, str, str]:
+    """Return the status and the output of a command that only plans."""
+    arguments: tuple[str | Path, ...] = (
+        verb,
+        "--target",
+        NOBODY,
+        "--profile",
+        PROFILE,
+        "--mix-from",
+        source,
+        *more,
+        "--plan",
+    )
+    return ran_here(*arguments, cwd=folder)
+
+
 def assert_nothing_recorded(sent: bytes) -> None:
     for value in RECORDED:
         assert value.encode() not in sent, value
@@ -160,18 +176,7 @@ def test_closed_users_walk_the_chains(tmp_path: Path, recorder: Recorder) -> Non
 )
 def test_what_does_not_fit_is_one_line(tmp_path: Path, options: tuple[str, ...], why: str) -> None:
     capture(tmp_path / "monday.har")
-    status, out, err = ran_here(
-        "load",
-        "--target",
-        NOBODY,
-        "--profile",
-        PROFILE,
-        "--mix-from",
-        "monday.har",
-        *options,
-        "--plan",
-        cwd=tmp_path,
-    )
+    status, out, err = planned(tmp_path, *options)
     assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert why in err
 
@@ -187,9 +192,7 @@ def test_a_capture_without_calls_of_the_target_is_one_line(tmp_path: Path) -> No
         ),
         ("missing.har", "there is no such file"),
     ):
-        status, out, err = ran_here(
-            "load", "--target", NOBODY, "--profile", PROFILE, "--mix-from", name, "--plan", cwd=tmp_path
-        )
+        status, out, err = planned(tmp_path, source=name)
         assert (status, out, len(err.splitlines())) == (2, "", 1), err
         assert f"{name}: " in err
         assert why in err
@@ -197,51 +200,17 @@ def test_a_capture_without_calls_of_the_target_is_one_line(tmp_path: Path) -> No
 
 def test_the_plan_shows_shares_and_what_is_left_out(tmp_path: Path) -> None:
     capture(tmp_path / "monday.har")
-    status, out, err = ran_here(
-        "load",
-        "--target",
-        NOBODY,
-        "--profile",
-        PROFILE,
-        "--mix-from",
-        "monday.har",
-        "--rate",
-        "as-seen",
-        "--plan",
-        cwd=tmp_path,
-    )
+    status, out, err = planned(tmp_path, "--rate", "as-seen")
     assert status == 0, err
     assert "as seen in monday.har: 41 calls in " in out
     assert "ghost.walk: the catalogue does not have it (4.5%)" in out
-    status, out, err = ran_here(
-        "load",
-        "--target",
-        NOBODY,
-        "--profile",
-        PROFILE,
-        "--mix-from",
-        "monday.har",
-        "--read-only",
-        "--plan",
-        cwd=tmp_path,
-    )
+    status, out, err = planned(tmp_path, "--read-only")
     assert status == 0, err
     assert "course.add: it does not only read, and this run is read-only (18.2%)" in out
 
 
 def test_a_verification_takes_it_too(tmp_path: Path) -> None:
     capture(tmp_path / "monday.har")
-    asked = (
-        "verify",
-        "--target",
-        NOBODY,
-        "--profile",
-        PROFILE,
-        "--rule",
-        "NAM-2",
-        "--mix-from",
-        "monday.har",
-    )
-    status, out, err = ran_here(*asked, "--plan", cwd=tmp_path)
+    status, out, err = planned(tmp_path, "--rule", "NAM-2", verb="verify")
     assert status == 0, err
     assert "ghost.walk: the catalogue does not have it (4.5%)" in out
