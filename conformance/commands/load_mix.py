@@ -41,11 +41,13 @@ def seen_mix(wish: Wish, profile: Profile, catalog: Catalog, *, read_only: bool)
             "--mix-from: the profile names no catalogue, which says what can be sent: set catalog in [target]"
         )
     ready = _made_before(sources)
-    work = Work(profile, catalog, read_only=read_only)
+    # Nothing is sent, so any address stands for the embedded service, which may not run yet.
+    addressed = profile if profile.target.url else profile.with_target("http://127.0.0.1/api/")
+    work = Work(addressed, catalog, read_only=read_only)
     resources = work.resources
 
     def why_not(name: str) -> str | None:
-        return unfit_reason(profile, resources, catalog[name])
+        return unfit_reason(addressed, resources, catalog[name])
 
     def kinds(name: str) -> tuple[str | None, str | None]:
         method = catalog[name]
@@ -58,7 +60,7 @@ def seen_mix(wish: Wish, profile: Profile, catalog: Catalog, *, read_only: bool)
             mix = _narrowed(ready, catalog, why_not)
         else:
             source = ", ".join(path.name or str(path) for path in sources)
-            content = mix_of_capture(_capture(sources, profile.url), catalog, profile.auth, why_not, source)
+            content = mix_of_capture(_capture(sources, addressed.url), catalog, profile.auth, why_not, source)
             mix = msgspec.convert(content, SeenMix)
         shares, taken = balanced(mix.functions, {name: kinds(name) for name in mix.functions})
     finally:

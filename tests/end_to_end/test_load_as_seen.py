@@ -214,3 +214,11 @@ def test_a_verification_takes_it_too(tmp_path: Path) -> None:
     status, out, err = planned(tmp_path, "--rule", "NAM-2", verb="verify")
     assert status == 0, err
     assert "ghost.walk: the catalogue does not have it (4.5%)" in out
+
+
+def test_the_embedded_service_takes_it_too(tmp_path: Path) -> None:
+    capture(tmp_path / "monday.har")
+    status, out, err = ran_here("load", "--mix-from", "monday.har", "--plan", cwd=tmp_path)
+    assert status == 0, err
+    assert "ghost.walk: the catalogue does not have it (4.5%)" in out
+    assert "course.add" in out
